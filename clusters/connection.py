@@ -1,0 +1,377 @@
+"""Talking HTTP with one cluster's API server: who we are, time limits, what may be tried again."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+import yaml
+
+from clusters.clock import SYSTEM_CLOCK, Clock
+from clusters.errors import InfrastructureError, RefusalError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+#: Seconds to reach the server, and to get an answer when nothing else is said.
+CONNECT_SECONDS: Final = 3.0
+REQUEST_SECONDS: Final = 30.0
+#: Seconds that the very first answer may take, so that a dead cluster is told in time.
+PROBE_SECONDS: Final = 2.0
+#: Seconds for which a request that did no harm is tried again, and the pauses between.
+RETRY_SECONDS: Final = 10.0
+RETRY_PAUSE: Final = 0.25
+#: Threads that watch and scenarios that run side by side share the connections.
+CONNECTIONS: Final = 32
+
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
+_FIRST_ERROR: Final = 400
+
+Query = Sequence[tuple[str, str]]
+
+
+class KubeError(InfrastructureError):
+    """The API server refused a request, or could not be reached.
+
+    Attributes:
+        status: HTTP status; 0 when no answer came.
+        reason: Kubernetes' own word, such as ``AlreadyExists``; ``NoSuchKind`` when the API has no such kind.
+        said: the server's message.
+    """
+
+    def __init__(self, what: str, *, status: int = 0, reason: str = "", said: str = "") -> None:
+        self.status = status
+        self.reason = reason
+        self.said = said
+        how = f"{status} {reason}".strip() if status else "no answer"
+        super().__init__(f"cannot {what}: {how}{': ' if said else ''}{said}", subject=what)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a connection other than plain HTTP needs to know, such as the websocket of exec."""
+
+    url: str
+    authorization: str = ""
+    verify: bool = True
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+
+
+@dataclass
+class Connection:
+    """A pool of connections to one API server; safe to share between threads."""
+
+    api: ApiClient
+    clock: Clock = SYSTEM_CLOCK
+    _pool: urllib3.PoolManager = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = self.api.rest_client.pool_manager
+
+    @property
+    def url(self) -> str:
+        """Where the API server is, such as ``https://127.0.0.1:40123``."""
+        return str(self.api.configuration.host)
+
+    def credentials(self) -> Credentials:
+        """Who we are, with a token that is fresh now."""
+        configuration = self.api.configuration
+        return Credentials(
+            url=self.url,
+            authorization=self._headers().get("authorization", ""),
+            verify=bool(configuration.verify_ssl),
+            ca_file=configuration.ssl_ca_cert,
+            certificate_file=configuration.cert_file,
+            key_file=configuration.key_file,
+            server_name=configuration.tls_server_name,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        query: Query = (),
+        body: object = None,
+        content_type: str = "application/json",
+        timeout: float = REQUEST_SECONDS,
+        retry_for: float = RETRY_SECONDS,
+    ) -> bytes:
+        """Send a request and return the answer's body.
+
+        A read is tried again when the server could not be reached or was too busy; anything
+        else only when it is sure that nothing was done.
+
+        Args:
+            method: such as ``GET``.
+            path: such as ``/api/v1/pods``.
+            what: the request in a user's words, for errors: ``list Pods in demo``.
+            query: parameters.
+            body: sent as JSON.
+            content_type: of the body.
+            timeout: seconds for one answer.
+            retry_for: seconds in which it is tried again.
+
+        Raises:
+            KubeError: refused, or not reached.
+        """
+        deadline = self.clock.now() + retry_for
+        while True:
+            try:
+                response = self._send(
+                    method, path, query=query, timeout=timeout, body=body, content_type=content_type
+                )
+                data = response.data
+            except urllib3.exceptions.HTTPError as error:
+                failure = KubeError(what, said=transport_cause(error))
+                failure.__cause__ = error
+                again = method == "GET" or isinstance(error, urllib3.exceptions.NewConnectionError)
+            else:
+                if response.status < _FIRST_ERROR:
+                    return data
+                failure = refused(what, response.status, data)
+                again = response.status == _TOO_MANY or (method == "GET" and response.status == _UNAVAILABLE)
+            if not again or self.clock.now() + RETRY_PAUSE >= deadline:
+                raise failure
+            self.clock.sleep(RETRY_PAUSE)
+
+    def stream(self, path: str, *, what: str, query: Query, timeout: float) -> urllib3.BaseHTTPResponse:
+        """Send a GET whose answer comes bit by bit; the caller reads and closes it.
+
+        Raises:
+            KubeError: refused.
+            urllib3.exceptions.HTTPError: not reached.
+        """
+        response = self._send("GET", path, query=query, timeout=timeout)
+        if response.status >= _FIRST_ERROR:
+            raise refused(what, response.status, response.data)
+        return response
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.clear()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": "fluid-conformance"}
+        self.api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        return headers
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query,
+        timeout: float,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> urllib3.BaseHTTPResponse:
+        headers = self._headers()
+        payload: bytes | None = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            payload = json.dumps(body).encode()
+        return self._pool.urlopen(
+            method,
+            self.url + path + ("?" + urlencode(query) if query else ""),
+            headers=headers,
+            body=payload,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout),
+            retries=False,
+            preload_content=False,
+        )
+
+
+def refused(what: str, status: int, data: bytes) -> KubeError:
+    """The error for an answer of 400 or more: a Status object of the API, or plain text."""
+    text = data.decode(errors="replace").strip()
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        # Only a path that the server does not serve at all is answered without a Status.
+        reason = "NoSuchKind" if status == _NOT_FOUND else ""
+        return KubeError(what, status=status, reason=reason, said=text[:300])
+    return KubeError(
+        what, status=status, reason=str(answer.get("reason", "")), said=str(answer.get("message", ""))
+    )
+
+
+def transport_cause(error: urllib3.exceptions.HTTPError) -> str:
+    """What went wrong on the way, in a few words."""
+    causes = (error, getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+    for cause in causes:
+        text = _known_cause(cause)
+        if text:
+            return text
+    return str(error) or type(error).__name__
+
+
+def _known_cause(cause: object) -> str:
+    """A failure that has a plain name, or nothing."""
+    text = ""
+    match cause:
+        case urllib3.exceptions.NameResolutionError():
+            text = "its name cannot be resolved"
+        case ssl.SSLCertVerificationError():
+            text = f"its certificate is not trusted ({cause.verify_message})"
+        case ssl.SSLError():
+            text = f"TLS failed ({cause.reason or cause})"
+        case OSError() if cause.strerror:
+            text = cause.strerror.lower()
+        case urllib3.exceptions.ReadTimeoutError():
+            text = "connected, but no answer in time"
+        case urllib3.exceptions.ConnectTimeoutError() if not isinstance(
+            cause, urllib3.exceptions.NewConnectionError
+        ):
+            text = "no connection in time"
+        case _:
+            pass
+    return text
+
+
+def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
+    """Connect to the cluster of a kubeconfig, and see that it answers and knows us.
+
+    Args:
+        kubeconfig: the file; without it ``$KUBECONFIG``, else ``~/.kube/config``.
+        context: one of its contexts; without it the current one.
+
+    Raises:
+        RefusalError: within about 5 s, whatever is wrong with the file or the cluster.
+    """
+    place, config = _read(kubeconfig)
+    chosen = _context(place, config, context)
+    # Importing the client takes a second, which collecting tests must not pay.
+    from kubernetes import config as loading  # noqa: PLC0415 - see above
+    from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - see above
+
+    configuration = Configuration()
+    try:
+        loading.load_kube_config(  # type: ignore[no-untyped-call] # the library's loader has no types
+            config_file=place, context=chosen, client_configuration=configuration, persist_config=False
+        )
+    except (loading.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RefusalError(
+            f"kubeconfig {place} cannot be used: {str(error).strip() or type(error).__name__}",
+            advice=f"see that `kubectl --kubeconfig {place} version` works",
+        ) from error
+    if _is_loopback(str(configuration.host)):
+        configuration.proxy = None  # a proxy of the environment cannot reach this machine's own cluster
+    configuration.retries = False
+    configuration.connection_pool_maxsize = CONNECTIONS
+    try:
+        connection = Connection(ApiClient(configuration))
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise RefusalError(
+            f"kubeconfig {place} cannot be used: {error}", advice="look at its certificates"
+        ) from error
+    _probe(connection, place, chosen)
+    return connection
+
+
+def _probe(connection: Connection, place: str, context: str) -> None:
+    """Refuse a cluster that does not answer, or that does not know us."""
+    where = f"the cluster {connection.url} of context {context} ({place})"
+    try:
+        # Anyone may ask for /version; /api wants an authenticated user.
+        for path in ("/version", "/api"):
+            connection.request("GET", path, what=f"reach {where}", timeout=PROBE_SECONDS, retry_for=0)
+    except KubeError as error:
+        if error.status in (_UNAUTHORIZED, _FORBIDDEN):
+            raise RefusalError(
+                f"{where} does not accept the credentials ({error.status} {error.reason})",
+                advice="renew the kubeconfig; its token or client certificate may have expired",
+            ) from error
+        if error.status:
+            raise RefusalError(
+                f"{where} answers, but not as Kubernetes does ({error.status} {error.said})",
+                advice="look at the server address in the kubeconfig",
+            ) from error
+        trust = "certificate" in error.said or "TLS" in error.said
+        raise RefusalError(
+            f"{where} cannot be reached: {error.said}",
+            advice="look at the server address and the certificate authority in the kubeconfig"
+            if trust
+            else "start the cluster, or name another one with --kubeconfig",
+        ) from error
+
+
+def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
+    """The place of the kubeconfig and its content, merged as far as contexts are concerned."""
+    given = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG", "")
+    place = given or str(Path.home() / ".kube" / "config")
+    merged: dict[str, Any] = {"contexts": []}
+    found = False
+    for part in filter(None, place.split(os.pathsep)):
+        path = Path(part).expanduser()
+        if not path.exists():
+            continue
+        found = True
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RefusalError(
+                f"kubeconfig {path} cannot be read: {error.strerror}", advice="give a file that you may read"
+            ) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            first = str(error).splitlines()[0] if str(error) else "not text"
+            raise RefusalError(
+                f"kubeconfig {path} is malformed: {first}", advice="give the file that `kubectl` uses"
+            ) from error
+        if not isinstance(content, dict):
+            raise RefusalError(
+                f"kubeconfig {path} is malformed: it holds {'nothing' if content is None else 'no mapping'}",
+                advice="give the file that `kubectl` uses",
+            )
+        contexts = content.get("contexts") or []
+        if isinstance(contexts, list):
+            merged["contexts"] += contexts
+        merged.setdefault("current-context", content.get("current-context"))
+    if not found:
+        raise RefusalError(
+            f"there is no kubeconfig at {place}",
+            advice="name one with --kubeconfig, or let the harness make a cluster of its own",
+        )
+    return place, merged
+
+
+def _context(place: str, config: dict[str, Any], context: str | None) -> str:
+    """The name of the context to use."""
+    names = [str(entry.get("name")) for entry in config["contexts"] if isinstance(entry, dict)]
+    chosen = context or config.get("current-context") or ""
+    if not chosen:
+        raise RefusalError(
+            f"kubeconfig {place} has no current context",
+            advice=f"choose one with `kubectl config use-context`; there are: {', '.join(names) or 'none'}",
+        )
+    if chosen not in names:
+        raise RefusalError(
+            f"kubeconfig {place} has no context {chosen}", advice=f"there are: {', '.join(names) or 'none'}"
+        )
+    return str(chosen)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

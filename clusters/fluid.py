@@ -1,0 +1,181 @@
+"""Installing Fluid from its own chart, and finding the one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from clusters import kinds
+from clusters.commands import Commands
+from clusters.errors import FailureClass
+from clusters.kube import Kube, KubeError
+from clusters.progress import Progress, RunningStage
+from clusters.snapshots import DaemonSetSnapshot, DeploymentSnapshot
+from clusters.waiting import wait
+
+NAMESPACE: Final = "fluid-system"
+RELEASE: Final = "fluid"
+CSI_DAEMON_SET: Final = "csi-nodeplugin-fluid"
+CONTROLLERS: Final = ("dataset-controller", "alluxioruntime-controller")
+READY_SECONDS: Final = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class FluidState:
+    """What of Fluid is there.
+
+    Attributes:
+        controllers: name → ready replicas of its Deployments.
+        wanted: name → replicas asked for.
+        csi_desired: nodes that the CSI plugin is to run on.
+        csi_ready: nodes where it is ready.
+        version: tag of the Dataset controller's image; empty when Fluid is not there.
+    """
+
+    controllers: Mapping[str, int]
+    wanted: Mapping[str, int]
+    csi_desired: int
+    csi_ready: int
+    version: str
+
+    @property
+    def ready(self) -> bool:
+        """The controllers that a Dataset with an AlluxioRuntime needs, and the plugin on every node."""
+        needed = all(self.controllers.get(name, 0) > 0 for name in CONTROLLERS)
+        complete = all(self.controllers.get(name, 0) >= count for name, count in self.wanted.items())
+        return needed and complete and self.csi_ready == self.csi_desired > 0
+
+    def __str__(self) -> str:
+        parts = [f"{name} {self.controllers.get(name, 0)}/{count}" for name, count in sorted(self.wanted.items())]
+        return ", ".join([*parts, f"CSI plugin on {self.csi_ready}/{self.csi_desired} nodes"])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image name as Fluid's chart wants it: prefix, name and tag apart."""
+
+    prefix: str
+    name: str
+    tag: str
+
+    @classmethod
+    def of(cls, reference: str) -> ImageRef:
+        """Take ``registry/prefix/name:tag`` apart."""
+        path, _, tag = reference.rpartition(":")
+        prefix, _, name = path.rpartition("/")
+        return cls(prefix, name, tag)
+
+    def values(self) -> dict[str, str]:
+        """As chart values."""
+        return {"imagePrefix": self.prefix, "imageName": self.name, "imageTag": self.tag}
+
+
+def state(kube: Kube) -> FluidState:
+    """What of Fluid is in the cluster; never fails for want of it."""
+    deployments = [DeploymentSnapshot.of(obj) for obj in kube.list(kinds.DEPLOYMENT, NAMESPACE)]
+    plugin = kube.get(kinds.DAEMON_SET, CSI_DAEMON_SET, NAMESPACE)
+    csi = DaemonSetSnapshot.of(plugin or {})
+    image = next((item.images[0] for item in deployments if item.name == "dataset-controller"), "")
+    return FluidState(
+        controllers={item.name: item.ready for item in deployments},
+        wanted={item.name: item.replicas for item in deployments if item.replicas > 0},
+        csi_desired=csi.desired,
+        csi_ready=csi.ready,
+        version=image.rpartition(":")[2],
+    )
+
+
+def installed(kube: Kube) -> bool:
+    """Whether the cluster knows Datasets."""
+    try:
+        kube.list(kinds.DATASET)
+    except KubeError as error:
+        if error.reason == "NoSuchKind":
+            return False
+        raise
+    return True
+
+
+def values(fluid: Mapping[str, str], alluxio: str, *, features: str = "FuseRecovery=false") -> dict[str, Any]:
+    """Chart values of Fluid 1.0.8 (charts/fluid/fluid/values.yaml): its defaults, with our images.
+
+    Args:
+        fluid: image references by the chart's names for them.
+        alluxio: image reference of the Alluxio runtime and Fuse.
+        features: feature gates of the CSI plugin.
+    """
+    image = {name: ImageRef.of(reference).values() for name, reference in fluid.items()}
+    runtime = ImageRef.of(alluxio).values()
+    return {
+        # The hook upgrades CRDs of an older Fluid and needs an image of its own.
+        "crdUpgrade": {"enabled": False},
+        "dataset": {"controller": image["dataset-controller"]},
+        "csi": {
+            "featureGates": features,
+            "registrar": image["csi-node-driver-registrar"],
+            "plugins": image["fluid-csi"],
+        },
+        "runtime": {
+            "alluxio": {
+                "enabled": True,
+                "controller": image["alluxioruntime-controller"],
+                "runtime": runtime,
+                "fuse": runtime,
+            }
+        },
+        "webhook": image["fluid-webhook"],
+        "fluidapp": {"controller": image["application-controller"], **image["application-controller"]},
+    }
+
+
+def install(
+    kube: Kube,
+    *,
+    helm: Path,
+    chart: Path,
+    chart_values: Mapping[str, Any],
+    kubeconfig: Path,
+    folder: Path,
+    commands: Commands,
+    progress: Progress,
+) -> FluidState:
+    """Install Fluid's chart and wait until all that it brings is ready.
+
+    Args:
+        kube: the cluster.
+        helm: program.
+        chart: folder of Fluid's chart.
+        chart_values: what to set.
+        kubeconfig: reaches the cluster.
+        folder: where the values are kept.
+        commands: runs programs.
+        progress: where the stage is told.
+    """
+    with progress.stage("install Fluid") as stage:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "fluid-values.yaml"
+        file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))
+        argv: list[str | Path] = [helm, "upgrade", "--install", RELEASE, chart, "--kubeconfig", kubeconfig]
+        argv += ["--namespace", NAMESPACE, "--create-namespace", "--values", file]
+        commands.run(argv, timeout=180.0, env={"HELM_CACHE_HOME": str(folder / "helm")})
+        return wait_ready(kube, stage)
+
+
+def wait_ready(kube: Kube, stage: RunningStage) -> FluidState:
+    """Wait until Fluid is ready to take a Dataset."""
+    with kube.changes(kinds.DEPLOYMENT, NAMESPACE) as changes:
+        return wait(
+            lambda: state(kube),
+            lambda seen: seen.ready,
+            subject="Fluid",
+            condition="controllers and CSI plugin ready",
+            timeout=READY_SECONDS,
+            changes=changes,
+            on_change=lambda text, _: stage.says(text),
+            failure_class=FailureClass.INFRASTRUCTURE,
+            advice="see the Pods of fluid-system in the bundle",
+        )

@@ -1,0 +1,143 @@
+"""Names and labels that Fluid gives to what it makes for a Dataset and its AlluxioRuntime.
+
+Read from Fluid 1.0.8; each function names the file and line. ``namespace`` and ``name``
+are those of the Dataset (the AlluxioRuntime has the same), ``uid`` is the Dataset's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: pkg/common/volume.go:30
+CSI_DRIVER_NAME: Final = "fuse.csi.fluid.io"
+#: pkg/common/volume.go:36; no StorageClass of that name exists
+STORAGE_CLASS_NAME: Final = "fluid"
+#: pkg/common/constants.go:168; on the claim and the volume that Fluid makes
+MADE_BY_ANNOTATION: Final = "CreatedBy"
+MADE_BY_FLUID: Final = "fluid"
+#: pkg/common/label.go:39
+DATASET_ID_LABEL: Final = "fluid.io/dataset-id"
+#: pkg/common/label.go:43; on nodes with workers
+DATASET_NUMBER_LABEL: Final = "fluid.io/dataset-num"
+#: pkg/common/constants.go:173; on nodes with the worker of an Exclusive Dataset
+EXCLUSIVE_LABEL: Final = "fluid_exclusive"
+#: pkg/common/label.go:31
+FUSE_LABEL_PREFIX: Final = "fluid.io/f-"
+#: pkg/common/label.go:27
+STORAGE_LABEL_PREFIX: Final = "fluid.io/s-"
+#: from this length on a key takes the uid (pkg/utils/label.go:193)
+LABEL_LIMIT: Final = 63
+#: charts/fluid/fluid/values.yaml, runtime.mountRoot
+MOUNT_ROOT: Final = "/runtime-mnt"
+
+DATASET_FINALIZER: Final = "fluid-dataset-controller-finalizer"
+RUNTIME_FINALIZER: Final = "alluxio-runtime-controller-finalizer"
+
+MASTER_CONTAINER: Final = "alluxio-master"
+WORKER_CONTAINER: Final = "alluxio-worker"
+FUSE_CONTAINER: Final = "alluxio-fuse"
+
+
+def _with_prefix(prefix: str, namespace: str, name: str, uid: str) -> str:
+    """Fluid's rule of length: a key of 63 characters or more takes the Dataset's uid instead.
+
+    pkg/utils/label.go:189-205; without a uid the long key stays as it is.
+    """
+    key = f"{prefix}{namespace}-{name}"
+    return key if len(key) < LABEL_LIMIT or not uid else f"{prefix}{uid}"
+
+
+def dataset_id(namespace: str, name: str, uid: str = "") -> str:
+    """Value of the label ``fluid.io/dataset-id`` (pkg/utils/label.go:207)."""
+    return _with_prefix("", namespace, name, uid)
+
+
+def fuse_label(namespace: str, name: str, uid: str = "") -> str:
+    """Key of the label of nodes that shall run a Fuse Pod; its value is ``true`` (pkg/utils/label.go:178)."""
+    return _with_prefix(FUSE_LABEL_PREFIX, namespace, name, uid)
+
+
+def common_label(namespace: str, name: str, uid: str = "") -> str:
+    """Key on workers' nodes, the claim and the volume; its value is ``true`` (pkg/utils/label.go:158)."""
+    return _with_prefix(STORAGE_LABEL_PREFIX, namespace, name, uid)
+
+
+def worker_labels(namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
+    """Keys that Fluid sets on the nodes of a Dataset's workers, beside `DATASET_NUMBER_LABEL`.
+
+    pkg/utils/label.go:117-176 and pkg/utils/dataset/lifecycle/node.go.
+    """
+    middle = ("", "alluxio-", "h-alluxio-m-", "h-alluxio-d-", "h-alluxio-t-")
+    return tuple(_with_prefix(STORAGE_LABEL_PREFIX + part, namespace, name, uid) for part in middle)
+
+
+def exclusive_value(namespace: str, name: str, uid: str = "") -> str:
+    """Value of the label ``fluid_exclusive`` of a node (pkg/ddc/base/label.go:56)."""
+    value = f"{namespace}_{name}"
+    return value if len(value) < LABEL_LIMIT else dataset_id(namespace, name, uid)
+
+
+def node_labels(namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
+    """Every label key that a node can carry for this Dataset alone."""
+    return (fuse_label(namespace, name, uid), *worker_labels(namespace, name, uid))
+
+
+def volume_name(namespace: str, name: str) -> str:
+    """Name of the PersistentVolume, and its volume handle (pkg/ddc/base/pv.go:21)."""
+    return f"{namespace}-{name}"
+
+
+def claim_name(name: str) -> str:
+    """Name of the claim that applications are to mount (pkg/utils/dataset/volume/create.go:194)."""
+    return name
+
+
+def master_name(name: str) -> str:
+    """The master's StatefulSet (pkg/ddc/alluxio/utils.go:105)."""
+    return f"{name}-master"
+
+
+def master_pod(name: str) -> str:
+    """The first master's Pod."""
+    return f"{name}-master-0"
+
+
+def worker_name(name: str) -> str:
+    """The workers' StatefulSet (pkg/ddc/alluxio/utils.go:109)."""
+    return f"{name}-worker"
+
+
+def fuse_name(name: str) -> str:
+    """The Fuse DaemonSet (pkg/ddc/alluxio/utils.go:113)."""
+    return f"{name}-fuse"
+
+
+def config_maps(name: str) -> tuple[str, ...]:
+    """The ConfigMaps of a runtime, the helm release's own among them (master_internal.go:112-118)."""
+    return (
+        f"{name}-config",
+        f"{name}-mount-config",
+        f"{name}-alluxio-values",
+        f"sh.helm.release.v1.{name}.v1",
+    )
+
+
+def pod_labels(name: str, role: str) -> str:
+    """Label selector of a runtime's Pods; ``role`` is ``master``, ``worker`` or ``fuse``.
+
+    charts/alluxio/templates.
+    """
+    return f"role=alluxio-{role},release={name}"
+
+
+def host_mount(namespace: str, name: str) -> str:
+    """Where a node has the Fuse mount (attribute ``fluid_path`` of the volume)."""
+    return f"{MOUNT_ROOT}/alluxio/{namespace}/{name}/alluxio-fuse"
+
+
+def tier_folder(namespace: str, name: str, medium: str = "/dev/shm") -> str:  # noqa: S108 - Alluxio's own place
+    """Folder of a worker's blocks on its node, under the path of its tier.
+
+    pkg/ddc/alluxio/transform.go:202, and Alluxio's own alluxio.worker.data.folder.
+    """
+    return f"{medium}/{namespace}/{name}/alluxioworker"

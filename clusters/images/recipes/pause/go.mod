@@ -1,0 +1,3 @@
+module harness.invalid/pause
+
+go 1.24

@@ -1,0 +1,3 @@
+module harness.invalid/runtime-wrapper
+
+go 1.24

@@ -1,0 +1,315 @@
+"""Clusters of kind, made through pytest-kind's KindCluster.
+
+KindCluster of pytest-kind 22.11.1 leaves open what a conformance run needs: a
+configuration, several nodes, cleaning up when creation fails half-way, logs, a time limit,
+and leaving alone a cluster of the same name that somebody else made. This provider adds those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from clusters import kinds
+from clusters.commands import CommandError, Completed
+from clusters.engine import Engine
+from clusters.errors import FailureClass, RefusalError
+from clusters.host import Host
+from clusters.kube import Kube
+from clusters.progress import Progress, RunningStage
+from clusters.provider import Cluster
+from clusters.snapshots import NodeSnapshot
+from clusters.waiting import wait
+
+#: Where a node of ours shows our state folder: the mark that the cluster is ours.
+MARK: Final = "/kind/fluid-conformance"
+CREATE_SECONDS: Final = 600.0
+READY_SECONDS: Final = 180.0
+DELETE_SECONDS: Final = 120.0
+#: Range of the Pods' addresses; each node gets a /24 of it from the controller manager.
+POD_SUBNET: Final = "10.244.0.0/16"
+#: Bytes of the logs of one node that a failure bundle takes.
+LOG_LINES: Final = 2_000
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+@dataclass
+class KindProvider:
+    """Makes kind clusters and takes them down.
+
+    Attributes:
+        name: of the cluster.
+        engine: container engine.
+        kind: program.
+        kubectl: program; KindCluster wants to know one.
+        image: node image.
+        nodes: how many; from two on, the first is the control plane alone.
+        archive: folder of image archives that each node imports, or None when nodes pull.
+        state: folder of ours for this cluster.
+        host: facts of the host.
+        progress: where stages are told.
+        run: run that made it, for labels.
+        kubeconfig: where to write the kubeconfig; in the state folder when None.
+    """
+
+    name: str
+    engine: Engine
+    kind: Path
+    kubectl: Path
+    image: str
+    nodes: int
+    archive: Path | None
+    state: Path
+    host: Host
+    progress: Progress
+    run: str
+    own_network: bool = True
+    kubeconfig: Path | None = None
+    _containers: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise RefusalError(
+                f"{self.name!r} cannot be a cluster's name",
+                advice="use lower-case letters, digits and dashes, 41 at most",
+            )
+
+    @property
+    def kubeconfig_path(self) -> Path:
+        """Where the cluster's kubeconfig lies."""
+        return self.kubeconfig or self.state / "kubeconfig"
+
+    def up(self) -> Cluster:
+        """Make the cluster, or find our own of that name that still answers.
+
+        Raises:
+            RefusalError: the name is taken by a cluster that is not ours.
+            InfrastructureError: it could not be made; what was made half-way is removed.
+        """
+        containers = self.containers()
+        if containers:
+            if not self.ours(containers):
+                raise RefusalError(
+                    f"a kind cluster named {self.name} exists already and the harness did not make it",
+                    advice="choose another --cluster-name; the harness never touches what it did not make",
+                )
+            if self._answers():
+                self.progress.note(f"found cluster {self.name}, still warm")
+                return Cluster("kind", self.name, self.kubeconfig_path, made_here=False)
+            self.progress.note(f"cluster {self.name} is ours and does not answer: making it again")
+            self.down()
+        with self.progress.stage(f"create kind cluster {self.name}") as stage:
+            try:
+                self._create(stage)
+                self._connect_nodes(stage)
+            except BaseException:
+                self._keep_logs()
+                with contextlib.suppress(CommandError):
+                    self._delete()
+                raise
+        return Cluster("kind", self.name, self.kubeconfig_path, made_here=True)
+
+    def down(self) -> None:
+        """Remove the cluster when it is ours; bounded in time."""
+        containers = self.containers()
+        if containers and not self.ours(containers):
+            raise RefusalError(
+                f"kind cluster {self.name} was not made by the harness, so it is left alone",
+                advice=f"remove it yourself: kind delete cluster --name {self.name}",
+            )
+        with self.progress.stage(f"delete kind cluster {self.name}"):
+            self._delete()
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def containers(self) -> tuple[str, ...]:
+        """Names of the containers that are nodes of a cluster of this name, whoever made it."""
+        return cluster_containers(self.engine, self.name)
+
+    def ours(self, containers: Sequence[str]) -> bool:
+        """Whether any of the containers carries our mark."""
+        return any(is_ours(self.engine, container) for container in containers)
+
+    def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        """Run a program on a node; a non-zero exit is returned, not raised."""
+        return self.engine.exec(node, argv, check=False, timeout=timeout)
+
+    def logs(self) -> Mapping[str, str]:
+        """kubelet's and containerd's journals and the container's own output, of each node."""
+        found = {}
+        for node in self.containers():
+            for unit in ("kubelet", "containerd", "load-images"):
+                argv = ["journalctl", "--no-pager", "-n", str(LOG_LINES), "-u", unit]
+                found[f"{node}/{unit}.log"] = self.node_exec(node, argv).stdout
+            done = self.engine.run("logs", "--tail", str(LOG_LINES), node, check=False)
+            found[f"{node}/console.log"] = done.stdout + done.stderr
+        return found
+
+    def config(self) -> dict[str, Any]:
+        """The kind configuration (kind.x-k8s.io/v1alpha4)."""
+        kubelet: dict[str, Any] = {"kind": "KubeletConfiguration", "serializeImagePulls": False}
+        if self.host.cgroup_v1:
+            kubelet["failCgroupV1"] = False
+        if not self.host.sys_resource:
+            # Lets kubelet go on where it may not raise its own limits.
+            kubelet["featureGates"] = {"KubeletInUserNamespace": True}
+        mounts = [{"hostPath": str(self.state), "containerPath": MARK, "readOnly": True}]
+        if self.archive is not None:
+            mounts.append({"hostPath": str(self.archive), "containerPath": "/kind/images", "readOnly": True})
+        roles = ["control-plane", *["worker"] * (self.nodes - 1)]
+        return {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "name": self.name,
+            "networking": {"disableDefaultCNI": self.own_network, "podSubnet": POD_SUBNET},
+            "kubeadmConfigPatches": [yaml.safe_dump(kubelet)],
+            "nodes": [{"role": role, "extraMounts": mounts} for role in roles],
+        }
+
+    def _create(self, stage: RunningStage) -> None:
+        self.state.mkdir(parents=True, exist_ok=True)
+        config = self.state / "kind.yaml"
+        config.write_text(yaml.safe_dump(self.config(), sort_keys=False))
+        (self.state / "run").write_text(self.run)
+        self._child("create", CREATE_SECONDS, stage, config)
+
+    def _delete(self) -> None:
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._child("delete", DELETE_SECONDS, None)
+        left = self.containers()
+        if left and self.ours(left):
+            self.engine.run("rm", "-f", "-v", *left)
+
+    def _child(self, action: str, timeout: float, stage: RunningStage | None, *more: Path) -> None:
+        argv: list[str | Path] = [sys.executable, "-m", "clusters.kind_child", action, self.name]
+        argv += [self.kubeconfig_path, self.image, self.kind, self.kubectl, *more]
+        house = Path(__file__).parent.parent
+        self.engine.commands.run(
+            argv,
+            timeout=timeout,
+            cwd=self.state,
+            env={**self.engine.env, "PYTHONPATH": str(house), "PYTHONWARNINGS": "ignore"},
+            on_line=(lambda line: stage.says(line)) if stage is not None else (lambda _: None),
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self._kube().close()
+        except RefusalError:
+            return False
+        return True
+
+    def _kube(self) -> Kube:
+        return Kube.connect(self.kubeconfig_path, run=self.run)
+
+    def _connect_nodes(self, stage: RunningStage) -> None:
+        """Give each node a bridge for its Pods and routes to the others', then wait until all are Ready."""
+        kube = self._kube()
+        try:
+            with kube.changes(kinds.NODE) as changes:
+                nodes = wait(
+                    lambda: kube.list(kinds.NODE),
+                    lambda seen: len(seen) == self.nodes and all(_pod_cidr(node) for node in seen),
+                    subject=f"cluster {self.name}",
+                    condition=f"{self.nodes} nodes with a Pod range",
+                    timeout=READY_SECONDS,
+                    changes=changes,
+                    describe=lambda seen: f"{len(seen)} nodes, ranges {[_pod_cidr(node) for node in seen]}",
+                    on_change=lambda text, _: stage.says(text),
+                    failure_class=FailureClass.INFRASTRUCTURE,
+                    advice="see the nodes' kubelet journals in the bundle",
+                )
+                if self.own_network:
+                    self._bridge(nodes)
+                wait(
+                    lambda: [NodeSnapshot.of(node) for node in kube.list(kinds.NODE)],
+                    lambda seen: all(_settled(node) for node in seen),
+                    subject=f"cluster {self.name}",
+                    condition="all nodes Ready",
+                    timeout=READY_SECONDS,
+                    changes=changes,
+                    describe=lambda seen: ", ".join(str(node) for node in seen),
+                    on_change=lambda text, _: stage.says(text),
+                    failure_class=FailureClass.INFRASTRUCTURE,
+                    advice="see the nodes' kubelet journals in the bundle",
+                )
+        finally:
+            kube.close()
+
+    def _bridge(self, nodes: Sequence[dict[str, Any]]) -> None:
+        addresses = {NodeSnapshot.of(node).name: (_pod_cidr(node), NodeSnapshot.of(node).ip) for node in nodes}
+        for name, (own, _) in addresses.items():
+            script = ["mkdir -p /etc/cni/net.d", "cat > /etc/cni/net.d/10-bridge.conflist"]
+            self.engine.run(
+                "exec", "-i", name, "sh", "-c", " && ".join(script), stdin=json.dumps(bridge_config(own))
+            )
+            for other, (cidr, address) in addresses.items():
+                if other != name:
+                    self.engine.exec(name, ["ip", "route", "replace", cidr, "via", address])
+
+    def _keep_logs(self) -> None:
+        """Keep the nodes' journals of a creation that failed, since the nodes will be gone."""
+        folder = self.state.parent / f"{self.name}-failed"
+        with contextlib.suppress(Exception):
+            shutil.rmtree(folder, ignore_errors=True)
+            for name, text in self.logs().items():
+                file = folder / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            self.progress.note(f"the nodes' journals are kept in {folder}")
+
+
+def cluster_containers(engine: Engine, name: str | None = None) -> tuple[str, ...]:
+    """Containers that are kind nodes, of one cluster or of all."""
+    label = "io.x-k8s.kind.cluster" + (f"={name}" if name else "")
+    done = engine.run("ps", "-a", "--filter", f"label={label}", "--format", "{{.Names}}")
+    return tuple(sorted(done.stdout.split()))
+
+
+def is_ours(engine: Engine, container: str) -> bool:
+    """Whether a container carries the mark that the harness made it."""
+    told = engine.inspect("container", container) or {}
+    return any(mount.get("Destination") == MARK for mount in told.get("Mounts", []))
+
+
+def bridge_config(cidr: str) -> dict[str, Any]:
+    """A network configuration list (CNI specification 0.4.0) for one node's Pod range."""
+    ipaddress.ip_network(cidr)
+    return {
+        "cniVersion": "0.4.0",
+        "name": "fluid-conformance",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": cidr}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+
+
+def _settled(node: NodeSnapshot) -> bool:
+    """Ready, and no longer tainted for not having been: the taint goes a moment later."""
+    return node.ready and not any(taint.startswith("node.kubernetes.io/") for taint in node.taints)
+
+
+def _pod_cidr(node: Mapping[str, Any]) -> str:
+    return str(node.get("spec", {}).get("podCIDR", ""))

@@ -1,0 +1,134 @@
+"""What a run is asked to do about its cluster: the options, typed, and the same for pytest and the command."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from clusters.errors import RefusalError
+from clusters.pins import Versions, versions
+
+ImagesFrom = Literal["auto", "pull", "build"]
+DEFAULT_NAME: Final = "fluid-conformance"
+MOST_NODES: Final = 8
+
+_REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
+
+#: Options that pytest-kind brings itself; the harness keeps their names and meanings.
+KIND_OPTIONS: Final = (
+    ("--cluster-name", {"default": DEFAULT_NAME, "help": "name of the kind cluster"}),
+    ("--keep-cluster", {"action": "store_true", "help": "leave the cluster up after the run"}),
+    ("--kubeconfig", {"default": None, "help": "use the cluster of this kubeconfig instead of making one"}),
+    ("--kind-image", {"default": None, "help": "node image, instead of the one for --kubernetes"}),
+    ("--kind-bin", {"default": None, "help": "path of a kind program"}),
+    ("--kind-kubectl-bin", {"default": None, "help": "path of a kubectl program"}),
+)
+
+#: Options of ours.
+OWN_OPTIONS: Final = (
+    ("--kubernetes", {"default": None, "metavar": "VERSION", "help": "version of Kubernetes"}),
+    ("--fluid", {"default": None, "metavar": "VERSION", "help": "version of Fluid"}),
+    ("--alluxio", {"default": None, "metavar": "VERSION", "help": "version of Alluxio"}),
+    ("--nodes", {"type": int, "default": 1, "help": "nodes of the kind cluster (default 1)"}),
+    (
+        "--images",
+        {
+            "default": "auto",
+            "choices": get_args(ImagesFrom),
+            "help": "pull published images, build them, or pull where a registry answers (auto)",
+        },
+    ),
+    ("--registry", {"default": None, "metavar": "HOST", "help": "take the published names from this mirror"}),
+    (
+        "--bootstrap",
+        {"action": "store_true", "help": "install missing packages and start a container engine (root)"},
+    ),
+    (
+        "--install-fluid",
+        {"action": "store_true", "help": "leave to install Fluid on the cluster of --kubeconfig"},
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of a run.
+
+    Attributes:
+        cluster_name: name of the kind cluster.
+        keep_cluster: leave it up.
+        kubeconfig: an existing cluster to use.
+        kind_image: node image given by hand.
+        kind_bin: kind program given by hand.
+        kubectl_bin: kubectl program given by hand.
+        versions: of the system under test.
+        nodes: of the kind cluster.
+        images: where images come from.
+        registry: mirror that serves the published names.
+        bootstrap: leave to install packages and to start an engine.
+        install_fluid: leave to install Fluid on an existing cluster.
+    """
+
+    cluster_name: str = DEFAULT_NAME
+    keep_cluster: bool = False
+    kubeconfig: Path | None = None
+    kind_image: str | None = None
+    kind_bin: Path | None = None
+    kubectl_bin: Path | None = None
+    versions: Versions = field(default_factory=versions)
+    nodes: int = 1
+    images: ImagesFrom = "auto"
+    registry: str | None = None
+    bootstrap: bool = False
+    install_fluid: bool = False
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Check options by their long names with underscores, as argparse and pytest store them.
+
+    Raises:
+        RefusalError: one of them cannot be right.
+    """
+    nodes = int(given.get("nodes") or 1)
+    if not 1 <= nodes <= MOST_NODES:
+        raise RefusalError(f"--nodes {nodes}: between 1 and {MOST_NODES}", advice="each node costs 1 GiB of memory")
+    registry = given.get("registry")
+    if registry is not None and _REGISTRY.fullmatch(registry) is None:
+        raise RefusalError(f"--registry {registry!r} is no host name", advice="give HOST or HOST:PORT, no scheme")
+    kubeconfig = _file(given, "kubeconfig")
+    return Options(
+        cluster_name=given.get("cluster_name") or DEFAULT_NAME,
+        keep_cluster=bool(given.get("keep_cluster")),
+        kubeconfig=kubeconfig,
+        kind_image=given.get("kind_image"),
+        kind_bin=_file(given, "kind_bin"),
+        kubectl_bin=_file(given, "kind_kubectl_bin"),
+        versions=versions(given.get("kubernetes"), given.get("fluid"), given.get("alluxio")),
+        nodes=nodes,
+        images=given.get("images") or "auto",
+        registry=registry,
+        bootstrap=bool(given.get("bootstrap")),
+        install_fluid=bool(given.get("install_fluid")),
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options that pytest gets from pytest-kind and from us."""
+    for name, settings in (*KIND_OPTIONS, *OWN_OPTIONS):
+        parser.add_argument(name, **settings)
+
+
+def _file(given: Mapping[str, Any], name: str) -> Path | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise RefusalError(
+            f"--{name.replace('_', '-')} {value}: there is no such file", advice="check the path that you gave"
+        )
+    return path

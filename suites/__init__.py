@@ -1,0 +1,1 @@
+"""What must hold: the scenarios, their checks, the doctor, the benchmark."""

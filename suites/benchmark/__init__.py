@@ -1,0 +1,1 @@
+"""Measuring Fluid against raw NFS, and judging what was measured."""

@@ -1,0 +1,104 @@
+"""What a scenario saw: facts with their sources, phases with their times, texts to attach.
+
+A verdict is only worth what it is based on, so a scenario states each thing that it
+found, and the report shows it beside the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import allure
+import pytest
+
+from clusters.clock import SYSTEM_CLOCK, Clock
+
+#: Where the time of a scenario goes, as the report groups it.
+PhaseKind = Literal["dataset", "waiting", "window", "reading", "teardown", "other"]
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing seen.
+
+    Attributes:
+        source: who said it, such as ``application mountinfo`` or ``Alluxio listing``.
+        says: what it said, in a user's words.
+        data: figures behind it.
+        at: seconds since the scenario began.
+    """
+
+    source: str
+    says: str
+    data: Mapping[str, Value]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of a scenario's time, in seconds."""
+
+    kind: PhaseKind
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text kept with the scenario, such as the YAML that was sent."""
+
+    name: str
+    text: str
+    suffix: str = "txt"
+
+
+@dataclass
+class Evidence:
+    """Collects what one attempt at one scenario saw."""
+
+    clock: Clock = SYSTEM_CLOCK
+    facts: list[Fact] = field(default_factory=list)
+    phases: list[Phase] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    defects_seen: list[str] = field(default_factory=list)
+    defects_gone: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+    started: float = field(default=-1.0)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now()
+
+    def fact(self, source: str, says: str, **data: Value) -> None:
+        """State one thing that was seen, who said it, and the figures behind it."""
+        self.facts.append(Fact(source, says, data, self.clock.now() - self.started))
+        with allure.step(f"{source}: {says}"):
+            pass
+
+    @contextmanager
+    def phase(self, kind: PhaseKind, name: str) -> Iterator[None]:
+        """Time a stretch of the scenario; the time is kept also when it fails."""
+        start = self.clock.now()
+        try:
+            with allure.step(name):
+                yield
+        finally:
+            self.phases.append(Phase(kind, name, self.clock.now() - start))
+
+    def attach(self, name: str, text: str, suffix: str = "txt") -> None:
+        """Keep a text with the scenario."""
+        self.attachments.append(Attachment(name, text, suffix))
+        allure.attach(text, name=name, extension=suffix)
+
+    def defect(self, key: str, *, seen: bool, says: str, **data: Value) -> None:
+        """State whether a suspected defect of the product showed this time."""
+        (self.defects_seen if seen else self.defects_gone).append(key)
+        self.fact("product defect" if seen else "product defect gone", says, defect=key, **data)
+
+
+#: Where the evidence of a test hangs on its pytest item.
+EVIDENCE: Final = pytest.StashKey[Evidence]()

@@ -1,0 +1,213 @@
+"""Waiting and holding, with a clock that takes no time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clusters.errors import FailureClass
+from clusters.waiting import WaitFailedError, WaitTimeoutError, hold, wait
+
+if TYPE_CHECKING:
+    from tests.clusters.conftest import FakeClock
+
+
+@dataclass
+class FakeChanges:
+    """Changes that a test makes by hand."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+
+def looks(*states: str) -> Callable[[], str]:
+    """A look that sees these states one after another, and then the last one for ever."""
+    rest: Iterator[str] = iter(states)
+    last = [states[-1]]
+
+    def look() -> str:
+        last[0] = next(rest, last[0])
+        return last[0]
+
+    return look
+
+
+def test_wait_returns_the_snapshot_that_was_ready(clock: FakeClock) -> None:
+    """The snapshot for which the condition held is handed back, after as many looks as it took."""
+    found = wait(
+        looks("", "NotBound", "Bound"),
+        lambda state: state == "Bound",
+        subject="Dataset a",
+        condition="Bound",
+        timeout=10,
+        delay=1,
+        clock=clock,
+    )
+    assert found == "Bound"
+    assert clock.slept == [1, 1]
+
+
+def test_wait_times_out_with_what_it_saw(clock: FakeClock) -> None:
+    """A timeout tells subject, condition, elapsed time, each different state once, and the advice."""
+    with pytest.raises(WaitTimeoutError) as caught:
+        wait(
+            looks("", "NotBound", "NotBound"),
+            lambda state: state == "Bound",
+            subject="Dataset a",
+            condition="phase Bound",
+            timeout=3,
+            delay=1,
+            advice="look at its events",
+            clock=clock,
+        )
+    error = caught.value
+    assert error.message == "Dataset a: no phase Bound within 3 s"
+    assert error.elapsed == 3
+    assert error.last_seen == "[0.0 s]  → [1.0 s] NotBound"
+    assert error.advice == "look at its events"
+    assert error.failure_class is FailureClass.PRODUCT
+
+
+def test_wait_never_sleeps_past_its_deadline(clock: FakeClock) -> None:
+    """The last pause is cut so that the last look falls on the deadline."""
+    with pytest.raises(WaitTimeoutError):
+        wait(lambda: "x", lambda _: False, subject="s", condition="c", timeout=2.5, delay=1, clock=clock)
+    assert clock.slept == [1, 1, 0.5]
+
+
+def test_wait_takes_one_look_even_without_time(clock: FakeClock) -> None:
+    """With a timeout of 0 what is ready already is found."""
+    assert wait(lambda: 7, lambda n: n == 7, subject="s", condition="c", timeout=0, clock=clock) == 7
+    assert clock.slept == []
+
+
+def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
+    """The failure predicate ends the wait before its time, with its reason and the class asked for."""
+    with pytest.raises(WaitFailedError, match="Pod p: it was evicted") as caught:
+        wait(
+            looks("Pending", "Failed"),
+            lambda state: state == "Running",
+            failed=lambda state: "it was evicted" if state == "Failed" else None,
+            subject="Pod p",
+            condition="Running",
+            timeout=60,
+            delay=1,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            clock=clock,
+        )
+    assert caught.value.elapsed == 1
+    assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
+
+
+def test_wait_asks_for_successes_in_a_row(clock: FakeClock) -> None:
+    """A condition that flickers is not taken for reached."""
+    wait(
+        looks("up", "down", "up", "up", "up"),
+        lambda state: state == "up",
+        subject="s",
+        condition="c",
+        timeout=60,
+        successes=3,
+        delay=1,
+        clock=clock,
+    )
+    assert len(clock.slept) == 4
+
+
+def test_wait_wakes_up_early_when_something_changed(clock: FakeClock) -> None:
+    """A change ends the pause, so that nothing is lost to polling."""
+    changes = FakeChanges()
+    clock.on_wait = threading.Event.set
+    wait(
+        looks("a", "b"),
+        lambda s: s == "b",
+        subject="s",
+        condition="c",
+        timeout=60,
+        changes=changes,
+        clock=clock,
+    )
+    assert clock.slept == []
+
+
+def test_wait_misses_no_change_that_comes_while_it_looks(clock: FakeClock) -> None:
+    """The event is cleared before the look, so a change during it leads to another look at once."""
+    changes = FakeChanges()
+    states = looks("a", "b")
+
+    def look() -> str:
+        changes.event.set()
+        return states()
+
+    wait(look, lambda s: s == "b", subject="s", condition="c", timeout=60, changes=changes, clock=clock)
+    assert clock.slept == []
+
+
+def test_wait_tells_each_change_once(clock: FakeClock) -> None:
+    """The caller hears of a state when it differs from the one before."""
+    told: list[tuple[str, float]] = []
+    wait(
+        looks("a", "a", "b", "c"),
+        lambda s: s == "c",
+        subject="s",
+        condition="x",
+        timeout=60,
+        delay=1,
+        on_change=lambda text, at: told.append((text, at)),
+        clock=clock,
+    )
+    assert told == [("a", 0), ("b", 2), ("c", 3)]
+
+
+def test_wait_tells_a_state_that_ends_like_the_one_before(clock: FakeClock) -> None:
+    """A state is not taken for unchanged because its text is the end of the last one's."""
+    told: list[str] = []
+    wait(
+        looks("NotBound", "Bound"),
+        lambda s: s == "Bound",
+        subject="s",
+        condition="x",
+        timeout=60,
+        delay=1,
+        on_change=lambda text, at: told.append(text),
+        clock=clock,
+    )
+    assert told == ["NotBound", "Bound"]
+
+
+def test_what_a_look_raises_is_not_hidden(clock: FakeClock) -> None:
+    """An error of the look itself ends the wait as it is."""
+
+    def look() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        wait(look, lambda _: True, subject="s", condition="c", timeout=1, clock=clock)
+
+
+def test_hold_looks_at_both_ends_of_its_window(clock: FakeClock) -> None:
+    """An absence is watched from the start of the window to its very end."""
+    seen = hold(
+        lambda: clock.now() - 100, lambda _: None, subject="s", condition="c", window=2.5, clock=clock
+    )
+    assert seen == [0, 1, 2, 2.5]
+
+
+def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:
+    """The first objection ends it, with the moment at which it came."""
+    with pytest.raises(
+        WaitFailedError, match=r"Fuse of a: a Pod came after 2\.0 s of a 60 s window"
+    ) as caught:
+        hold(
+            looks("none", "none", "one"),
+            lambda state: "a Pod came" if state == "one" else None,
+            subject="Fuse of a",
+            condition="no Fuse Pod",
+            window=60,
+            clock=clock,
+        )
+    assert caught.value.last_seen == "one"
+    assert caught.value.elapsed == 2

@@ -1,0 +1,327 @@
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.commands import Completed
+from clusters.errors import FailureClass, InfrastructureError, RefusalError
+from clusters.kinds import Kind
+from clusters.waiting import WaitTimeoutError
+from workloads.faults import (
+    FaultError,
+    PageCache,
+    delete_pod,
+    drop_page_cache,
+    kill_process,
+    page_cache,
+    processes,
+    stopped,
+    without_node_label,
+)
+
+
+def here(argv: Sequence[str], /, *, timeout: float) -> Completed:
+    """Run a command here as it would be run in a Pod."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout)
+    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+class Clock:
+    """A clock that goes on only while someone sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        """Seconds slept so far."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Go on by ``seconds``."""
+        self.time += seconds
+
+    def wait(self, event: object, seconds: float) -> bool:
+        """Go on by ``seconds``; nothing ever happens."""
+        self.time += seconds
+        return False
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of its own name that waits."""
+    program = tmp_path / "cf.server"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    with subprocess.Popen([program, "1000"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def state(process: subprocess.Popen[bytes]) -> str:
+    """State letter of a process."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_process_is_found_by_its_name_or_an_argument(server: subprocess.Popen[bytes]) -> None:
+    """A program is found by its name and by a whole argument, and the search never finds itself."""
+    (by_name,) = processes(here, "cf.server")
+    assert by_name.pid == server.pid
+    assert by_name.state in "SR"
+    (by_argument,) = processes(here, str(server.args[0]))  # type: ignore[index] # a list was given
+    assert by_argument.key == by_name.key
+    assert processes(here, "cf.serv") == ()
+    assert processes(here, "no.such.program.anywhere") == ()
+
+
+def test_a_server_is_stopped_and_goes_on(server: subprocess.Popen[bytes]) -> None:
+    """While the context lasts the program is stopped, and afterwards it runs again."""
+    with stopped(here, "cf.server") as fault:
+        assert state(server) == "T"
+        assert fault.alone
+        assert fault.undone_by == "harness"
+    assert state(server) in "SR"
+
+
+def test_a_server_goes_on_also_after_an_error(server: subprocess.Popen[bytes]) -> None:
+    """An error in the scenario, or an interrupt, does not leave the program stopped."""
+    with pytest.raises(KeyboardInterrupt), stopped(here, "cf.server"):
+        raise KeyboardInterrupt
+    assert state(server) in "SR"
+
+
+def test_a_server_that_dies_while_stopped_is_not_waited_for(server: subprocess.Popen[bytes]) -> None:
+    """When the stopped program is gone there is nothing to let go on."""
+    with stopped(here, "cf.server"):
+        server.kill()
+        server.wait()
+
+
+def test_a_process_that_is_not_there_cannot_be_stopped_or_killed() -> None:
+    """A fault without a target is an error, not a success."""
+    with pytest.raises(FaultError, match="no process"), stopped(here, "no.such.program"):
+        pytest.fail("the context must not be entered")
+    with pytest.raises(FaultError, match="no process"):
+        kill_process(here, "no.such.program")
+
+
+def test_killing_is_seen_through(server: subprocess.Popen[bytes]) -> None:
+    """A killed program is gone when the call returns."""
+    fault = kill_process(here, "cf.server")
+    assert server.wait(timeout=5) == -9
+    assert (fault.touches, fault.undone_by) == ("pod", "kubernetes")
+
+
+def test_one_started_anew_is_another(server: subprocess.Popen[bytes]) -> None:
+    """A program that Kubernetes starts anew does not pass for the one that was killed."""
+    stats = iter(["1 (java) S " + "0 " * 18 + "100 0\n", "1 (java) S " + "0 " * 18 + "900 0\n"])
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        return Completed(tuple(argv), 0, next(stats) if argv[0] == "env" else "", "")
+
+    kill_process(run, "java", clock=Clock())
+
+
+class Pod:
+    """A Pod's processes, with a say in what signals do."""
+
+    def __init__(self, *, obeys: bool = True, broken: int = 0) -> None:
+        self.state = "S"
+        self.obeys = obeys
+        self.broken = broken
+        self.signals: list[str] = []
+
+    def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
+        """Look for the process, or send it a signal."""
+        if argv[0] == "env":
+            stat = f"1 (ganesha.nfsd) {self.state} " + "0 " * 18 + "77 0\n"
+            return Completed(tuple(argv), 0, stat, "")
+        signal = argv[4]
+        self.signals.append(signal)
+        if signal == "CONT" and self.broken:
+            self.broken -= 1
+            raise InfrastructureError("the connection broke")
+        if self.obeys:
+            self.state = {"STOP": "T", "CONT": "S"}[signal]
+        return Completed(tuple(argv), 0, "", "")
+
+
+def test_a_first_process_that_ignores_the_signal_is_told() -> None:
+    """A signal that does nothing is noticed: it is never taken for a stopped server."""
+    pod = Pod(obeys=False)
+    with pytest.raises(WaitTimeoutError, match="all of them stopped") as caught, stopped(pod, clock=Clock()):
+        pytest.fail("the context must not be entered")
+    assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
+    assert "first process" in caught.value.advice
+
+
+def test_letting_go_on_is_tried_until_it_works() -> None:
+    """A broken connection at the end does not leave the server stopped."""
+    pod = Pod(broken=3)
+    with stopped(pod, clock=Clock()):
+        assert pod.state == "T"
+    assert pod.state == "S"
+    assert pod.signals.count("CONT") == 4
+
+
+def test_a_server_that_stays_stopped_is_shouted_about() -> None:
+    """When nothing lets the server go on, the error says so and what to do."""
+    pod = Pod(broken=10_000)
+    with pytest.raises(WaitTimeoutError, match="going on again") as caught, stopped(pod, clock=Clock()):
+        assert pod.state == "T"
+    assert "SIGCONT" in caught.value.advice
+
+
+class Cluster:
+    """Objects by kind and name."""
+
+    def __init__(self, *objects: dict[str, Any], on_get: Callable[[], None] = lambda: None) -> None:
+        self.objects = {(each["kind"], each["metadata"]["name"]): each for each in objects}
+        self.deleted: list[tuple[str, str]] = []
+        self.on_get = on_get
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """One object, after whatever ``on_get`` does to it."""
+        self.on_get()
+        return self.objects.get((kind.name, name))
+
+    def patch(self, kind: Kind, name: str, namespace: str | None, body: object) -> dict[str, Any]:
+        """Change labels."""
+        assert isinstance(body, Mapping)
+        found = self.objects[kind.name, name]
+        labels: dict[str, str] = found["metadata"]["labels"]
+        for key, value in body["metadata"]["labels"].items():
+            if value is None:
+                labels.pop(key, None)
+            else:
+                labels[key] = value
+        return found
+
+    def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        not_ours: str = "",
+        grace_seconds: int | None = None,
+    ) -> None:
+        """Note what was to be deleted, and insist on a reason."""
+        assert not_ours
+        self.deleted.append((kind.name, name))
+
+
+KEY = "fluid.io/f-demo-imagenet"
+
+
+def node() -> dict[str, Any]:
+    """A node with Fluid's label and another."""
+    return {"kind": "Node", "metadata": {"name": "worker", "labels": {KEY: "true", "other": "x"}}}
+
+
+def test_a_node_label_is_taken_off_and_put_back() -> None:
+    """The label is gone while the context lasts, also when it fails, and no other label is touched."""
+    worker = node()
+    labels = worker["metadata"]["labels"]
+    seen: list[dict[str, str]] = []
+
+    def fail() -> None:
+        seen.append(dict(labels))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), without_node_label(Cluster(worker), "worker", KEY):
+        fail()
+    assert seen == [{"other": "x"}]
+    assert labels == {KEY: "true", "other": "x"}
+
+
+def test_a_label_that_fluid_put_back_is_left_to_it() -> None:
+    """When Fluid has set the label meanwhile, its value stays."""
+    worker = node()
+    with without_node_label(Cluster(worker), "worker", KEY):
+        worker["metadata"]["labels"][KEY] = "by-fluid"
+    assert worker["metadata"]["labels"][KEY] == "by-fluid"
+
+
+def test_a_label_that_cannot_be_taken_off_is_told() -> None:
+    """A label that is not there, or that comes back at once, is an error before anything is judged."""
+    with pytest.raises(RefusalError), without_node_label(Cluster(node()), "worker", "no/such"):
+        pytest.fail("the context must not be entered")
+    worker = node()
+
+    def again() -> None:
+        worker["metadata"]["labels"][KEY] = "true"
+
+    with (
+        pytest.raises(FaultError, match="came back"),
+        without_node_label(Cluster(worker, on_get=again), "worker", KEY),
+    ):
+        pytest.fail("the context must not be entered")
+
+
+def test_a_deleted_pod_is_waited_for() -> None:
+    """Deleting waits for that very Pod, also when its successor has the same name."""
+    pod = {"kind": "Pod", "metadata": {"name": "imagenet-worker-0", "uid": "old"}}
+    cluster = Cluster(pod)
+    looks = iter(["old", "old", "new"])
+
+    def on_get() -> None:
+        pod["metadata"] = {"name": "imagenet-worker-0", "uid": next(looks)}
+
+    cluster.on_get = on_get
+    clock = Clock()
+    delete_pod(cluster, "demo", "imagenet-worker-0", because="the worker is lost", clock=clock)
+    assert cluster.deleted == [("Pod", "imagenet-worker-0")]
+    assert clock.time > 0
+    with pytest.raises(FaultError, match="no Pod"):
+        delete_pod(Cluster(), "demo", "gone", because="", clock=clock)
+
+
+def meminfo(cached: int, *, mapped: int = 100, shmem: int = 1000) -> str:
+    """The lines of /proc/meminfo that count, in kB."""
+    return (
+        f"MemTotal: 9999999 kB\nBuffers: 10 kB\nCached: {cached} kB\nMapped: {mapped} kB\n"
+        f"Shmem: {shmem} kB\nHugePages_Total: 0\n"
+    )
+
+
+def test_only_pages_of_files_count_as_page_cache() -> None:
+    """Memory tiers and mapped programs are not taken for pages that should have gone."""
+    seen = page_cache(meminfo(5000))
+    assert seen == PageCache(file=4010 * 1024, mapped=100 * 1024)
+    assert seen.droppable == 3910 * 1024
+    assert page_cache(Path("/proc/meminfo").read_text()).file > 0
+    with pytest.raises(FaultError, match="Shmem"):
+        page_cache(meminfo(1).replace("Shmem", "Shm"))
+
+
+@pytest.mark.parametrize(("left", "works"), [(50_000, True), (900_000, False)])
+def test_dropping_is_checked(left: int, works: bool) -> None:
+    """A page cache that is still there after it was dropped is an error."""
+    said = f"{meminfo(1_000_000)}\n{meminfo(left)}"
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        assert "drop_caches" in argv[2]
+        return Completed(tuple(argv), 0, said, "")
+
+    if works:
+        dropped = drop_page_cache(run)
+        assert dropped.fault.alone
+        assert dropped.after.droppable < dropped.before.droppable
+    else:
+        with pytest.raises(FaultError, match="was not dropped"):
+            drop_page_cache(run)
+
+
+def test_dropping_that_is_not_allowed_is_told() -> None:
+    """A Pod that may not drop the page cache says so."""
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        return Completed(tuple(argv), 2, meminfo(1), "sh: cannot create /proc/sys/vm/drop_caches")
+
+    with pytest.raises(FaultError, match="could not be dropped") as caught:
+        drop_page_cache(run)
+    assert "privileged" in caught.value.advice

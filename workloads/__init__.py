@@ -1,0 +1,1 @@
+"""What is put on the system: Datasets and runtimes, applications, data, fio, faults."""

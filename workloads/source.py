@@ -1,0 +1,87 @@
+"""The source of the data: a claim on an NFS export, as users make it before they meet Fluid."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import Field
+
+from workloads.models.base import Manifest, Model, metadata
+from workloads.models.dataset import AccessMode
+
+#: Longest name of a volume (a DNS subdomain).
+_LONGEST: Final = 253
+
+
+class NfsSource(Model):
+    """A volume on an NFS export and the claim that is bound to it, and to it alone.
+
+    Attributes:
+        namespace: of the claim.
+        name: of the claim, such as ``nfs-src``.
+        server: address of the NFS server; the node resolves it, not the cluster's DNS.
+        path: the exported folder.
+        mount_options: of the mount, such as ``("nfsvers=4.1", "hard")``.
+        capacity: a Kubernetes quantity; NFS does not enforce it.
+        access_modes: of volume and claim.
+        volume: name of the volume. The default cannot meet the name that Fluid gives its own volume,
+            ``<namespace>-<dataset>`` (pkg/utils/dataset/volume/create.go:53-159 of 1.0.8),
+            even where the claim is named as the Dataset.
+        labels: of both.
+    """
+
+    namespace: str
+    name: str
+    server: str
+    path: str = "/export"
+    mount_options: tuple[str, ...] = ()
+    capacity: str = "10Gi"
+    access_modes: tuple[AccessMode, ...] = ("ReadWriteMany",)
+    volume: str = ""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def volume_name(self) -> str:
+        """Name of the volume."""
+        return (self.volume or f"nfs.{self.namespace}.{self.name}")[:_LONGEST]
+
+    def volume_manifest(self) -> Manifest:
+        """The volume: kept when its claim goes, and reserved for that claim."""
+        spec: Manifest = {
+            "capacity": {"storage": self.capacity},
+            "accessModes": list(self.access_modes),
+            "storageClassName": "",
+            "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "namespace": self.namespace,
+                "name": self.name,
+            },
+            "nfs": {"server": self.server, "path": self.path},
+        }
+        if self.mount_options:
+            spec["mountOptions"] = list(self.mount_options)
+        return {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": metadata(self.volume_name, labels=self.labels),
+            "spec": spec,
+        }
+
+    def claim_manifest(self) -> Manifest:
+        """The claim, which asks for that volume by name."""
+        return {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": metadata(self.name, self.namespace, self.labels),
+            "spec": {
+                "accessModes": list(self.access_modes),
+                "storageClassName": "",
+                "volumeName": self.volume_name,
+                "resources": {"requests": {"storage": self.capacity}},
+            },
+        }
+
+    def manifests(self) -> tuple[Manifest, Manifest]:
+        """Volume and claim, in the order in which to send them."""
+        return self.volume_manifest(), self.claim_manifest()
