@@ -31,6 +31,10 @@ class Completed:
     stderr: str
 
 
+#: Programs that run for this process now.
+_running: set[subprocess.Popen[str]] = set()
+
+
 class CommandError(InfrastructureError):
     """A program failed, could not be started, or did not end in time."""
 
@@ -107,6 +111,7 @@ class SystemCommands:
                 f"cannot start {words[0]}: {error.strerror}",
                 advice=f"install {Path(words[0]).name}, or see --bootstrap in the README",
             ) from error
+        _running.add(process)
         try:
             if on_line is not None:
                 stdout, stderr = _follow(process, timeout, on_line), ""
@@ -119,10 +124,23 @@ class SystemCommands:
         except BaseException:
             _end(process)
             raise
+        finally:
+            _running.discard(process)
         done = Completed(words, process.returncode, stdout, stderr)
         if check and done.exit_code != 0:
             raise CommandError(f"{shown(words)} failed with exit code {done.exit_code}", completed=done)
         return done
+
+
+def end_running(number: signal.Signals = signal.SIGTERM) -> None:
+    """Signal every program that runs for this process, on whichever thread, with its children.
+
+    For an interrupted run whose other threads wait for their programs: each has a session of
+    its own, so that a terminal's Ctrl-C does not reach it.
+    """
+    for process in tuple(_running):
+        if process.poll() is None:
+            _signal(process, number)
 
 
 def shown(argv: Sequence[str], limit: int = 200) -> str:
@@ -180,6 +198,10 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
         _signal(process, signal.SIGKILL)
         out, err = process.communicate()
     except ValueError:  # its pipes were read to the end already
-        process.wait()
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()
         return "", ""
     return out or "", err or ""

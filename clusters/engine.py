@@ -10,26 +10,33 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from clusters import bootstrap, mountinfo
+from clusters import bootstrap, leftovers
 from clusters.commands import CommandError, Commands, Completed
-from clusters.errors import FailureClass, InfrastructureError, RefusalError
+from clusters.errors import FailureClass, RefusalError
 from clusters.host import Host
-from clusters.progress import Progress
-from clusters.waiting import wait
+from clusters.known_errors import meaning, retold
+from clusters.progress import Progress, RunningStage
+from clusters.waiting import WaitTimeoutError, wait
 
 #: Everything of our engine's that does not outlive it.
 RUN_FOLDER: Final = Path("/run/fluid-conformance")
 OWNER_LABEL: Final = "fluid-conformance"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
+CLEAR_SECONDS: Final = 10.0
+_PROGRAMS: Final = {"dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "docker-proxy"}
+_NOT_THERE: Final = re.compile(r"no such|not found", re.IGNORECASE)
 _SYSTEM_SOCKET: Final = "unix:///var/run/docker.sock"
 
 
@@ -61,10 +68,19 @@ class Engine:
         timeout: float | None = 120.0,
         stdin: str | None = None,
     ) -> Completed:
-        """Run the docker client; ``timeout`` in seconds."""
-        return self.commands.run(
-            [docker_client(), *args], env=self.env, check=check, timeout=timeout, stdin=stdin
-        )
+        """Run the docker client; ``timeout`` in seconds.
+
+        Raises:
+            CommandError: it failed; known errors of the engine are told in a user's words.
+        """
+        try:
+            return self.commands.run(
+                [docker_client(), *args], env=self.env, check=check, timeout=timeout, stdin=stdin
+            )
+        except CommandError as error:
+            if meaning(error.last_seen) is None:
+                raise
+            raise retold(error, f"docker {args[0]} failed") from error
 
     def exec(
         self, container: str, argv: Sequence[str], *, check: bool = True, timeout: float = 60.0
@@ -73,10 +89,18 @@ class Engine:
         return self.run("exec", container, *argv, check=check, timeout=timeout)
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
-        """What the engine says of an image, container or network; None when it has none."""
+        """What the engine says of an image, container or network; None when it has none.
+
+        Raises:
+            CommandError: the engine did not say.
+        """
         done = self.run(kind, "inspect", name, check=False)
         if done.exit_code != 0:
-            return None
+            if _NOT_THERE.search(done.stderr) is not None:
+                return None
+            raise retold(
+                CommandError(f"exit code {done.exit_code}", completed=done), f"cannot look at {kind} {name}"
+            )
         told: list[dict[str, Any]] = json.loads(done.stdout)
         return told[0] if told else None
 
@@ -112,19 +136,28 @@ def answering(address: str, commands: Commands) -> str | None:
 
 
 def find(commands: Commands) -> Engine | None:
-    """An engine that answers: the one that DOCKER_HOST names, the system's, or ours."""
+    """An engine that answers: the one that DOCKER_HOST names, else the system's, else ours."""
     named = os.environ.get("DOCKER_HOST")
-    ours = own_address()
-    for address in [named] if named else [_SYSTEM_SOCKET, ours]:
+    return next(_answering([named] if named else [_SYSTEM_SOCKET, own_address()], commands), None)
+
+
+def every(commands: Commands) -> list[Engine]:
+    """All engines that answer on this host and may hold what is ours."""
+    named = os.environ.get("DOCKER_HOST")
+    addresses = [named, _SYSTEM_SOCKET, own_address()] if named else [_SYSTEM_SOCKET, own_address()]
+    return list(_answering(dict.fromkeys(addresses), commands))
+
+
+def _answering(addresses: Iterable[str], commands: Commands) -> Iterator[Engine]:
+    for address in addresses:
         version = answering(address, commands)
         if version is not None:
-            return Engine(address, version, ours=address == ours, commands=commands)
-    return None
+            yield Engine(address, version, ours=address == own_address(), commands=commands)
 
 
-def own_address(run_folder: Path = RUN_FOLDER) -> str:
+def own_address() -> str:
     """Where our own engine listens."""
-    return f"unix://{run_folder}/docker.sock"
+    return f"unix://{RUN_FOLDER}/docker.sock"
 
 
 def require(commands: Commands) -> Engine:
@@ -135,8 +168,10 @@ def require(commands: Commands) -> Engine:
     """
     found = find(commands)
     if found is None:
+        named = os.environ.get("DOCKER_HOST")
+        where = f"at DOCKER_HOST={named}" if named else "on this host"
         raise RefusalError(
-            "no container engine answers on this host",
+            f"no container engine answers {where}",
             advice="start Docker, or add --bootstrap to have an engine installed and started",
         )
     return found
@@ -157,6 +192,7 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
         InfrastructureError: the daemon does not come up; its log's end is shown.
     """
     address = own_address()
+    docker_client()
     version = answering(address, commands)
     if version is not None:
         return Engine(address, version, ours=True, commands=commands)
@@ -166,7 +202,10 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
             "no container engine is installed", advice="add --bootstrap to have Debian's docker.io installed"
         )
     with progress.stage("start container engine") as stage:
-        clear_leftovers(RUN_FOLDER)
+        version = _late_answer(address, commands, stage)
+        if version is not None:
+            return Engine(address, version, ours=True, commands=commands)
+        clear_leftovers(RUN_FOLDER, data_folder(cache), commands)
         RUN_FOLDER.mkdir(parents=True, exist_ok=True)
         config = RUN_FOLDER / "daemon.json"
         config.write_text(json.dumps(daemon_config(host, cache, wrapper), indent=2))
@@ -179,24 +218,66 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # Takes the daemon's exit code whenever it ends, so that no zombie is left of it.
+        threading.Thread(target=process.wait, daemon=True).start()
+        try:
+            version = _wait_for_answer(address, process.poll, log_file, commands, stage)
+        except BaseException:
+            # Nobody else knows of a daemon that did not come up.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            clear_leftovers(RUN_FOLDER, data_folder(cache), commands)
+            raise
+    return Engine(address, version, ours=True, commands=commands)
 
-        def ended(_: str | None) -> str | None:
-            code = process.poll()
-            return None if code is None else f"the daemon ended with exit code {code}:\n{_tail(log_file)}"
 
-        told = wait(
-            lambda: answering(address, commands),
+def _late_answer(address: str, commands: Commands, stage: RunningStage) -> str | None:
+    """The version of a daemon of ours that lives and is slow, on a busy machine; None when it is stale."""
+    with contextlib.suppress(WaitTimeoutError):
+        return wait(
+            lambda: answering(address, commands) if _own_pid(RUN_FOLDER) is not None else "",
             lambda seen: seen is not None,
             subject="container engine",
             condition="answer",
             timeout=START_SECONDS,
-            failed=ended,
-            describe=lambda seen: f"version {seen}" if seen else "no answer yet",
+            describe=lambda seen: "it lives and does not answer yet" if seen is None else "",
             on_change=lambda text, _: stage.says(text),
             failure_class=FailureClass.INFRASTRUCTURE,
-            advice=f"read {log_file}",
-        )
-    return Engine(address, told or "", ours=True, commands=commands)
+        ) or None
+    return None
+
+
+def _wait_for_answer(
+    address: str, exit_code: Callable[[], int | None], log_file: Path, commands: Commands, stage: RunningStage
+) -> str:
+    """The version that a daemon just started answers with."""
+
+    def ended(_: str | None) -> str | None:
+        code = exit_code()
+        if code is None:
+            return None
+        log = _tail(log_file)
+        known = meaning(log)
+        return known.sentence if known else f"the daemon ended with exit code {code}:\n{log}"
+
+    told = wait(
+        lambda: answering(address, commands),
+        lambda seen: seen is not None,
+        subject="container engine",
+        condition="answer",
+        timeout=START_SECONDS,
+        failed=ended,
+        describe=lambda seen: f"version {seen}" if seen else "no answer yet",
+        on_change=lambda text, _: stage.says(text),
+        failure_class=FailureClass.INFRASTRUCTURE,
+        advice=f"read {log_file}",
+    )
+    return told or ""
+
+
+def data_folder(cache: Path) -> Path:
+    """Where our own engine keeps images and containers."""
+    return cache / "engine"
 
 
 def daemon_config(host: Host, cache: Path, wrapper: Path | None) -> dict[str, Any]:
@@ -205,7 +286,9 @@ def daemon_config(host: Host, cache: Path, wrapper: Path | None) -> dict[str, An
         "hosts": [own_address()],
         "pidfile": str(RUN_FOLDER / "docker.pid"),
         "exec-root": str(RUN_FOLDER / "exec"),
-        "data-root": str(cache / "engine"),
+        "data-root": str(data_folder(cache)),
+        # Where a system's containerd runs, the daemon uses it; its containers then stay apart.
+        "containerd-namespace": OWNER_LABEL,
         "storage-driver": "overlay2",
         # kind makes a network of its own; a default bridge could clash with a system engine's.
         "bridge": "none",
@@ -220,16 +303,20 @@ def daemon_config(host: Host, cache: Path, wrapper: Path | None) -> dict[str, An
     return config
 
 
-def stop(commands: Commands, progress: Progress) -> None:
-    """End our own engine and remove what it leaves; its images stay in the cache."""
-    pid = _own_pid(RUN_FOLDER)
-    if pid is None and not RUN_FOLDER.exists():
+def stop(cache: Path, commands: Commands, progress: Progress) -> None:
+    """End our own engine and remove what it leaves; its images stay in the cache.
+
+    Raises:
+        RefusalError: it is another user's.
+    """
+    if not RUN_FOLDER.exists():
         return
     with progress.stage("stop container engine"):
+        pid = _own_pid(RUN_FOLDER)
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-            with contextlib.suppress(InfrastructureError):
+            _signal(pid, signal.SIGTERM)
+            # One that does not end in time is ended for good below.
+            with contextlib.suppress(WaitTimeoutError):
                 wait(
                     lambda: _own_pid(RUN_FOLDER),
                     lambda seen: seen is None,
@@ -238,58 +325,146 @@ def stop(commands: Commands, progress: Progress) -> None:
                     timeout=STOP_SECONDS,
                     failure_class=FailureClass.INFRASTRUCTURE,
                 )
-        clear_leftovers(RUN_FOLDER)
+        clear_leftovers(RUN_FOLDER, data_folder(cache), commands)
         shutil.rmtree(RUN_FOLDER, ignore_errors=True)
 
 
-def clear_leftovers(run_folder: Path) -> None:
+def clear_leftovers(run_folder: Path, data: Path, commands: Commands) -> None:
     """End what is left of an engine of ours that is no more, and unmount what it had mounted.
 
-    Only processes whose command line names our run folder, and mounts below it, are touched.
+    Only these are touched: engine programs whose command line names our run folder or our
+    namespace, containers whose state lies in our run folder, and mounts below it and below ``data``.
     """
-    for pid in _processes_naming(str(run_folder)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for point in _mounts_below(run_folder):
-        subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+    containers = _containers(run_folder)
+    # The daemon first: it would start containers again.
+    ended = [*_processes_of(run_folder), *(container.pid for container in containers if container.lives)]
+    for pid in ended:
+        _signal(pid, signal.SIGKILL)
+    with contextlib.suppress(WaitTimeoutError):
+        wait(
+            lambda: [pid for pid in ended if _alive(pid)],
+            lambda left: not left,
+            subject="what is left of the container engine",
+            condition="end",
+            timeout=CLEAR_SECONDS,
+            delay=0.1,
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )
+    for container in containers:
+        container.remove_cgroups()
+    for folder in (run_folder, data):
+        leftovers.unmount_below(folder, commands)
     for stale in ("docker.pid", "docker.sock"):
         (run_folder / stale).unlink(missing_ok=True)
-    shutil.rmtree(run_folder / "exec", ignore_errors=True)
+    if not leftovers.mounts_below(run_folder):
+        shutil.rmtree(run_folder / "exec", ignore_errors=True)
 
 
-def _mounts_below(folder: Path) -> list[str]:
-    """Mount points below a folder, the deepest first."""
-    mounts = mountinfo.parse(Path("/proc/self/mountinfo").read_text())
-    points = [mount.mount_point for mount in mounts if mount.mount_point.startswith(f"{folder}/")]
-    return sorted(points, key=len, reverse=True)
+@dataclass(frozen=True, slots=True)
+class _Container:
+    """A container as runc (1.1, libcontainer's state.json) remembers it.
+
+    Attributes:
+        pid: of its first process, whose end ends all others.
+        started: that process's start in clock ticks, without which a pid proves nothing.
+        cgroups: its folders.
+    """
+
+    pid: int
+    started: int
+    cgroups: tuple[Path, ...]
+
+    @property
+    def lives(self) -> bool:
+        return _start_of(self.pid) == self.started
+
+    def remove_cgroups(self) -> None:
+        for top in self.cgroups:
+            for folder in sorted(top.rglob("*/"), key=lambda path: len(path.parts), reverse=True):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            with contextlib.suppress(OSError):
+                top.rmdir()
+
+
+def _containers(run_folder: Path) -> list[_Container]:
+    """The containers whose state lies in our run folder."""
+    found = []
+    for file in run_folder.glob("exec/runtime-*/*/*/state.json"):
+        try:
+            told = json.loads(file.read_text())
+            pid, started = int(told["init_process_pid"]), int(told["init_process_start"])
+        except (OSError, ValueError, KeyError):
+            continue
+        # Only folders of the container's own name: what lies above is shared with others.
+        paths = (told.get("cgroup_paths") or {}).values()
+        cgroups = tuple(Path(path) for path in paths if Path(path).name == file.parent.name)
+        found.append(_Container(pid, started, cgroups))
+    return found
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot (proc(5), field 22 of stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The name, in parentheses, may hold spaces.
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        raise RefusalError(
+            "the harness's container engine was started by another user", advice="run this as root"
+        ) from None
+
+
+def _words(pid: int) -> list[str]:
+    """A process's command line; empty when it is gone."""
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+    except OSError:
+        return []
 
 
 def _own_pid(run_folder: Path) -> int | None:
     """The pid of our daemon if it lives: a pid file alone may name somebody else's process by now."""
     try:
         pid = int((run_folder / "docker.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    return pid if str(run_folder).encode() in command else None
+    return pid if _is_of(run_folder, _words(pid)) else None
 
 
-def _processes_naming(text: str) -> list[int]:
-    """Live engine processes whose command line names ``text``."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit() or int(folder.name) == os.getpid():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        program = Path(os.fsdecode(words[0])).name
-        if program in {"dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "docker-proxy"} and any(
-            text.encode() in word for word in words
-        ):
-            found.append(int(folder.name))
-    return found
+def _processes_of(run_folder: Path) -> list[int]:
+    """Live engine processes of ours: the daemon, its containerd, shims and proxies."""
+    pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    found = [pid for pid in pids if _is_of(run_folder, _words(pid))]
+    return sorted(found, key=lambda pid: Path(_words(pid)[0] or "gone").name != "dockerd")
+
+
+def _is_of(run_folder: Path, words: list[str]) -> bool:
+    """Whether a command line is an engine program's that works in our run folder."""
+    if not words or Path(words[0]).name not in _PROGRAMS:
+        return False
+    # The folder itself or something in it, also in a form such as --root=FOLDER or unix://FOLDER/…
+    inside = re.compile(rf"(^|[=:/]){re.escape(str(run_folder))}(/|$)")
+    if any(inside.search(word) for word in words[1:]):
+        return True
+    namespaces = [value for option, value in pairwise(words) if option == "-namespace"]
+    return run_folder == RUN_FOLDER and OWNER_LABEL in namespaces
 
 
 def _tail(path: Path, characters: int = 2_000) -> str:

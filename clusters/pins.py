@@ -32,11 +32,9 @@ class KubernetesPin(_Pinned):
 
 
 class FluidPin(_Pinned):
-    """How one Fluid version is published, and what its images carry besides it."""
+    """What the images of one Fluid version carry besides it."""
 
-    published_tag: str
     helm: str
-    registrar_tag: str
 
 
 class AlluxioPin(_Pinned):
@@ -70,6 +68,7 @@ class Pins(_Pinned):
     kubernetes: dict[str, KubernetesPin]
     fluid: dict[str, FluidPin]
     alluxio: dict[str, AlluxioPin]
+    node_digests: dict[str, str]
     build: BuildPin
 
 

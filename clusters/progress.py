@@ -1,23 +1,28 @@
 """Telling how far the work is: stage, elapsed, what it waits for.
 
-On a terminal the current stage is one live line; without one (CI) each stage is a line at
-its start and at its end, with a heartbeat at most once a minute while it lasts.
+On a terminal one live line shows all stages under way; without one (CI) each stage is a
+line at its start and at its end, with a heartbeat at most once a minute while it lasts.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 
 HEARTBEAT_SECONDS: Final = 60.0
+REFRESHES_PER_SECOND: Final = 4.0
+#: Between two stages on the live line.
+_GAP: Final = "  |  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Stage:
     cached: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class RunningStage:
     """A stage under way; say with it what is being waited for."""
 
@@ -55,32 +60,30 @@ class RunningStage:
 
 @dataclass
 class Progress:
-    """Where stages are told, and kept for the report."""
+    """Where stages are told, and kept for the report; stages may run side by side on threads."""
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     clock: Clock = SYSTEM_CLOCK
     stages: list[Stage] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _console: Console = field(init=False, repr=False)
+    _running: list[RunningStage] = field(default_factory=list, init=False, repr=False)
+    _live: Live | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._console = Console(file=self.stream, highlight=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[RunningStage]:
         """Tell and time one stage; the time is kept also when it fails."""
         running = RunningStage(name, self.clock.now())
-        stop = threading.Event()
-        console = Console(file=self.stream, highlight=False)
-        if console.is_terminal:
-            teller = threading.Thread(target=self._live, args=(console, running, stop), daemon=True)
-        else:
-            self._line(f"… {name}")
-            teller = threading.Thread(target=self._heartbeat, args=(running, stop), daemon=True)
-        teller.start()
+        ended = self._show(running) if self._terminal else self._beat(running)
         mark = "✗"
         try:
             yield running
             mark = "✓"
         finally:
-            stop.set()
-            teller.join()
+            ended()
             seconds = self.clock.now() - running.started
             with self._lock:
                 self.stages.append(Stage(name, seconds, running.cached))
@@ -90,20 +93,77 @@ class Progress:
         """Tell something that is not a stage, such as a host limit that was worked round."""
         self._line(f"· {text}")
 
+    @property
+    def _terminal(self) -> bool:
+        """Somebody looks on; a variable such as FORCE_COLOR makes no terminal of a file."""
+        return self.stream.isatty() and self._console.is_terminal and not self._console.is_dumb_terminal
+
     def _line(self, text: str) -> None:
         with self._lock:
-            print(text, file=self.stream, flush=True)
+            if self._live is None:
+                print(text, file=self.stream, flush=True)
+            else:  # above the live line
+                self._console.print(Text(text), soft_wrap=True)
 
     def _shown(self, running: RunningStage) -> str:
         elapsed = self.clock.now() - running.started
         detail = f": {running.detail}" if running.detail else ""
         return f"{running.name} [{elapsed:.0f} s]{detail}"
 
-    def _live(self, console: Console, running: RunningStage, stop: threading.Event) -> None:
-        with console.status(self._shown(running)) as status:
-            while not stop.wait(0.5):
-                status.update(self._shown(running))
+    def _show(self, running: RunningStage) -> Callable[[], None]:
+        """Put a stage on the live line; returns what takes it off."""
+        with self._lock:
+            self._running.append(running)
+            if self._live is None:
+                # Live displays cannot be nested, so that one shows all stages.
+                self._live = Live(
+                    console=self._console,
+                    get_renderable=self._live_line,
+                    refresh_per_second=REFRESHES_PER_SECOND,
+                    transient=True,
+                    redirect_stdout=False,
+                    redirect_stderr=self.stream is sys.stderr,
+                )
+                self._live.start()
 
-    def _heartbeat(self, running: RunningStage, stop: threading.Event) -> None:
-        while not stop.wait(HEARTBEAT_SECONDS):
-            self._line(f"  {self._shown(running)}")
+        def ended() -> None:
+            with self._lock:
+                self._running.remove(running)
+                if not self._running and self._live is not None:
+                    self._live.stop()
+                    self._live = None
+
+        return ended
+
+    def _live_line(self) -> Text:
+        """All stages under way in one line, each with its share of it.
+
+        The display calls this with a lock of its own, so this takes none.
+        """
+        running = tuple(self._running)
+        share = (self._console.width - len(_GAP) * (len(running) - 1)) // max(1, len(running))
+        return Text(
+            _GAP.join(_cut(self._shown(stage), share) for stage in running), no_wrap=True, overflow="ellipsis"
+        )
+
+    def _beat(self, running: RunningStage) -> Callable[[], None]:
+        """Tell a stage by lines, now and while it lasts; returns what ends that."""
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT_SECONDS):
+                self._line(f"  {self._shown(running)}")
+
+        self._line(f"… {running.name}")
+        teller = threading.Thread(target=beat, daemon=True)
+        teller.start()
+
+        def ended() -> None:
+            stop.set()
+            teller.join()
+
+        return ended
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"

@@ -7,7 +7,7 @@ found, and the report shows it beside the outcome.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -59,9 +59,14 @@ class Attachment:
 
 @dataclass
 class Evidence:
-    """Collects what one attempt at one scenario saw."""
+    """Collects what one attempt at one scenario saw.
+
+    Attributes:
+        silent: nothing goes to Allure, which only takes steps of the test that it knows to run.
+    """
 
     clock: Clock = SYSTEM_CLOCK
+    silent: bool = False
     facts: list[Fact] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
@@ -76,7 +81,7 @@ class Evidence:
     def fact(self, source: str, says: str, **data: Value) -> None:
         """State one thing that was seen, who said it, and the figures behind it."""
         self.facts.append(Fact(source, says, data, self.clock.now() - self.started))
-        with allure.step(f"{source}: {says}"):
+        with self._step(f"{source}: {says}"):
             pass
 
     @contextmanager
@@ -84,15 +89,19 @@ class Evidence:
         """Time a stretch of the scenario; the time is kept also when it fails."""
         start = self.clock.now()
         try:
-            with allure.step(name):
+            with self._step(name):
                 yield
         finally:
             self.phases.append(Phase(kind, name, self.clock.now() - start))
 
+    def _step(self, name: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.silent else allure.step(name)
+
     def attach(self, name: str, text: str, suffix: str = "txt") -> None:
         """Keep a text with the scenario."""
         self.attachments.append(Attachment(name, text, suffix))
-        allure.attach(text, name=name, extension=suffix)
+        if not self.silent:
+            allure.attach(text, name=name, extension=suffix)
 
     def defect(self, key: str, *, seen: bool, says: str, **data: Value) -> None:
         """State whether a suspected defect of the product showed this time."""

@@ -24,7 +24,7 @@ FLUID_PROGRAMS: Final = {
 }
 
 _KUBERNETES: Final = "k8s.io/kubernetes"
-_FLUID: Final = "github.com/fluid-cloudnative/fluid"
+FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
 
 #: Alluxio's modules that hold the processes and tools which Fluid starts, and the under-stores.
 ALLUXIO_MODULES: Final = (
@@ -113,7 +113,7 @@ def fluid(version: str) -> Artifact:
     """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`."""
 
     def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
-        module = go.download(workshop, _FLUID, version)
+        module = go.download(workshop, FLUID_MODULE, version)
         source = folder / ".source"
         go.copy_module(module, source)
         (folder / "bin").mkdir()
@@ -125,7 +125,7 @@ def fluid(version: str) -> Artifact:
                 folder / "bin" / program,
                 stage,
                 package=f"./cmd/{command}",
-                variables={f"{_FLUID}.{name}": value for name, value in told.items()},
+                variables={f"{FLUID_MODULE}.{name}": value for name, value in told.items()},
             )
         shutil.copytree(source / "charts", folder / "charts")
         restore_chart_dependencies(folder / "charts")

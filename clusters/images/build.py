@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
 
-from clusters.commands import CommandError
+from clusters import leftovers
+from clusters.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.engine import Engine, docker_client
 from clusters.images.definitions import Image
-from clusters.images.workshop import Artifact, Workshop, digest
+from clusters.images.workshop import Artifact, Workshop, digest, disk_errors
+from clusters.known_errors import retold
 from clusters.progress import RunningStage
 
 KEY_LABEL: Final = "fluid-conformance.key"
@@ -32,13 +38,56 @@ def build_all(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> No
         for artifact in _artifacts(image)
         if not workshop.path(artifact).exists()
     }
-    with ThreadPoolExecutor(_LANES) as lanes:
-        compiled = [artifact for artifact in missing.values() if not _waits_for_network(artifact)]
-        fetched = [artifact for artifact in missing.values() if _waits_for_network(artifact)]
-        for done in [lanes.submit(_obtain_all, workshop, lane) for lane in (compiled, fetched) if lane]:
-            done.result()
+    obtain_all(workshop, missing.values())
     for image in wanted:
         build(workshop, engine, image)
+
+
+def to_make(workshop: Workshop, artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Those artifacts, and what they are made from, that are not in the cache yet."""
+    found: dict[str, Artifact] = {}
+    for artifact in artifacts:
+        if not workshop.path(artifact).exists():
+            found[artifact.key] = artifact
+            found |= {need.key: need for need in to_make(workshop, artifact.needs)}
+    return list(found.values())
+
+
+def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
+    """Make artifacts side by side; when one fails, or at Ctrl-C, what the others run is ended too."""
+    artifacts = list(artifacts)
+    compiled = [artifact for artifact in artifacts if not _waits_for_network(artifact)]
+    fetched = [artifact for artifact in artifacts if _waits_for_network(artifact)]
+    stop = threading.Event()
+    with ThreadPoolExecutor(_LANES) as lanes:
+        running = [lanes.submit(_obtain, workshop, lane, stop) for lane in (compiled, fetched) if lane]
+        try:
+            done, _ = wait_for(running, return_when=FIRST_EXCEPTION)
+            for lane in done:
+                lane.result()
+        except BaseException:
+            stop.set()
+            _end(running)
+            raise
+
+
+def _end(running: Sequence[Future[None]]) -> None:
+    """End what the lanes run, politely first: leaving the executor waits for them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        end_running(number)
+        if not wait_for(running, GRACE_SECONDS, ALL_COMPLETED).not_done:
+            return
+
+
+@contextmanager
+def _context(workshop: Workshop) -> Iterator[Path]:
+    """An empty folder for a build context; what killed runs left of theirs is removed."""
+    contexts = workshop.root / "contexts"
+    contexts.mkdir(exist_ok=True)
+    for stale in contexts.iterdir():
+        leftovers.remove(stale, workshop.commands)
+    with tempfile.TemporaryDirectory(dir=contexts) as folder:
+        yield Path(folder)
 
 
 def build(workshop: Workshop, engine: Engine, image: Image) -> None:
@@ -46,12 +95,12 @@ def build(workshop: Workshop, engine: Engine, image: Image) -> None:
     with (
         FileLock(workshop.root / "images.lock"),
         workshop.progress.stage(f"image {image.name}") as stage,
-        tempfile.TemporaryDirectory(dir=workshop.root) as folder,
+        _context(workshop) as context,
+        disk_errors(image.name),
     ):
         if image_id(engine, image) is not None:
             stage.was_cached()
             return
-        context = Path(folder)
         _assemble(workshop, image, context)
         if (context / "root.tar").exists():
             engine.run("import", context / "root.tar", image.name, timeout=600)
@@ -75,9 +124,21 @@ def image_id(engine: Engine, image: Image) -> str | None:
 
 
 def pack(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> Path:
-    """One archive of the images for the nodes, in a folder of its own; layers that they share once."""
+    """One archive of built images for the nodes; see `pack_names`."""
     ids = [image_id(engine, image) or "" for image in images]
-    folder = workshop.root / "archives" / digest(ids)
+    return pack_names(workshop, engine, ids, [name for image in images for name in image.names])
+
+
+def pack_names(workshop: Workshop, engine: Engine, ids: Sequence[str], names: Sequence[str]) -> Path:
+    """One archive of images for the nodes, in a folder of its own; layers that they share once.
+
+    Args:
+        workshop: the cache folder.
+        engine: has the images.
+        ids: what is packed; the same ids under the same names are packed once.
+        names: under which the nodes are to know them.
+    """
+    folder = workshop.root / "archives" / digest([*ids, *names])
     if folder.exists():
         return folder
     with workshop.progress.stage("pack images for the nodes"):
@@ -85,8 +146,7 @@ def pack(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> Path:
         for old in folder.parent.iterdir():
             shutil.rmtree(old, ignore_errors=True)
         partial = folder.with_suffix(".partial")
-        partial.mkdir()
-        names = [name for image in images for name in image.names]
+        partial.mkdir(exist_ok=True)
         engine.run("save", "-o", partial / "images.tar", *names, timeout=900)
         partial.rename(folder)
     return folder
@@ -114,8 +174,10 @@ def _waits_for_network(artifact: Artifact) -> bool:
     return artifact.name.startswith(("debian-", "alluxio-"))
 
 
-def _obtain_all(workshop: Workshop, artifacts: Sequence[Artifact]) -> None:
+def _obtain(workshop: Workshop, artifacts: Sequence[Artifact], stop: threading.Event) -> None:
     for artifact in artifacts:
+        if stop.is_set():
+            return
         workshop.obtain(artifact)
 
 
@@ -151,5 +213,6 @@ def _docker_build(engine: Engine, image: Image, context: Path, stage: RunningSta
     try:
         engine.commands.run([*argv, context], env=engine.env, on_line=stage.says)
     except CommandError as error:
-        error.advice = error.advice or "read the end of the build's output above"
-        raise
+        told = retold(error, f"image {image.name} was not built")
+        told.advice = told.advice or "read the end of the build's output above"
+        raise told from error

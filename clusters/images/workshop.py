@@ -7,19 +7,21 @@ and moved there when it is complete, so an interrupted build leaves nothing half
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
 
+from clusters import leftovers
 from clusters.commands import Commands
-from clusters.errors import RefusalError
+from clusters.errors import InfrastructureError, RefusalError
 from clusters.progress import Progress, RunningStage
 
 RECIPES: Final = Path(__file__).with_name("recipes")
@@ -67,9 +69,8 @@ class Artifact:
     @property
     def key(self) -> str:
         """Digest of all that decides the content."""
-        return digest(
-            [self.name, *self.inputs, *(need.key for need in self.needs), *(file_digest(p) for p in self.recipe)]
-        )
+        needs = (need.key for need in self.needs)
+        return digest([self.name, *self.inputs, *needs, *(file_digest(path) for path in self.recipe)])
 
 
 def digest(parts: Iterable[str]) -> str:
@@ -110,7 +111,11 @@ class Workshop:
         return self.root / "artifacts" / f"{artifact.name}-{artifact.key}"
 
     def obtain(self, artifact: Artifact) -> Path:
-        """The artifact's folder, made first where it is not there yet."""
+        """The artifact's folder, made first where it is not there yet.
+
+        Raises:
+            InfrastructureError: it could not be made; nothing half done is left.
+        """
         place = self.path(artifact)
         if place.exists():
             return place
@@ -121,9 +126,43 @@ class Workshop:
             if place.exists():
                 stage.was_cached()
                 return place
-            fresh = place.with_suffix(".partial")
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir()
-            artifact.make(self, fresh, stage)
-            fresh.rename(place)
+            # Of runs that were killed: the lock says that nobody alive makes this artifact.
+            for stale in place.parent.glob(f"{place.name}.partial*"):
+                leftovers.remove(stale, self.commands)
+            # A name of its own, since programs of a killed run may go on writing into theirs.
+            fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=place.parent))
+            try:
+                with disk_errors(artifact.name):
+                    fresh.chmod(0o755)
+                    artifact.make(self, fresh, stage)
+                    fresh.rename(place)
+            except BaseException:
+                with contextlib.suppress(InfrastructureError):
+                    leftovers.remove(fresh, self.commands)
+                raise
         return place
+
+    def clear_partials(self) -> None:
+        """Remove what interrupted runs left half made; call it only while no other run is under way."""
+        for pattern in ("artifacts/*.partial*", "archives/*.partial*", "tools/*.partial*", "contexts/*"):
+            for stale in self.root.glob(pattern):
+                leftovers.remove(stale, self.commands)
+
+
+@contextlib.contextmanager
+def disk_errors(subject: str) -> Iterator[None]:
+    """Tell what goes wrong with files as a sentence about ``subject``.
+
+    Raises:
+        InfrastructureError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno == errno.ENOSPC or "No space left" in str(error)
+        raise InfrastructureError(
+            f"{subject} could not be made: " + ("the disk is full" if full else str(error)),
+            advice="free some disk, or point FLUID_CONFORMANCE_CACHE at a larger one"
+            if full
+            else "see that the cache folder is whole and may be written to",
+        ) from error

@@ -1,0 +1,247 @@
+"""Taking published images from their registry, or from a mirror of it, into the engine.
+
+The engine pulls and gives each image its published name, whichever registry served it. From
+there on a pulled image is like a built one: it goes to the nodes in the same archive, and the
+same manifests name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clusters.commands import CommandError
+from clusters.engine import Engine, docker_client
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.progress import Progress
+
+#: Seconds within which a registry has to say that it is there.
+PROBE_SECONDS: Final = 10.0
+#: Seconds for one image; the largest is 1 GiB.
+PULL_SECONDS: Final = 1_800.0
+#: Asked for to see whether a registry answers: the repository is on Docker's hub, the tag nowhere.
+PROBE_IMAGE: Final = "debian:fluid-conformance-probe"
+HUB: Final = "docker.io"
+
+#: What engines say (Docker 20.10 to 28, with and without containerd's image store) when the registry
+#: answered and has no such image.
+_MISSING: Final = (
+    "manifest unknown",
+    "name unknown",
+    "repository does not exist",
+    "pull access denied",
+    "no matching manifest",
+    ": not found",
+)
+#: What they say when no registry was reached; looked for first, since it may contain the others.
+_UNREACHED: Final = (
+    "dial tcp",
+    "lookup ",
+    "i/o timeout",
+    "timeout exceeded",
+    "deadline exceeded",
+    "connection refused",
+    "connection reset",
+    "no route to host",
+    "proxyconnect",
+    "tls: ",
+    "x509: ",
+    "eof",
+    "gave http response to https",
+)
+_LIMITED: Final = ("toomanyrequests", "too many requests")
+
+
+class NotPublishedError(RefusalError):
+    """The registry answered, and has no such image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An image that came from a registry and lies in the engine.
+
+    Attributes:
+        name: its published name, under which the engine knows it now.
+        id: what the engine calls it.
+        digest: ``sha256:…`` by which the registry knows it.
+        labels: of the image.
+    """
+
+    name: str
+    id: str
+    digest: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The registries that images are published in, or one mirror that serves their names.
+
+    Attributes:
+        engine: pulls.
+        mirror: ``HOST[:PORT][/PATH]``, or None for the published registries themselves.
+        progress: where stages are told.
+    """
+
+    engine: Engine
+    mirror: str | None
+    progress: Progress
+
+    def __str__(self) -> str:
+        return self.mirror or HUB
+
+    def answers(self) -> str:
+        """Empty when a registry answers within 10 s, else what was said instead.
+
+        The engine asks, not this process: it is the engine that has to get through proxies.
+        """
+        try:
+            done = self.engine.run(
+                "pull", reference(PROBE_IMAGE, self.mirror), check=False, timeout=PROBE_SECONDS
+            )
+        except CommandError as error:
+            return error.message
+        said = done.stdout + done.stderr
+        if done.exit_code == 0 or is_missing(said) or _limited(said):
+            return ""
+        return _last_line(said)
+
+    def pull(self, name: str, digest: str = "") -> Pulled:
+        """Have the image of that published name, pulled first where it has not been.
+
+        Args:
+            name: repository and tag, as published.
+            digest: ``sha256:…`` that it must have; left out of account with a mirror, which may hold
+                the image as another manifest.
+
+        Raises:
+            NotPublishedError: the registry has none of that name.
+            RefusalError: no registry answers, or it serves us no more for now.
+            InfrastructureError: the download broke.
+        """
+        source = reference(name, self.mirror, digest)
+        found = self._found(name, source)
+        if found is not None:
+            return found
+        with self.progress.stage(f"pull {name}") as stage:
+            done = self.engine.commands.run(
+                [docker_client(), "pull", source],
+                env=self.engine.env,
+                check=False,
+                timeout=PULL_SECONDS,
+                on_line=stage.says,
+            )
+            if done.exit_code != 0:
+                raise self._failure(name, source, done.stdout + done.stderr)
+            if source != name:
+                self.engine.run("tag", source, name)
+        found = self._found(name, source)
+        if found is None:
+            raise InfrastructureError(
+                f"the engine pulled {source} and does not know it by its digest",
+                subject=name,
+                advice=f"docker image inspect {name}",
+            )
+        return found
+
+    def _found(self, name: str, source: str) -> Pulled | None:
+        """The image when the engine has it from just this source."""
+        told = self.engine.inspect("image", name)
+        if told is None:
+            return None
+        digest = _digest(told, source)
+        if not digest:
+            return None
+        labels = (told.get("Config") or {}).get("Labels") or {}
+        return Pulled(name, str(told["Id"]), digest, labels)
+
+    def _failure(self, name: str, source: str, said: str) -> Exception:
+        shown = _last_line(said)
+        if is_missing(said):
+            return NotPublishedError(
+                f"{self} has no image {name}",
+                last_seen=shown,
+                advice="choose a version that is published, or build it with --images=build",
+            )
+        if _limited(said):
+            return RefusalError(
+                f"{self} serves this host no more images for now",
+                last_seen=shown,
+                advice="docker login, or name a mirror with --registry, or build with --images=build",
+            )
+        if is_unreached(said):
+            return RefusalError(
+                f"{self} does not answer",
+                last_seen=shown,
+                advice=(
+                    "a mirror without TLS must be on this host, or among the engine's insecure-registries"
+                    if "HTTP response to HTTPS" in said
+                    else "check the network, name a mirror with --registry, or build with --images=build"
+                ),
+            )
+        return InfrastructureError(f"cannot pull {source}", subject=name, last_seen=said[-1_000:])
+
+
+def reference(name: str, mirror: str | None, digest: str = "") -> str:
+    """What to ask for to get a published image.
+
+    A mirror holds images of Docker's hub under their path there (``HOST/library/debian:tag``), and
+    those of another registry under that registry's name (``HOST/registry.k8s.io/pause:3.10``).
+    """
+    if mirror is None:
+        return f"{_without_tag(name)}@{digest}" if digest else name
+    host, path = split_host(name)
+    if host == HUB:
+        return f"{mirror}/{path if '/' in path else 'library/' + path}"
+    return f"{mirror}/{host}/{path}"
+
+
+def split_host(name: str) -> tuple[str, str]:
+    """Registry and path of an image name; Docker's hub where it names none."""
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return first, rest
+    return HUB, name
+
+
+def is_missing(said: str) -> bool:
+    """Whether an engine's message means that the registry answered and has no such image."""
+    lowered = said.lower()
+    return not is_unreached(said) and any(phrase in lowered for phrase in _MISSING)
+
+
+def is_unreached(said: str) -> bool:
+    """Whether an engine's message means that it got to no registry."""
+    lowered = said.lower()
+    return any(phrase in lowered for phrase in _UNREACHED)
+
+
+def _limited(said: str) -> bool:
+    return any(phrase in said.lower() for phrase in _LIMITED)
+
+
+def _digest(told: Mapping[str, Any], source: str) -> str:
+    """The image's digest in the repository of ``source``; empty when it did not come from there."""
+    wanted, _, exact = source.partition("@")
+    for entry in told.get("RepoDigests") or []:
+        where, _, digest = str(entry).partition("@")
+        if _repository(where) == _repository(_without_tag(wanted)) and exact in ("", digest):
+            return digest
+    return ""
+
+
+def _repository(path: str) -> str:
+    """A repository in full, so that two spellings of one compare equal."""
+    host, rest = split_host(path)
+    return f"{host}/{rest.removeprefix('library/') if host == HUB else rest}"
+
+
+def _without_tag(name: str) -> str:
+    path, colon, tag = name.rpartition(":")
+    return path if colon and "/" not in tag else name
+
+
+def _last_line(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "nothing was said"

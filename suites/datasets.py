@@ -1,0 +1,131 @@
+"""Datasets for scenarios: one that those share which only read, and fresh ones made ahead of time.
+
+Making a Dataset takes a minute of waiting for JVMs. Fresh ones are therefore made while other
+scenarios run, one at a time (several at once starve each other's start-up probes on two cores),
+and used ones are removed in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from clusters.errors import HarnessError
+from clusters.snapshots import DatasetSnapshot
+from clusters.stack import System
+from clusters.views import FuseSnapshot
+from suites.evidence import Evidence, Phase
+from suites.user import User, unique
+from workloads.data import Files
+
+log = logging.getLogger(__name__)
+
+#: Fresh Datasets that are made before they are asked for.
+AHEAD: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What was seen of a Dataset just when it got Bound, before any application used it.
+
+    Attributes:
+        namespace: of the Dataset.
+        dataset: the Dataset.
+        fuse: its Fuse.
+        phases: how long its making took.
+    """
+
+    namespace: str
+    dataset: DatasetSnapshot
+    fuse: FuseSnapshot
+    phases: tuple[Phase, ...]
+
+
+def be_born(user: User, *, nudging: bool) -> Birth:
+    """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once."""
+    user.makes_namespace()
+    user.makes_source()
+    user.makes_dataset()
+    dataset = user.waits_until_bound(nudging=nudging)
+    fuse = user.observer.fuse(user.namespace, dataset.name)
+    return Birth(user.namespace, dataset, fuse, tuple(user.evidence.phases))
+
+
+@dataclass
+class DatasetPool:
+    """Makes fresh Datasets ahead and removes used ones behind.
+
+    Attributes:
+        system: the cluster.
+        folder: of the export that all of them show.
+        files: what lies there.
+        wanted: how many scenarios will still ask for one.
+    """
+
+    system: System
+    folder: str
+    files: Files
+    wanted: int
+    _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
+    _remover: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "remove-dataset"))
+    _coming: deque[tuple[User, Future[Birth]]] = field(default_factory=deque)
+    _leaving: list[Future[None]] = field(default_factory=list)
+
+    def look_ahead(self) -> None:
+        """Begin with the next one where it will be needed."""
+        while self.wanted > 0 and len(self._coming) < AHEAD:
+            self.wanted -= 1
+            user = User(
+                self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files
+            )
+            self._coming.append((user, self._maker.submit(be_born, user, nudging=True)))
+
+    def take(self, evidence: Evidence) -> tuple[User, Birth]:
+        """A fresh Dataset that is Bound, in a namespace of its own.
+
+        Raises:
+            HarnessError: it did not get Bound.
+        """
+        if not self._coming:
+            self.wanted = max(self.wanted, 1)
+            self.look_ahead()
+        made, future = self._coming.popleft()
+        evidence.namespaces.append(made.namespace)
+        user = User(
+            self.system, evidence, made.namespace, folder=self.folder, files=self.files, sent=made.sent
+        )
+        with evidence.phase("dataset", "wait for the Dataset that was made ahead"):
+            birth = future.result()
+        self.look_ahead()
+        return user, birth
+
+    def remove(self, user: User) -> None:
+        """Remove what a user made, in the background."""
+        quiet = User(
+            self.system,
+            Evidence(silent=True),
+            user.namespace,
+            folder=user.folder,
+            files=user.files,
+            sent=user.sent,
+        )
+        self._leaving.append(self._remover.submit(quiet.leaves))
+
+    def close(self, *, clean: bool) -> list[str]:
+        """End the pool; with ``clean`` all that was made is removed first. Returns what would not go."""
+        self._maker.shutdown(wait=clean, cancel_futures=True)
+        if clean:
+            for user, _ in self._coming:
+                self.remove(user)
+        self._remover.shutdown(wait=clean, cancel_futures=not clean)
+        troubles = []
+        for future in self._leaving if clean else []:
+            try:
+                future.result()
+            except HarnessError as error:
+                log.warning("%s", error)
+                troubles.append(error.message)
+        return troubles

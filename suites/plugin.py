@@ -1,0 +1,251 @@
+"""pytest plugin of the suites: options, the system under test, and what scenarios are given."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+import pytest
+
+from clusters.errors import HarnessError, RefusalError
+from clusters.images.workshop import cache_root
+from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
+from clusters.progress import Progress
+from clusters.stack import Stack, System, machine_lock
+from suites import scenario as scenarios
+from suites.datasets import Birth, DatasetPool, be_born
+from suites.evidence import EVIDENCE, Evidence
+from suites.material import takers
+from suites.run import ImageFact, SystemFacts, run_of
+from suites.scenario import Level, Scenario
+from suites.user import User, unique
+from workloads.data import Files, smoke
+
+#: pytest-kind's own default name; ours is told apart from what its users may have running.
+_PYTEST_KIND_NAME: Final = "pytest-kind"
+OPTIONS: Final = pytest.StashKey[Options]()
+TERMINAL: Final = pytest.StashKey[TextIO]()
+DEFAULT_WINDOW: Final = 60.0
+#: Folder of the export with the data that scenarios read; nobody writes there.
+READ_ONLY_FOLDER: Final = "/export/smoke"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the harness's options to those of pytest-kind."""
+    group = parser.getgroup("fluid-conformance")
+    for name, settings in OWN_OPTIONS:
+        group.addoption(name, **settings)
+    group.addoption("--level", default="smoke", help="smoke, conformance or full (default smoke)")
+    group.addoption("--scenario", default=None, metavar="IDS", help="only these rows, such as A2,B1")
+    group.addoption(
+        "--window", type=_seconds, default=DEFAULT_WINDOW, help="seconds over which an absence is held"
+    )
+    group.addoption(
+        "--shuffle", type=int, default=None, metavar="SEED", help="run scenarios in a random order"
+    )
+    group.addoption("--out", default=None, help="folder for the folders of runs (default out)")
+
+
+def _seconds(text: str) -> float:
+    """A positive number of seconds; argparse turns the ValueError into its own sentence."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and refuse options that cannot be right."""
+    # Output is not captured yet, so this is the terminal itself, which long stages tell their progress on.
+    config.stash[TERMINAL] = os.fdopen(os.dup(2), "w", buffering=1)
+    config.add_cleanup(config.stash[TERMINAL].close)
+    config.addinivalue_line("markers", "scenario(declared): a row of the catalogue, with its level")
+    try:
+        given = dict(vars(config.option))
+        if given.get("cluster_name") == _PYTEST_KIND_NAME:
+            given["cluster_name"] = DEFAULT_NAME
+        config.stash[OPTIONS] = options_of(given)
+        Level.of(config.getoption("level"))
+    except (RefusalError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the scenarios of the level (or just those asked for), in an order that needs little waiting."""
+    level = Level.of(config.getoption("level"))
+    named: str | None = config.getoption("scenario")
+    asked = {word.strip().upper() for word in named.split(",")} if named else None
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    known: set[str] = set()
+    for item in items:
+        declared = scenarios.of(item)
+        if declared is not None:
+            known.add(declared.id)
+        wanted = declared is None or (declared.id in asked if asked else declared.level <= level)
+        (kept if wanted else left).append(item)
+    if asked and (unknown := sorted(asked - known)):
+        raise pytest.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        random.Random(seed).shuffle(kept)  # noqa: S311 - an order, not a secret
+    elif kept:
+        kept.sort(key=_cost)
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
+def _cost(item: pytest.Item) -> int:
+    """Those first that share a Dataset, so that fresh ones get made meanwhile; those alone last."""
+    declared = scenarios.of(item)
+    names = getattr(item, "fixturenames", ())
+    return 2 * int(declared is not None and declared.alone) + int("fresh" in names)
+
+
+@pytest.fixture(scope="session")
+def progress(request: pytest.FixtureRequest) -> Progress:
+    """Where stages are told; the report lists them."""
+    return Progress(stream=request.config.stash[TERMINAL], stages=run_of(request.config).stages)
+
+
+@pytest.fixture(scope="session")
+def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[System]:
+    """The system under test: host, engine, images, cluster, NFS server, Fluid."""
+    config = request.config
+    run = run_of(config)
+    try:
+        with machine_lock(cache_root()):
+            stack = Stack(config.stash[OPTIONS], run.id, progress)
+            try:
+                made = stack.up()
+                run.system = _facts(made)
+                run.bundle_takers.extend(takers(made))
+                yield made
+            finally:
+                stack.down()
+    except RefusalError as error:
+        pytest.exit(str(error), returncode=int(pytest.ExitCode.USAGE_ERROR))
+
+
+def _facts(system: System) -> SystemFacts:
+    return SystemFacts(
+        kubernetes=system.kubernetes,
+        fluid=system.fluid.version,
+        alluxio=system.options.versions.alluxio,
+        cluster=system.cluster.provider,
+        nodes=len(system.nodes),
+        nfs_client="kernel" if system.nfs_client == "kernel" else "user-space",
+        images=tuple(ImageFact(image.name, image.digest, image.origin.value) for image in system.images),
+        host_limits=system.limits,
+    )
+
+
+@pytest.fixture(scope="session")
+def window(request: pytest.FixtureRequest) -> float:
+    """Seconds over which an absence is held."""
+    return float(request.config.getoption("window"))
+
+
+@pytest.fixture(scope="session")
+def files(system: System, progress: Progress) -> Files:
+    """The data that scenarios read, made on the NFS server."""
+    wanted = smoke()
+    with progress.stage("data on the NFS server"):
+        system.kube.exec(
+            "fluid-conformance",
+            "nfs-server",
+            "ganesha",
+            ["bash", "-s"],
+            stdin=wanted.shell(READ_ONLY_FOLDER).encode(),
+            timeout=300.0,
+        )
+    return wanted
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """What this scenario saw."""
+    collected = Evidence()
+    request.node.stash[EVIDENCE] = collected
+    return collected
+
+
+@pytest.fixture
+def declared(request: pytest.FixtureRequest) -> Scenario:
+    """The scenario that is running."""
+    found = scenarios.of(request.node)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def birth(system: System, files: Files, progress: Progress) -> Iterator[Birth]:
+    """The Dataset that reading scenarios share, looked at just when it got Bound."""
+    user = User(system, Evidence(silent=True), unique("fc-shared"), folder=READ_ONLY_FOLDER, files=files)
+    with progress.stage("shared Dataset gets Bound"):
+        born = be_born(user, nudging=False)
+    yield born
+    if _cluster_stays(system):
+        user.leaves()
+
+
+@pytest.fixture
+def shared(
+    request: pytest.FixtureRequest, system: System, files: Files, birth: Birth, pool: DatasetPool
+) -> Iterator[User]:
+    """A user of the shared Dataset; applications that the scenario starts are stopped after it."""
+    evidence: Evidence = request.getfixturevalue("evidence")
+    evidence.namespaces.append(birth.namespace)
+    pool.look_ahead()
+    user = User(system, evidence, birth.namespace, folder=READ_ONLY_FOLDER, files=files)
+    yield user
+    _stop_applications(user)
+
+
+@pytest.fixture(scope="session")
+def pool(request: pytest.FixtureRequest, system: System, files: Files) -> Iterator[DatasetPool]:
+    """Fresh Datasets, made ahead."""
+    wanted = sum("fresh" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted)
+    yield made
+    troubles = made.close(clean=_cluster_stays(system))
+    if troubles:
+        raise HarnessError(
+            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+        )
+
+
+@pytest.fixture
+def fresh(request: pytest.FixtureRequest, pool: DatasetPool) -> Iterator[User]:
+    """A user with a Dataset of their own that has just got Bound."""
+    evidence: Evidence = request.getfixturevalue("evidence")
+    user, _ = pool.take(evidence)
+    yield user
+    pool.remove(user)
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest, system: System, files: Files, pool: DatasetPool) -> Iterator[User]:
+    """A user with a namespace and a source claim of their own, and no Dataset yet."""
+    evidence: Evidence = request.getfixturevalue("evidence")
+    made = User(system, evidence, unique("fc"), folder=READ_ONLY_FOLDER, files=files)
+    evidence.namespaces.append(made.namespace)
+    made.makes_namespace()
+    made.makes_source()
+    yield made
+    pool.remove(made)
+
+
+def _stop_applications(user: User) -> None:
+    for manifest in user.sent:
+        if manifest["kind"] == "Pod":
+            pod = user.observer.view.pod(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+            if pod is not None:
+                user.stops(pod)
+
+
+def _cluster_stays(system: System) -> bool:
+    return system.options.keep_cluster or system.cluster.provider == "existing"

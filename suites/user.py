@@ -1,0 +1,378 @@
+"""What a user of Fluid does: makes a source claim, a Dataset, applications; reads; deletes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from clusters import fluid_names, kinds
+from clusters.errors import FailureClass, HarnessError, ProductFailureError
+from clusters.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.stack import System
+from clusters.waiting import wait
+from clusters.watches import Topic
+from suites.evidence import Evidence
+from suites.observer import Observer
+from workloads.application import Application
+from workloads.data import Files
+from workloads.models.alluxio_runtime import AlluxioRuntime
+from workloads.models.base import Manifest, yaml_of
+from workloads.models.dataset import Dataset
+from workloads.models.laptop import laptop_runtime
+from workloads.source import NfsSource
+
+#: Seconds in which a Dataset has to get Bound on a busy two-core machine (measured: 60 to 105).
+BOUND_SECONDS: Final = 420.0
+#: Seconds from Bound until the claim is there (retry of the controller: 20 s).
+CLAIM_SECONDS: Final = 90.0
+#: Seconds until an application runs; CSI waits 30 s for the mount and kubelet tries again.
+APPLICATION_SECONDS: Final = 180.0
+#: Seconds until a deleted Dataset and what belongs to it are gone (measured: 54).
+GONE_SECONDS: Final = 240.0
+#: Seconds between two nudges of a runtime: the controller looks at most once in 15 s anyway.
+NUDGE_SECONDS: Final = 5.0
+NUDGE: Final = "fluid-conformance/look"
+
+#: Seconds until a DataLoad of the smoke data is Complete (the controller looks every 20 s).
+LOAD_SECONDS: Final = 300.0
+
+SOURCE: Final = "nfs-src"
+DATASET: Final = "demo"
+
+
+@dataclass
+class User:
+    """Acts in one namespace of its own.
+
+    Attributes:
+        system: the cluster.
+        evidence: what is kept of what was done.
+        namespace: of all that it makes.
+        folder: of the export that its source claim shows.
+        files: what lies in that folder.
+        sent: the manifests, as they were sent.
+    """
+
+    system: System
+    evidence: Evidence
+    namespace: str
+    folder: str
+    files: Files
+    sent: list[Manifest] = field(default_factory=list)
+
+    @property
+    def observer(self) -> Observer:
+        """Looks at what came of it."""
+        return Observer(self.system)
+
+    def applies(self, *manifests: Manifest) -> None:
+        """Send manifests, keep them with the scenario."""
+        for manifest in manifests:
+            self.system.kube.apply(manifest)
+            self.sent.append(manifest)
+        self.evidence.attach("sent", yaml_of(*manifests), "yaml")
+
+    def makes_namespace(self) -> None:
+        """Make the namespace."""
+        self.applies({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+
+    def makes_source(self, name: str = SOURCE, *, folder: str | None = None, **changes: Any) -> NfsSource:
+        """Make volume and claim over the NFS export, and wait until they are bound to each other."""
+        source = NfsSource(
+            namespace=self.namespace,
+            name=name,
+            server=self.system.nfs.address,
+            path=folder or self.folder,
+        ).but(**changes)
+        self.applies(*source.manifests())
+        view = self.observer.view
+        with self.system.kube.changes(kinds.CLAIM, self.namespace) as changed:
+            wait(
+                lambda: view.claim(self.namespace, name),
+                lambda seen: seen is not None and seen.phase == "Bound",
+                subject=f"claim {self.namespace}/{name}",
+                condition="Bound",
+                timeout=60.0,
+                changes=changed,
+                failure_class=FailureClass.INFRASTRUCTURE,
+            )
+        return source
+
+    def makes_dataset(
+        self,
+        dataset: Dataset | None = None,
+        runtime: AlluxioRuntime | None = None,
+        *,
+        without_runtime: bool = False,
+    ) -> None:
+        """Make a Dataset over the source claim, with a small AlluxioRuntime of the same name.
+
+        Placement is Shared unless the scenario brings its own, so that Datasets of scenarios
+        that run side by side find room on one node; Fluid's default is Exclusive.
+        """
+        wanted = dataset or Dataset.over_claim(self.namespace, DATASET, SOURCE).but(placement="Shared")
+        self.applies(wanted.manifest())
+        if not without_runtime:
+            self.applies((runtime or laptop_runtime(self.namespace, wanted.name)).manifest())
+
+    def waits_until_bound(self, name: str = DATASET, *, nudging: bool = True) -> DatasetSnapshot:
+        """Wait until the Dataset is Bound and its claim is there and Bound.
+
+        Args:
+            name: of the Dataset.
+            nudging: touch an annotation of the runtime when one of its Pods changed, so that the
+                controller looks at once instead of after its 20 s (runtime_controller.go:271-300 of
+                1.0.8). A scenario that is about getting Bound does without.
+        """
+        kube, view = self.system.kube, self.observer.view
+        nudged, pods_seen = 0.0, ""
+
+        def look() -> tuple[DatasetSnapshot, tuple[PodSnapshot, ...], str]:
+            nonlocal nudged, pods_seen
+            dataset = self.observer.dataset(self.namespace, name)
+            pods = view.pods(self.namespace, f"release={name}")
+            claim = view.claim(self.namespace, name)
+            told = "; ".join(str(pod) for pod in pods)
+            claim_phase = claim.phase if claim else ""
+            if nudging and (dataset.bound or told != pods_seen) and time.monotonic() - nudged > NUDGE_SECONDS:
+                nudged, pods_seen = time.monotonic(), told
+                self._nudge(name)
+            return dataset, pods, claim_phase
+
+        with (
+            self.evidence.phase("dataset", f"Dataset {name} gets Bound"),
+            kube.changes(
+                kinds.POD,
+                self.namespace,
+                more=[Topic(kinds.DATASET, self.namespace), Topic(kinds.CLAIM, self.namespace)],
+            ) as changed,
+        ):
+            dataset, _, _ = wait(
+                look,
+                lambda seen: seen[0].bound and seen[2] == "Bound",
+                subject=f"Dataset {self.namespace}/{name}",
+                condition="phase Bound, and Fluid's claim Bound",
+                timeout=BOUND_SECONDS + CLAIM_SECONDS,
+                changes=changed,
+                describe=lambda seen: "; ".join(
+                    [str(seen[0]), *map(str, seen[1]), f"claim {seen[2] or 'not there'}"]
+                ),
+                advice="look at the runtime's Pods and at the events of Dataset and AlluxioRuntime",
+            )
+        return dataset
+
+    def _nudge(self, name: str) -> None:
+        body = {"metadata": {"annotations": {NUDGE: secrets.token_hex(4)}}}
+        try:
+            self.system.kube.patch(kinds.ALLUXIO_RUNTIME, name, self.namespace, body)
+        except HarnessError:
+            return  # there may be none yet, and it only saves time
+
+    def application(self, name: str, claim: str, **more: Any) -> Application:
+        """An application of this user's that mounts ``claim``."""
+        return Application(
+            namespace=more.pop("namespace", self.namespace),
+            name=name,
+            claim=claim,
+            image=self.system.toolbox,
+            **more,
+        )
+
+    def starts(self, application: Application) -> PodSnapshot:
+        """Start an application and wait until it runs."""
+        self.applies(application.manifest())
+        return self.waits_until_running(application)
+
+    def waits_until_running(self, application: Application) -> PodSnapshot:
+        """Wait until an application runs."""
+        view = self.observer.view
+        with (
+            self.evidence.phase("waiting", f"Pod {application.name} starts"),
+            self.system.kube.changes(kinds.POD, application.namespace) as changed,
+        ):
+            pod = wait(
+                lambda: view.pod(application.namespace, application.name),
+                lambda seen: seen is not None and seen.ready,
+                subject=f"Pod {application.namespace}/{application.name}",
+                condition="Running",
+                timeout=APPLICATION_SECONDS,
+                failed=lambda seen: f"ended: {seen}" if seen is not None and seen.ended else None,
+                changes=changed,
+                advice="look at the Pod's events and at the CSI plugin on its node",
+            )
+        assert pod is not None
+        return pod
+
+    def reads_right(self, pod: PodSnapshot, who: str = "application") -> None:
+        """Read everything inside the application and compare it with what was put at the source."""
+        with self.evidence.phase("reading", f"Pod {pod.name} reads all files"):
+            self.reads_right_quietly(pod)
+        self.evidence.fact(
+            who,
+            f"read {len(self.files.files)} files, checksums right",
+            pod=pod.name,
+            bytes=self.files.total_bytes,
+        )
+
+    def reads_right_quietly(self, pod: PodSnapshot) -> None:
+        """Read everything inside the application; only a wrong result leaves a trace."""
+        result = self.observer.read(pod)
+        difference = self.files.difference(result.checksums)
+        if not result.complete or difference:
+            raise ProductFailureError(
+                f"Pod {pod.name} did not read what lies at the source",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                condition=f"{len(self.files.files)} files with their checksums",
+                last_seen=f"{difference}; {result.message}".strip("; "),
+                advice="compare the export with the application's mount",
+            )
+
+    def waits_for_load(self, name: str) -> None:
+        """Wait until a DataLoad is Complete; Failed ends the wait."""
+        view = self.observer.view
+        with (
+            self.evidence.phase("waiting", f"DataLoad {name} completes"),
+            self.system.kube.changes(kinds.DATA_LOAD, self.namespace) as changed,
+        ):
+            load = wait(
+                lambda: view.data_load(self.namespace, name),
+                lambda seen: seen is not None and seen.phase == "Complete",
+                subject=f"DataLoad {self.namespace}/{name}",
+                condition="phase Complete",
+                timeout=LOAD_SECONDS,
+                failed=lambda seen: (
+                    f"it failed: {seen}" if seen is not None and seen.phase == "Failed" else None
+                ),
+                changes=changed,
+                advice="look at the log of the loader's Job",
+            )
+        self.evidence.fact("DataLoad status", str(load))
+
+    def waits_for_phase(self, name: str) -> None:
+        """Wait until Fluid has seen the Dataset, which any phase shows."""
+        with self.system.kube.changes(kinds.DATASET, self.namespace) as changed:
+            wait(
+                lambda: self.observer.dataset(self.namespace, name),
+                lambda seen: bool(seen.phase),
+                subject=f"Dataset {self.namespace}/{name}",
+                condition="a phase",
+                timeout=60.0,
+                changes=changed,
+                advice="look whether the dataset-controller runs",
+            )
+
+    def waits_for_scheduling_verdict(self, namespace: str, name: str) -> None:
+        """Wait until the scheduler has looked at a Pod, whatever it decided."""
+        view = self.observer.view
+        with self.system.kube.changes(kinds.POD, namespace) as changed:
+            wait(
+                lambda: view.pod(namespace, name),
+                lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+                subject=f"Pod {namespace}/{name}",
+                condition="looked at by the scheduler",
+                timeout=60.0,
+                changes=changed,
+                failure_class=FailureClass.INFRASTRUCTURE,
+            )
+
+    def makes_namespace_beside(self, name: str) -> str:
+        """Make one more namespace for the scenario."""
+        self.applies({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self.evidence.namespaces.append(name)
+        return name
+
+    def removes_namespace(self, name: str) -> None:
+        """Ask for the removal of a namespace made beside; nobody needs to wait for it."""
+        self.system.kube.delete(kinds.NAMESPACE, name)
+
+    def stops(self, pod: PodSnapshot) -> None:
+        """Delete an application and wait until it is gone."""
+        kube, view = self.system.kube, self.observer.view
+        kube.delete(kinds.POD, pod.name, pod.namespace)
+        with kube.changes(kinds.POD, pod.namespace) as changed:
+            wait(
+                lambda: view.pod(pod.namespace, pod.name),
+                lambda seen: seen is None or seen.uid != pod.uid,
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                condition="gone",
+                timeout=APPLICATION_SECONDS,
+                changes=changed,
+            )
+
+    def deletes_dataset(self, name: str = DATASET) -> None:
+        """Delete the Dataset and wait until it and its runtime are gone."""
+        kube, view = self.system.kube, self.observer.view
+        kube.delete(kinds.DATASET, name, self.namespace)
+
+        def look() -> tuple[str, ...]:
+            left = (view.dataset(self.namespace, name), view.runtime(self.namespace, name))
+            pods = view.pods(self.namespace, f"release={name}")
+            return tuple(str(item) for item in (*left, *pods) if item is not None)
+
+        topics = [Topic(kinds.ALLUXIO_RUNTIME, self.namespace), Topic(kinds.POD, self.namespace)]
+        with (
+            self.evidence.phase("teardown", f"Dataset {name} is deleted"),
+            kube.changes(kinds.DATASET, self.namespace, more=topics) as changed,
+        ):
+            wait(
+                look,
+                lambda left: not left,
+                subject=f"Dataset {self.namespace}/{name}",
+                condition="gone with its runtime and Pods",
+                timeout=GONE_SECONDS,
+                changes=changed,
+                describe=lambda left: "; ".join(left) or "all gone",
+                advice="look at the finalizers and the events of Dataset and AlluxioRuntime",
+            )
+
+    def leaves(self) -> None:
+        """Remove all that this user made, the applications first; bounded in time.
+
+        Raises:
+            HarnessError: something would not go.
+        """
+        kube, view = self.system.kube, self.observer.view
+        for pod in view.pods(self.namespace):
+            if pod.labels.get("app.kubernetes.io/managed-by") == "fluid-conformance":
+                self.stops(pod)
+        for load in kube.list(kinds.DATA_LOAD, self.namespace):
+            kube.delete(kinds.DATA_LOAD, load["metadata"]["name"], self.namespace)
+        for dataset in view.datasets(self.namespace):
+            self.deletes_dataset(dataset.name)
+        kube.delete(kinds.NAMESPACE, self.namespace)
+        for manifest in self.sent:
+            if manifest["kind"] == "PersistentVolume":
+                kube.delete(kinds.VOLUME, manifest["metadata"]["name"])
+        with (
+            self.evidence.phase("teardown", f"namespace {self.namespace} goes"),
+            kube.changes(kinds.NAMESPACE) as changed,
+        ):
+            wait(
+                lambda: kube.get(kinds.NAMESPACE, self.namespace),
+                lambda seen: seen is None,
+                subject=f"namespace {self.namespace}",
+                condition="gone",
+                timeout=GONE_SECONDS,
+                changes=changed,
+                describe=lambda seen: "gone" if seen is None else str(seen.get("status", {})),
+                failure_class=FailureClass.HARNESS,
+            )
+
+
+def fluid_volume(user: User, name: str = DATASET) -> str:
+    """Name of the volume that Fluid makes for the Dataset."""
+    return fluid_names.volume_name(user.namespace, name)
+
+
+def unique(prefix: str) -> str:
+    """A name that no other run uses."""
+    return f"{prefix}-{secrets.token_hex(3)}"
+
+
+def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Labels of an API object."""
+    found: Mapping[str, str] = obj.get("metadata", {}).get("labels") or {}
+    return found
