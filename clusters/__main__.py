@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from dataclasses import replace
+from typing import TextIO
 
 from clusters import fluid
 from clusters.errors import HarnessError
@@ -16,52 +18,73 @@ from clusters.progress import Progress
 from clusters.reaper import reap
 from clusters.stack import Stack, machine_lock
 
+#: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
+FAILED = 2
+INTERRUPTED = 130
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the commands; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m clusters", description=__doc__)
-    parser.add_argument("command", choices=("up", "status", "down", "reap"))
+    parser.add_argument("command", choices=tuple(_COMMANDS))
     add_arguments(parser)
     given = parser.parse_args(arguments)
     try:
         options = replace(options_of(vars(given)), keep_cluster=True)
-        return _COMMANDS[given.command](options)
+        _COMMANDS[given.command](options)
     except HarnessError as error:
-        print(error, file=sys.stderr)
-        return 2
+        _say(str(error), sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
-        print("interrupted; what was made is labelled, and `python -m clusters reap` removes it", file=sys.stderr)
-        return 130
+        _say("interrupted; `python -m clusters reap` removes what could not be taken down", sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
-def _up(options: Options) -> int:
+def _say(text: str, stream: TextIO) -> None:
+    print(text, file=stream, flush=True)
+
+
+def _up(options: Options) -> None:
     progress = Progress()
     with machine_lock(cache_root()):
-        system = Stack(options, f"warm-{int(time.time())}", progress).up()
+        stack = Stack(options, f"warm-{int(time.time())}", progress)
+        try:
+            system = stack.up()
+        except BaseException:
+            stack.down()
+            raise
     total = sum(stage.seconds for stage in progress.stages)
-    print(f"up in {total:.0f} s; export KUBECONFIG={system.cluster.kubeconfig}")
-    return 0
+    _say(f"up in {total:.0f} s; export KUBECONFIG={system.cluster.kubeconfig}", sys.stdout)
 
 
-def _status(options: Options) -> int:
+def _status(options: Options) -> None:
     kubeconfig = options.kubeconfig or cache_root() / "clusters" / options.cluster_name / "kubeconfig"
     kube = Kube.connect(kubeconfig, run="status")
-    state = fluid.state(kube) if fluid.installed(kube) else None
-    print(f"Kubernetes {kube.server_version()}; Fluid: {state or 'not installed'}")
-    return 0
+    try:
+        state = fluid.state(kube) if fluid.installed(kube) else None
+        _say(f"Kubernetes {kube.server_version()}; Fluid: {state or 'not installed'}", sys.stdout)
+    finally:
+        kube.close()
 
 
-def _down(options: Options) -> int:
-    reap(Progress(), only_cluster=options.cluster_name)
-    return 0
+def _down(options: Options) -> None:
+    with machine_lock(cache_root()):
+        _say(str(reap(Progress(), only_cluster=options.cluster_name)), sys.stdout)
 
 
-def _reap(_: Options) -> int:
-    reap(Progress())
-    return 0
+def _reap(_: Options) -> None:
+    with machine_lock(cache_root()):
+        _say(str(reap(Progress())), sys.stdout)
+
+
+def _interrupt(number: int, _: object) -> None:
+    """End as at Ctrl-C, taking down what was made, when a CI system asks for it."""
+    raise KeyboardInterrupt(number)
 
 
 _COMMANDS = {"up": _up, "status": _status, "down": _down, "reap": _reap}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

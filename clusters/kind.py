@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,25 +22,32 @@ import yaml
 from clusters import kinds
 from clusters.commands import CommandError, Completed
 from clusters.engine import Engine
-from clusters.errors import FailureClass, RefusalError
+from clusters.errors import FailureClass, HarnessError, RefusalError
 from clusters.host import Host
+from clusters.known_errors import retold
 from clusters.kube import Kube
+from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
 from clusters.provider import Cluster
 from clusters.snapshots import NodeSnapshot
-from clusters.waiting import wait
+from clusters.waiting import WaitTimeoutError, wait
 
 #: Where a node of ours shows our state folder: the mark that the cluster is ours.
 MARK: Final = "/kind/fluid-conformance"
+#: Where it finds the archive of the images that it imports.
+IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
 READY_SECONDS: Final = 180.0
 DELETE_SECONDS: Final = 120.0
+#: Seconds for a node to import the archive (2 GB: 40).
+IMPORT_SECONDS: Final = 300.0
+#: Seconds that a cluster of ours gets to answer before it is made again: a busy machine is slow.
+ANSWER_SECONDS: Final = 20.0
 #: Range of the Pods' addresses; each node gets a /24 of it from the controller manager.
 POD_SUBNET: Final = "10.244.0.0/16"
-#: Bytes of the logs of one node that a failure bundle takes.
+#: Lines of each journal of a node that a failure bundle takes, and seconds to read it.
 LOG_LINES: Final = 2_000
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+LOG_SECONDS: Final = 20.0
 
 
 @dataclass
@@ -55,7 +61,7 @@ class KindProvider:
         kubectl: program; KindCluster wants to know one.
         image: node image.
         nodes: how many; from two on, the first is the control plane alone.
-        archive: folder of image archives that each node imports, or None when nodes pull.
+        archive: folder of the image archive that each node imports, or None when nodes pull.
         state: folder of ours for this cluster.
         host: facts of the host.
         progress: where stages are told.
@@ -79,11 +85,7 @@ class KindProvider:
     _containers: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        if _NAME.fullmatch(self.name) is None:
-            raise RefusalError(
-                f"{self.name!r} cannot be a cluster's name",
-                advice="use lower-case letters, digits and dashes, 41 at most",
-            )
+        require_name(self.name)
 
     @property
     def kubeconfig_path(self) -> Path:
@@ -94,7 +96,7 @@ class KindProvider:
         """Make the cluster, or find our own of that name that still answers.
 
         Raises:
-            RefusalError: the name is taken by a cluster that is not ours.
+            RefusalError: a cluster of that name is not ours, or is another than was asked for.
             InfrastructureError: it could not be made; what was made half-way is removed.
         """
         containers = self.containers()
@@ -104,8 +106,7 @@ class KindProvider:
                     f"a kind cluster named {self.name} exists already and the harness did not make it",
                     advice="choose another --cluster-name; the harness never touches what it did not make",
                 )
-            if self._answers():
-                self.progress.note(f"found cluster {self.name}, still warm")
+            if self._found_warm(containers):
                 return Cluster("kind", self.name, self.kubeconfig_path, made_here=False)
             self.progress.note(f"cluster {self.name} is ours and does not answer: making it again")
             self.down()
@@ -113,12 +114,46 @@ class KindProvider:
             try:
                 self._create(stage)
                 self._connect_nodes(stage)
-            except BaseException:
-                self._keep_logs()
-                with contextlib.suppress(CommandError):
+            except BaseException as error:
+                if isinstance(error, Exception):
+                    self._keep_logs()
+                try:
                     self._delete()
+                except HarnessError as trouble:
+                    self.progress.note(f"what was made of it half-way is still there: {trouble.message}")
+                else:
+                    shutil.rmtree(self.state, ignore_errors=True)
                 raise
         return Cluster("kind", self.name, self.kubeconfig_path, made_here=True)
+
+    def _found_warm(self, containers: Sequence[str]) -> bool:
+        """Whether our cluster answers; its nodes are then made ready, where a killed run did not."""
+        with self.progress.stage(f"find kind cluster {self.name}") as stage:
+            if not self._answers(stage):
+                return False
+            self._require_same(containers)
+            self._connect_nodes(stage)
+            stage.was_cached()
+        return True
+
+    def _require_same(self, containers: Sequence[str]) -> None:
+        """Refuse a warm cluster that is another than was asked for: its report would tell untruths."""
+        told = [self.engine.inspect("container", container) or {} for container in containers]
+        images = {str((one.get("Config") or {}).get("Image")) for one in told}
+        mounts = [mount for one in told for mount in one.get("Mounts", ())]
+        archives = {mount.get("Source") for mount in mounts if mount.get("Destination") == IMAGES}
+        differs = ""
+        if len(containers) != self.nodes:
+            differs = f"it has {len(containers)} nodes, and {self.nodes} were asked for"
+        elif images != {self.image}:
+            differs = f"its nodes are {', '.join(sorted(images))}, and {self.image} was asked for"
+        elif archives != ({str(self.archive)} if self.archive is not None else set()):
+            differs = "it was made with other images than there are now"
+        if differs:
+            raise RefusalError(
+                f"cluster {self.name} is up, but {differs}",
+                advice=f"choose another name, or first: python -m clusters down --cluster-name {self.name}",
+            )
 
     def down(self) -> None:
         """Remove the cluster when it is ours; bounded in time."""
@@ -128,6 +163,9 @@ class KindProvider:
                 f"kind cluster {self.name} was not made by the harness, so it is left alone",
                 advice=f"remove it yourself: kind delete cluster --name {self.name}",
             )
+        if not containers:
+            shutil.rmtree(self.state, ignore_errors=True)
+            return
         with self.progress.stage(f"delete kind cluster {self.name}"):
             self._delete()
             shutil.rmtree(self.state, ignore_errors=True)
@@ -145,14 +183,21 @@ class KindProvider:
         return self.engine.exec(node, argv, check=False, timeout=timeout)
 
     def logs(self) -> Mapping[str, str]:
-        """kubelet's and containerd's journals and the container's own output, of each node."""
+        """The journals of kubelet and containerd and the container's own output, of each node.
+
+        A node that does not answer gives its console alone; why stands in the other's place.
+        """
         found = {}
         for node in self.containers():
-            for unit in ("kubelet", "containerd", "load-images"):
-                argv = ["journalctl", "--no-pager", "-n", str(LOG_LINES), "-u", unit]
-                found[f"{node}/{unit}.log"] = self.node_exec(node, argv).stdout
             done = self.engine.run("logs", "--tail", str(LOG_LINES), node, check=False)
             found[f"{node}/console.log"] = done.stdout + done.stderr
+            for unit in ("kubelet", "containerd", "load-images"):
+                argv = ["journalctl", "--no-pager", "-n", str(LOG_LINES), "-u", unit]
+                try:
+                    found[f"{node}/{unit}.log"] = self.node_exec(node, argv, timeout=LOG_SECONDS).stdout
+                except CommandError as error:
+                    found[f"{node}/{unit}.log"] = str(error)
+                    break
         return found
 
     def config(self) -> dict[str, Any]:
@@ -165,7 +210,7 @@ class KindProvider:
             kubelet["featureGates"] = {"KubeletInUserNamespace": True}
         mounts = [{"hostPath": str(self.state), "containerPath": MARK, "readOnly": True}]
         if self.archive is not None:
-            mounts.append({"hostPath": str(self.archive), "containerPath": "/kind/images", "readOnly": True})
+            mounts.append({"hostPath": str(self.archive), "containerPath": IMAGES, "readOnly": True})
         roles = ["control-plane", *["worker"] * (self.nodes - 1)]
         return {
             "kind": "Cluster",
@@ -181,13 +226,21 @@ class KindProvider:
         config = self.state / "kind.yaml"
         config.write_text(yaml.safe_dump(self.config(), sort_keys=False))
         (self.state / "run").write_text(self.run)
-        self._child("create", CREATE_SECONDS, stage, config)
+        try:
+            self._child("create", CREATE_SECONDS, stage, config)
+        except CommandError as error:
+            raise retold(error, f"kind cluster {self.name} was not made") from error
 
     def _delete(self) -> None:
+        """Remove our nodes, with kind and, where that fails, without it."""
+        there = self.containers()
+        if not self.ours(there):  # none of that name, or somebody else's that came up meanwhile
+            return
         self.state.mkdir(parents=True, exist_ok=True)
-        self._child("delete", DELETE_SECONDS, None)
+        with contextlib.suppress(CommandError):
+            self._child("delete", DELETE_SECONDS, None)
         left = self.containers()
-        if left and self.ours(left):
+        if left:
             self.engine.run("rm", "-f", "-v", *left)
 
     def _child(self, action: str, timeout: float, stage: RunningStage | None, *more: Path) -> None:
@@ -199,13 +252,32 @@ class KindProvider:
             timeout=timeout,
             cwd=self.state,
             env={**self.engine.env, "PYTHONPATH": str(house), "PYTHONWARNINGS": "ignore"},
-            on_line=(lambda line: stage.says(line)) if stage is not None else (lambda _: None),
+            on_line=stage.says if stage is not None else (lambda _: None),
         )
 
-    def _answers(self) -> bool:
+    def _answers(self, stage: RunningStage) -> bool:
+        """Whether the API server answers in time; at once False where it cannot, for want of a kubeconfig."""
+
+        def look() -> str:
+            try:
+                self._kube().close()
+            except HarnessError as error:
+                return error.message
+            return ""
+
+        if not self.kubeconfig_path.is_file():
+            return False
         try:
-            self._kube().close()
-        except RefusalError:
+            wait(
+                look,
+                lambda trouble: not trouble,
+                subject=f"cluster {self.name}",
+                condition="answer",
+                timeout=ANSWER_SECONDS,
+                on_change=lambda text, _: stage.says(text),
+                failure_class=FailureClass.INFRASTRUCTURE,
+            )
+        except WaitTimeoutError:
             return False
         return True
 
@@ -243,11 +315,25 @@ class KindProvider:
                     failure_class=FailureClass.INFRASTRUCTURE,
                     advice="see the nodes' kubelet journals in the bundle",
                 )
+                if not self.own_network and self.archive is not None:
+                    self._import_images(stage)
         finally:
             kube.close()
 
+    def _import_images(self, stage: RunningStage) -> None:
+        """Let kind's own node image import the archive, once; a node of ours does so by itself."""
+        done = "/kind/.fluid-conformance-imported"
+        load = f"ctr -n k8s.io images import --digests=false {IMAGES}/images.tar"
+        script = f"test -e {done} || {{ {load} && touch {done}; }}"
+        for node in self.containers():
+            stage.says(f"import images on {node}")
+            self.engine.exec(node, ["sh", "-c", script], timeout=IMPORT_SECONDS)
+
     def _bridge(self, nodes: Sequence[dict[str, Any]]) -> None:
-        addresses = {NodeSnapshot.of(node).name: (_pod_cidr(node), NodeSnapshot.of(node).ip) for node in nodes}
+        addresses = {}
+        for node in nodes:
+            seen = NodeSnapshot.of(node)
+            addresses[seen.name] = (_pod_cidr(node), seen.ip)
         for name, (own, _) in addresses.items():
             script = ["mkdir -p /etc/cni/net.d", "cat > /etc/cni/net.d/10-bridge.conflist"]
             self.engine.run(

@@ -9,23 +9,28 @@ Usage: python -m clusters.kind_child create|delete NAME KUBECONFIG IMAGE KIND KU
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 from pytest_kind import KindCluster
 
 
-def main(arguments: list[str]) -> None:
-    """Create or delete a cluster."""
+def main(arguments: list[str]) -> int:
+    """Create or delete a cluster; returns kind's exit code, without a traceback over its own words."""
     action, name, kubeconfig, image, kind, kubectl, *config = arguments
     cluster = KindCluster(
         name, Path(kubeconfig), image=image or None, kind_path=Path(kind), kubectl_path=Path(kubectl)
     )
-    if action == "create":
-        cluster.create(config[0] if config else None)
-    else:
-        cluster.delete()
+    try:
+        if action == "create":
+            cluster.create(config[0] if config else None)
+        else:
+            cluster.delete()
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -179,6 +179,12 @@ def install(kube: Kube, image: str, node: str, progress: Progress) -> NfsServer:
         return NfsServer(kube, str(service["spec"]["clusterIP"]), pod.node, image)
 
 
+def namespace() -> Mapping[str, Any]:
+    """The harness's own namespace, labelled to let its privileged Pods in where that is asked for."""
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+
+
 def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
     """Namespace, configuration, Service and Pod of the server.
 
@@ -191,7 +197,7 @@ def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
         for protocol in ("TCP", "UDP")
     ]
     return (
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        namespace(),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ganesha.conf": _CONFIG}},
         {
             "apiVersion": "v1",

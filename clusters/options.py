@@ -1,8 +1,9 @@
-"""What a run is asked to do about its cluster: the options, typed, and the same for pytest and the command."""
+"""What a run is asked to do about its cluster: options, typed, the same for pytest and the command."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ ImagesFrom = Literal["auto", "pull", "build"]
 DEFAULT_NAME: Final = "fluid-conformance"
 MOST_NODES: Final = 8
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+#: Folders beside those of the clusters.
+_RESERVED: Final = ("bin",)
+#: Options that an existing cluster has no use for.
+_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin")
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 
 #: Options that pytest-kind brings itself; the harness keeps their names and meanings.
@@ -93,23 +99,37 @@ def options_of(given: Mapping[str, Any]) -> Options:
     Raises:
         RefusalError: one of them cannot be right.
     """
-    nodes = int(given.get("nodes") or 1)
+    nodes = given.get("nodes")
+    nodes = 1 if nodes is None else int(nodes)
     if not 1 <= nodes <= MOST_NODES:
-        raise RefusalError(f"--nodes {nodes}: between 1 and {MOST_NODES}", advice="each node costs 1 GiB of memory")
+        raise RefusalError(
+            f"--nodes {nodes}: a cluster has between 1 and {MOST_NODES}",
+            advice="each node costs 1 GiB of memory",
+        )
+    name = given.get("cluster_name") or DEFAULT_NAME
+    require_name(name)
+    images: Any = given.get("images") or "auto"
+    if images not in get_args(ImagesFrom):
+        raise RefusalError(
+            f"--images={images}: there is no such way", advice=f"choose {', '.join(get_args(ImagesFrom))}"
+        )
     registry = given.get("registry")
     if registry is not None and _REGISTRY.fullmatch(registry) is None:
-        raise RefusalError(f"--registry {registry!r} is no host name", advice="give HOST or HOST:PORT, no scheme")
+        raise RefusalError(
+            f"--registry {registry!r} is no host name", advice="give HOST or HOST:PORT, no scheme"
+        )
     kubeconfig = _file(given, "kubeconfig")
+    _require_sense(given, kubeconfig)
     return Options(
-        cluster_name=given.get("cluster_name") or DEFAULT_NAME,
+        cluster_name=name,
         keep_cluster=bool(given.get("keep_cluster")),
         kubeconfig=kubeconfig,
         kind_image=given.get("kind_image"),
-        kind_bin=_file(given, "kind_bin"),
-        kubectl_bin=_file(given, "kind_kubectl_bin"),
+        kind_bin=_program(given, "kind_bin"),
+        kubectl_bin=_program(given, "kind_kubectl_bin"),
         versions=versions(given.get("kubernetes"), given.get("fluid"), given.get("alluxio")),
         nodes=nodes,
-        images=given.get("images") or "auto",
+        images=images,
         registry=registry,
         bootstrap=bool(given.get("bootstrap")),
         install_fluid=bool(given.get("install_fluid")),
@@ -122,6 +142,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, **settings)
 
 
+def require_name(name: str) -> None:
+    """Refuse a name that a kind cluster and its folder cannot have."""
+    if _NAME.fullmatch(name) is None or name in _RESERVED or name.endswith("-failed"):
+        raise RefusalError(
+            f"{name!r} cannot be a cluster's name",
+            advice="use lower-case letters, digits and dashes, 41 at most, and no ending -failed",
+        )
+
+
+def _require_sense(given: Mapping[str, Any], kubeconfig: Path | None) -> None:
+    """Refuse options that contradict each other, rather than leave one of them out of account."""
+    if kubeconfig is None:
+        if given.get("install_fluid"):
+            raise RefusalError(
+                "--install-fluid gives leave for a cluster of yours, and there is no --kubeconfig",
+                advice="leave it out: on a kind cluster of the harness Fluid is always installed",
+            )
+        return
+    for name in _KIND_ONLY:
+        value = given.get(name)
+        if value is not None and not (name == "nodes" and int(value) == 1):
+            raise RefusalError(
+                f"--{name.replace('_', '-')} makes a cluster, and --kubeconfig names one that is there",
+                advice="leave one of the two out",
+            )
+
+
+def _program(given: Mapping[str, Any], name: str) -> Path | None:
+    path = _file(given, name)
+    if path is not None and not os.access(path, os.X_OK):
+        raise RefusalError(
+            f"--{name.replace('_', '-')} {path}: it cannot be executed", advice=f"chmod +x {path}"
+        )
+    return path
+
+
 def _file(given: Mapping[str, Any], name: str) -> Path | None:
     value = given.get(name)
     if value is None:
@@ -129,6 +185,7 @@ def _file(given: Mapping[str, Any], name: str) -> Path | None:
     path = Path(value).expanduser().absolute()
     if not path.is_file():
         raise RefusalError(
-            f"--{name.replace('_', '-')} {value}: there is no such file", advice="check the path that you gave"
+            f"--{name.replace('_', '-')} {value}: there is no such file",
+            advice="check the path that you gave",
         )
     return path

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from clusters.errors import RefusalError
 
 PINS_FILE: Final = Path(__file__).with_name("pins.toml")
+
+Product = Literal["kubernetes", "fluid", "alluxio"]
+PRODUCTS: Final[tuple[Product, ...]] = ("kubernetes", "fluid", "alluxio")
+
+#: The first Kubernetes whose kubelet does not run on cgroup v1.
+NEEDS_CGROUP_V2: Final = "1.35.0"
 
 _VERSION: Final = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)")
 
@@ -92,23 +99,42 @@ def versions(kubernetes: str | None = None, fluid: str | None = None, alluxio: s
     )
 
 
-def require_buildable(wanted: Versions) -> None:
+def require_buildable(wanted: Versions, *products: Product) -> None:
     """Refuse versions that cannot be built from package registries.
+
+    Args:
+        wanted: the versions.
+        products: those to be built; all of them where none is named.
 
     Raises:
         RefusalError: with the versions that can be.
     """
     known = pins()
-    for product, version, table in (
-        ("Kubernetes", wanted.kubernetes, known.kubernetes),
-        ("Fluid", wanted.fluid, known.fluid),
-        ("Alluxio", wanted.alluxio, known.alluxio),
-    ):
+    tables: dict[Product, Mapping[str, object]] = {
+        "kubernetes": known.kubernetes,
+        "fluid": known.fluid,
+        "alluxio": known.alluxio,
+    }
+    for product in products or PRODUCTS:
+        table, version = tables[product], getattr(wanted, product)
         if version not in table:
             raise RefusalError(
-                f"{product} {version} cannot be built here; {', '.join(table)} can",
+                f"{product.capitalize()} {version} cannot be built here; {', '.join(table)} can",
                 advice="choose one of these, or pull the published images with --images=pull",
             )
+
+
+def require_runs_on(wanted: Versions, *, cgroup_v1: bool) -> None:
+    """Refuse a Kubernetes that cannot run on a host with cgroup v1.
+
+    Raises:
+        RefusalError: kubelet gave up cgroup v1 with 1.35.
+    """
+    if cgroup_v1 and at_least(wanted.kubernetes, NEEDS_CGROUP_V2):
+        raise RefusalError(
+            f"Kubernetes {wanted.kubernetes} cannot run on this host, whose control groups are version 1",
+            advice="choose a --kubernetes below 1.35, or a host with version 2",
+        )
 
 
 def _plain(product: str, version: str) -> str:

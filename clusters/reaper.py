@@ -3,98 +3,149 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clusters import engine
+from clusters import bootstrap, engine
 from clusters.commands import CommandError, Commands, SystemCommands
-from clusters.images.workshop import cache_root
+from clusters.engine import Engine
+from clusters.errors import HarnessError, RefusalError
+from clusters.images.workshop import Workshop, cache_root
 from clusters.kind import cluster_containers, is_ours
 from clusters.progress import Progress
 
+#: The network that kind makes in every engine it works with.
 _NETWORK: Final = "kind"
+_INTERFACES: Final = Path("/sys/class/net")
+_CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
+_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """What was removed."""
+    """What was removed.
 
-    clusters: tuple[str, ...]
-    engine: bool
+    Attributes:
+        clusters: by name.
+        engine: our engine, or what was left of it.
+        bridges: network interfaces of an engine that is gone.
+    """
+
+    clusters: tuple[str, ...] = ()
+    engine: bool = False
+    bridges: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [f"cluster {name}" for name in self.clusters]
+        parts += ["our container engine"] if self.engine else []
+        parts += [f"bridge {name}" for name in self.bridges]
+        return f"removed {', '.join(parts)}" if parts else "nothing of ours was there"
 
 
-def reap(
-    progress: Progress, *, only_cluster: str | None = None, commands: Commands | None = None
-) -> Reaped:
+def reap(progress: Progress, *, only_cluster: str | None = None, commands: Commands | None = None) -> Reaped:
     """Remove our clusters, our engine and what they left; images and build caches stay.
 
     Args:
         progress: where it is told.
-        only_cluster: remove just this cluster, and the engine once no cluster of ours is left.
+        only_cluster: remove just this cluster, and the engine once no cluster of ours is left in it.
         commands: runs programs.
+
+    Raises:
+        RefusalError: ``only_cluster`` is a cluster that is not ours, or our engine is another user's.
     """
     commands = commands or SystemCommands()
     cache = cache_root()
-    running = engine.find(commands)
     removed: list[str] = []
-    if running is not None:
-        removed = _remove_clusters(running, only_cluster, progress)
-        left = [name for name in cluster_containers(running) if is_ours(running, name)]
-        if left:
-            return Reaped(tuple(removed), engine=False)
+    in_use = False
+    for running in engine.every(commands):
+        removed += _remove_clusters(running, only_cluster, progress)
         if running.ours:
-            running.run("network", "rm", _NETWORK, check=False)
+            in_use = bool(our_containers(running))
+            if not in_use:
+                running.run("network", "rm", _NETWORK, check=False)
+    for name in [only_cluster] if only_cluster else _states(cache):
+        shutil.rmtree(cache / "clusters" / name, ignore_errors=True)
+    if in_use:
+        return Reaped(tuple(removed))
     had_engine = engine.RUN_FOLDER.exists()
-    engine.stop(commands, progress)
-    _remove_bridges(progress)
-    for folder in (cache / "clusters").glob("*"):
-        if only_cluster is None and not folder.name.endswith("-failed"):
-            shutil.rmtree(folder, ignore_errors=True)
-    return Reaped(tuple(removed), engine=had_engine)
+    engine.stop(cache, commands, progress)
+    bridges = _remove_bridges(engine.data_folder(cache), commands)
+    if only_cluster is None:
+        bootstrap.remove_policy()
+        Workshop(cache, commands, progress).clear_partials()
+    return Reaped(tuple(removed), had_engine, bridges)
 
 
-def _remove_clusters(running: engine.Engine, only: str | None, progress: Progress) -> list[str]:
+def _states(cache: Path) -> list[str]:
+    """Folders of clusters; the journals of one that failed stay, for they are there to be read."""
+    return [path.name for path in (cache / "clusters").glob("*") if not path.name.endswith("-failed")]
+
+
+def our_containers(running: Engine, only: str | None = None) -> list[str]:
+    """Names of the containers that are nodes of our clusters: of all, or of one."""
+    return [name for name in cluster_containers(running, only) if is_ours(running, name)]
+
+
+def _remove_clusters(running: Engine, only: str | None, progress: Progress) -> list[str]:
+    ours = our_containers(running, only)
+    if only is not None and not ours and cluster_containers(running, only):
+        raise RefusalError(
+            f"kind cluster {only} was not made by the harness, so it is left alone",
+            advice=f"remove it yourself: kind delete cluster --name {only}",
+        )
     removed = set()
-    for container in cluster_containers(running, only):
-        if not is_ours(running, container):
-            continue
-        label = '{{index .Config.Labels "io.x-k8s.kind.cluster"}}'
-        name = running.run("inspect", "--format", label, container).stdout.strip()
+    for container in ours:
+        told = running.inspect("container", container) or {}
+        labels = (told.get("Config") or {}).get("Labels") or {}
         with progress.stage(f"remove {container}"):
-            running.run("rm", "-f", "-v", container, check=False)
-        removed.add(name)
+            running.run("rm", "-f", "-v", container)
+        removed.add(str(labels.get(_CLUSTER_LABEL, container)))
     return sorted(removed)
 
 
-def _remove_bridges(progress: Progress) -> None:
+def _remove_bridges(data: Path, commands: Commands) -> tuple[str, ...]:
     """Remove bridges of networks whose engine died with them: they hold the subnet for ever.
 
-    A bridge counts as left over when the engine's own data names it and no engine of ours runs.
+    A bridge counts as left over when our engine's own data names it, and that engine is gone by now.
     """
-    names = _networks_of_dead_engine(cache_root() / "engine")
+    names = _networks_of_dead_engine(data)
+    if not names or os.geteuid() != 0:
+        return ()
+    for table in ("nat", "filter"):
+        _remove_rules(table, names, commands)
     for name in names:
-        if Path(f"/sys/class/net/{name}").exists() and os.geteuid() == 0:
-            progress.note(f"removing bridge {name} of an engine that is gone")
-            subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
+        commands.run(["ip", "link", "delete", name], check=False, timeout=_SECONDS)
+    return tuple(names)
+
+
+def _remove_rules(table: str, bridges: list[str], commands: Commands) -> None:
+    """Remove the packet filter rules that name one of the bridges."""
+    try:
+        told = commands.run(["iptables-save", "-t", table], timeout=_SECONDS).stdout
+    except CommandError:  # no iptables, no rules
+        return
+    for line in told.splitlines():
+        words = shlex.split(line) if line.startswith("-A ") else []
+        if any(name in words for name in bridges):
+            commands.run(["iptables", "-t", table, "-D", *words[1:]], check=False, timeout=_SECONDS)
 
 
 def _networks_of_dead_engine(data: Path) -> list[str]:
     """Interface names (``br-`` and 12 digits of the network's id) in the engine's network store."""
-    store = data / "network" / "files" / "local-kv.db"
     try:
-        raw = store.read_bytes()
+        raw = (data / "network" / "files" / "local-kv.db").read_bytes()
     except OSError:
         return []
-    present = [path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith("br-")]
-    return [name for name in present if name.removeprefix("br-").encode() in raw]
+    present = [path.name for path in _INTERFACES.iterdir() if path.name.startswith("br-")]
+    return sorted(name for name in present if name.removeprefix("br-").encode() in raw)
 
 
 def quiet_reap(progress: Progress) -> None:
     """Reap before a run without letting a leftover that resists stop it."""
     try:
         reap(progress)
-    except CommandError as error:
+    except HarnessError as error:
         progress.note(f"reaping did not finish: {error.message}")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
-from clusters import bootstrap, engine, fluid, host, kinds, nfs
+from clusters import bootstrap, engine, existing, fluid, host, kinds, nfs, reaper
 from clusters.commands import Commands, SystemCommands
-from clusters.errors import InfrastructureError, RefusalError
-from clusters.existing import ExistingProvider
-from clusters.images import artifacts, build, definitions
+from clusters.errors import HarnessError, InfrastructureError, RefusalError
+from clusters.images import artifacts, charts, definitions
+from clusters.images.supply import ImageFact, NfsClient, Supplier
+from clusters.images.tools import Tools
 from clusters.images.workshop import Workshop, cache_root
 from clusters.kind import KindProvider
 from clusters.kube import Kube
 from clusters.options import Options
-from clusters.pins import pins, require_buildable
+from clusters.pins import require_buildable, require_runs_on
 from clusters.progress import Progress
 from clusters.provider import Cluster, Provider
 from clusters.snapshots import NodeSnapshot
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a second run on the same machine waits for the first.
 LOCK_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFact:
-    """An image of the system: its name, what it is by content, and where it came from."""
-
-    name: str
-    digest: str
-    origin: definitions.Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ class System:
         images: what runs on it.
         toolbox: image of application Pods.
         nodes: names of the nodes that Pods may run on.
-        nfs_client: how nodes mount NFS.
+        nfs_client: how nodes mount NFS; None where nobody knows before a mount was seen.
         kubernetes: version that the API server says.
         limits: of the host, worked round.
     """
@@ -71,7 +62,7 @@ class System:
     images: tuple[ImageFact, ...]
     toolbox: str
     nodes: tuple[str, ...]
-    nfs_client: str
+    nfs_client: NfsClient | None
     kubernetes: str
     limits: tuple[str, ...]
 
@@ -93,7 +84,7 @@ class Stack:
     commands: Commands = field(default_factory=SystemCommands)
     _provider: Provider | None = field(default=None, init=False)
     _kube: Kube | None = field(default=None, init=False)
-    _started_engine: bool = field(default=False, init=False)
+    _started: engine.Engine | None = field(default=None, init=False)
 
     def up(self) -> System:
         """The system, ready for a Dataset.
@@ -106,14 +97,44 @@ class Stack:
             return self._up_existing(self.options.kubeconfig)
         return self._up_kind()
 
-    def down(self) -> None:
-        """Take down what this run made; bounded in time."""
+    def down(self) -> tuple[str, ...]:
+        """Take down what this run made, also when `up` failed half-way; bounded in time.
+
+        Each step is tried whatever became of the others, and none raises: that would hide the
+        failure which led here.
+
+        Returns:
+            What could not be taken down, a sentence each.
+        """
+        troubles = []
+        for step in (self._remove_cluster, self._disconnect, self._stop_engine):
+            try:
+                step()
+            except (HarnessError, OSError) as error:
+                troubles.append(error.message if isinstance(error, HarnessError) else str(error))
+                self.progress.note(f"not taken down: {troubles[-1]}; `python -m clusters reap` tries again")
+        return tuple(troubles)
+
+    def _disconnect(self) -> None:
         if self._kube is not None:
             self._kube.close()
+
+    def _remove_cluster(self) -> None:
         if self._provider is not None and not self.options.keep_cluster:
             self._provider.down()
-            if self._started_engine:
-                engine.stop(self.commands, self.progress)
+
+    def _stop_engine(self) -> None:
+        """End the engine if this run started it, unless a cluster is kept in it."""
+        if self._started is None:
+            return
+        kept = self.options.keep_cluster and bool(reaper.our_containers(self._started))
+        if not kept:
+            engine.stop(cache_root(), self.commands, self.progress)
+
+    def _is_warm(self) -> bool:
+        """Whether a cluster of ours of that name is there already."""
+        found = engine.find(self.commands)
+        return found is not None and bool(reaper.our_containers(found, self.options.cluster_name))
 
     @property
     def provider(self) -> Provider | None:
@@ -122,51 +143,50 @@ class Stack:
 
     def _up_kind(self) -> System:
         options, facts = self.options, host.probe()
-        require_buildable(options.versions)
+        if options.images == "build":
+            require_buildable(options.versions)
         if options.bootstrap:
             bootstrap.require_root(facts)
-        host.require_memory(facts)
+        require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
+        if not self._is_warm():
+            host.require_memory(facts)
         cache = cache_root()
         host.require_disk(cache, host.DISK_FOR_RUN)
         for limit in facts.limits():
             self.progress.note(f"host limit worked round: {limit}")
-        workshop = self._workshop(cache)
-        wrapped = not facts.sys_resource
-        running = self._engine(facts, workshop, wrapped=wrapped)
-        images = definitions.system(options.versions, wrapped=wrapped, user_space_nfs=not facts.kernel_nfs)
-        build.build_all(workshop, running, images.all)
-        archive = build.pack(workshop, running, images.loaded)
-        kubernetes = workshop.obtain(artifacts.kubernetes(options.versions.kubernetes))
+        tools = self._tools(facts, cache)
+        running = self._engine(facts, tools)
+        supply = Supplier(tools, running).supply()
         state = cache / "clusters" / options.cluster_name
         provider = KindProvider(
             name=options.cluster_name,
             engine=running,
-            kind=options.kind_bin or workshop.obtain(artifacts.kind()) / "kind",
-            kubectl=options.kubectl_bin or _named(kubernetes / "kubernetes", state.parent / "bin" / "kubectl"),
-            image=options.kind_image or images.node.name,
+            kind=tools.kind(),
+            kubectl=tools.kubectl(running, supply.node, state.parent / "bin"),
+            image=supply.node,
             nodes=options.nodes,
-            archive=archive,
+            archive=supply.archive,
             state=state,
             host=facts,
             progress=self.progress,
             run=self.run,
+            own_network=supply.own_network,
         )
         self._provider = provider
         cluster = provider.up()
         kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run)
-        nodes = schedulable(kube, options.nodes)
-        server = nfs.install(kube, images.nfs_server.name, _first_node(kube), self.progress)
-        helm = artifacts.helm(_helm_version(options))
-        references = {name: image.name for name, image in images.fluid.items()}
+        nodes = schedulable(kube)
+        server = nfs.install(kube, supply.nfs_server, _first_node(kube), self.progress)
         installed = fluid.install(
             kube,
-            helm=workshop.obtain(helm) / "helm",
-            chart=workshop.obtain(artifacts.fluid(options.versions.fluid)) / "charts" / "fluid" / "fluid",
-            chart_values=fluid.values(references, images.alluxio.name),
+            helm=tools.helm(),
+            chart=supply.chart,
+            chart_values=supply.chart_values,
             kubeconfig=cluster.kubeconfig,
             folder=state,
             commands=self.commands,
             progress=self.progress,
+            replace_unfinished=True,
         )
         return System(
             cluster=cluster,
@@ -176,49 +196,99 @@ class Stack:
             fluid=installed,
             options=options,
             host=facts,
-            images=_image_facts(running, images.all),
-            toolbox=images.toolbox.name,
+            images=supply.facts,
+            toolbox=supply.toolbox,
             nodes=nodes,
-            nfs_client="kernel" if facts.kernel_nfs else "user-space",
+            nfs_client=supply.nfs_client,
             kubernetes=kube.server_version().removeprefix("v"),
-            limits=facts.limits(),
+            limits=(*facts.limits(), *supply.limits),
         )
 
-    def _workshop(self, cache: Path) -> Workshop:
-        if self.options.bootstrap:
-            needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
-            if engine.find(self.commands) is None:
-                needed += bootstrap.missing(bootstrap.ENGINE_PACKAGES | bootstrap.CLIENT_PACKAGES)
-            bootstrap.install(list(dict.fromkeys(needed)), self.commands, self.progress)
-        workshop = Workshop(cache, self.commands, self.progress)
-        workshop.go = bootstrap.go_program(
-            self.commands, cache / "tools", self.progress, may_install=self.options.bootstrap
-        )
-        return workshop
+    def _tools(self, facts: host.Host, cache: Path) -> Tools:
+        return Tools(self.options, facts, Workshop(cache, self.commands, self.progress))
 
-    def _engine(self, facts: host.Host, workshop: Workshop, *, wrapped: bool) -> engine.Engine:
+    def _engine(self, facts: host.Host, tools: Tools) -> engine.Engine:
         found = engine.find(self.commands)
         if found is not None:
             return found
         if not self.options.bootstrap:
             return engine.require(self.commands)
-        wrapper = (
-            workshop.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper" if wrapped else None
-        )
-        started = engine.start(facts, workshop.root, wrapper, self.commands, self.progress)
-        self._started_engine = True
+        needed = bootstrap.missing(bootstrap.ENGINE_PACKAGES | bootstrap.CLIENT_PACKAGES)
+        bootstrap.install(needed, self.commands, self.progress)
+        wrapper = None
+        if not facts.sys_resource:
+            wrapper = tools.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper"
+        started = engine.start(facts, tools.workshop.root, wrapper, self.commands, self.progress)
+        self._started = started
         return started
 
     def _up_existing(self, kubeconfig: Path) -> System:
+        options = self.options
         kube = self._kube = Kube.connect(kubeconfig, run=self.run)
-        if not fluid.installed(kube) and not self.options.install_fluid:
+        existing.require_free(kube)
+        found = existing.has_fluid(kube)
+        if not found and not options.install_fluid:
             raise RefusalError(
-                "this cluster has no Fluid, and the harness installs it on a cluster of yours only when told to",
+                "this cluster has no Fluid, and the harness installs it there only when told to",
                 advice="install Fluid yourself, or add --install-fluid",
             )
-        raise RefusalError(
-            "running on an existing cluster is not finished yet",
-            advice="leave --kubeconfig out to run on a kind cluster",
+        nodes = schedulable(kube)
+        seen = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+        toolbox = existing.harness_image(definitions.toolbox(), seen, options.registry)
+        server_image = existing.harness_image(definitions.nfs_server(), seen, options.registry)
+        provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress, self.commands)
+        self._provider = provider
+        facts = provider.host(next(node for node in seen if node.name == nodes[0]))
+        server = nfs.install(kube, server_image, _first_node(kube), self.progress)
+        if not found:
+            self._install_on_existing(provider, facts, seen)
+        state = existing.wait_for_fluid(kube, self.progress)
+        versions = existing.versions_there(kube, state)
+        return System(
+            cluster=provider.up(),
+            provider=provider,
+            kube=kube,
+            nfs=server,
+            fluid=state,
+            options=replace(options, versions=versions),
+            host=facts,
+            images=existing.image_facts(kube, versions),
+            toolbox=toolbox,
+            nodes=nodes,
+            nfs_client=None,
+            kubernetes=versions.kubernetes,
+            limits=(),
+        )
+
+    def _install_on_existing(
+        self, provider: existing.ExistingProvider, facts: host.Host, nodes: Sequence[NodeSnapshot]
+    ) -> None:
+        """Install Fluid with images that the nodes have, or pull: from --registry, else as published."""
+        options, cache = self.options, cache_root()
+        tools = self._tools(facts, cache)
+        helm = tools.helm()
+        chart = tools.obtain(charts.fluid_chart(options.versions.fluid, helm)) / "fluid"
+        alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
+        built = existing.built_fluid(options.versions, nodes) if options.registry is None else {}
+        if options.images == "build" and not built:
+            raise RefusalError(
+                "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
+                advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
+            )
+        provider.installs_fluid(helm)
+        fluid.install(
+            provider.kube,
+            helm=helm,
+            chart=chart,
+            chart_values=(
+                fluid.values(built, alluxio)
+                if built
+                else charts.published_values(chart, alluxio, options.registry)
+            ),
+            kubeconfig=provider.kubeconfig,
+            folder=cache / "existing",
+            commands=self.commands,
+            progress=self.progress,
         )
 
 
@@ -231,22 +301,25 @@ def machine_lock(cache: Path) -> Iterator[None]:
     """
     lock = FileLock(cache / "run.lock")
     try:
-        with lock.acquire(timeout=LOCK_SECONDS):
-            yield
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
         raise RefusalError(
             "another run of the harness is under way on this machine",
             advice="wait until it ends, or end it",
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def schedulable(kube: Kube, wanted: int) -> tuple[str, ...]:
+def schedulable(kube: Kube) -> tuple[str, ...]:
     """Names of the nodes that Pods may run on; a single control-plane node is one of them."""
     nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
     names = tuple(sorted(node.name for node in nodes if node.pods_may_run))
     if not names:
         raise InfrastructureError(
-            f"none of {wanted} nodes takes Pods",
+            f"none of {len(nodes)} nodes takes Pods",
             last_seen=", ".join(str(node) for node in nodes),
             advice="see the nodes' kubelet journals in the bundle",
         )
@@ -257,25 +330,4 @@ def _first_node(kube: Kube) -> str:
     """The node for the NFS server: the control plane, which keeps it off the nodes that faults hit."""
     nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
     planes = [node.name for node in nodes if "node-role.kubernetes.io/control-plane" in node.labels]
-    return planes[0] if planes else sorted(node.name for node in nodes)[0]
-
-
-def _named(program: Path, link: Path) -> Path:
-    """The program under another name, since one program answers to all of Kubernetes' names."""
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    os.symlink(program, link)
-    return link
-
-
-def _helm_version(options: Options) -> str:
-    return pins().fluid[options.versions.fluid].helm
-
-
-def _image_facts(running: engine.Engine, images: Sequence[definitions.Image]) -> tuple[ImageFact, ...]:
-    found: dict[str, ImageFact] = {}
-    for image in images:
-        told: Mapping[str, object] = running.inspect("image", image.name) or {}
-        for name in image.names:
-            found[name] = ImageFact(name, str(told.get("Id", "")), image.origin)
-    return tuple(found.values())
+    return planes[0] if planes else min(node.name for node in nodes)

@@ -1,49 +1,112 @@
-"""``python -m reports``: render the reports of a run again."""
+"""``python -m reports``: render the reports of a run again, compare runs, show many."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from clusters.errors import HarnessError
+from reports import verdict
 from reports.files import write_atomically
 from reports.page import render_page
 from reports.summary import render_summary, terminal_lines
-from reports.verdict import load, schema_text
+from suites.benchmark import results
+
+#: The schemas, by the name of their file.
+SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
+    "verdict": verdict.schema_text,
+    "benchmark": results.schema_text,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when it could be done, 2 when it could not be."""
+    """Run the command.
+
+    Returns:
+        0 when it could be done, 2 when it could not be; of ``compare`` 1 for a claimed regression and
+        2 when the runs cannot be compared.
+    """
     parser = argparse.ArgumentParser(prog="python -m reports", description="Reports of runs that have ended.")
     commands = parser.add_subparsers(dest="command", required=True)
     show = commands.add_parser(
-        "show", help="write report.html and summary.md of a run again, and tell its verdict"
+        "show",
+        help="write the reports of a run again, and tell its verdict",
+        description="From its JSON alone.",
     )
     show.add_argument("dir", type=Path, metavar="DIR", help="the folder of a run, such as out/latest")
-    commands.add_parser("schema", help="print the JSON schema of verdict.json")
+    schema = commands.add_parser("schema", help="print the JSON schema of verdict.json or benchmark.json")
+    schema.add_argument("file", nargs="?", choices=list(SCHEMAS), default="verdict")
+    compare = commands.add_parser(
+        "compare",
+        help="judge whether run B measured slower than run A",
+        description="Exit code 1 for a claimed regression, 0 for none, 2 when they cannot be compared.",
+    )
+    compare.add_argument("a", type=Path, metavar="A", help="the folder of the earlier run")
+    compare.add_argument("b", type=Path, metavar="B", help="the folder of the later run")
+    history = commands.add_parser("history", help="plot what many runs measured, on one page")
+    history.add_argument("dir", type=Path, metavar="DIR", help="the folder of the runs, such as out")
+    history.add_argument("--to", type=Path, metavar="FILE", help="the page (default: DIR/history.html)")
     options = parser.parse_args(argv)
     try:
-        if options.command == "schema":
-            sys.stdout.write(schema_text())
-        else:
-            _show(options.dir)
+        return _run(options)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
         sys.stderr.write(f"cannot write the report: {error}\n")
         return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
+        case "schema":
+            sys.stdout.write(SCHEMAS[options.file]())
+        case "show":
+            _show(options.dir)
+        case "compare":
+            return _compare(options.a, options.b)
+        case _:
+            _history(options.dir, options.to)
     return 0
 
 
 def _show(folder: Path) -> None:
-    verdict = load(folder / "verdict.json")
-    write_atomically(folder / "report.html", render_page(verdict))
-    write_atomically(folder / "summary.md", render_summary(verdict))
-    lines = [text for text, _ in terminal_lines(verdict)]
+    # What plots need takes a moment to load, which a run without measurements should not pay.
+    from reports import performance  # noqa: PLC0415 - see above
+
+    tested = (folder / "verdict.json").exists()
+    if not tested and (folder / results.FILE).exists():
+        performance.write(folder, performance.load_results(folder), page=True)
+        sys.stdout.write(f"report: {folder / performance.PAGE_FILE}\n")
+        return
+    told = verdict.load(folder / "verdict.json")
+    measured = None
+    if told.benchmark is not None or (folder / results.FILE).exists():
+        measured = performance.load_results(folder)
+        performance.write(folder, measured, page=False)
+    write_atomically(folder / "report.html", render_page(told, performance.performance_sections(measured)))
+    write_atomically(folder / "summary.md", render_summary(told))
+    lines = [text for text, _ in terminal_lines(told)]
     sys.stdout.write("\n".join([*lines, f"report: {folder / 'report.html'}"]) + "\n")
+
+
+def _compare(a: Path, b: Path) -> int:
+    from reports import compare, performance  # noqa: PLC0415 - see `_show`
+
+    outcome = compare.compare(performance.load_results(a), performance.load_results(b))
+    sys.stdout.write(compare.render(outcome))
+    return outcome.status
+
+
+def _history(folder: Path, to: Path | None) -> None:
+    from reports import history  # noqa: PLC0415 - see `_show`
+
+    page = to or folder / history.FILE
+    write_atomically(page, history.render_history(history.read(folder), folder.resolve().name))
+    sys.stdout.write(f"history: {page}\n")
 
 
 if __name__ == "__main__":

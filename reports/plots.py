@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,6 +31,9 @@ STRIP: Final = 46.0
 MARGIN: Final = 9.0
 PANEL: Final = 90.0
 HISTORY: Final = 200.0
+
+#: Steps of a scale of time, in seconds.
+TIME_STEPS: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 #: Points of a line at most; more cannot be told apart.
 POINTS: Final = 400
@@ -76,27 +80,30 @@ class Axis:
         return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
 
 
-def axis(values: Iterable[float], label: Callable[[float], str], *, log: bool | None = None) -> Axis:
+def axis(
+    values: Iterable[float], label: Callable[[float], str], *, log: bool | None = None, per: float = 1.0
+) -> Axis:
     """A scale on which all values have their place.
 
     Args:
         values: at or above 0; those not above 0 have no place on a logarithmic one.
         label: writes a tick.
         log: whether it is logarithmic; by default where the values are far apart. Others begin at 0.
+        per: the unit in which ticks are round numbers, such as 1024² for MiB.
     """
-    given = [value for value in values if value >= 0 and math.isfinite(value)]
+    given = [value / per for value in values if value >= 0 and math.isfinite(value)]
     above = [value for value in given if value > 0] or [1.0]
     least, most = min(above), max(above)
     if log or (log is None and most / least > WIDE):
         low, high = least / 1.12, most * 1.12
         marks = _log_marks(low, high)
-        bare = Axis(low, high, log=True)
     else:
-        step = _step(most * 1.04)
-        high = most * 1.04
+        low, high = 0.0, most * 1.04
+        step = _step(high)
         marks = [step * n for n in range(math.floor(high / step) + 1)]
-        bare = Axis(0.0, high, log=False)
-    return Axis(bare.low, bare.high, bare.log, tuple(Tick(bare.at(mark), label(mark)) for mark in marks))
+    bare = Axis(low * per, high * per, log=low > 0)
+    ticks = tuple(Tick(bare.at(mark * per), label(mark * per)) for mark in marks)
+    return Axis(bare.low, bare.high, bare.log, ticks)
 
 
 def ratio_axis(values: Iterable[float]) -> Axis:
@@ -108,7 +115,7 @@ def ratio_axis(values: Iterable[float]) -> Axis:
     bare = Axis(low, high, log=True)
     kept = [mark for mark in marks if mark == 1 or abs(bare.at(mark) - bare.at(1.0)) > 11]  # noqa: PLR2004 - a label's width
     kept = _spread(sorted({*kept, 1.0}), bare)
-    return Axis(low, high, log=True, ticks=tuple(Tick(bare.at(m), f"{m:g}×") for m in kept))
+    return Axis(low, high, log=True, ticks=tuple(Tick(bare.at(m), f"{m:g}{units.TIMES}") for m in kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,19 +305,27 @@ def time_axis(seconds: float) -> Axis:
     return Axis(0.0, end, log=False, ticks=tuple(Tick(bare.at(m), _clock(m)) for m in kept))
 
 
-#: Steps of a scale of time, in seconds.
-TIME_STEPS: Final = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-
-
 def level_panel(
-    title: str, tone: str, samples: Sequence[tuple[float, float | None]], end: float, label: Callable[[float], str]
+    title: str,
+    tone: str,
+    samples: Sequence[tuple[float, float | None]],
+    end: float,
+    *,
+    label: Callable[[float], str],
+    per: float = 1.0,
 ) -> Panel:
     """A quantity that is there, such as cached bytes: (seconds, value), None where it was not known."""
-    return _panel(title, tone, _thinned(samples), end, label)
+    return _panel(title, tone, _thinned(samples), end, label=label, per=per)
 
 
 def rate_panel(
-    title: str, tone: str, samples: Sequence[tuple[float, float | None]], end: float, label: Callable[[float], str]
+    title: str,
+    tone: str,
+    samples: Sequence[tuple[float, float | None]],
+    end: float,
+    *,
+    label: Callable[[float], str],
+    per: float = 1.0,
 ) -> Panel:
     """By how much a counter rose in each second: (seconds, counter), None where it was not known.
 
@@ -318,12 +333,16 @@ def rate_panel(
     """
     rates: list[tuple[float, float | None]] = []
     kept = _thinned(samples)
-    for (earlier, before), (later, after) in zip(kept, kept[1:], strict=False):
+    for (earlier, before), (later, after) in pairwise(kept):
         known = before is not None and after is not None and after >= before and later > earlier
-        rise = (after - before) / (later - earlier) if known and after is not None and before is not None else None
+        rise = (
+            (after - before) / (later - earlier)
+            if known and after is not None and before is not None
+            else None
+        )
         # A step: the same rate from the one sample to the other.
         rates += [(earlier, rise), (later, rise)]
-    return _panel(title, tone, rates, end, label)
+    return _panel(title, tone, rates, end, label=label, per=per)
 
 
 def strip_chart(chart: StripChart) -> Markup:
@@ -358,6 +377,7 @@ def environment() -> Environment:
         "ns": units.nanoseconds,
         "times": units.times,
         "percent": units.percent,
+        "sentence": lambda text: text[:1].upper() + text[1:],
     }
     made.globals |= {"STRIP": STRIP, "PANEL": PANEL, "HISTORY": HISTORY}
     return made
@@ -373,10 +393,12 @@ def _panel(
     tone: str,
     samples: Sequence[tuple[float, float | None]],
     end: float,
+    *,
     label: Callable[[float], str],
+    per: float = 1.0,
 ) -> Panel:
     known = [value for _, value in samples if value is not None]
-    upright = axis(known, label, log=False)
+    upright = axis(known, label, log=False, per=per)
     paths: list[str] = []
     piece: list[tuple[float, float]] = []
     for t, value in [*samples, (end, None)]:
@@ -413,7 +435,9 @@ def _log_marks(low: float, high: float) -> list[float]:
     """Round numbers between two values, not too many of them."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        marks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        marks = [
+            step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high
+        ]
         if len(marks) <= TICKS:
             return marks or [low, high]
     return marks[:: math.ceil(len(marks) / TICKS)]

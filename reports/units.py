@@ -9,6 +9,9 @@ from suites.benchmark.rounds import Unit
 KIB: Final = 1024
 MIB: Final = 1024**2
 
+#: The sign of multiplication, after a ratio.
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
 #: Below this a number has two decimals, below ten times it one.
 SMALL: Final = 10
 
@@ -32,9 +35,9 @@ def size(count: float) -> str:
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < KIB:
-            return f"{value:.0f} B" if unit == "B" else f"{_trimmed(value)} {unit}"
+            return f"{value:.0f} B" if unit == "B" else tick(f"{three(value)} {unit}")
         value /= KIB
-    return f"{_trimmed(value)} TiB"
+    return tick(f"{three(value)} TiB")
 
 
 def nanoseconds(value: float) -> str:
@@ -46,9 +49,15 @@ def nanoseconds(value: float) -> str:
     return f"{three(value)} s"
 
 
+def tick(text: str) -> str:
+    """A number with its unit as an axis shows it: without the decimals that are zero."""
+    number, _, unit = text.partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip()
+
+
 def times(ratio: float) -> str:
-    """A ratio, such as ``6.35×``."""
-    return f"{three(ratio)}×"
+    """A ratio, such as 6.35 followed by the sign of multiplication."""
+    return f"{three(ratio)}{TIMES}"
 
 
 def percent(part: float) -> str:
@@ -60,8 +69,3 @@ def percent(part: float) -> str:
 def measured(value: float, unit: Unit) -> str:
     """A measured value in the unit that people use for it."""
     return rate(value) if unit is Unit.BYTES_PER_SECOND else f"{three(value)} s"
-
-
-def _trimmed(value: float) -> str:
-    text = three(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text

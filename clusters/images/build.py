@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Final
 
 from filelock import FileLock
 
-from clusters import leftovers
+from clusters import bootstrap, leftovers
 from clusters.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.engine import Engine, docker_client
+from clusters.errors import RefusalError
 from clusters.images.definitions import Image
 from clusters.images.workshop import Artifact, Workshop, digest, disk_errors
 from clusters.known_errors import retold
@@ -27,35 +28,37 @@ from clusters.progress import RunningStage
 KEY_LABEL: Final = "fluid-conformance.key"
 #: Lanes of work: compiling fills the CPUs, unpacking and downloading wait for disk and network.
 _LANES: Final = 2
+#: Programs that artifacts are made with besides Go, by the first word of their names.
+_PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 
 
 def build_all(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> None:
     """Build what is not there yet: artifacts first, side by side, then the images in order."""
-    wanted = [image for image in _closure(images) if image_id(engine, image) is None]
-    missing = {
-        artifact.key: artifact
-        for image in wanted
-        for artifact in _artifacts(image)
-        if not workshop.path(artifact).exists()
-    }
-    obtain_all(workshop, missing.values())
-    for image in wanted:
+    obtain_all(workshop, missing_artifacts(workshop, engine, images))
+    for image in _wanted(engine, images):
         build(workshop, engine, image)
 
 
-def to_make(workshop: Workshop, artifacts: Iterable[Artifact]) -> list[Artifact]:
-    """Those artifacts, and what they are made from, that are not in the cache yet."""
-    found: dict[str, Artifact] = {}
-    for artifact in artifacts:
-        if not workshop.path(artifact).exists():
-            found[artifact.key] = artifact
-            found |= {need.key: need for need in to_make(workshop, artifact.needs)}
+def missing_artifacts(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> list[Artifact]:
+    """What has to be built on the host first for the images that are not there yet, each once."""
+    found = {
+        artifact.key: artifact
+        for image in _wanted(engine, images)
+        for artifact in _artifacts(image)
+        if not workshop.path(artifact).exists()
+    }
     return list(found.values())
+
+
+def _wanted(engine: Engine, images: Sequence[Image]) -> list[Image]:
+    """The images that are not there yet, and what they stand on, bases first."""
+    return [image for image in _closure(images) if image_id(engine, image) is None]
 
 
 def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
     """Make artifacts side by side; when one fails, or at Ctrl-C, what the others run is ended too."""
     artifacts = list(artifacts)
+    _require_programs(artifacts)
     compiled = [artifact for artifact in artifacts if not _waits_for_network(artifact)]
     fetched = [artifact for artifact in artifacts if _waits_for_network(artifact)]
     stop = threading.Event()
@@ -71,12 +74,28 @@ def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
             raise
 
 
+def _require_programs(artifacts: Sequence[Artifact]) -> None:
+    """Refuse before the first of them is made what the last could not be made without."""
+    for artifact in artifacts:
+        kind = artifact.name.partition("-")[0]
+        lacking = [name for name in _PROGRAMS.get(kind, ()) if bootstrap.find(name) is None]
+        if lacking:
+            raise RefusalError(
+                f"building {artifact.name} needs {' and '.join(lacking)}, which this host lacks",
+                advice="install that, or add --bootstrap to have it installed, or use --images=pull",
+            )
+        if kind == "debian" and os.geteuid() != 0:
+            raise RefusalError(
+                f"building {artifact.name} needs root (debootstrap makes it)",
+                advice="run as root, or use --images=pull",
+            )
+
+
 def _end(running: Sequence[Future[None]]) -> None:
     """End what the lanes run, politely first: leaving the executor waits for them."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        end_running(number)
-        if not wait_for(running, GRACE_SECONDS, ALL_COMPLETED).not_done:
-            return
+    end_running()
+    while wait_for(running, GRACE_SECONDS).not_done:
+        end_running(signal.SIGKILL)
 
 
 @contextmanager
@@ -135,10 +154,10 @@ def pack_names(workshop: Workshop, engine: Engine, ids: Sequence[str], names: Se
     Args:
         workshop: the cache folder.
         engine: has the images.
-        ids: what is packed; the same ids under the same names are packed once.
-        names: under which the nodes are to know them.
+        ids: what decides the content; the same is packed once.
+        names: under which the nodes are to know the images.
     """
-    folder = workshop.root / "archives" / digest([*ids, *names])
+    folder = workshop.root / "archives" / digest(ids)
     if folder.exists():
         return folder
     with workshop.progress.stage("pack images for the nodes"):
@@ -146,7 +165,7 @@ def pack_names(workshop: Workshop, engine: Engine, ids: Sequence[str], names: Se
         for old in folder.parent.iterdir():
             shutil.rmtree(old, ignore_errors=True)
         partial = folder.with_suffix(".partial")
-        partial.mkdir(exist_ok=True)
+        partial.mkdir()
         engine.run("save", "-o", partial / "images.tar", *names, timeout=900)
         partial.rename(folder)
     return folder

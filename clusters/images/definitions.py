@@ -198,7 +198,12 @@ def control_plane(version: str) -> tuple[Image, ...]:
     pin = pins().kubernetes[version]
     programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
     return (
-        _program((f"registry.k8s.io/pause:{pin.pause}",), artifacts.own_program("pause"), "pause", Origin.SUBSTITUTE),
+        _program(
+            (f"registry.k8s.io/pause:{pin.pause}",),
+            artifacts.own_program("pause"),
+            "pause",
+            Origin.SUBSTITUTE,
+        ),
         Image(
             tuple(f"registry.k8s.io/{program}:v{version}" for program in programs),
             RECIPES / "control-plane",

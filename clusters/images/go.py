@@ -31,10 +31,20 @@ class Module:
 
 
 def download(workshop: Workshop, path: str, version: str) -> Module:
-    """Fetch a module into Go's own module cache; ``version`` without the leading ``v``."""
-    done = workshop.commands.run(
-        [workshop.go, "mod", "download", "-json", f"{path}@v{version}"], env=_ENV, cwd=workshop.root
-    )
+    """Fetch a module into Go's own module cache; ``version`` without the leading ``v``.
+
+    Raises:
+        CommandError: no proxy answers, or none has that version.
+    """
+    argv: list[str | Path] = [workshop.go, "mod", "download", "-json", f"{path}@v{version}"]
+    try:
+        done = workshop.commands.run(argv, env=_ENV, cwd=workshop.root)
+    except CommandError as error:
+        raise CommandError(
+            f"Go module {path} v{version} cannot be fetched",
+            completed=error.completed,
+            advice="check the version, the network and GOPROXY, then run again; what was fetched is kept",
+        ) from error
     told = json.loads(done.stdout)
     return Module(path, version, Path(told["Dir"]), Path(told["GoMod"]).read_text())
 

@@ -63,12 +63,14 @@ class Pulled:
 
     Attributes:
         name: its published name, under which the engine knows it now.
+        source: where it came from, by digest; the engine knows it so, too.
         id: what the engine calls it.
         digest: ``sha256:…`` by which the registry knows it.
         labels: of the image.
     """
 
     name: str
+    source: str
     id: str
     digest: str
     labels: Mapping[str, str]
@@ -154,7 +156,8 @@ class Registry:
         if not digest:
             return None
         labels = (told.get("Config") or {}).get("Labels") or {}
-        return Pulled(name, str(told["Id"]), digest, labels)
+        where = f"{_without_tag(source.partition('@')[0])}@{digest}"
+        return Pulled(name, where, str(told["Id"]), digest, labels)
 
     def _failure(self, name: str, source: str, said: str) -> Exception:
         shown = _last_line(said)

@@ -16,13 +16,14 @@ from typing import Final
 from clusters import fluid_names
 from clusters.snapshots import DatasetMount, DatasetSnapshot, NodeSnapshot, PodSnapshot
 from suites.diagnosis.picture import PLACEMENT_LABEL, WORKER_OF_LABEL, Picture, SeenPod, SeenRuntime
-from suites.diagnosis.verdicts import Cause, CauseKind, Evidence, Key
+from suites.diagnosis.verdicts import Cause, CauseKind, Evidence
 from suites.diagnosis.words import mebibytes, namespaced, quoted_list, shown
 
 #: What Alluxio 2.9 has an under store for (its modules underfs/*); Fluid hands on any but its own.
 ALLUXIO_SCHEMES: Final = frozenset(
-    "abfs abfss adl cephfs cephfs-hadoop cos cosn file gfs glusterfs gs hdfs http https kodo "
-    "o3fs obs ofs oss s3 s3a swift viewfs wasb wasbs".split()
+    {"file", "http", "https", "hdfs", "viewfs", "s3", "s3a", "oss", "cos", "cosn", "obs", "kodo", "gs"}
+    | {"swift", "wasb", "wasbs", "abfs", "abfss", "adl", "o3fs", "ofs", "cephfs", "cephfs-hadoop"}
+    | {"glusterfs", "gfs"}
 )
 #: pkg/common/fluid_ufs_scheme.go:25-34
 FLUID_SCHEMES: Final = frozenset({"local", "pvc", "dataset"})
@@ -42,6 +43,11 @@ def nearest(name: str, names: list[str]) -> str:
     return found[0] if found else ""
 
 
+def serves(dataset: DatasetSnapshot) -> bool:
+    """It is Bound, or was and is being changed meanwhile (api/v1alpha1/dataset_types.go, phases)."""
+    return dataset.phase in ("Bound", "Updating", "DataMigrating")
+
+
 def why_not_bound(picture: Picture, namespace: str, name: str) -> tuple[Cause, ...]:
     """Why the Dataset of that name is not Bound, the first cause to be mended first.
 
@@ -51,11 +57,11 @@ def why_not_bound(picture: Picture, namespace: str, name: str) -> tuple[Cause, .
     runtimes = picture.runtimes_by_key.get((namespace, name), ())
     if dataset is None:
         return _without_dataset(picture, namespace, name, runtimes)
-    if dataset.bound:
+    if serves(dataset):
         return ()
     found = [*_of_dataset(dataset), *_of_runtimes(picture, dataset, runtimes)]
     found += _of_sources(picture, dataset)
-    if any(runtime.alluxio for runtime in runtimes) or not runtimes:
+    if any(runtime.alluxio for runtime in runtimes):
         found += _of_mounts(dataset)
     for runtime in runtimes:
         found += _of_quota(runtime)
@@ -155,7 +161,8 @@ def _of_mounts(dataset: DatasetSnapshot) -> Iterator[Cause]:
     source = f"Dataset {namespaced(dataset)}"
     for mount in dataset.mounts:
         scheme, mark, _ = mount.mount_point.partition("://")
-        if not mark or scheme not in (FLUID_SCHEMES | ALLUXIO_SCHEMES):
+        nameless = scheme == "pvc" and not mount.source_claim
+        if not mark or nameless or scheme not in (FLUID_SCHEMES | ALLUXIO_SCHEMES):
             yield _unsupported(mount, scheme if mark else "", source)
     claims = Counter(mount.source_claim for mount in dataset.mounts if mount.source_claim)
     for claim, count in claims.items():
@@ -163,7 +170,7 @@ def _of_mounts(dataset: DatasetSnapshot) -> Iterator[Cause]:
             yield Cause(
                 # transform_ufs.go:47-67 makes a volume for each mount and calls it as the claim.
                 CauseKind.SAME_CLAIM_TWICE,
-                f"it mounts claim {shown(claim)} {count} times, and Fluid makes a volume of that name for each",
+                f"it mounts claim {shown(claim)} {count} times; Fluid makes a volume of its name for each",
                 f"Mount claim {shown(claim)} once, with a folder above all that are needed.",
                 (Evidence(source, f"{count} mounts name pvc://{claim}"),),
             )
@@ -204,11 +211,15 @@ def _unsupported(mount: DatasetMount, scheme: str, source: str) -> Cause:
         change = "Make a PersistentVolume and a claim for the NFS export, and mount pvc://<claim> instead."
     else:
         change = "Make a claim for the data and mount pvc://<claim>, or use a scheme that Alluxio knows."
-    what = f"scheme {shown(scheme)}" if scheme else "no scheme"
+    if scheme == "pvc":
+        what = "names no claim"
+    elif scheme:
+        what = f"has scheme {shown(scheme)}, which neither Fluid nor Alluxio knows"
+    else:
+        what = "has no scheme, so that Alluxio cannot mount it"
     return Cause(
         CauseKind.UNSUPPORTED_SCHEME,
-        f"its mount point {shown(point)} has {what}"
-        + (", which neither Fluid nor Alluxio knows" if scheme else ", so that Alluxio cannot mount it"),
+        f"its mount point {shown(point)} {what}",
         change,
         (Evidence(source, f"spec.mounts has mountPoint {point}"),),
     )
@@ -271,7 +282,7 @@ def _of_quota(runtime: SeenRuntime) -> Iterator[Cause]:
             CauseKind.QUOTA_OVER_LIMIT,
             f"its cache in memory ({mebibytes(memory)}) is larger than its workers may use "
             f"({mebibytes(runtime.memory_limit)})",
-            f"Lower the quota of the {runtime.kind} below spec.worker.resources.limits.memory, or raise the limit.",
+            f"Lower the quota of the {runtime.kind}, or raise spec.worker.resources.limits.memory.",
             (Evidence(source, f"quota {memory:.0f} bytes, limit {runtime.memory_limit:.0f} bytes"),),
         )
 
@@ -292,7 +303,7 @@ def _of_pods(
         yield Cause(
             CauseKind.CONTROLLER_MISSING,
             f"Fluid's {quoted_list([item.name for item in down])} is not running, so nobody sets it up",
-            f"See why Deployment {shown(down[0].name)} in namespace {shown(down[0].namespace)} has no ready Pod.",
+            f"See why Deployment {shown(down[0].name)} in {shown(down[0].namespace)} has no ready Pod.",
             tuple(Evidence(f"Deployment {namespaced(item)}", str(item)) for item in down),
         )
         return
@@ -373,7 +384,7 @@ def _unplaced(picture: Picture, dataset: DatasetSnapshot, pod: SeenPod, part: st
     if not free:
         return Cause(
             CauseKind.NODES_TAKEN,
-            f"every node that fits its {part} holds another Dataset's worker, and one of the two shares with none",
+            f"every node that fits its {part} holds a worker already, and not all Datasets share nodes",
             "Set placement: Shared in all the Datasets concerned, or add a node.",
             (said, *(Evidence(f"node {node.name}", "holds a worker already") for node in fitting)),
         )
@@ -429,8 +440,3 @@ def _not_ready(picture: Picture, pod: PodSnapshot, part: str, kind: CauseKind) -
             *(Evidence(f"event of Pod {namespaced(pod)}", str(event)) for event in events),
         ),
     )
-
-
-def dataset_key(dataset: DatasetSnapshot) -> Key:
-    """Namespace and name."""
-    return dataset.namespace, dataset.name

@@ -31,10 +31,7 @@ class Requirement:
 
     def holds(self, node: NodeSnapshot) -> bool:
         """Whether the node passes it."""
-        if self.field:
-            value = node.name if self.key == _NAME_FIELD else None
-        else:
-            value = node.labels.get(self.key)
+        value = {_NAME_FIELD: node.name}.get(self.key) if self.field else node.labels.get(self.key)
         match self.operator:
             case "In":
                 return value in self.values

@@ -192,7 +192,7 @@ class Tier:
 
     @property
     def bytes(self) -> float:
-        """Size of the whole tier; a list of quotas goes before the one quota (ddc/base/runtime.go:403-430)."""
+        """Size of the whole tier; quotaList goes before quota (pkg/ddc/base/runtime.go:403-430)."""
         if self.quota_list:
             return sum(_bytes(part) for part in self.quota_list.split(","))
         return _bytes(self.quota)
@@ -258,6 +258,7 @@ class Picture:
         daemon_sets: DaemonSets, those of Fuses and of the CSI plugin among them.
         stateful_sets: StatefulSets, those of masters and workers among them.
         deployments: Fluid's controllers, as far as they were found.
+        bound_since: when Fluid last changed its mind whether a Dataset is ready.
         drivers: names of the CSI drivers that are registered, by node.
         events: warnings; only ever evidence.
         gaps: what could not be looked at, and what follows from it; one sentence each.
@@ -274,6 +275,7 @@ class Picture:
     daemon_sets: tuple[DaemonSetSnapshot, ...] = ()
     stateful_sets: tuple[StatefulSetSnapshot, ...] = ()
     deployments: tuple[DeploymentSnapshot, ...] = ()
+    bound_since: Mapping[Key, datetime] = field(default_factory=dict)
     drivers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     events: tuple[EventSnapshot, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -307,6 +309,12 @@ class Picture:
             daemon_sets=tuple(map(DaemonSetSnapshot.of, of_kind(kinds.DAEMON_SET))),
             stateful_sets=tuple(map(StatefulSetSnapshot.of, of_kind(kinds.STATEFUL_SET))),
             deployments=tuple(map(DeploymentSnapshot.of, of_kind(kinds.DEPLOYMENT))),
+            bound_since={
+                (text(obj, "metadata", "namespace"), text(obj, "metadata", "name")): when
+                for obj in of_kind(kinds.DATASET)
+                for condition in items(obj, "status", "conditions")
+                if text(condition, "type") == "Ready" and (when := moment(condition, "lastTransitionTime"))
+            },
             drivers={
                 text(obj, "metadata", "name"): frozenset(
                     text(item, "name") for item in items(obj, "spec", "drivers")
@@ -316,6 +324,11 @@ class Picture:
             events=tuple(map(EventSnapshot.of, of_kind(kinds.EVENT))),
             gaps=tuple(gaps),
         )
+
+    @cached_property
+    def pods_by_key(self) -> Mapping[Key, SeenPod]:
+        """Pods by namespace and name."""
+        return {pod.key: pod for pod in self.pods}
 
     @cached_property
     def claims_by_key(self) -> Mapping[Key, ClaimSnapshot]:
@@ -428,8 +441,17 @@ class Picture:
         """The Pods of a StatefulSet or DaemonSet."""
         return self.pods_by_owner.get((namespace, kind, name), ())
 
+    @cached_property
+    def _fuses(self) -> dict[Key, FuseSnapshot]:
+        return {}
+
     def fuse(self, namespace: str, name: str) -> FuseSnapshot:
         """The Fuse of the runtime of that name."""
+        if (namespace, name) not in self._fuses:
+            self._fuses[namespace, name] = self._fuse(namespace, name)
+        return self._fuses[namespace, name]
+
+    def _fuse(self, namespace: str, name: str) -> FuseSnapshot:
         dataset = self.datasets_by_key.get((namespace, name))
         label = fluid_names.fuse_label(namespace, name, dataset.uid if dataset else "")
         found = [name + suffix for suffix in FUSE_SUFFIXES]

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
+from clusters import bootstrap, engine, reaper
 from clusters.kube import Kube
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
@@ -52,6 +53,17 @@ class FakeClock:
         if not event.is_set():
             self.sleep(seconds)
         return event.is_set()
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests off this machine's own engine, cache and services."""
+    monkeypatch.setattr(engine, "RUN_FOLDER", tmp_path / "run")
+    monkeypatch.setattr(bootstrap, "_POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(reaper, "_INTERFACES", tmp_path / "interfaces")
+    monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
 
 
 @pytest.fixture

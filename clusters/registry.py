@@ -1,0 +1,235 @@
+"""`python -m clusters.registry serve|push`: a registry of our own, and filling one.
+
+`serve` runs a registry on this machine and fills it with the images that are built here, under
+the names that the published ones have, so that `--images=pull --registry HOST` is tried also
+where no public registry is in reach. `push HOST` fills a registry of yours, from which the nodes
+of an existing cluster can pull what is published nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from clusters import engine, host
+from clusters.commands import SystemCommands
+from clusters.engine import Engine, docker_client
+from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
+from clusters.images import artifacts, build, charts, definitions
+from clusters.images.definitions import Image
+from clusters.images.pull import reference
+from clusters.images.tools import Tools
+from clusters.images.workshop import Workshop, cache_root
+from clusters.options import add_arguments, options_of
+from clusters.pins import pins, require_buildable
+from clusters.progress import Progress
+from clusters.stack import machine_lock
+from clusters.waiting import WaitFailedError, wait
+
+PORT: Final = 5001
+START_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 5.0
+PUSH_SECONDS: Final = 1_800.0
+#: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
+FAILED: Final = 2
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An image of the engine, and the published name under which a registry is to have it."""
+
+    local: str
+    published: str
+
+
+@contextmanager
+def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
+    """A registry of our own on this machine's loopback while the context lasts; yields ``HOST:PORT``.
+
+    Args:
+        crane: program; its registry keeps layers on disk and the list of images in memory
+            (go-containerregistry 0.22.0), so it is to be filled after each start.
+        folder: for the layers.
+        port: to listen on.
+
+    Raises:
+        RefusalError: the port is in use.
+        InfrastructureError: it does not come up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    address, log = f"127.0.0.1:{port}", folder / "registry.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [crane, "registry", "serve", "--address", address, "--disk", folder],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def ended(_: bool) -> str | None:
+        code = process.poll()
+        return None if code is None else f"the registry ended with exit code {code}: {log.read_text()[-500:]}"
+
+    try:
+        try:
+            wait(
+                # A registry that somebody else runs there would answer, too.
+                lambda: process.poll() is None and _answers(address),
+                lambda answered: answered,
+                failed=ended,
+                subject=f"registry on {address}",
+                condition="answer",
+                timeout=START_SECONDS,
+                failure_class=FailureClass.INFRASTRUCTURE,
+                advice=f"see {log}",
+            )
+        except WaitFailedError as error:
+            if "address already in use" in str(error):
+                raise RefusalError(f"port {port} is in use", advice="choose another with --port") from error
+            raise
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def harness_entries() -> list[Entry]:
+    """The images of the harness's own, which are published nowhere."""
+    return [Entry(image.name, image.name) for image in (definitions.nfs_server(), definitions.toolbox())]
+
+
+def system_entries(images: Sequence[Image], published_fluid: Sequence[str]) -> list[Entry]:
+    """All images of a built system under published names, and the Debian that the harness's own stand on.
+
+    Args:
+        images: of the system.
+        published_fluid: names of Fluid's published images, as its chart says them; a built one goes by
+            the name of the published one of the same repository.
+    """
+    published = {name.rpartition(":")[0]: name for name in published_fluid}
+    names = [name for image in images for name in image.names]
+    entries = [Entry(name, published.get(name.rpartition(":")[0], name)) for name in names]
+    return [*entries, Entry(definitions.debian().name, f"debian:{pins().build.debian}-slim")]
+
+
+def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Progress) -> None:
+    """Push images of the engine to a registry; the engine's own names for them stay as they are.
+
+    Raises:
+        InfrastructureError: the registry does not take one.
+    """
+    for entry in entries:
+        target = reference(entry.published, registry)
+        with progress.stage(f"push {entry.published}") as stage:
+            running.run("tag", entry.local, target)
+            try:
+                done = running.commands.run(
+                    [docker_client(), "push", target],
+                    env=running.env,
+                    check=False,
+                    timeout=PUSH_SECONDS,
+                    on_line=stage.says,
+                )
+            finally:
+                # Else the engine would take the image for one that was pulled from there.
+                running.run("rmi", target, check=False)
+            if done.exit_code != 0:
+                raise InfrastructureError(
+                    f"{registry} does not take {entry.published}",
+                    last_seen=done.stdout[-1_000:].strip(),
+                    advice="docker login, or see that the engine may speak to it without TLS",
+                )
+
+
+def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[Entry]:
+    """Have the images built, and say under which names a registry is to have them."""
+    versions, facts = tools.options.versions, tools.host
+    own: list[Image] = [definitions.nfs_server(), definitions.toolbox()]
+    if not everything:
+        _build(tools, running, own)
+        return harness_entries()
+    require_buildable(versions)
+    images = definitions.system(
+        versions, wrapped=not facts.sys_resource, user_space_nfs=not facts.kernel_nfs
+    ).all
+    _build(tools, running, [*images, definitions.debian()])
+    helm = tools.helm()
+    chart = tools.obtain(charts.fluid_chart(versions.fluid, helm)) / "fluid"
+    values = charts.published_values(chart, definitions.alluxio(versions.alluxio).name)
+    work = tools.workshop
+    names = charts.named_images(chart, values, helm=helm, folder=work.root / "tools", commands=work.commands)
+    return system_entries(images, names)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of the commands; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m clusters.registry", description=__doc__)
+    parser.add_argument("command", choices=("serve", "push"))
+    parser.add_argument("host", nargs="?", metavar="HOST", help="push: the registry to fill")
+    parser.add_argument("--port", type=int, default=PORT, help=f"serve: where to listen (default {PORT})")
+    parser.add_argument("--all", action="store_true", help="push: Fluid, Alluxio and Kubernetes as well")
+    add_arguments(parser)
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        options = options_of(vars(given))
+        if (given.command == "push") != (given.host is not None):
+            raise RefusalError("push wants a HOST, and serve none", advice="see --help")
+        commands, progress = SystemCommands(), Progress()
+        workshop = Workshop(cache_root(), commands, progress)
+        tools = Tools(options, host.probe(), workshop)
+        running = engine.require(commands)
+        with machine_lock(workshop.root):
+            entries = built_entries(tools, running, everything=given.all or given.command == "serve")
+            crane = tools.obtain(artifacts.crane()) / "crane" if given.command == "serve" else None
+        if crane is None:
+            push(running, given.host, entries, progress)
+            return 0
+        with serving(crane, workshop.root / "registry", given.port) as address:
+            push(running, address, entries, progress)
+            _say(f"filled; use it with --images=pull --registry {address}; Ctrl-C ends it", sys.stdout)
+            threading.Event().wait()
+    except HarnessError as error:
+        _say(str(error), sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _say(text: str, stream: TextIO) -> None:
+    print(text, file=stream, flush=True)
+
+
+def _build(tools: Tools, running: Engine, images: Sequence[Image]) -> None:
+    if build.missing_artifacts(tools.workshop, running, images):
+        tools.ready_to_build()
+    build.build_all(tools.workshop, running, images)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/v2/", timeout=1.0) as answer:
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own OK
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The pins file and the versions taken from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.errors import RefusalError
+from clusters.pins import NEEDS_CGROUP_V2, at_least, pins, require_buildable, require_runs_on, versions
+
+
+def test_the_defaults_can_be_built() -> None:
+    """What is run when nothing is asked for is pinned in full."""
+    require_buildable(versions())
+    assert pins().default == versions()
+
+
+def test_all_pinned_versions_are_versions() -> None:
+    """No pin is a range, a tag or a word."""
+    known = pins()
+    for version in (*known.kubernetes, *known.fluid, *known.alluxio):
+        assert versions(kubernetes=version).kubernetes == version
+    for kubernetes in known.kubernetes:
+        assert known.kubernetes[kubernetes].cgroup_v1 is not at_least(kubernetes, NEEDS_CGROUP_V2)
+
+
+def test_a_version_is_taken_with_or_without_its_v() -> None:
+    """Users write v1.33.13 and 1.33.13 and mean the same."""
+    assert versions(kubernetes="v1.33.13", fluid=" 1.0.2 ").kubernetes == "1.33.13"
+    assert versions(fluid="1.1.0-rc.1").fluid == "1.1.0-rc.1"
+
+
+@pytest.mark.parametrize("wrong", ["latest", "1.33", ">=1.33.0", "1.33.x", "1.33.1; rm", "../1.33.1"])
+def test_what_is_no_version_is_refused(wrong: str) -> None:
+    """The product and the text are named, and how a version looks."""
+    with pytest.raises(RefusalError, match="is not a version of Kubernetes") as caught:
+        versions(kubernetes=wrong)
+    assert repr(wrong) in caught.value.message
+    assert "1.2.3" in caught.value.advice
+
+
+def test_a_version_that_cannot_be_built_is_refused_with_those_that_can() -> None:
+    """Fluid 1.0.2 of the original report is published only as images."""
+    with pytest.raises(RefusalError, match=r"Fluid 1\.0\.2 cannot be built here; 1\.0\.8.* can") as caught:
+        require_buildable(versions(fluid="1.0.2"))
+    assert "--images=pull" in caught.value.advice
+
+
+def test_kubernetes_without_cgroup_v1_is_refused_on_it() -> None:
+    """A kubelet that would not start is told before anything is made."""
+    with pytest.raises(RefusalError, match=r"Kubernetes 1\.35\.0 cannot run on this host"):
+        require_runs_on(versions(kubernetes="1.35.0"), cgroup_v1=True)
+    require_runs_on(versions(kubernetes="1.34.9"), cgroup_v1=True)
+    require_runs_on(versions(kubernetes="1.36.0"), cgroup_v1=False)
+
+
+@pytest.mark.parametrize(
+    ("version", "least", "expected"),
+    [
+        ("1.24.0", "1.24.0", True),
+        ("1.9.9", "1.24.0", False),
+        ("go1.26.8", "1.24.0", True),
+        ("1.25", "1.24.0", True),
+        ("0", "1.24.0", False),
+        ("", "1.24.0", False),
+    ],
+)
+def test_versions_compare_by_their_numbers(version: str, least: str, expected: bool) -> None:
+    """Ten is more than nine, and no version at all is the least."""
+    assert at_least(version, least) is expected

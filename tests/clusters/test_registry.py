@@ -1,0 +1,126 @@
+"""A registry of our own: serving, filling, and the names under which images go there."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from clusters import registry
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.images import definitions
+from clusters.pins import versions
+from clusters.progress import Progress
+from clusters.registry import Entry, harness_entries, push, serving, system_entries
+from clusters.waiting import WaitFailedError
+from tests.clusters.fakes import FakeCommands, FakeDocker
+
+#: Serves as crane does: `registry serve --address HOST:PORT --disk FOLDER`.
+SERVER = f"""#!{sys.executable}
+import http.server, sys
+host, port = sys.argv[sys.argv.index("--address") + 1].split(":")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+try:
+    server = http.server.HTTPServer((host, int(port)), Handler)
+except OSError as error:
+    sys.exit(f"listen tcp: bind: {{error.strerror.lower()}}")
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def crane(tmp_path: Path) -> Path:
+    """A program that serves."""
+    program = tmp_path / "crane"
+    program.write_text(SERVER)
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that is free now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_the_registry_serves_while_the_context_lasts(crane: Path, tmp_path: Path, port: int) -> None:
+    """It answers at the address that it yields, and is gone afterwards."""
+    with serving(crane, tmp_path / "layers", port) as address:
+        with urllib.request.urlopen(f"http://{address}/v2/") as answer:
+            assert answer.status == 200
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://{address}/v2/")
+
+
+def test_a_port_in_use_is_refused(crane: Path, tmp_path: Path) -> None:
+    """Somebody else's listener is not taken for our registry."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(RefusalError, match=f"port {port} is in use"),
+            serving(crane, tmp_path / "layers", port),
+        ):
+            pass
+
+
+def test_a_registry_that_ends_is_told_with_its_log(tmp_path: Path, port: int) -> None:
+    """A program that fails to serve shows what it said."""
+    program = tmp_path / "crane"
+    program.write_text("#!/bin/sh\necho cannot write layers >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(WaitFailedError, match="cannot write layers"), serving(program, tmp_path / "x", port):
+        pass
+
+
+def test_built_images_go_by_published_names() -> None:
+    """Fluid's get the tags that the chart names; the others are named so already."""
+    images = definitions.system(versions(), wrapped=True, user_space_nfs=True)
+    chart_says = [
+        "fluidcloudnative/fluid-csi:v1.0.8-6533239",
+        "fluidcloudnative/csi-node-driver-registrar:v2.14.0",
+    ]
+    names = {entry.local: entry.published for entry in system_entries(images.all, chart_says)}
+    assert names["fluidcloudnative/fluid-csi:v1.0.8"] == "fluidcloudnative/fluid-csi:v1.0.8-6533239"
+    assert (
+        names[images.fluid["csi-node-driver-registrar"].name]
+        == "fluidcloudnative/csi-node-driver-registrar:v2.14.0"
+    )
+    assert names["kindest/node:v1.33.13"] == "kindest/node:v1.33.13"
+    assert names["registry.k8s.io/kube-proxy:v1.33.13"] == "registry.k8s.io/kube-proxy:v1.33.13"
+    assert names[definitions.debian().name] == "debian:bookworm-slim"
+    assert {entry.local for entry in harness_entries()} < set(names)
+
+
+def test_pushing_leaves_no_name_behind() -> None:
+    """The engine forgets the registry's name again, so that a pull from there is a real one."""
+    commands = FakeCommands()
+    push(FakeDocker(commands).engine, "h:5", [Entry("a/b:v1", "a/b:v1-abc")], Progress())
+    assert [ran.argv[1:] for ran in commands.ran] == [
+        ("tag", "a/b:v1", "h:5/a/b:v1-abc"),
+        ("push", "h:5/a/b:v1-abc"),
+        ("rmi", "h:5/a/b:v1-abc"),
+    ]
+
+
+def test_a_refused_push_is_told_and_cleaned_up() -> None:
+    """The name is removed also when the registry takes nothing."""
+    commands = FakeCommands()
+    commands.on("docker", "push", exit_code=1, stdout="denied: requested access to the resource is denied")
+    with pytest.raises(InfrastructureError, match="does not take a/b:v1"):
+        push(FakeDocker(commands).engine, "h:5", [Entry("a/b:v1", "a/b:v1")], Progress())
+    assert commands.asked("docker", "rmi")
+
+
+@pytest.mark.parametrize("arguments", [["push"], ["serve", "localhost:5000"]])
+def test_push_wants_a_host_and_serve_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line that cannot be meant so is refused."""
+    assert registry.main(arguments) == registry.FAILED
+    assert "push wants a HOST" in capsys.readouterr().err
