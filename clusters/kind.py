@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +82,6 @@ class KindProvider:
     run: str
     own_network: bool = True
     kubeconfig: Path | None = None
-    _containers: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         require_name(self.name)

@@ -45,7 +45,9 @@ class FluidPin(_Pinned):
 
 
 class AlluxioPin(_Pinned):
-    """An Alluxio version that can be assembled from Maven Central."""
+    """An Alluxio version that can be assembled from Maven Central, and its under-stores there."""
+
+    under_stores: tuple[str, ...]
 
 
 class BuildPin(_Pinned):

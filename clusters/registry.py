@@ -186,7 +186,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="push: Fluid, Alluxio and Kubernetes as well")
     add_arguments(parser)
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = options_of(vars(given))
         if (given.command == "push") != (given.host is not None):
@@ -201,6 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         if crane is None:
             push(running, given.host, entries, progress)
             return 0
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with serving(crane, workshop.root / "registry", given.port) as address:
             push(running, address, entries, progress)
             _say(f"filled; use it with --images=pull --registry {address}; Ctrl-C ends it", sys.stdout)

@@ -212,8 +212,10 @@ def _ratio_history(had: Sequence[tuple[Step, SeriesResult]], pair: Comparison) -
     ]
     if not found:
         return None
-    scale = plots.ratio_axis(v for _, one in found for v in (one.ratio, one.low, one.high) if v is not None)
+    values = (v for _, one in found for v in (one.ratio, one.low, one.high) if v is not None)
+    scale = plots.ratio_axis(values, close=True)
     series = had[0][1].name
+    with_one = scale.low < 1 < scale.high
     points = []
     for place, (step, one) in enumerate(found):
         tone = _change(step.since_last, series, pair)
@@ -232,11 +234,12 @@ def _ratio_history(had: Sequence[tuple[Step, SeriesResult]], pair: Comparison) -
         )
     return History(
         title=f"{pair.candidate} against {pair.baseline}",
-        says="times as fast, with its 95 % interval",
+        says="times as fast, with its 95 % interval"
+        + ("" if with_one else "; equally fast (1) lies outside of this plot"),
         axis=scale,
         points=tuple(points),
         names=_names([step for step, _ in found]),
-        reference=scale.at(1.0),
+        reference=scale.at(1.0) if with_one else None,
     )
 
 

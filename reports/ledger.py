@@ -206,4 +206,5 @@ class Ledger:
                 for s in self.run.stages
             ),
             problems=tuple(self.problems),
+            sabotage=list(self.run.sabotage) or None,
         )

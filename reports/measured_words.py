@@ -45,15 +45,15 @@ CLAIMS: Final = frozenset({Verdict.FASTER, Verdict.SLOWER})
 VERDICTS: Final[dict[Verdict, str]] = {
     Verdict.FASTER: "the interval of the ratio lies above 1, and the effect is larger than the threshold",
     Verdict.SLOWER: "the interval of the ratio lies below 1, and the effect is larger than the threshold",
-    Verdict.NO_DIFFERENCE: f"nothing is claimed, and a difference of {RULED_OUT:.0%} or more is ruled out",
+    Verdict.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more of difference is ruled out",
     Verdict.INCONCLUSIVE: "these rounds cannot tell; more of them, or a quieter machine, might",
     Verdict.INVALID: f"fewer than {FEWEST_ROUNDS} rounds were proved, so nothing is compared",
 }
 
 #: What the words beside a number mean.
 MARKS: Final[dict[str, str]] = {
-    "stable": f"the rounds vary by {UNSTABLE:.0%} or less (standard deviation over mean)",
-    "unstable": f"the rounds vary by more than {UNSTABLE:.0%}: read the interval, not the median",
+    "stable": f"the rounds vary by {100 * UNSTABLE:g} % or less (standard deviation over mean)",
+    "unstable": f"the rounds vary by more than {100 * UNSTABLE:g} %: read the interval, not the median",
     "saturated": "a limit other than the one under test was reached, such as the processors; "
     "the number shows that limit",
     "polluted": "something else went on at the time, or a cache that should be out of play took part",
@@ -81,7 +81,7 @@ ANCHORS: Final = (
     Anchor(
         "The same on four nodes",
         "NFS 3,136 images/s; Fluid cold 8,890 (2.8 times); warm 20,860 (6.7 times); "
-        "whole run 24 % and 32 % shorter",
+        "whole run 24 % (cold) and 32 % (warm) shorter",
         "Fluid's documentation",
     ),
     Anchor(

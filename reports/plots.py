@@ -23,8 +23,17 @@ from reports.page import TEMPLATES
 #: From this quotient of the largest and smallest value on, an axis is logarithmic.
 WIDE: Final = 15.0
 
+#: A ratio beyond this, or below its inverse, lies far from 1.
+FAR: Final = 1.6
+
+#: A scale of ratios spans at least this.
+CLOSEST: Final = 1.5
+
 #: Ticks of an axis at most; more run into each other on a phone.
 TICKS: Final = 6
+
+#: Width of a label on a phone, in per cent of the axis.
+LABEL: Final = 11.0
 
 #: Heights in pixels: of a strip, of its margin above and below the dots, of a panel and of a history.
 STRIP: Final = 46.0
@@ -106,16 +115,24 @@ def axis(
     return Axis(bare.low, bare.high, bare.log, ticks)
 
 
-def ratio_axis(values: Iterable[float]) -> Axis:
-    """A scale for ratios: logarithmic, 1 in it, so that twice and half as fast lie equally far from it."""
-    given = [value for value in values if value > 0 and math.isfinite(value)]
-    low, high = min([*given, 0.8]) / 1.06, max([*given, 1.25]) * 1.06
-    near = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0]
-    marks = [m for m in near if low < m < high] if high / low < 3 else _log_marks(low, high)  # noqa: PLR2004 - the list's reach
+def ratio_axis(values: Iterable[float], *, close: bool = False) -> Axis:
+    """A scale for ratios: logarithmic, so that twice and half as fast lie equally far from 1.
+
+    Args:
+        values: above 0.
+        close: leave 1 out where all values lie far from it, so that small changes can be seen.
+    """
+    given = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+    low, high = min(given), max(given)
+    if not close or (low < FAR and high > 1 / FAR):
+        low, high = min(low, 0.8), max(high, 1.25)
+    low, high = low / 1.06, high * 1.06
+    if high / low < CLOSEST:
+        middle = math.sqrt(low * high)
+        low, high = middle / math.sqrt(CLOSEST), middle * math.sqrt(CLOSEST)
     bare = Axis(low, high, log=True)
-    kept = [mark for mark in marks if mark == 1 or abs(bare.at(mark) - bare.at(1.0)) > 11]  # noqa: PLR2004 - a label's width
-    kept = _spread(sorted({*kept, 1.0}), bare)
-    return Axis(low, high, log=True, ticks=tuple(Tick(bare.at(m), f"{m:g}{units.TIMES}") for m in kept))
+    kept = _spread(_log_marks(low, high), bare)
+    return Axis(low, high, log=True, ticks=tuple(Tick(bare.at(m), f"{m:.4g}{units.TIMES}") for m in kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,22 +449,32 @@ def _step(most: float) -> float:
 
 
 def _log_marks(low: float, high: float) -> list[float]:
-    """Round numbers between two values, not too many of them."""
+    """Round numbers between two values, not too many of them; 1 is among them where it fits."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        marks = [
-            step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high
-        ]
+    fine = tuple(1 + n / 10 for n in range(90))
+    for steps in (
+        fine,
+        fine[::2],
+        (1, 1.2, 1.4, 1.6, 2, 2.5, 3, 4, 5, 6, 8),
+        (1, 1.5, 2, 3, 5, 7),
+        (1, 2, 5),
+        (1, 3),
+        (1,),
+    ):
+        marks = [round(step * 10.0**power, 9 - power) for power in powers for step in steps]
+        marks = [mark for mark in marks if low <= mark <= high]
         if len(marks) <= TICKS:
             return marks or [low, high]
-    return marks[:: math.ceil(len(marks) / TICKS)]
+    every = math.ceil(len(marks) / TICKS)
+    first = marks.index(1.0) % every if 1.0 in marks else 0
+    return marks[first::every]
 
 
 def _spread(marks: Sequence[float], scale: Axis) -> list[float]:
     """The marks without those whose labels would run into each other; 1 stays."""
     kept: list[float] = []
     for mark in sorted(marks, key=lambda m: (m != 1, m)):
-        if all(abs(scale.at(mark) - scale.at(other)) > 11 for other in kept):  # noqa: PLR2004 - a label's width
+        if all(abs(scale.at(mark) - scale.at(other)) > LABEL for other in kept):
             kept.append(mark)
     return sorted(kept)
 

@@ -152,7 +152,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
             lambda seen: seen.all_cached,
             subject=subject,
             condition="100 % of every file in Alluxio",
-            timeout=CACHED_SECONDS,
+            timeout=CACHED_SECONDS * user.patience,
             delay=2.0,
             advice="look at the worker's logs and at `alluxio fsadmin report`",
         )
@@ -179,7 +179,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
                 lambda seen: (seen.cached_percentage or 0.0) >= 99.9,  # noqa: PLR2004 - it is rounded to 0.1
                 subject=subject,
                 condition="cachedPercentage 100 %",
-                timeout=STATUS_SECONDS,
+                timeout=STATUS_SECONDS * user.patience,
                 delay=1.0,
                 describe=lambda seen: f"cached {seen.cached or 'unknown'}, {seen.cached_percentage} %",
                 advice="the controller refreshes cacheStates every 90 s",

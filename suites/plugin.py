@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TextIO
 
 import pytest
@@ -14,17 +14,21 @@ from clusters.images.workshop import cache_root
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
 from clusters.progress import Progress
 from clusters.stack import Stack, System, machine_lock
+from suites import hopeless as hopeless_cases
 from suites import scenario as scenarios
 from suites.datasets import Birth, DatasetPool, be_born
 from suites.evidence import EVIDENCE, Evidence
+from suites.hopeless import Watched
 from suites.material import takers
-from suites.run import ImageFact, SystemFacts, run_of
+from suites.run import ImageFact, Run, SystemFacts, cannot_run_here, run_of
 from suites.scenario import Level, Scenario
 from suites.user import User, unique
 from workloads.data import Files, smoke
 
 #: pytest-kind's own default name; ours is told apart from what its users may have running.
 _PYTEST_KIND_NAME: Final = "pytest-kind"
+#: The level, and the marker, of tests that break the product on purpose.
+SABOTAGE: Final = "sabotage"
 OPTIONS: Final = pytest.StashKey[Options]()
 TERMINAL: Final = pytest.StashKey[TextIO]()
 DEFAULT_WINDOW: Final = 60.0
@@ -37,7 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fluid-conformance")
     for name, settings in OWN_OPTIONS:
         group.addoption(name, **settings)
-    group.addoption("--level", default="smoke", help="smoke, conformance or full (default smoke)")
+    group.addoption(
+        "--level",
+        default="smoke",
+        help="smoke, conformance or full (default smoke); sabotage breaks the product on purpose",
+    )
+    group.addoption("--sabotage", default=None, metavar="IDS", help="only these sabotages")
     group.addoption("--scenario", default=None, metavar="IDS", help="only these rows, such as A2,B1")
     group.addoption(
         "--window", type=_seconds, default=DEFAULT_WINDOW, help="seconds over which an absence is held"
@@ -62,18 +71,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TERMINAL] = os.fdopen(os.dup(2), "w", buffering=1)
     config.add_cleanup(config.stash[TERMINAL].close)
     config.addinivalue_line("markers", "scenario(declared): a row of the catalogue, with its level")
+    config.addinivalue_line("markers", "sabotage: breaks the product on purpose; a level of its own")
     try:
         given = dict(vars(config.option))
         if given.get("cluster_name") == _PYTEST_KIND_NAME:
             given["cluster_name"] = DEFAULT_NAME
         config.stash[OPTIONS] = options_of(given)
-        Level.of(config.getoption("level"))
+        if not _is_sabotage(config):
+            Level.of(config.getoption("level"))
     except (RefusalError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the scenarios of the level (or just those asked for), in an order that needs little waiting."""
+    if _is_sabotage(config):
+        _keep_sabotages(config, items)
+        return
     level = Level.of(config.getoption("level"))
     named: str | None = config.getoption("scenario")
     asked = {word.strip().upper() for word in named.split(",")} if named else None
@@ -84,6 +98,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         declared = scenarios.of(item)
         if declared is not None:
             known.add(declared.id)
+        if item.get_closest_marker(SABOTAGE) is not None:
+            left.append(item)
+            continue
         wanted = declared is None or (declared.id in asked if asked else declared.level <= level)
         (kept if wanted else left).append(item)
     if asked and (unknown := sorted(asked - known)):
@@ -98,11 +115,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
+def _is_sabotage(config: pytest.Config) -> bool:
+    return bool(config.getoption("level") == SABOTAGE)
+
+
+def _keep_sabotages(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Only sabotages, in the order in which they are listed; scenarios run inside of them."""
+    named: str | None = config.getoption("sabotage")
+    asked = {word.strip() for word in named.split(",")} if named else set()
+    callspecs = {item: getattr(item, "callspec", None) for item in items}
+    of_sabotage = [item for item in items if item.get_closest_marker(SABOTAGE) is not None]
+    known = {callspec.id for item in of_sabotage if (callspec := callspecs[item]) is not None}
+    if unknown := sorted(asked - known):
+        raise pytest.UsageError(f"no sabotage {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    kept = [item for item in of_sabotage if not asked or callspecs[item].id in asked]  # type: ignore[union-attr] # all have one
+    left = [item for item in items if item not in kept]
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
 def _cost(item: pytest.Item) -> int:
     """Those first that share a Dataset, so that fresh ones get made meanwhile; those alone last."""
     declared = scenarios.of(item)
     names = getattr(item, "fixturenames", ())
     return 2 * int(declared is not None and declared.alone) + int("fresh" in names)
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> Run:
+    """The run as a whole."""
+    return run_of(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +180,7 @@ def _facts(system: System) -> SystemFacts:
         alluxio=system.options.versions.alluxio,
         cluster=system.cluster.provider,
         nodes=len(system.nodes),
-        nfs_client="kernel" if system.nfs_client == "kernel" else "user-space",
+        nfs_client=system.nfs_client,
         images=tuple(ImageFact(image.name, image.digest, image.origin.value) for image in system.images),
         host_limits=system.limits,
     )
@@ -173,6 +216,28 @@ def evidence(request: pytest.FixtureRequest) -> Evidence:
     return collected
 
 
+def _lacks(system: System, declared: Scenario | None) -> str:
+    """What this cluster or this Fluid lacks for a scenario, or nothing."""
+    if declared is None:
+        return ""
+    if declared.nodes > len(system.nodes):
+        return f"needs {declared.nodes} nodes that take Pods; run with --nodes {declared.nodes + 1}"
+    version = system.fluid.version.removeprefix("v").partition("-")[0]
+    if declared.versions and version not in declared.versions:
+        return f"it is about Fluid {', '.join(declared.versions)}, and this is {version}"
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def _has_what_it_needs(request: pytest.FixtureRequest) -> None:
+    """Before anything is made for a scenario: see that the cluster has what it needs."""
+    found = scenarios.of(request.node)
+    if found is not None and (found.nodes > 1 or found.versions):
+        lacks = _lacks(request.getfixturevalue("system"), found)
+        if lacks:
+            cannot_run_here(lacks)
+
+
 @pytest.fixture
 def declared(request: pytest.FixtureRequest) -> Scenario:
     """The scenario that is running."""
@@ -188,7 +253,7 @@ def birth(system: System, files: Files, progress: Progress) -> Iterator[Birth]:
     with progress.stage("shared Dataset gets Bound"):
         born = be_born(user, nudging=False)
     yield born
-    if _cluster_stays(system):
+    if cluster_stays(system):
         user.leaves()
 
 
@@ -208,10 +273,13 @@ def shared(
 @pytest.fixture(scope="session")
 def pool(request: pytest.FixtureRequest, system: System, files: Files) -> Iterator[DatasetPool]:
     """Fresh Datasets, made ahead."""
-    wanted = sum("fresh" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    wanted = sum(
+        "fresh" in getattr(item, "fixturenames", ()) and not _lacks(system, scenarios.of(item))
+        for item in request.session.items
+    )
     made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted)
     yield made
-    troubles = made.close(clean=_cluster_stays(system))
+    troubles = made.close(clean=cluster_stays(system))
     if troubles:
         raise HarnessError(
             f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
@@ -239,6 +307,32 @@ def user(request: pytest.FixtureRequest, system: System, files: Files, pool: Dat
     pool.remove(made)
 
 
+@pytest.fixture(scope="session")
+def doomed(request: pytest.FixtureRequest, system: System, files: Files) -> Mapping[str, Watched]:
+    """Datasets that cannot get Bound, all that this run asks for, watched over one window together."""
+    ids = [
+        declared.id
+        for item in request.session.items
+        if "hopeless" in getattr(item, "fixturenames", ()) and (declared := scenarios.of(item))
+    ]
+    return hopeless_cases.watch(
+        ids,
+        lambda: User(system, Evidence(silent=True), unique("fc"), folder=READ_ONLY_FOLDER, files=files),
+    )
+
+
+@pytest.fixture
+def hopeless(
+    request: pytest.FixtureRequest, declared: Scenario, doomed: Mapping[str, Watched], pool: DatasetPool
+) -> Iterator[Watched]:
+    """The Dataset of this scenario that cannot get Bound, already watched over its window."""
+    evidence: Evidence = request.getfixturevalue("evidence")
+    watched = doomed[declared.id].told_by(evidence)
+    evidence.namespaces.append(watched.user.namespace)
+    yield watched
+    pool.remove(watched.user)
+
+
 def _stop_applications(user: User) -> None:
     for manifest in user.sent:
         if manifest["kind"] == "Pod":
@@ -247,5 +341,6 @@ def _stop_applications(user: User) -> None:
                 user.stops(pod)
 
 
-def _cluster_stays(system: System) -> bool:
+def cluster_stays(system: System) -> bool:
+    """The cluster outlives the run, so what was made on it has to go one by one."""
     return system.options.keep_cluster or system.cluster.provider == "existing"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import pytest
 
@@ -115,6 +115,7 @@ class Run:
         system: the system, once it is known.
         stages: the stages of making it. Share the list with `clusters.progress.Progress`.
         bundle_takers: who collects material when a scenario fails.
+        sabotage: how the product was broken on purpose and who noticed, as `verdict.json` lists it.
     """
 
     id: str
@@ -125,6 +126,7 @@ class Run:
     system: SystemFacts | None = None
     stages: list[Stage] = field(default_factory=list)
     bundle_takers: list[BundleTaker] = field(default_factory=list)
+    sabotage: list[dict[str, Any]] = field(default_factory=list)
 
 
 #: Where the run hangs on pytest's configuration.

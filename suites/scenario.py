@@ -61,6 +61,8 @@ class Scenario:
         issues: numbers of Fluid's issues that it guards.
         defects: suspected defects of the product that it looks at.
         alone: it touches the whole host or cluster, so nothing else may run beside it.
+        nodes: how many nodes that take Pods it needs.
+        versions: versions of Fluid for which it holds; empty is every one that is pinned.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Scenario:
     issues: tuple[int, ...] = ()
     defects: tuple[Defect, ...] = ()
     alone: bool = False
+    nodes: int = 1
+    versions: tuple[str, ...] = ()
 
 
 def scenario(
@@ -79,6 +83,8 @@ def scenario(
     issues: tuple[int, ...] = (),
     defects: tuple[Defect, ...] = (),
     alone: bool = False,
+    nodes: int = 1,
+    versions: tuple[str, ...] = (),
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
 
@@ -87,7 +93,7 @@ def scenario(
         if not lines:
             raise TypeError(f"scenario {id} ({test.__name__}) has no docstring to say what must hold")
         does = " ".join(line.strip() for line in lines[1:] if line.strip())
-        declared = Scenario(id, level, lines[0].strip(), does, issues, defects, alone)
+        declared = Scenario(id, level, lines[0].strip(), does, issues, defects, alone, nodes, versions)
         marked: Test = pytest.mark.scenario(declared)(test)
         return marked
 

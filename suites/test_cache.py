@@ -2,16 +2,95 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from clusters.podexec import ExecTimeoutError
-from clusters.snapshots import PodSnapshot
+from clusters.snapshots import CacheStates, PodSnapshot
+from clusters.waiting import wait
 from suites import checks
 from suites.scenario import Level, scenario
 from suites.user import DATASET, SOURCE, User
 from workloads import inside
 from workloads.faults import stopped
 
+#: Seconds until the hit ratio shows reads: it is worked out at most once a minute, on a look of the
+#: controller (every 90 s), from the figures of two such looks (pkg/ddc/alluxio/cache.go:99-120 of 1.0.8).
+RATIO_SECONDS: Final = 420.0
+#: Per cent from which a ratio counts as all: Fluid rounds to one decimal, and readers overlap samples.
+NEARLY_ALL: Final = 90.0
+
 #: Seconds that a read of raw NFS is given while the server is stopped: it has to stall.
 STALL_SECONDS = 6.0
+
+
+@scenario("C1", Level.CONFORMANCE)
+def test_fuse_pod_comes_with_the_first_application_and_not_before(fresh: User, window: float) -> None:
+    """No Fuse Pod runs and no node is labelled until an application uses the claim; then just one.
+
+    The user leaves a Bound Dataset alone for a while, and then starts an application.
+    """
+    checks.no_fuse_over_window(fresh, window, lambda: None)
+    checks.nothing_cached(fresh)
+    pod = fresh.starts(fresh.application("c1-first", DATASET))
+    fuse = checks.served_by_fluid(fresh, pod)
+    if fuse.labelled != (pod.node,) or fuse.desired != 1:
+        raise checks.fail(
+            "more Fuse Pods are wanted than nodes have an application",
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            expected=f"one Fuse Pod, on {pod.node}, and only that node labelled",
+            seen=str(fuse),
+        )
+    checks.one_fuse_pod(fresh, pod.node)
+
+
+@scenario("C4", Level.CONFORMANCE, alone=True)
+def test_status_tells_what_is_cached_and_how_reads_are_served(fresh: User) -> None:
+    """The Dataset's status tells size and number of files, what is cached, and that reads hit the cache.
+
+    The user reads all files and looks at ``status.cacheStates``, then reads on from the cache.
+    """
+    observer = fresh.observer
+    checks.nothing_cached(fresh)
+    pod = fresh.starts(fresh.application("c4-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
+    checks.all_cached(fresh, status_too=True)
+    dataset = observer.dataset(fresh.namespace, DATASET)
+    number = len(fresh.files.files)
+    if dataset.file_num != str(number):
+        raise checks.fail(
+            f"the status tells {dataset.file_num or 'no'} files where {number} lie at the source",
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            expected="status.fileNum as at the source",
+            seen=str(dataset),
+        )
+    fresh.evidence.fact(
+        "Dataset status", f"{dataset.file_num} files, {dataset.ufs_total}", files=dataset.file_num
+    )
+
+    def reads_on() -> CacheStates:
+        # Pages of the kernel would be read instead, and Alluxio would have nothing to count.
+        observer.drop_page_cache(pod.node)
+        fresh.reads_right_quietly(pod)
+        fresh.nudges()
+        return observer.dataset(fresh.namespace, DATASET).cache
+
+    with fresh.evidence.phase("waiting", "the hit ratio shows the reads"):
+        cache = wait(
+            reads_on,
+            lambda seen: (seen.hit_ratio or 0.0) >= NEARLY_ALL and (seen.local_hit_ratio or 0.0) > 0,
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            condition=f"cacheHitRatio of {NEARLY_ALL:g} % and more while only cached files are read",
+            timeout=RATIO_SECONDS,
+            delay=5.0,
+            describe=lambda seen: f"hits {seen.hit_ratio} %, local {seen.local_hit_ratio} %",
+            advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",
+        )
+    fresh.evidence.fact(
+        "Dataset status",
+        f"cacheHitRatio {cache.hit_ratio:g} %, localHitRatio {cache.local_hit_ratio:g} %",
+        remote=cache.remote_hit_ratio,
+    )
 
 
 @scenario("C5", Level.SMOKE, alone=True)

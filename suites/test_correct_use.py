@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from clusters import fluid_names, kinds
+from clusters.alluxio import find_blocks, parse_blocks
+from clusters.reading import quantity_at
+from clusters.views import FuseSnapshot
+from clusters.waiting import hold, wait
 from suites import checks
 from suites.datasets import Birth
 from suites.scenario import Level, scenario
 from suites.user import DATASET, User
+from workloads.models.alluxio_runtime import Fuse, TieredStore
+from workloads.models.alluxio_runtime import Level as Tier
 from workloads.models.data_load import DataLoad
+from workloads.models.laptop import laptop_runtime
+
+#: Seconds for which a Fuse Pod that must stay is watched; the plugin and the DaemonSet act within a few.
+STAYS_SECONDS: Final = 20.0
+#: Seconds until a Fuse Pod that nobody needs is gone.
+GOES_SECONDS: Final = 90.0
+#: Seconds until the status tells the capacity (steady reconcile: 90 s).
+CAPACITY_SECONDS: Final = 180.0
+MEBIBYTE: Final = 2**20
+#: Alluxio prints sizes with two decimals of their unit.
+ROUNDING: Final = 0.001
+#: Where the second tier lies on a node; under a folder of ours, so that it can be told apart.
+DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
 
 @scenario("A1", Level.SMOKE, issues=(4388,))
@@ -84,3 +106,176 @@ def test_data_load_caches_everything_before_anyone_reads(fresh: User) -> None:
     fresh.waits_for_load("a22-load")
     checks.all_cached(fresh, status_too=True)
     checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
+
+
+@scenario("A6", Level.CONFORMANCE)
+def test_fuse_pod_stays_warm_after_the_last_application(fresh: User) -> None:
+    """By default a Fuse Pod stays after its last application ended, and serves the next one at once.
+
+    The user's only application ends; a while later another one starts on the same node. (A5, A6)
+    """
+    pod = fresh.starts(fresh.application("a6-first", DATASET))
+    before = checks.served_by_fluid(fresh, pod)
+    fresh.stops(pod)
+    _same_fuse_stays(fresh, before, pod.node)
+    again = fresh.starts(fresh.application("a6-next", DATASET, node=pod.node))
+    checks.served_by_fluid(fresh, again)
+    fresh.reads_right(again)
+    _same_fuse_stays(fresh, before, pod.node, window=0.0)
+
+
+def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float = STAYS_SECONDS) -> None:
+    """All through the window the node is labelled and its Fuse Pod is the same and ready."""
+    was = before.pod_on(node)
+    assert was is not None
+
+    def wrong(fuse: FuseSnapshot) -> str | None:
+        pod = fuse.pod_on(node)
+        if not fuse.ready_on(node) or pod is None:
+            return "the Fuse Pod went"
+        return None if pod.uid == was.uid and pod.restarts == was.restarts else "the Fuse Pod was replaced"
+
+    with user.evidence.phase("window", "the Fuse Pod stays"):
+        looks = hold(
+            lambda: user.observer.fuse(user.namespace, DATASET),
+            wrong,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"the same Fuse Pod, ready, on {node}",
+            window=window,
+        )
+    user.evidence.fact("Fuse DaemonSet", f"the same Fuse Pod all the time: {was.name}", looks=len(looks))
+
+
+@scenario("A7", Level.CONFORMANCE, issues=(3552,))
+def test_fuse_pod_on_demand_goes_with_the_last_application(user: User) -> None:
+    """With cleanPolicy OnDemand the Fuse Pod goes with the last application of its node, not before.
+
+    The user sets ``fuse.cleanPolicy: OnDemand``, starts two applications on one node, and ends
+    one after the other.
+    """
+    runtime = laptop_runtime(user.namespace, DATASET)
+    fuse = (runtime.fuse or Fuse()).but(clean_policy="OnDemand")
+    user.makes_dataset(runtime=runtime.but(fuse=fuse))
+    user.waits_until_bound()
+    first = user.starts(user.application("a7-first", DATASET))
+    second = user.starts(user.application("a7-second", DATASET, node=first.node))
+    before = checks.served_by_fluid(user, first)
+    checks.served_by_fluid(user, second)
+    user.stops(first)
+    _same_fuse_stays(user, before, first.node)
+    user.reads_right(second, who="the other application")
+    user.stops(second)
+    with user.evidence.phase("waiting", "the Fuse Pod goes"):
+        wait(
+            lambda: user.observer.fuse(user.namespace, DATASET),
+            lambda seen: seen.absent,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="no Fuse Pod and no labelled node, now that nobody uses it",
+            timeout=GOES_SECONDS,
+            advice="look at the CSI plugin's log for NodeUnstageVolume",
+        )
+    checks.fuse_absent(user, user.observer.fuse(user.namespace, DATASET))
+    again = user.starts(user.application("a7-again", DATASET))
+    checks.served_by_fluid(user, again)
+
+
+@scenario("A19", Level.CONFORMANCE)
+def test_quota_of_the_memory_tier_is_the_caches_size(shared: User) -> None:
+    """The quota of a memory tier is the cache's size, and the worker asks for as much memory.
+
+    The user gives the runtime one tier of 512Mi in ``/dev/shm``.
+    """
+    quota = 512 * MEBIBYTE
+    _capacity(shared, "512.00MiB", quota)
+    name = f"{fluid_names.worker_name(DATASET)}-0"
+    pod = shared.system.kube.get(kinds.POD, name, shared.namespace) or {}
+    requests = {
+        container["name"]: quantity_at(container, "resources", "requests", "memory")
+        for container in pod.get("spec", {}).get("containers", [])
+    }
+    asked = requests.get(fluid_names.WORKER_CONTAINER, 0.0)
+    if asked < quota:
+        raise checks.fail(
+            "the worker does not ask for the memory that its cache may take",
+            subject=f"Pod {shared.namespace}/{name}",
+            expected=f"requests.memory of {quota} bytes and more",
+            seen=str(requests),
+        )
+    shared.evidence.fact("worker's requests", f"{asked / MEBIBYTE:g} MiB of memory", bytes=int(asked))
+    reader = shared.starts(shared.application("a19-reader", DATASET))
+    shared.reads_right(reader)
+    checks.all_cached(shared)
+
+
+def _capacity(user: User, shown: str, size: int) -> None:
+    """The status tells that capacity, and Alluxio's master the same."""
+    with user.evidence.phase("waiting", "the status tells the capacity"):
+        dataset = wait(
+            lambda: user.observer.dataset(user.namespace, DATASET),
+            lambda seen: seen.cache.capacity == shown,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"cacheCapacity {shown}",
+            timeout=CAPACITY_SECONDS,
+            describe=lambda seen: seen.cache.capacity or "no capacity",
+            advice="the controller refreshes cacheStates every 90 s",
+        )
+    user.evidence.fact("Dataset status", f"cacheCapacity {dataset.cache.capacity}")
+    summary = user.observer.alluxio(user.namespace, DATASET).look(listing=False, metrics=False).summary
+    if summary is None or abs(summary.capacity - size) > ROUNDING * size:
+        raise checks.fail(
+            "the status and Alluxio's master disagree on the cache's size",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=f"{size} bytes",
+            seen=str(summary),
+        )
+    user.evidence.fact("Alluxio report", f"capacity {summary.capacity / MEBIBYTE:g} MiB")
+
+
+@scenario("A20", Level.CONFORMANCE)
+def test_two_tiers_hold_together_what_one_could_not(user: User) -> None:
+    """With a memory tier too small for the data and a disk tier below, all is cached, in both.
+
+    The user gives the runtime 48Mi in ``/dev/shm`` and 256Mi on the node's disk.
+    """
+    levels = (
+        Tier(mediumtype="MEM", path="/dev/shm", quota="48Mi"),  # noqa: S108 - the tier is memory
+        Tier(mediumtype="SSD", path=DISK_TIER, quota="256Mi"),
+    )
+    runtime = laptop_runtime(user.namespace, DATASET).but(tieredstore=TieredStore(levels=levels))
+    user.makes_dataset(runtime=runtime)
+    user.waits_until_bound()
+    _capacity(user, "304.00MiB", 304 * MEBIBYTE)
+    pod = user.starts(user.application("a20-reader", DATASET))
+    checks.served_by_fluid(user, pod)
+    user.reads_right(pod)
+    with user.evidence.phase("waiting", "Alluxio holds all files"):
+        listing = wait(
+            lambda: user.observer.listing(user.namespace, DATASET),
+            lambda seen: seen.all_cached,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="100 % of every file in Alluxio",
+            timeout=checks.CACHED_SECONDS,
+            delay=2.0,
+        )
+    user.evidence.fact("Alluxio listing", f"{listing.percentage:.1f} % of {len(listing.files)} files cached")
+    held = {
+        "memory": sum(block.bytes for block in user.observer.blocks(user.namespace, DATASET)),
+        "disk": _disk_bytes(user),
+    }
+    if min(held.values()) == 0 or sum(held.values()) < user.files.total_bytes:
+        raise checks.fail(
+            "the two tiers do not hold the data together",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=f"{user.files.total_bytes} bytes in blocks, some in each tier",
+            seen=str(held),
+        )
+    user.evidence.fact("workers' tier folders", f"blocks in both: {held}", **held)
+
+
+def _disk_bytes(user: User) -> int:
+    found = 0
+    argv = find_blocks(fluid_names.tier_folder(user.namespace, DATASET, DISK_TIER))
+    for node in user.system.nodes:
+        blocks = parse_blocks(user.system.provider.node_exec(node, argv).stdout)
+        found += sum(block.bytes for block in blocks if not block.temporary)
+    return found

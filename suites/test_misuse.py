@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from clusters.waiting import hold
 from suites import checks
+from suites.diagnosis import Verdict
 from suites.scenario import Level, scenario
+from suites.telling import told_about_pod
 from suites.user import DATASET, SOURCE, User, unique
 
 #: Seconds for which a Pod that cannot start is watched: kubelet and scheduler try within these.
@@ -34,16 +36,20 @@ def test_application_on_the_original_claim_is_not_accelerated(fresh: User, windo
     checks.no_fuse_over_window(fresh, window, lambda: fresh.reads_right_quietly(wrong))
     checks.nothing_cached(fresh)
     checks.events_told(fresh, DATASET)
-    fresh.evidence.fact(
-        "diagnosis",
-        f"Pod {wrong.name} mounts claim {SOURCE}, which is the source of Dataset {DATASET}. "
-        f"Fluid serves only claim {DATASET}: mount that one instead.",
-        pod=wrong.name,
-        used=SOURCE,
-        should_use=DATASET,
+    told_about_pod(
+        fresh,
+        wrong.name,
+        Verdict.ORIGINAL_CLAIM,
+        names=(
+            f"Pod `{wrong.name}` mounts claim `{SOURCE}`",
+            f"source of Dataset `{DATASET}`",
+            "reads past Fluid",
+            f"Mount claim `{DATASET}` instead",
+        ),
     )
     right = fresh.starts(fresh.application("b1-right", DATASET))
     checks.served_by_fluid(fresh, right)
+    told_about_pod(fresh, right.name, Verdict.SERVED, names=(DATASET,))
     fresh.reads_right(right, who="positive control")
     checks.all_cached(fresh)
 
@@ -59,6 +65,13 @@ def test_claim_of_another_namespace_leaves_the_application_pending(shared: User)
         application = shared.application("b5-elsewhere", DATASET, namespace=elsewhere)
         shared.applies(application.manifest())
         _stays_pending(shared, elsewhere, "b5-elsewhere", DATASET)
+        told_about_pod(
+            shared,
+            "b5-elsewhere",
+            Verdict.OTHER_NAMESPACE,
+            names=(elsewhere, shared.namespace, DATASET),
+            namespace=elsewhere,
+        )
     finally:
         shared.removes_namespace(elsewhere)
 
@@ -71,6 +84,7 @@ def test_misspelt_claim_leaves_the_application_pending(shared: User) -> None:
     """
     shared.applies(shared.application("b6-misspelt", "demmo").manifest())
     _stays_pending(shared, shared.namespace, "b6-misspelt", "demmo")
+    told_about_pod(shared, "b6-misspelt", Verdict.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`"))
 
 
 def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
@@ -110,35 +124,3 @@ def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
             expected="no new Fuse Pod",
             seen=str(after),
         )
-
-
-@scenario("B11", Level.SMOKE)
-def test_dataset_without_a_runtime_does_not_get_bound(user: User) -> None:
-    """A Dataset without a runtime does not get Bound and gets no claim, and its status says so.
-
-    The user makes a Dataset and forgets the AlluxioRuntime.
-    """
-    user.makes_dataset(without_runtime=True)
-    user.waits_for_phase(DATASET)
-    with user.evidence.phase("window", "the Dataset stays NotBound"):
-        seen = hold(
-            lambda: user.observer.dataset(user.namespace, DATASET),
-            lambda dataset: (
-                None if dataset.phase == "NotBound" else f"its phase is {dataset.phase or 'empty'}"
-            ),
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="phase NotBound",
-            window=STUCK_SECONDS,
-        )
-    user.evidence.fact("Dataset status", "phase NotBound", looks=len(seen), runtimes=len(seen[-1].runtimes))
-    checks.no_such_claim(user, DATASET)
-    pods = user.observer.view.pods(user.namespace)
-    if pods:
-        raise checks.fail(
-            "a Dataset without a runtime started Pods",
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            expected="no Pods",
-            seen="; ".join(str(pod) for pod in pods),
-        )
-    user.evidence.fact("runtimes", f"there is no runtime {DATASET}: make an AlluxioRuntime of that name")
-    checks.events_told(user, DATASET)

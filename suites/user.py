@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from clusters import fluid_names, kinds
+from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
 from clusters.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.stack import System
-from clusters.waiting import wait
+from clusters.waiting import WaitError, wait
 from clusters.watches import Topic
 from suites.evidence import Evidence
 from suites.observer import Observer
@@ -32,9 +33,14 @@ CLAIM_SECONDS: Final = 90.0
 APPLICATION_SECONDS: Final = 180.0
 #: Seconds until a deleted Dataset and what belongs to it are gone (measured: 54).
 GONE_SECONDS: Final = 240.0
+#: Seconds in which a controller or the scheduler has looked at something new.
+PHASE_SECONDS: Final = 60.0
 #: Seconds between two nudges of a runtime: the controller looks at most once in 15 s anyway.
 NUDGE_SECONDS: Final = 5.0
 NUDGE: Final = "fluid-conformance/look"
+
+#: Warnings that the error of a wait tells.
+TOLD_EVENTS: Final = 3
 
 #: Seconds until a DataLoad of the smoke data is Complete (the controller looks every 20 s).
 LOAD_SECONDS: Final = 300.0
@@ -54,6 +60,8 @@ class User:
         folder: of the export that its source claim shows.
         files: what lies in that folder.
         sent: the manifests, as they were sent.
+        patience: share of the usual limits that this user waits for; less than 1 where the product
+            is broken on purpose. What is cleaned up afterwards is always waited for in full.
     """
 
     system: System
@@ -62,6 +70,7 @@ class User:
     folder: str
     files: Files
     sent: list[Manifest] = field(default_factory=list)
+    patience: float = 1.0
 
     @property
     def observer(self) -> Observer:
@@ -139,11 +148,12 @@ class User:
             claim_phase = claim.phase if claim else ""
             if nudging and (dataset.bound or told != pods_seen) and time.monotonic() - nudged > NUDGE_SECONDS:
                 nudged, pods_seen = time.monotonic(), told
-                self._nudge(name)
+                self.nudges(name)
             return dataset, pods, claim_phase
 
         with (
             self.evidence.phase("dataset", f"Dataset {name} gets Bound"),
+            self._explained(name),
             kube.changes(
                 kinds.POD,
                 self.namespace,
@@ -155,7 +165,7 @@ class User:
                 lambda seen: seen[0].bound and seen[2] == "Bound",
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="phase Bound, and Fluid's claim Bound",
-                timeout=BOUND_SECONDS + CLAIM_SECONDS,
+                timeout=(BOUND_SECONDS + CLAIM_SECONDS) * self.patience,
                 changes=changed,
                 describe=lambda seen: "; ".join(
                     [str(seen[0]), *map(str, seen[1]), f"claim {seen[2] or 'not there'}"]
@@ -164,12 +174,40 @@ class User:
             )
         return dataset
 
-    def _nudge(self, name: str) -> None:
+    def nudges(self, name: str = DATASET) -> None:
+        """Touch an annotation of the runtime, so that the controller looks at it soon."""
         body = {"metadata": {"annotations": {NUDGE: secrets.token_hex(4)}}}
         try:
             self.system.kube.patch(kinds.ALLUXIO_RUNTIME, name, self.namespace, body)
         except HarnessError:
             return  # there may be none yet, and it only saves time
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Add what the system told to the error of a wait: the cause seldom shows in what was waited for."""
+        try:
+            yield
+        except WaitError as error:
+            error.last_seen = "\n".join([error.last_seen, *self._told(name)])
+            raise
+
+    def _told(self, name: str) -> list[str]:
+        """Warnings about an object, the Fuse where a Pod wants one, and what is missing of Fluid."""
+        view, kube = self.observer.view, self.system.kube
+        told = []
+        try:
+            warnings = [event for event in view.events(self.namespace, name) if event.type == "Warning"]
+            told += [
+                f"{event.kind} {event.name}: {event.reason}: {event.message}"
+                for event in warnings[-TOLD_EVENTS:]
+            ]
+            fuse = view.fuse(self.namespace, DATASET)
+            if not fuse.absent:
+                told += [str(fuse), *map(str, (*fuse.pods.values(), *fuse.unplaced))]
+            told += fluid.missing(fluid.state(kube))
+        except HarnessError as error:
+            told.append(f"(not all could be asked: {error.message})")
+        return told
 
     def application(self, name: str, claim: str, **more: Any) -> Application:
         """An application of this user's that mounts ``claim``."""
@@ -191,6 +229,7 @@ class User:
         view = self.observer.view
         with (
             self.evidence.phase("waiting", f"Pod {application.name} starts"),
+            self._explained(application.name),
             self.system.kube.changes(kinds.POD, application.namespace) as changed,
         ):
             pod = wait(
@@ -198,7 +237,7 @@ class User:
                 lambda seen: seen is not None and seen.ready,
                 subject=f"Pod {application.namespace}/{application.name}",
                 condition="Running",
-                timeout=APPLICATION_SECONDS,
+                timeout=APPLICATION_SECONDS * self.patience,
                 failed=lambda seen: f"ended: {seen}" if seen is not None and seen.ended else None,
                 changes=changed,
                 advice="look at the Pod's events and at the CSI plugin on its node",
@@ -235,6 +274,7 @@ class User:
         view = self.observer.view
         with (
             self.evidence.phase("waiting", f"DataLoad {name} completes"),
+            self._explained(name),
             self.system.kube.changes(kinds.DATA_LOAD, self.namespace) as changed,
         ):
             load = wait(
@@ -242,7 +282,7 @@ class User:
                 lambda seen: seen is not None and seen.phase == "Complete",
                 subject=f"DataLoad {self.namespace}/{name}",
                 condition="phase Complete",
-                timeout=LOAD_SECONDS,
+                timeout=LOAD_SECONDS * self.patience,
                 failed=lambda seen: (
                     f"it failed: {seen}" if seen is not None and seen.phase == "Failed" else None
                 ),
@@ -253,13 +293,13 @@ class User:
 
     def waits_for_phase(self, name: str) -> None:
         """Wait until Fluid has seen the Dataset, which any phase shows."""
-        with self.system.kube.changes(kinds.DATASET, self.namespace) as changed:
+        with self._explained(name), self.system.kube.changes(kinds.DATASET, self.namespace) as changed:
             wait(
                 lambda: self.observer.dataset(self.namespace, name),
                 lambda seen: bool(seen.phase),
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="a phase",
-                timeout=60.0,
+                timeout=PHASE_SECONDS * self.patience,
                 changes=changed,
                 advice="look whether the dataset-controller runs",
             )
@@ -273,7 +313,7 @@ class User:
                 lambda seen: seen is not None and bool(seen.scheduling or seen.node),
                 subject=f"Pod {namespace}/{name}",
                 condition="looked at by the scheduler",
-                timeout=60.0,
+                timeout=PHASE_SECONDS * self.patience,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
             )
@@ -298,7 +338,7 @@ class User:
                 lambda seen: seen is None or seen.uid != pod.uid,
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 condition="gone",
-                timeout=APPLICATION_SECONDS,
+                timeout=APPLICATION_SECONDS * self.patience,
                 changes=changed,
             )
 
@@ -315,6 +355,7 @@ class User:
         topics = [Topic(kinds.ALLUXIO_RUNTIME, self.namespace), Topic(kinds.POD, self.namespace)]
         with (
             self.evidence.phase("teardown", f"Dataset {name} is deleted"),
+            self._explained(name),
             kube.changes(kinds.DATASET, self.namespace, more=topics) as changed,
         ):
             wait(
@@ -322,7 +363,7 @@ class User:
                 lambda left: not left,
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="gone with its runtime and Pods",
-                timeout=GONE_SECONDS,
+                timeout=GONE_SECONDS * self.patience,
                 changes=changed,
                 describe=lambda left: "; ".join(left) or "all gone",
                 advice="look at the finalizers and the events of Dataset and AlluxioRuntime",

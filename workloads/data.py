@@ -133,6 +133,17 @@ class Files:
         """The same contents one folder further down."""
         return Files(tuple(DataFile(f"{folder}/{file.path}", file.size, file.seed) for file in self.files))
 
+    def below(self, folder: str) -> "Files":
+        """Only the files of a folder, as they are seen from there."""
+        start = f"{folder}/"
+        return Files(
+            tuple(
+                DataFile(file.path.removeprefix(start), file.size, file.seed)
+                for file in self.files
+                if file.path.startswith(start)
+            )
+        )
+
     def __add__(self, other: "Files") -> "Files":
         return Files(self.files + other.files)
 

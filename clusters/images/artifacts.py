@@ -26,15 +26,13 @@ FLUID_PROGRAMS: Final = {
 _KUBERNETES: Final = "k8s.io/kubernetes"
 FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
 
-#: Alluxio's modules that hold the processes and tools which Fluid starts, and the under-stores.
+#: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores come on top.
 ALLUXIO_MODULES: Final = (
     "alluxio-core-server-master",
     "alluxio-core-server-worker",
     "alluxio-job-server",
     "alluxio-integration-fuse",
     "alluxio-shell",
-    "alluxio-underfs-local",
-    "alluxio-underfs-web",
 )
 
 
@@ -154,12 +152,14 @@ def restore_chart_dependencies(charts: Path) -> None:
 
 def alluxio(version: str) -> Artifact:
     """Alluxio's jars: all on the class path in `jars/`, the under-stores in `lib/`."""
+    under_stores = pins().alluxio[version].under_stores
+    modules = (*ALLUXIO_MODULES, *(f"alluxio-underfs-{name}" for name in under_stores))
 
     def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
         dependencies = "".join(
             f"<dependency><groupId>org.alluxio</groupId><artifactId>{escape(name)}</artifactId>"
             f"<version>{escape(version)}</version></dependency>"
-            for name in ALLUXIO_MODULES
+            for name in modules
         )
         pom = folder / "pom.xml"
         pom.write_text(
@@ -176,7 +176,7 @@ def alluxio(version: str) -> Artifact:
         for jar in (folder / "jars").glob("alluxio-underfs-*.jar"):
             shutil.copy(jar, folder / "lib")
 
-    return Artifact(f"alluxio-{version}", (version, *ALLUXIO_MODULES), make)
+    return Artifact(f"alluxio-{version}", (version, *modules), make)
 
 
 def debian_root(release: str) -> Artifact:

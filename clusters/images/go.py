@@ -138,3 +138,5 @@ def go_line(go_mod: str) -> str:
 def copy_module(module: Module, folder: Path) -> None:
     """A writable copy of a downloaded module, to be built with its own go.mod."""
     shutil.copytree(module.folder, folder, copy_function=shutil.copyfile)
+    for copied in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        copied.chmod(0o755)

@@ -112,6 +112,8 @@ class Registry:
     def pull(self, name: str, digest: str = "") -> Pulled:
         """Have the image of that published name, pulled first where it has not been.
 
+        A published tag keeps its image; a mirror is asked each time, since it may have been filled anew.
+
         Args:
             name: repository and tag, as published.
             digest: ``sha256:…`` that it must have; left out of account with a mirror, which may hold
@@ -124,7 +126,7 @@ class Registry:
         """
         source = reference(name, self.mirror, digest)
         found = self._found(name, source)
-        if found is not None:
+        if found is not None and self.mirror is None:
             return found
         with self.progress.stage(f"pull {name}") as stage:
             done = self.engine.commands.run(
@@ -136,6 +138,8 @@ class Registry:
             )
             if done.exit_code != 0:
                 raise self._failure(name, source, done.stdout + done.stderr)
+            if "Image is up to date" in done.stdout:
+                stage.was_cached()
             if source != name:
                 self.engine.run("tag", source, name)
         found = self._found(name, source)

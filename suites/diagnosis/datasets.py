@@ -10,7 +10,7 @@ import difflib
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from clusters import fluid_names
@@ -37,10 +37,27 @@ _DATASET_CONTROLLER: Final = "dataset-controller"
 _ALLUXIO_CONTROLLER: Final = "alluxioruntime-controller"
 
 
-def nearest(name: str, names: list[str]) -> str:
-    """The name that is most like another, or an empty one where none is like it."""
-    found = difflib.get_close_matches(name, names, n=1, cutoff=LIKENESS)
-    return found[0] if found else ""
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The name that is most like another, or an empty one where none is like it.
+
+    The same as difflib.get_close_matches, but the costly comparison is made only of names that
+    can still win: a cluster may have hundreds, all much alike.
+    """
+    matcher = difflib.SequenceMatcher(b=name)
+    hopeful: list[tuple[float, str]] = []
+    for other in names:
+        matcher.set_seq1(other)
+        if matcher.real_quick_ratio() >= LIKENESS and (at_most := matcher.quick_ratio()) >= LIKENESS:
+            hopeful.append((at_most, other))
+    found, likeness = "", LIKENESS
+    for at_most, other in sorted(hopeful, reverse=True):
+        if at_most < likeness:
+            break
+        matcher.set_seq1(other)
+        ratio = matcher.ratio()
+        if ratio > likeness or (not found and ratio == likeness):
+            found, likeness = other, ratio
+    return found
 
 
 def serves(dataset: DatasetSnapshot) -> bool:

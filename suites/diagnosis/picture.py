@@ -361,6 +361,16 @@ class Picture:
         return _grouped((dataset.namespace, dataset) for dataset in self.datasets)
 
     @cached_property
+    def names_by_namespace(self) -> Mapping[str, Mapping[str, DatasetSnapshot]]:
+        """Datasets by namespace and by name, and by the names of their source claims."""
+        found: dict[str, dict[str, DatasetSnapshot]] = {}
+        for (namespace, name), datasets in self.datasets_by_source.items():
+            found.setdefault(namespace, {})[name] = datasets[0]
+        for (namespace, name), dataset in self.datasets_by_key.items():
+            found.setdefault(namespace, {})[name] = dataset
+        return found
+
+    @cached_property
     def datasets_by_source(self) -> Mapping[Key, tuple[DatasetSnapshot, ...]]:
         """Datasets by namespace and name of a claim that holds their data."""
         pairs = ((d, claim) for d in self.datasets for claim in d.source_claims)

@@ -103,7 +103,7 @@ class _Case:
         state: State = State.WRONG,
         causes: tuple[Cause, ...] = (),
     ) -> Finding:
-        mounts = Evidence(self.place, f"mounts claim {self.claim_name}")
+        mounts = Evidence(self.place, f"names claim {self.claim_name}")
         return Finding(
             self.pod_key,
             dataset,
@@ -307,16 +307,14 @@ class _Case:
 
     def _misspelt(self) -> Finding | None:
         """B6: the nearest right name in this namespace."""
-        here = self.picture.datasets_by_namespace.get(self.pod.namespace, ())
-        right = {dataset.name: dataset for dataset in here}
-        sources = {claim: dataset for dataset in here for claim in dataset.source_claims}
-        like = nearest(self.claim_name, [*right, *sources])
+        names = self.picture.names_by_namespace.get(self.pod.namespace, {})
+        like = nearest(self.claim_name, names)
         if not like:
             return None
-        dataset = right.get(like) or sources[like]
-        near = f"Dataset {shown(like)} is there" if like in right else f"{shown(like)} is"
-        if like not in right:
-            near += f", the source of Dataset {shown(dataset.name)}"
+        dataset = names[like]
+        near = f"Dataset {shown(like)} is there"
+        if like != dataset.name:
+            near = f"{shown(like)} is, the source of Dataset {shown(dataset.name)}"
         return self._finding(
             Verdict.MISSPELT,
             f"{self._start('asks for')}, and there is none; {near}.",

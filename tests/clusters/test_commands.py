@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from clusters.commands import CommandError, SystemCommands, shown
+from clusters.commands import CommandError, SystemCommands, end_running, shown
 
 run = SystemCommands().run
 
@@ -90,3 +92,30 @@ def test_a_command_line_is_shown_as_typed_and_cut() -> None:
     """Words with spaces are quoted, and long lines end in an ellipsis."""
     assert shown(["a", "b c"]) == "a 'b c'"
     assert len(shown(["x" * 500], limit=20)) == 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_programs_on_other_threads_can_be_ended(number: signal.Signals, tmp_path: Path) -> None:
+    """An interrupted run ends what its threads wait for, children among it, and they see a failure."""
+    ready, failures = tmp_path / "ready", []
+
+    def lane() -> None:
+        try:
+            run(["sh", "-c", f"sleep 60 & touch {ready}; wait"], on_line=lambda line: None)
+        except CommandError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=lane)
+    thread.start()
+    while not ready.exists():
+        time.sleep(0.01)
+    end_running(number)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(failures) == 1
+
+
+def test_ending_when_nothing_runs_is_nothing() -> None:
+    """Programs that came to their end are not signalled."""
+    run(["true"])
+    end_running()

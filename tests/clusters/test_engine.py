@@ -383,6 +383,18 @@ def test_leftover_mounts_are_unmounted(
     assert (ours / "exec").exists()
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_data_folder_is_unmounted_where_the_daemon_had_mounted_it(
+    commands: FakeCommands, tmp_path: Path, ours: bool
+) -> None:
+    """Not where it is a disk of the user's: the daemon's own note tells."""
+    (engine.RUN_FOLDER / "exec").mkdir(parents=True)
+    if ours:
+        (engine.RUN_FOLDER / "exec" / "unmount-on-shutdown").write_text("")
+    engine.clear_leftovers(engine.RUN_FOLDER, tmp_path / "data", commands)
+    assert [ran.argv[-1] for ran in commands.asked("umount")] == [str(tmp_path / "data")] * ours
+
+
 def test_another_users_engine_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not end it is told so, rather than a traceback."""
 

@@ -24,7 +24,8 @@ GONE = (
 )
 DENIED = (
     "Got permission denied while trying to connect to the Docker daemon socket at "
-    'unix:///var/run/docker.sock: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.24/version": dial unix: connect: permission denied'
+    'unix:///var/run/docker.sock: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.24/version": '
+    "dial unix /var/run/docker.sock: connect: permission denied"
 )
 FULL = "Error processing tar file(exit status 1): write /usr/bin/kubelet: no space left on device"
 NO_LOG = (

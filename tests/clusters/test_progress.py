@@ -1,9 +1,12 @@
-"""Progress without a terminal, as CI sees it."""
+"""Progress without a terminal, as CI sees it, and on one."""
 
 from __future__ import annotations
 
 import io
+import re
 import threading
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,3 +76,109 @@ def test_a_note_is_a_line_of_its_own() -> None:
     progress.note("no CAP_SYS_RESOURCE: runc is wrapped")
     assert stream.getvalue() == "· no CAP_SYS_RESOURCE: runc is wrapped\n"
     assert progress.stages == []
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what was written to it."""
+
+    def isatty(self) -> bool:
+        """Somebody looks on."""
+        return True
+
+    def seen(self) -> str:
+        """What was written, without the moves of the cursor."""
+        return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", self.getvalue())
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal of 100 columns that is redrawn quickly."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(module, "REFRESHES_PER_SECOND", 100)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return Terminal()
+
+
+def comes(told: Callable[[], bool]) -> bool:
+    """Whether it comes true within a moment."""
+    deadline = time.monotonic() + 5
+    while not told() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return told()
+
+
+def test_stages_side_by_side_share_one_live_line(terminal: Terminal, clock: FakeClock) -> None:
+    """Two lanes of work are one line on a terminal, each with its newest detail."""
+    progress = Progress(terminal, clock)
+    with progress.stage("build a") as first, progress.stage("build b") as second:
+        first.says("compiling")
+        second.says("downloading")
+        together = "build a [0 s]: compiling  |  build b [0 s]: downloading"
+        assert comes(lambda: together in terminal.seen())
+    lines = [line.strip() for line in re.split(r"[\r\n]+", terminal.seen())]
+    assert [line for line in lines if line.startswith("✓")] == ["✓ build b (0.0 s)", "✓ build a (0.0 s)"]
+
+
+def test_stages_on_two_threads_end_in_any_order(terminal: Terminal) -> None:
+    """The first to end leaves the line to the other, and nothing breaks."""
+    progress = Progress(terminal)
+    begun, go_on = threading.Barrier(3), threading.Event()
+
+    def lane(name: str, wait: threading.Event | None) -> None:
+        with progress.stage(name):
+            begun.wait()
+            if wait is not None:
+                wait.wait()
+
+    lanes = [
+        threading.Thread(target=lane, args=("short", None)),
+        threading.Thread(target=lane, args=("long", go_on)),
+    ]
+    for thread in lanes:
+        thread.start()
+    begun.wait()
+    lanes[0].join()
+    assert comes(lambda: "✓ short" in terminal.seen())
+    written = len(terminal.getvalue())
+    assert comes(lambda: "long [0 s]" in terminal.getvalue()[written:])
+    go_on.set()
+    lanes[1].join()
+    assert [stage.name for stage in progress.stages] == ["short", "long"]
+    assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 1
+
+
+def test_a_note_stands_above_the_live_line(terminal: Terminal) -> None:
+    """It is a line of its own, whole, with brackets as they are."""
+    progress = Progress(terminal)
+    with progress.stage("build"):
+        progress.note("[bold]" + "x" * 150)
+    assert "· [bold]" + "x" * 150 + "\n" in terminal.seen().replace("\r", "")
+
+
+def test_the_live_line_never_wraps(terminal: Terminal, clock: FakeClock) -> None:
+    """Each stage gets its share of the width."""
+    progress = Progress(terminal, clock)
+    with progress.stage("a" * 200), progress.stage("b" * 200), progress.stage("c" * 200):
+        line = progress._live_line().plain
+    assert len(line) <= 100
+    assert all(letter * 20 in line for letter in "abc")
+
+
+def test_a_failure_gives_the_terminal_back(terminal: Terminal) -> None:
+    """The cursor is shown again, and the stage is marked."""
+    progress = Progress(terminal)
+    with pytest.raises(KeyboardInterrupt), progress.stage("build"):
+        raise KeyboardInterrupt
+    assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h")
+    assert "✗ build" in terminal.seen()
+
+
+def test_colour_by_force_makes_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CI systems set FORCE_COLOR, and still nobody looks on."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    with Progress(stream).stage("build"):
+        pass
+    assert "\x1b" not in stream.getvalue()

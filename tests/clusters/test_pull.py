@@ -26,10 +26,11 @@ from clusters.images.supply import (
     unfit,
 )
 from clusters.images.tools import Tools
-from clusters.images.workshop import Workshop
+from clusters.images.workshop import Artifact, Workshop
+from clusters.kind import KindProvider
 from clusters.options import Options
 from clusters.pins import pins, versions
-from clusters.progress import Progress
+from clusters.progress import Progress, RunningStage
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, programs
 
 MIRROR = "127.0.0.1:5001"
@@ -46,6 +47,15 @@ NO_LISTENER = (
 NO_MANIFEST = (
     "Error response from daemon: manifest for debian:fluid-conformance-probe not found: "
     "manifest unknown: manifest unknown"
+)
+# The same engine on the registry of go-containerregistry 0.22.0.
+UNKNOWN_NAME = (
+    "Error response from daemon: repository 127.0.0.1:5055/library/debian not found: "
+    "name unknown: Unknown name"
+)
+UNKNOWN_MANIFEST = (
+    "Error response from daemon: manifest for 127.0.0.1:5055/a/b:none not found: "
+    "manifest unknown: Unknown manifest"
 )
 NO_REPOSITORY = (
     "Error response from daemon: pull access denied for nobody/nothing, repository does not exist "
@@ -77,7 +87,15 @@ def test_a_known_digest_is_asked_for_only_where_images_are_published() -> None:
 
 @pytest.mark.parametrize(
     ("said", "missing"),
-    [(NO_NAME, False), (NO_LISTENER, False), (NO_MANIFEST, True), (NO_REPOSITORY, True), (TOO_MANY, False)],
+    [
+        (NO_NAME, False),
+        (NO_LISTENER, False),
+        (TOO_MANY, False),
+        (NO_MANIFEST, True),
+        (NO_REPOSITORY, True),
+        (UNKNOWN_NAME, True),
+        (UNKNOWN_MANIFEST, True),
+    ],
 )
 def test_an_absent_image_is_told_from_an_absent_registry(said: str, missing: bool) -> None:
     """Only a registry that answered can say that it has no such image."""
@@ -149,11 +167,20 @@ def test_a_pulled_image_gets_its_published_name(bench: Bench) -> None:
 
 
 def test_what_was_pulled_is_not_pulled_again(bench: Bench) -> None:
-    """The second run finds the image by the digest that it came with."""
-    bench.serve("a/b:1")
-    first, second = bench.registry().pull("a/b:1"), bench.registry().pull("a/b:1")
+    """The second run finds a published image by the digest that it came with."""
+    bench.serve("a/b:1", None)
+    first, second = bench.registry(None).pull("a/b:1"), bench.registry(None).pull("a/b:1")
     assert first == second
     assert len(bench.pulled()) == 1
+
+
+def test_a_mirror_that_was_filled_anew_is_noticed(bench: Bench) -> None:
+    """A mirror may serve another image under the same tag the next time."""
+    bench.serve("a/b:1")
+    bench.registry().pull("a/b:1")
+    bench.served[f"{MIRROR}/a/b:1"]["Id"] = "sha256:newer"
+    assert bench.registry().pull("a/b:1").id == "sha256:newer"
+    assert bench.docker.images["a/b:1"]["Id"] == "sha256:newer"
 
 
 def test_a_built_image_of_that_name_does_not_count_as_pulled(bench: Bench) -> None:
@@ -304,7 +331,12 @@ def test_our_images_on_a_published_base_have_tags_of_their_own(bench: Bench) -> 
     assert on(definitions.base(), definitions.toolbox()).key == definitions.toolbox().key
 
 
-FLUID_TAGS = [f"fluidcloudnative/{name}:v1.0.8-6533239" for name in ("dataset-controller", "fluid-csi")]
+DEFAULT = pins().default
+NODE = f"kindest/node:v{DEFAULT.kubernetes}"
+ALLUXIO = f"alluxio/alluxio-dev:{DEFAULT.alluxio}"
+FLUID_TAGS = [
+    f"fluidcloudnative/{name}:v{DEFAULT.fluid}-6533239" for name in ("dataset-controller", "fluid-csi")
+]
 SYSTEM = definitions.system(versions(), wrapped=False, user_space_nfs=False)
 
 
@@ -320,7 +352,7 @@ class Shop:
         tools = Tools(Options(**options), HOST, self.workshop)
         return Supplier(tools, self.bench.docker.engine).supply()
 
-    def made(self, artifact: artifacts.Artifact) -> Path:
+    def made(self, artifact: Artifact) -> Path:
         """Let an artifact be in the cache."""
         place = self.workshop.path(artifact)
         place.mkdir(parents=True)
@@ -334,10 +366,10 @@ def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     made = Shop(bench, Workshop(tmp_path / "cache", bench.commands, Progress()))
     (tmp_path / "cache").mkdir()
     helm = Path("/usr/bin/helm")
-    chart = made.made(charts.fluid_chart("1.0.8", helm)) / "fluid"
+    chart = made.made(charts.fluid_chart(DEFAULT.fluid, helm)) / "fluid"
     chart.mkdir()
     (chart / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
-    made.made(artifacts.fluid("1.0.8"))
+    made.made(artifacts.fluid(DEFAULT.fluid))
     rendered = yaml.safe_dump_all(_workload("Deployment", image, replicas=1) for image in FLUID_TAGS)
     bench.commands.on("helm", "template", stdout=rendered)
 
@@ -346,7 +378,7 @@ def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
     bench.commands.on("docker", "save", does=save)
     for mirror in (MIRROR, None):
-        for name in [*FLUID_TAGS, "alluxio/alluxio-dev:2.9.6", "debian:bookworm-slim"]:
+        for name in [*FLUID_TAGS, ALLUXIO, "debian:bookworm-slim"]:
             bench.serve(name, mirror)
     bench.commands.on("docker", "build", does=lambda ran: _built(bench, ran))
     return made
@@ -367,11 +399,11 @@ def _packed(supply: Supply) -> list[str]:
 
 def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
     """The published node brings network and control plane; Fluid's images are those that its chart names."""
-    shop.bench.serve("kindest/node:v1.33.13", None)
+    shop.bench.serve(NODE, None)
     supply = shop.supply(images="pull")
-    assert (supply.node, supply.own_network, supply.nfs_client) == ("kindest/node:v1.33.13", False, "kernel")
-    assert _packed(supply)[:3] == [*FLUID_TAGS, "alluxio/alluxio-dev:2.9.6"]
-    assert supply.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == "2.9.6"
+    assert (supply.node, supply.own_network, supply.nfs_client) == (NODE, False, "kernel")
+    assert _packed(supply)[:3] == [*FLUID_TAGS, ALLUXIO]
+    assert supply.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
     assert {fact.origin for fact in supply.facts if not fact.name.startswith("fluid-conformance/")} == {
         Origin.PULLED
     }
@@ -383,21 +415,21 @@ def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
 def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(shop: Shop) -> None:
     """Its label says so; the control plane is then pulled beside it, and the report names what was built."""
     labels = {NETWORK_LABEL: "bridge", build.KEY_LABEL: "k"}
-    shop.bench.serve("kindest/node:v1.33.13", **labels)
+    shop.bench.serve(NODE, **labels)
     for image in SYSTEM.control_plane:
         for name in image.names:
             shop.bench.serve(name)
     supply = shop.supply(images="pull", registry=MIRROR)
     assert supply.own_network
-    assert "registry.k8s.io/etcd:3.5.24-0" in _packed(supply)
+    assert SYSTEM.control_plane[2].name in _packed(supply)
     (limit,) = supply.limits
-    assert "kindest/node:v1.33.13" in limit
+    assert NODE in limit
     assert "harness built" in limit
 
 
 def test_a_mirror_with_the_harness_own_images_saves_building_them(shop: Shop) -> None:
     """The toolbox and the NFS server are pulled from a mirror that has them."""
-    shop.bench.serve("kindest/node:v1.33.13")
+    shop.bench.serve(NODE)
     for image in (SYSTEM.toolbox, SYSTEM.nfs_server):
         shop.bench.serve(image.name)
     supply = shop.supply(images="pull", registry=MIRROR)
@@ -407,7 +439,7 @@ def test_a_mirror_with_the_harness_own_images_saves_building_them(shop: Shop) ->
 
 def test_pull_refuses_what_is_not_published(shop: Shop) -> None:
     """With --images=pull nothing is built behind the user's back."""
-    with pytest.raises(NotPublishedError, match=r"no image kindest/node:v1\.33\.13"):
+    with pytest.raises(NotPublishedError, match=f"no image {NODE}"):
         shop.supply(images="pull")
 
 
@@ -418,9 +450,9 @@ def test_auto_builds_what_is_not_published(shop: Shop) -> None:
     supply = shop.supply(images="auto")
     origins = {fact.name: fact.origin for fact in supply.facts}
     assert supply.own_network
-    assert origins["kindest/node:v1.33.13"] is Origin.BUILT
-    assert origins["registry.k8s.io/pause:3.10"] is Origin.SUBSTITUTE
-    assert origins["alluxio/alluxio-dev:2.9.6"] is Origin.PULLED
+    assert origins[NODE] is Origin.BUILT
+    assert origins[SYSTEM.control_plane[0].name] is Origin.SUBSTITUTE
+    assert origins[ALLUXIO] is Origin.PULLED
 
 
 def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
@@ -432,7 +464,7 @@ def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
     supply = shop.supply(images="auto")
     assert len(shop.bench.pulled()) == 1
     assert {fact.origin for fact in supply.facts} == {Origin.BUILT, Origin.SUBSTITUTE}
-    assert supply.chart_values["dataset"]["controller"]["imageTag"] == "v1.0.8"
+    assert supply.chart_values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
 
 
 def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
@@ -454,18 +486,18 @@ def test_build_asks_no_registry(shop: Shop) -> None:
 def test_the_node_is_built_where_the_published_one_cannot_work(shop: Shop) -> None:
     """A limit of the host is worked round by a node of ours, and said."""
     weak = replace(HOST, kernel_nfs=False)
-    node = definitions.node("1.33.13", wrapped=False, user_space_nfs=True)
+    node = definitions.node(DEFAULT.kubernetes, wrapped=False, user_space_nfs=True)
     for image in (node, *SYSTEM.control_plane):
         shop.bench.has(image)
     supply = Supplier(Tools(Options(images="pull"), weak, shop.workshop), shop.bench.docker.engine).supply()
     assert supply.nfs_client == "user-space"
     assert any("published node image cannot work here" in limit for limit in supply.limits)
-    assert "kindest/node:v1.33.13" not in shop.bench.pulled()
+    assert NODE not in shop.bench.pulled()
 
 
 def test_the_same_images_under_other_names_make_another_archive(shop: Shop) -> None:
     """A registry of our own serves built images under other tags; nodes must know them by those."""
-    shop.bench.serve("kindest/node:v1.33.13", None)
+    shop.bench.serve(NODE, None)
     pulled = shop.supply(images="pull").archive
     for image in SYSTEM.all:
         shop.bench.has(image)
@@ -474,7 +506,7 @@ def test_the_same_images_under_other_names_make_another_archive(shop: Shop) -> N
 
 def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> None:
     """Fluid 1.0.2 of issue 4388 is no Go module; its chart comes by helm from Fluid's own repository."""
-    shop.bench.serve("kindest/node:v1.33.13", None)
+    shop.bench.serve(NODE, None)
     shop.bench.commands.on("helm", "pull", exit_code=1, stdout="Error: no such host")
     with pytest.raises(RefusalError, match=r"chart of Fluid 1\.0\.2"):
         shop.supply(images="pull", versions=versions(fluid="1.0.2"))
@@ -482,8 +514,69 @@ def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> N
     assert ran.argv[2:7] == ("fluid", "--repo", charts.CHART_REPOSITORY, "--version", "1.0.2")
 
 
+def _tools(shop: Shop, **changes: Any) -> Tools:
+    return Tools(Options(), replace(HOST, **changes), shop.workshop)
+
+
+@pytest.mark.parametrize(("told", "used"), [("0.31.0", True), ("0.30.0", True), ("0.29.0", False)])
+def test_this_hosts_kind_serves_when_it_is_new_enough(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, told: str, used: bool
+) -> None:
+    """An older kind does not know the node images of the pinned one."""
+    programs(monkeypatch, "kind")
+    shop.bench.commands.on("kind", "version", stdout=f"{told}\n")
+    monkeypatch.setattr(Tools, "obtain", lambda self, artifact: Path("/built"))
+    assert _tools(shop).kind() == (Path("/usr/bin/kind") if used else Path("/built/kind"))
+    assert _tools(shop, cgroup_v1=True).kind() == Path("/built/kind")
+
+
+def test_kubectl_is_taken_from_the_node_where_there_is_none(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a host with nothing but an engine the node image gives its kubectl."""
+    programs(monkeypatch, "docker")
+    shop.bench.commands.on("docker", "create", stdout="c1\n")
+    engine = shop.bench.docker.engine
+    assert _tools(shop).kubectl(engine, "kindest/node:v1", tmp_path / "bin") == tmp_path / "bin" / "kubectl"
+    (copied,) = shop.bench.commands.asked("docker", "cp")
+    assert copied.argv[-2:] == ("c1:/usr/bin/kubectl", str(tmp_path / "bin" / "kubectl"))
+    assert shop.bench.commands.asked("docker", "rm", "c1")
+
+
+def test_nothing_is_compiled_without_a_compiler_or_leave(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pulled system needs no Go; a program that must be built says that it does."""
+    programs(monkeypatch, "docker")
+    monkeypatch.setattr("clusters.images.tools.require_disk", lambda folder, needed: None)
+    monkeypatch.setattr("clusters.bootstrap.Path.exists", lambda path: False)
+    with pytest.raises(RefusalError, match="needs Go"):
+        _tools(shop).helm()
+
+
 def test_known_node_digests_are_digests() -> None:
     """A digest in the pins file is one, for a whole version."""
     for version, digest in pins().node_digests.items():
         assert version.count(".") == 2
         assert len(digest) == len(DIGEST)
+
+
+def test_kinds_own_node_gets_the_archive_imported(bench: Bench, tmp_path: Path) -> None:
+    """A published node does not import what is mounted there; it keeps its own network."""
+    bench.docker.node("x-control-plane", "x", ours=True)
+    provider = KindProvider(
+        name="x",
+        engine=bench.docker.engine,
+        kind=Path("kind"),
+        kubectl=Path("kubectl"),
+        image=NODE,
+        nodes=1,
+        archive=tmp_path,
+        state=tmp_path,
+        host=HOST,
+        progress=Progress(),
+        run="r1",
+        own_network=False,
+    )
+    provider._import_images(RunningStage("create", 0.0))
+    (ran,) = bench.commands.asked("docker", "exec", "x-control-plane")
+    assert "ctr -n k8s.io images import" in ran.argv[-1]
+    assert provider.config()["networking"]["disableDefaultCNI"] is False

@@ -212,11 +212,8 @@ class TestAnotherClaim:
         """B3: a volume made by hand for Fluid's driver, with what is wrong in it."""
         found = self._hand_made("mine", "demo", attributes)
         assert found.verdict is Verdict.HAND_MADE_VOLUME
-        assert (
-            f"cannot work: its {'attributes ' if 'is /' not in fault else ''}" in found.says
-            or fault in found.says
-        )
-        assert fault in sources(found)
+        assert "and cannot work: its " in found.says
+        assert fault in found.says
 
     def test_working_hand_made_volume(self) -> None:
         """B4: a complete copy of Fluid's volume may work, and is not protected."""
@@ -520,8 +517,6 @@ class TestNotBound:
     )
     def test_scheme(self, point: str, change: str) -> None:
         """B14, B15: a mount point that Alluxio cannot mount, with what to write instead."""
-        if point.startswith("pvc://"):
-            pytest.skip("an empty claim name is told as a missing claim")
         found = self._only(unbound(mounts=mounts(point)), CauseKind.UNSUPPORTED_SCHEME, "B14", "B15")
         assert change in found.change
 
@@ -603,7 +598,7 @@ class TestNotBound:
         """B21: no node has as much memory as the worker asks for."""
         found = self._only(self._with_worker("5Gi"), CauseKind.TOO_LITTLE_MEMORY, "B21")
         assert "asks for 5.0 GiB of memory" in found.says
-        assert "scheduler" in sources(found)
+        assert "not scheduled: 0/1 nodes are available" in sources(found)
 
     def test_memory_that_others_asked_for(self) -> None:
         """B21: what other Pods of the node asked for is not free."""

@@ -1,0 +1,269 @@
+"""Measuring one arm once: make its state, look, read, look again, and judge whether it was that arm."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from clusters import kinds
+from clusters.commands import Completed
+from clusters.errors import HarnessError
+from clusters.podexec import ExecTimeoutError
+from clusters.snapshots import PodSnapshot
+from clusters.waiting import wait
+from clusters.watches import Topic
+from suites.benchmark import arms
+from suites.benchmark.bench import MOUNT, Bench, Layout, Look
+from suites.benchmark.profile import Wanted
+from suites.benchmark.proofs import Expected, polluted, saturated, unproved
+from suites.benchmark.reading import HungError, Reading, measure_argv, reading
+from suites.benchmark.results import ArmKind, Proof, RoundResult, Sample, State
+from suites.benchmark.schedule import Measured
+from suites.benchmark.shaping import held_to
+from suites.user import SOURCE
+from workloads.application import CONTAINER
+from workloads.fio import Plan
+
+#: A run that reads less than this, in bytes/s, hangs or is of no use; it is ended.
+SLOWEST: Final = 1024 * 1024
+LEAST_DEADLINE: Final = 90.0
+
+#: Seconds that the API may take longer than the program in the Pod.
+GRACE: Final = 30.0
+
+#: Seconds for a Job's Pod to start and to end, beside what it reads.
+JOB_SECONDS: Final = 90.0
+
+_BY_HAND: Final = 'printf %s "$JOB" | exec "$@"'
+
+
+@dataclass
+class Measurer:
+    """Measures the arms of one series.
+
+    Attributes:
+        bench: what it measures on.
+        wanted: the series.
+        layout: the files that are read.
+        slowed_to: bytes/s of NFS for the arm that is slowed down on purpose.
+        most_jobs: the highest number of parallel readers.
+        began: when the series began.
+        on_step: told what is being done.
+        rounds: all measurements, those of a round that was not completed with them.
+        timeline: what was cached and sent, at each look.
+        findings: what was noticed besides.
+    """
+
+    bench: Bench
+    wanted: Wanted
+    layout: Layout
+    slowed_to: float
+    most_jobs: int
+    began: datetime
+    on_step: Callable[[str], None] = lambda _text: None
+    rounds: list[RoundResult] = field(default_factory=list)
+    timeline: list[Sample] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    _cached_by: str = field(default="", init=False)
+    _jobs: int = field(default=0, init=False)
+
+    def __call__(self, arm: str, number: int) -> Measured:
+        """Measure an arm once, as `suites.benchmark.schedule.run` asks for it.
+
+        What goes wrong makes the round invalid with its reason; only what cannot be repaired raises.
+        """
+        started = datetime.now(UTC)
+        self.on_step(f"round {number + 1}, {arm}")
+        try:
+            result = self._measured(arm, number)
+        except KeyboardInterrupt:
+            self._end_reading(arm)
+            raise
+        except (HungError, ExecTimeoutError) as error:
+            self.findings.append(f"{arm}, round {number + 1}: {error.message}")
+            result = _failed(arm, number, started, error.message)
+            self._repair(arm)
+        except HarnessError as error:
+            result = _failed(arm, number, started, error.message)
+        self.rounds.append(result)
+        value = math.nan if result.value is None else result.value
+        return Measured(value, result.reason)
+
+    def _measured(self, arm: str, number: int) -> RoundResult:
+        planned = arms.ARMS[arm]
+        copy = number % self.layout.copies
+        folder = self.layout.folder(copy)
+        plan = self.wanted.plan(f"{MOUNT}/{folder}", self.most_jobs)
+        limit = self.slowed_to if arm == arms.RAW_SLOWED else None
+        with held_to(self.bench.server_node, limit, afterwards=self.wanted.held_to):
+            self._prepare(arm, copy, plan)
+            before = self._look(copy, plan)
+            started = datetime.now(UTC)
+            if arm == arms.RAW_BY_HAND:
+                done = self._by_hand(plan, folder)
+            else:
+                done = self._fio(self.bench.fluid if planned.of_fluid else self.bench.raw, plan, folder)
+            read = reading(done)
+            after = self._look(copy, plan)
+        if planned.kind is ArmKind.FLUID_COLD:
+            self._cached_by = after.fuse_pod
+        return self._judged(arm, number, plan, started, read, before, after)
+
+    def _judged(  # noqa: PLR0917 - the parts of one round, each used once
+        self,
+        arm: str,
+        number: int,
+        plan: Plan,
+        started: datetime,
+        read: Reading,
+        before: Look,
+        after: Look,
+    ) -> RoundResult:
+        planned = arms.ARMS[arm]
+        proof = Proof(
+            before=_state(before, read.resident_before, of_fluid=planned.of_fluid),
+            after=_state(after, read.resident_after, of_fluid=planned.of_fluid),
+        )
+        expected = Expected(
+            kind=planned.kind,
+            read_bytes=plan.total_bytes,
+            data_bytes=self.layout.files.total_bytes,
+            cached_by=self._cached_by,
+            other_source=before.served.reads is None,
+        )
+        reason = read.wrong(plan) or unproved(expected, proof)
+        return RoundResult(
+            arm=arm,
+            number=number,
+            value=read.bytes_per_second or None,
+            seconds=read.seconds,
+            read_bytes=read.read_bytes,
+            started=started,
+            load_before=read.load,
+            valid=not reason,
+            reason=reason,
+            saturated=saturated(read.busy),
+            polluted=polluted(expected, proof),
+            latency=read.latency(),
+            proof=proof,
+            parts=read.parts(plan),
+        )
+
+    def _prepare(self, arm: str, copy: int, plan: Plan) -> None:
+        """Bring about what the arm is called; the proof, not this, says whether it was."""
+        bench, folder = self.bench, self.layout.folder(copy)
+        data_bytes = self.layout.files.total_bytes
+        match arms.ARMS[arm].kind:
+            case ArmKind.RAW_COLD:
+                bench.forget(bench.raw, folder)
+            case ArmKind.RAW_CACHED:
+                bench.fill_page_cache(bench.raw, folder, data_bytes)
+            case ArmKind.FLUID_COLD:
+                bench.none_cached(self.layout, copy, plan)
+                bench.forget(bench.fluid, folder)
+            case ArmKind.FLUID_WARM_SAME_CLIENT:
+                bench.all_cached(self.layout, copy, plan)
+                bench.forget(bench.fluid, folder)
+            case ArmKind.FLUID_WARM_FRESH_CLIENT:
+                bench.all_cached(self.layout, copy, plan)
+                bench.fresh_client()
+                bench.forget(bench.fluid, folder)
+            case ArmKind.FLUID_WARM_CACHED:
+                bench.fill_page_cache(bench.fluid, folder, data_bytes)
+
+    def _look(self, copy: int, plan: Plan) -> Look:
+        seen = self.bench.look(self.layout, copy, plan)
+        self.timeline.append(
+            Sample(
+                t=max((seen.at - self.began).total_seconds(), 0.0),
+                cached_bytes=seen.alluxio.used_bytes,
+                nfs_read_bytes=seen.served.read,
+            )
+        )
+        return seen
+
+    def _fio(self, pod: PodSnapshot, plan: Plan, folder: str) -> Completed:
+        seconds = deadline(plan)
+        return self.bench.system.kube.exec(
+            pod.namespace,
+            pod.name,
+            CONTAINER,
+            measure_argv(plan, f"{MOUNT}/{folder}", seconds),
+            timeout=seconds + GRACE,
+            stdin=plan.text.encode(),
+        )
+
+    def _by_hand(self, plan: Plan, folder: str) -> Completed:
+        """Run the same as a Job's own program, without anybody connected to it."""
+        bench, self._jobs = self.bench, self._jobs + 1
+        kube, namespace = bench.system.kube, bench.user.namespace
+        seconds = deadline(plan)
+        argv = measure_argv(plan, f"{MOUNT}/{folder}", seconds)
+        name = f"by-hand-{self._jobs}"
+        application = bench.user.application(name, SOURCE, node=bench.raw.node, env={"JOB": plan.text})
+        manifest = application.job(
+            "bash", "-c", _BY_HAND, "by-hand", *argv, deadline=int(seconds + JOB_SECONDS)
+        )
+        view = bench.user.observer.view
+        kube.create(manifest)
+        try:
+            with kube.changes(kinds.JOB, namespace, more=[Topic(kinds.POD, namespace)]) as changed:
+                wait(
+                    lambda: view.job(namespace, name),
+                    lambda seen: seen is not None and (seen.succeeded > 0 or seen.failed > 0),
+                    subject=f"Job {namespace}/{name}",
+                    condition="ended",
+                    timeout=seconds + JOB_SECONDS + GRACE,
+                    changes=changed,
+                )
+            pods = view.pods(namespace, f"job-name={name}")
+            text = kube.logs(namespace, pods[0].name, CONTAINER)
+        finally:
+            kube.delete(kinds.JOB, name, namespace)
+        return Completed(argv, 0, text, "")
+
+    def _end_reading(self, arm: str) -> None:
+        pod = self.bench.fluid if arms.ARMS[arm].of_fluid else self.bench.raw
+        with contextlib.suppress(HarnessError):
+            self.bench.end_reading(pod)
+
+    def _repair(self, arm: str) -> None:
+        """After a hang: end what reads, and give Fluid's reader a new client."""
+        self._end_reading(arm)
+        if arms.ARMS[arm].of_fluid:
+            self.bench.fresh_client()
+
+
+def deadline(plan: Plan) -> float:
+    """Seconds after which a run of fio counts as hung."""
+    return max(LEAST_DEADLINE, plan.total_bytes / SLOWEST)
+
+
+def _state(seen: Look, resident: int, *, of_fluid: bool) -> State:
+    return State(
+        at=seen.at,
+        cached_percent=seen.alluxio.percent,
+        alluxio=dict(seen.alluxio.counters),
+        nfs_reads=seen.served.reads,
+        nfs_read_bytes=seen.served.read,
+        page_cache_bytes=resident,
+        fuse_pod=seen.fuse_pod if of_fluid else "",
+    )
+
+
+def _failed(arm: str, number: int, started: datetime, reason: str) -> RoundResult:
+    return RoundResult(
+        arm=arm,
+        number=number,
+        value=None,
+        seconds=(datetime.now(UTC) - started).total_seconds(),
+        read_bytes=0,
+        started=started,
+        load_before=0.0,
+        valid=False,
+        reason=reason,
+    )

@@ -1,0 +1,171 @@
+"""Datasets that cannot get Bound: all that a run asks for are made at once and watched over one window.
+
+An absence needs its time, and the times of several may pass together. Each has a namespace of its
+own and an application that waits for its claim; what one of them does, does not touch the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from clusters.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.waiting import hold
+from suites.evidence import Evidence
+from suites.user import DATASET, SOURCE, User
+from workloads.models.alluxio_runtime import Component
+from workloads.models.data_load import DataLoad
+from workloads.models.dataset import Dataset, Mount
+from workloads.models.laptop import laptop_runtime
+from workloads.models.shared import Resources
+
+#: The application that waits for the Dataset's claim.
+APPLICATION: Final = "waiting-app"
+#: Seconds for which they are watched together: two rounds of Fluid's retry and more.
+WINDOW: Final = 30.0
+#: A claim that is not there.
+MISSING: Final = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One of them at one moment."""
+
+    dataset: DatasetSnapshot | None
+    claim: ClaimSnapshot | None
+    application: PodSnapshot | None
+    pods: tuple[PodSnapshot, ...]
+
+    @property
+    def wrong(self) -> str:
+        """What contradicts that the Dataset cannot get Bound, or nothing."""
+        if self.dataset is not None and self.dataset.phase not in ("", "NotBound"):
+            return f"the Dataset's phase is {self.dataset.phase}"
+        if self.claim is not None:
+            return f"there is a {self.claim}"
+        if self.application is None or self.application.node:
+            return f"the application does not wait: {self.application}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One of them after the window.
+
+    Attributes:
+        user: whose it is.
+        looks: how many were taken.
+        together: how many were watched at the same time.
+        wrong: what contradicted first; empty when nothing did.
+        last: how it was at the end.
+    """
+
+    user: User
+    looks: int
+    together: int
+    wrong: str
+    last: Look
+
+    def told_by(self, evidence: Evidence) -> Watched:
+        """The same with another collector of evidence."""
+        return replace(self, user=replace(self.user, evidence=evidence))
+
+
+def _without_runtime(user: User) -> None:
+    user.makes_dataset(without_runtime=True)
+
+
+def _without_dataset(user: User) -> None:
+    user.applies(laptop_runtime(user.namespace, DATASET).manifest())
+
+
+def _of_mounts(user: User, *mounts: Mount) -> None:
+    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
+
+
+def _nfs_scheme(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"nfs://{user.system.nfs.address}{user.folder}", name="nfs"))
+
+
+def _missing_claim(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"pvc://{MISSING}", name="data", path="/"))
+
+
+def _claim_twice(user: User) -> None:
+    _of_mounts(
+        user,
+        Mount(mount_point=f"pvc://{SOURCE}/train", name="train"),
+        Mount(mount_point=f"pvc://{SOURCE}/labels", name="labels"),
+    )
+
+
+def _quota_over_limit(user: User) -> None:
+    runtime = laptop_runtime(user.namespace, DATASET, quota="512Mi")
+    worker = (runtime.worker or Component()).but(resources=Resources(limits={"memory": "256Mi"}))
+    user.makes_dataset(runtime=runtime.but(worker=worker))
+
+
+def _loads(user: User) -> None:
+    _without_runtime(user)
+    user.applies(
+        DataLoad.whole(user.namespace, "load-not-bound", DATASET).manifest(),
+        DataLoad.whole(user.namespace, "load-missing", MISSING).manifest(),
+    )
+
+
+#: What the user of each scenario does, by its id.
+CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
+    {
+        "B11": _without_runtime,
+        "B12": _without_dataset,
+        "B14": _nfs_scheme,
+        "B16": _missing_claim,
+        "B18": _claim_twice,
+        "B20": _quota_over_limit,
+        "B38": _loads,
+    }
+)
+
+
+def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watched]:
+    """Make all of them, let Fluid take them up, and watch them over one window."""
+    users = {id_: new_user() for id_ in ids}
+    for id_, user in users.items():
+        user.makes_namespace()
+        user.makes_source()
+        CASES[id_](user)
+        user.applies(user.application(APPLICATION, DATASET).manifest())
+    for user in users.values():
+        user.waits_for_scheduling_verdict(user.namespace, APPLICATION)
+        if user.observer.view.dataset(user.namespace, DATASET) is not None:
+            user.waits_for_phase(DATASET)
+    looks = hold(
+        lambda: {id_: _look(user) for id_, user in users.items()},
+        lambda _: None,  # each scenario judges its own
+        subject=f"{len(users)} Datasets",
+        condition="not Bound",
+        window=WINDOW,
+        delay=2.0,
+    )
+    return {
+        id_: Watched(
+            user=user,
+            looks=len(looks),
+            together=len(users),
+            wrong=next((look[id_].wrong for look in looks if look[id_].wrong), ""),
+            last=looks[-1][id_],
+        )
+        for id_, user in users.items()
+    }
+
+
+def _look(user: User) -> Look:
+    view = user.observer.view
+    return Look(
+        dataset=view.dataset(user.namespace, DATASET),
+        claim=view.claim(user.namespace, DATASET),
+        application=view.pod(user.namespace, APPLICATION),
+        pods=view.pods(user.namespace, f"release={DATASET}"),
+    )

@@ -1,0 +1,295 @@
+"""Group B: Datasets and runtimes that cannot get Bound, and what then has to be seen and said."""
+
+from __future__ import annotations
+
+from clusters import fluid_names, kinds
+from clusters.snapshots import DataLoadSnapshot
+from clusters.waiting import hold, wait
+from suites import checks
+from suites.datasets import Birth
+from suites.diagnosis import CauseKind, Verdict
+from suites.events import told_by_event
+from suites.hopeless import APPLICATION, MISSING, Watched
+from suites.scenario import Defect, Level, scenario
+from suites.telling import told_about_pod
+from suites.user import DATASET, SOURCE, User
+from workloads.models.data_load import DataLoad, TargetDataset
+
+#: Seconds until the master's first start-up probe has failed (delay 5, period 20, timeout 15).
+PROBE_SECONDS = 180.0
+#: Seconds until Fluid has made the master, once there is a Dataset for a waiting runtime.
+MASTER_SECONDS = 90.0
+#: Seconds until Fluid has refused a DataLoad.
+REFUSED_SECONDS = 60.0
+#: Seconds for which a DataLoad that waits is watched: more than Fluid's 20 s between two tries.
+WAITING_SECONDS = 25.0
+
+
+@scenario("B11", Level.SMOKE)
+def test_dataset_without_a_runtime_does_not_get_bound(hopeless: Watched) -> None:
+    """A Dataset without a runtime does not get Bound and gets no claim, and its status says so.
+
+    The user makes a Dataset and forgets the AlluxioRuntime.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    _no_pods(hopeless)
+    checks.no_such_claim(user, DATASET)
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.NO_RUNTIME,
+        names=(DATASET, "AlluxioRuntime"),
+    )
+
+
+@scenario("B12", Level.CONFORMANCE)
+def test_runtime_without_a_dataset_waits_and_says_so(hopeless: Watched) -> None:
+    """A runtime without a Dataset starts nothing and says why; it goes on when the Dataset comes.
+
+    The user makes an AlluxioRuntime and forgets the Dataset, sees the event, and makes it then.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    _no_pods(hopeless)
+    told_by_event(
+        user, "AlluxioRuntime", DATASET, reason="ErrorProcessRuntime", says="No dataset can be bound"
+    )
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.NO_DATASET,
+        names=(DATASET, "AlluxioRuntime"),
+    )
+    user.makes_dataset()
+    name = fluid_names.master_name(DATASET)
+    with user.evidence.phase("waiting", "Fluid starts the master"):
+        wait(
+            lambda: user.observer.view.stateful_set(user.namespace, name),
+            lambda seen: seen is not None,
+            subject=f"StatefulSet {user.namespace}/{name}",
+            condition="made, now that there is a Dataset",
+            timeout=MASTER_SECONDS,
+            describe=lambda seen: "there" if seen else "not there",
+            advice="look at the events of the AlluxioRuntime",
+        )
+    user.evidence.fact("control", "with a Dataset of its name the same runtime starts its master")
+
+
+@scenario("B14", Level.CONFORMANCE)
+def test_mount_point_of_scheme_nfs_never_gets_bound(hopeless: Watched) -> None:
+    """A Dataset whose mount point is nfs:// never gets Bound: Alluxio has no under store for it.
+
+    The user writes the NFS server into the mount point instead of pvc:// and a claim.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    pod = fluid_names.master_pod(DATASET)
+    told_by_event(user, "Pod", pod, reason="Unhealthy", says="Startup probe", timeout=PROBE_SECONDS)
+    logs = user.system.kube.logs(user.namespace, pod, fluid_names.MASTER_CONTAINER, tail=400)
+    said = next((line.strip() for line in logs.splitlines() if "nfs://" in line), "")
+    user.evidence.attach("master's log", logs)
+    user.evidence.fact("master's log", said[:400] or "it says nothing of the mount point")
+    _still_not_bound(user)
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.UNSUPPORTED_SCHEME,
+        names=(DATASET, "nfs://", "pvc://"),
+    )
+
+
+@scenario("B16", Level.CONFORMANCE)
+def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watched) -> None:
+    """A Dataset over a claim that is not there never gets Bound; its master waits for the claim.
+
+    The user misspells the source claim in the Dataset's mount point.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    pod = fluid_names.master_pod(DATASET)
+    user.waits_for_scheduling_verdict(user.namespace, pod)
+    master = user.observer.view.pod(user.namespace, pod)
+    if master is None or master.node or MISSING not in master.scheduling:
+        raise checks.fail(
+            "the master does not wait for the claim that is not there",
+            subject=f"Pod {user.namespace}/{pod}",
+            expected=f'Pending, persistentvolumeclaim "{MISSING}" not found',
+            seen=str(master),
+        )
+    user.evidence.fact("Pod condition", master.scheduling, pod=pod)
+    checks.events_told(user, DATASET, "Dataset")
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.SOURCE_CLAIM_MISSING,
+        names=(DATASET, MISSING),
+    )
+
+
+@scenario(
+    "B18",
+    Level.CONFORMANCE,
+    defects=(
+        Defect(
+            "same-claim-twice",
+            "A Dataset that mounts two folders of one claim cannot be installed: Fluid calls a volume of "
+            "its Pods as the claim, once for each mount.",
+            "pkg/ddc/alluxio/transform_ufs.go:47-67 (1.0.8)",
+        ),
+    ),
+)
+def test_one_claim_in_two_mounts_never_gets_bound(hopeless: Watched) -> None:
+    """A Dataset that mounts the same claim twice never gets Bound, and an event carries the reason.
+
+    The user wants two folders of one NFS claim and writes a mount for each.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    event = told_by_event(
+        user, "AlluxioRuntime", DATASET, reason="ErrorProcessRuntime", says="setup ddc engine"
+    )
+    user.evidence.defect(
+        "same-claim-twice",
+        seen="Duplicate value" in event.message or "install kubernetes resources" in event.message,
+        says=f"the runtime cannot be installed: {event.message[:300]}",
+    )
+    _still_not_bound(user)
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.SAME_CLAIM_TWICE,
+        names=(DATASET, SOURCE, "once"),
+    )
+
+
+@scenario("B20", Level.CONFORMANCE)
+def test_cache_larger_than_the_workers_memory_limit_is_refused(hopeless: Watched) -> None:
+    """A memory tier larger than the worker's memory limit is refused, and an event names both sizes.
+
+    The user gives the worker a limit of 256Mi and its cache in memory a quota of 512Mi.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    told_by_event(
+        user,
+        "AlluxioRuntime",
+        DATASET,
+        reason="ErrorProcessRuntime",
+        says="is greater than worker limits memory",
+    )
+    _no_pods(hopeless)
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.QUOTA_OVER_LIMIT,
+        names=(DATASET, "512 MiB", "256 MiB"),
+    )
+
+
+@scenario("B38", Level.CONFORMANCE)
+def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched, birth: Birth) -> None:
+    """A DataLoad for a Dataset elsewhere, not there or not Bound starts no Job, and each says why.
+
+    The user makes three: one names a Dataset of another namespace, one a Dataset that is not
+    there, one a Dataset that is not Bound.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    other = TargetDataset(name=DATASET, namespace=birth.namespace)
+    user.applies(DataLoad.whole(user.namespace, "load-elsewhere", DATASET).but(dataset=other).manifest())
+    told_by_event(user, "DataLoad", "load-missing", reason="TargetDatasetNotFound")
+    told_by_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
+    told_by_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
+    view = user.observer.view
+    failed = wait(
+        lambda: view.data_load(user.namespace, "load-elsewhere"),
+        lambda seen: seen is not None and seen.ended,
+        subject=f"DataLoad {user.namespace}/load-elsewhere",
+        condition="Failed",
+        timeout=REFUSED_SECONDS,
+    )
+    if failed is None or failed.phase != "Failed":
+        raise checks.fail(
+            "a DataLoad for a Dataset of another namespace was not refused",
+            subject=f"DataLoad {user.namespace}/load-elsewhere",
+            expected="phase Failed",
+            seen=str(failed),
+        )
+    user.evidence.fact("DataLoad status", str(failed))
+    waiting = ("load-missing", "load-not-bound")
+
+    def look() -> dict[str, DataLoadSnapshot | None]:
+        return {name: view.data_load(user.namespace, name) for name in waiting}
+
+    with user.evidence.phase("window", "the other two go on waiting"):
+        hold(
+            look,
+            lambda seen: (
+                "; ".join(f"{name} is {load.phase}" for name, load in seen.items() if load and load.phase)
+                or None
+            ),
+            subject=f"DataLoads of {user.namespace}",
+            condition="without a phase",
+            window=WAITING_SECONDS,
+        )
+    jobs = user.system.kube.list(kinds.JOB, user.namespace)
+    if jobs:
+        raise checks.fail(
+            "a DataLoad that cannot reach its Dataset started a Job",
+            subject=f"namespace {user.namespace}",
+            expected="no Job",
+            seen=", ".join(job["metadata"]["name"] for job in jobs),
+        )
+    user.evidence.fact("DataLoad status", "the other two have no phase, and no Job was started")
+
+
+def _never_bound(watched: Watched) -> None:
+    """All through the common window it was not Bound, had no claim, and its application waited."""
+    user = watched.user
+    if watched.wrong:
+        raise checks.fail(
+            f"{watched.wrong}, though this Dataset cannot work",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected="phase NotBound, no claim, the application Pending",
+            seen=f"{watched.last.dataset}; {watched.last.application}",
+        )
+    phase = watched.last.dataset.phase if watched.last.dataset else "no Dataset"
+    user.evidence.fact(
+        "Dataset status",
+        f"{phase}, no claim, and the application waits",
+        looks=watched.looks,
+        watched_together=watched.together,
+    )
+
+
+def _still_not_bound(user: User) -> None:
+    dataset = user.observer.dataset(user.namespace, DATASET)
+    if dataset.phase != "NotBound":
+        raise checks.fail(
+            f"the Dataset's phase is {dataset.phase or 'empty'}, though it cannot work",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected="phase NotBound",
+            seen=str(dataset),
+        )
+    conditions = ", ".join(f"{c} {c.message[:120]}".strip() for c in dataset.conditions) or "none"
+    user.evidence.fact("Dataset status", f"still NotBound; conditions: {conditions}")
+
+
+def _no_pods(watched: Watched) -> None:
+    user = watched.user
+    pods = user.observer.view.pods(user.namespace, f"release={DATASET}")
+    if pods:
+        raise checks.fail(
+            "a runtime that cannot work started Pods",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected="no Pods of the runtime",
+            seen="; ".join(map(str, pods)),
+        )
+    user.evidence.fact("Pods", "none of the runtime was started")

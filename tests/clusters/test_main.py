@@ -1,0 +1,244 @@
+"""The commands as a user types them: exit codes, and what they say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import clusters
+from clusters import __main__ as module
+from clusters import stack
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.images.workshop import cache_root
+from clusters.options import Options
+from clusters.reaper import Reaped
+from clusters.stack import machine_lock
+
+if TYPE_CHECKING:
+    from tests.clusters.conftest import FakeApi
+
+
+@dataclass
+class Made:
+    """What became of the stacks that a command made."""
+
+    stacks: list[FakeStack] = field(default_factory=list)
+    raises: BaseException | None = None
+
+
+@dataclass
+class FakeStack:
+    """Comes up or fails to."""
+
+    made: Made
+    options: Options
+    downs: int = 0
+
+    def up(self) -> Any:
+        """Come up."""
+        if self.made.raises is not None:
+            raise self.made.raises
+        return SimpleNamespace(cluster=SimpleNamespace(kubeconfig=Path("/kc")))
+
+    def down(self) -> tuple[str, ...]:
+        """Take down."""
+        self.downs += 1
+        return ()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    """No stack yet."""
+    found = Made()
+
+    def make(options: Options, run: str, progress: object) -> FakeStack:
+        found.stacks.append(FakeStack(found, options))
+        return found.stacks[-1]
+
+    monkeypatch.setattr(module, "Stack", make)
+    return found
+
+
+@pytest.fixture
+def reaped(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """What was asked to be reaped; None is all."""
+    asked: list[str | None] = []
+
+    def reap(progress: object, *, only_cluster: str | None = None) -> Reaped:
+        asked.append(only_cluster)
+        return Reaped()
+
+    monkeypatch.setattr(module, "reap", reap)
+    return asked
+
+
+def test_up_says_how_to_reach_the_cluster(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is kept, twice if need be, and that is a success."""
+    for _ in range(2):
+        assert module.main(["up", "--cluster-name", "demo"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("export KUBECONFIG=/kc") == 2
+    assert err == ""
+    assert all(one.options.keep_cluster and one.options.cluster_name == "demo" for one in made.stacks)
+    assert [one.downs for one in made.stacks] == [0, 0]
+
+
+@pytest.mark.parametrize("raised", [RefusalError("cannot be had"), InfrastructureError("broke")])
+def test_a_failure_is_told_and_taken_back(
+    made: Made, capsys: pytest.CaptureFixture[str], raised: Exception
+) -> None:
+    """Exit code 2, the sentence on stderr, and no engine left behind."""
+    made.raises = raised
+    assert module.main(["up"]) == module.FAILED
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{raised}\n")
+    assert made.stacks[0].downs == 1
+
+
+def test_an_interruption_is_taken_back(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 130, as shells tell it, and the way to remove what resists."""
+    made.raises = KeyboardInterrupt()
+    assert module.main(["up"]) == module.INTERRUPTED
+    assert "python -m clusters reap" in capsys.readouterr().err
+    assert made.stacks[0].downs == 1
+    made.raises = None
+    assert module.main(["up"]) == 0  # the lock is free again
+
+
+def test_bad_options_make_nothing(made: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One sentence, exit code 2, no stack."""
+    for argv in (["--nodes", "0"], ["--fluid", "newest"], ["--kubeconfig", str(tmp_path / "none")]):
+        assert module.main(["up", *argv]) == 2
+    assert made.stacks == []
+    told = capsys.readouterr().err
+    assert all(word in told for word in ("--nodes 0", "'newest' is not a version", "there is no such file"))
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """With those that there are."""
+    with pytest.raises(SystemExit) as caught:
+        module.main(["sideways"])
+    assert caught.value.code == 2
+    assert "up" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_to_is_refused(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is made."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "file" / "cache"))
+    assert module.main(["up"]) == 2
+    assert "cannot be written to" in capsys.readouterr().err
+    assert made.stacks == []
+
+
+@pytest.mark.parametrize("command", ["up", "down", "reap"])
+def test_no_command_disturbs_a_run_under_way(
+    made: Made,
+    reaped: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    """Reaping under a running suite would take its cluster away."""
+    monkeypatch.setattr(stack, "LOCK_SECONDS", 0.05)
+    with machine_lock(cache_root()):
+        assert module.main([command]) == 2
+    assert "another run of the harness is under way" in capsys.readouterr().err
+    assert made.stacks == []
+    assert reaped == []
+
+
+def test_down_and_reap_say_what_was_removed(
+    reaped: list[str | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing there is a success too."""
+    assert module.main(["down", "--cluster-name", "demo"]) == 0
+    assert module.main(["reap"]) == 0
+    assert reaped == ["demo", None]
+    assert capsys.readouterr().out == "nothing of ours was there\n" * 2
+
+
+def test_status_without_a_cluster_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says where it looked."""
+    assert module.main(["status", "--cluster-name", "demo"]) == 2
+    assert "clusters/demo/kubeconfig" in capsys.readouterr().err
+
+
+def test_status_tells_versions(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of Kubernetes, and that there is no Fluid."""
+    kubeconfig = api.kubeconfig()
+    api.answer("GET", "/apis/data.fluid.io/v1alpha1/datasets", api.text("404 page not found", 404))
+    assert module.main(["status", "--kubeconfig", str(kubeconfig)]) == 0
+    assert capsys.readouterr().out == "Kubernetes v1.33.13; Fluid: not installed\n"
+
+
+@pytest.mark.parametrize("content", ["", "][", "- a\n", "a: b\n", "clusters: []\ncurrent-context: x\n"])
+def test_a_malformed_kubeconfig_is_refused(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its path and what is wrong with it, in one sentence."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(content)
+    for command in ("status", "up"):
+        assert module.main([command, "--kubeconfig", str(file)]) == 2
+        err = capsys.readouterr().err
+        assert str(file) in err
+        assert "Traceback" not in err
+
+
+def test_a_dead_cluster_is_refused_in_time(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody waits for a cluster that is gone."""
+    cluster = {"name": "fake", "cluster": {"server": "http://127.0.0.1:1"}}
+    kubeconfig = api.kubeconfig(clusters=[cluster])
+    begun = time.monotonic()
+    assert module.main(["up", "--kubeconfig", str(kubeconfig)]) == 2
+    assert time.monotonic() - begun < 5
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+SCRIPT = """
+import sys, time
+from clusters import __main__ as module
+class Stack:
+    def __init__(self, *_): pass
+    def up(self):
+        print("coming up", flush=True)
+        time.sleep(60)
+    def down(self): print("taken down", flush=True)
+module.Stack = Stack
+module.signal.signal(module.signal.SIGTERM, module._interrupt)
+sys.exit(module.main(["up"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_takes_down_what_was_made(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, and the way that CI systems end a job."""
+    house = Path(clusters.__file__).parent.parent
+    env = {**os.environ, "PYTHONPATH": str(house), "FLUID_CONFORMANCE_CACHE": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env=env,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "coming up\n"
+        running.send_signal(number)
+        out, err = running.communicate(timeout=20)
+    assert (running.returncode, out) == (130, "taken down\n")
+    assert "interrupted" in err
+    assert "Traceback" not in err
