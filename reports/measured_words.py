@@ -45,7 +45,7 @@ CLAIMS: Final = frozenset({Verdict.FASTER, Verdict.SLOWER})
 VERDICTS: Final[dict[Verdict, str]] = {
     Verdict.FASTER: "the interval of the ratio lies above 1, and the effect is larger than the threshold",
     Verdict.SLOWER: "the interval of the ratio lies below 1, and the effect is larger than the threshold",
-    Verdict.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more of difference is ruled out",
+    Verdict.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more is ruled out",
     Verdict.INCONCLUSIVE: "these rounds cannot tell; more of them, or a quieter machine, might",
     Verdict.INVALID: f"fewer than {FEWEST_ROUNDS} rounds were proved, so nothing is compared",
 }

@@ -82,10 +82,10 @@ def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(fresh: Use
     ),
 )
 def test_killed_fuse_is_mended_under_an_application_that_hears_of_mounts(fresh: User) -> None:
-    """With FuseRecovery, an application with mountPropagation HostToContainer reads on after its Fuse was killed.
+    """With FuseRecovery, an application that hears of mounts reads on after its Fuse was killed.
 
-    The administrator switches the CSI plugin's feature on. Two applications run, one with mount
-    propagation and one without; the Fuse's process is killed.
+    The administrator switches the feature on. Two applications run, one with mountPropagation HostToContainer
+    and one without; then the Fuse is killed.
     """
     with _recovery(fresh):
         hears = fresh.starts(fresh.application("d2-hears", DATASET, mount_propagation="HostToContainer"))

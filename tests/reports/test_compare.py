@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,16 @@ def few(
     speeds: Speeds | None = None, *, seed: int = 1, rounds: int = 10, unit: Unit = Unit.BYTES_PER_SECOND
 ) -> SeriesResult:
     """A series of three arms."""
+    return made(tuple((speeds or {}).items()), seed, rounds, unit)
+
+
+@cache
+def made(
+    speeds: tuple[tuple[str, tuple[float, float]], ...], seed: int, rounds: int, unit: Unit
+) -> SeriesResult:
+    """The same, made once; it is frozen."""
     return series(
-        speeds={**FREE, **(speeds or {})}, arms=FEW, comparisons=PAIRS, seed=seed, rounds=rounds, unit=unit
+        speeds={**FREE, **dict(speeds)}, arms=FEW, comparisons=PAIRS, seed=seed, rounds=rounds, unit=unit
     )
 
 
