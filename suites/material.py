@@ -51,7 +51,8 @@ def _events(kube: Kube, trouble: Trouble) -> Mapping[str, str]:
     found = {}
     for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
         lines = [
-            f"{event.last or ''}  x{event.count}  {event.type}  {event.reason}  {event.kind} {event.name}: {event.message}"
+            f"{event.last or ''}  x{event.count}  {event.type}  {event.reason}  "
+            f"{event.kind} {event.name}: {event.message}"
             for event in view.events(namespace)
         ]
         found[f"{namespace}.txt"] = "\n".join(lines)
