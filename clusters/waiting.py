@@ -57,6 +57,24 @@ class WaitFailedError(WaitError):
     """The failure predicate said that waiting longer is useless."""
 
 
+class ProductTimeoutError(WaitTimeoutError, AssertionError):
+    """The deadline passed, and it is the product's fault: a test that failed, not one that broke."""
+
+
+class ProductGaveUpError(WaitFailedError, AssertionError):
+    """Waiting longer is useless, and it is the product's fault: a test that failed, not one that broke."""
+
+
+_AS_PRODUCT: Final[dict[type[WaitError], type[WaitError]]] = {
+    WaitTimeoutError: ProductTimeoutError,
+    WaitFailedError: ProductGaveUpError,
+}
+
+
+def _kind(kind: type[WaitError], failure_class: FailureClass) -> type[WaitError]:
+    return _AS_PRODUCT[kind] if failure_class is FailureClass.PRODUCT else kind
+
+
 class Changes(Protocol):
     """Something that knows when a new look is worth while, such as a watch."""
 
@@ -112,7 +130,7 @@ def wait(
 
     def error(kind: type[WaitError], message: str) -> WaitError:
         elapsed = clock.now() - start
-        return kind(
+        return _kind(kind, failure_class)(
             message,
             failure_class=failure_class,
             subject=subject,
@@ -190,7 +208,7 @@ def hold(
         reason = still(snapshot)
         elapsed = clock.now() - start
         if reason is not None:
-            raise WaitFailedError(
+            raise _kind(WaitFailedError, failure_class)(
                 f"{subject}: {reason} after {elapsed:.1f} s of a {window:g} s window ({condition})",
                 failure_class=failure_class,
                 subject=subject,
