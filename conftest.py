@@ -1,3 +1,3 @@
 """Wiring: the plugins of the suites and of the reports."""
 
-pytest_plugins = ("suites.plugin", "reports.plugin")
+pytest_plugins = ("suites.plugin", "suites.benchmark.plugin", "reports.plugin", "reports.performance_plugin")

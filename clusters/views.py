@@ -36,6 +36,7 @@ class FuseSnapshot:
         daemon_set: None when there is none.
         pods: the Fuse Pods by node; those not scheduled yet are in ``unplaced``.
         unplaced: Fuse Pods without a node.
+        doubled: further Fuse Pods on a node that has one, but for those that are going.
         labelled: names of the nodes that carry the label, in order.
     """
 
@@ -45,6 +46,7 @@ class FuseSnapshot:
     pods: Mapping[str, PodSnapshot] = field(default_factory=dict)
     unplaced: tuple[PodSnapshot, ...] = ()
     labelled: tuple[str, ...] = ()
+    doubled: tuple[PodSnapshot, ...] = ()
 
     @property
     def desired(self) -> int:
@@ -76,6 +78,8 @@ class FuseSnapshot:
         where = ", ".join(f"{node}{'' if pod.ready else ' (not ready)'}" for node, pod in self.pods.items())
         labelled = ", ".join(self.labelled) or "none"
         pods = where or "none"
+        if self.doubled:
+            pods += f" and besides {', '.join(pod.name for pod in self.doubled)}"
         return (
             f"Fuse of {self.dataset}: {self.ready}/{self.desired} ready, Pods: {pods}, labelled: {labelled}"
         )
@@ -203,12 +207,18 @@ class View:
         pods = self.pods(namespace, fluid_names.pod_labels(dataset, "fuse"))
         # Where a Pod is being replaced on its node, the one that stays counts.
         oldest_first = sorted(pods, key=lambda pod: not (pod.ended or pod.deleting))
+        by_node = {pod.node: pod for pod in oldest_first if pod.node}
         nodes = self.nodes(f"{label}=true") if len(label.partition("/")[2]) <= fluid_names.LABEL_LIMIT else ()
         return FuseSnapshot(
             dataset=f"{namespace}/{dataset}",
             label=label,
             daemon_set=daemon_set,
-            pods={pod.node: pod for pod in oldest_first if pod.node},
+            pods=by_node,
             unplaced=tuple(pod for pod in pods if not pod.node),
             labelled=tuple(sorted(node.name for node in nodes)),
+            doubled=tuple(
+                pod
+                for pod in oldest_first
+                if pod.node and by_node[pod.node] is not pod and not (pod.ended or pod.deleting)
+            ),
         )

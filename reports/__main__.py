@@ -12,6 +12,7 @@ from clusters.errors import HarnessError
 from reports import verdict
 from reports.files import write_atomically
 from reports.page import render_page
+from reports.sabotage import sabotage_sections
 from reports.summary import render_summary, terminal_lines
 from suites.benchmark import results
 
@@ -87,7 +88,8 @@ def _show(folder: Path) -> None:
     if told.benchmark is not None or (folder / results.FILE).exists():
         measured = performance.load_results(folder)
         performance.write(folder, measured, page=False)
-    write_atomically(folder / "report.html", render_page(told, performance.performance_sections(measured)))
+    sections = (*sabotage_sections(told), *performance.performance_sections(measured))
+    write_atomically(folder / "report.html", render_page(told, sections))
     write_atomically(folder / "summary.md", render_summary(told))
     lines = [text for text, _ in terminal_lines(told)]
     sys.stdout.write("\n".join([*lines, f"report: {folder / 'report.html'}"]) + "\n")

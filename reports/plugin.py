@@ -22,6 +22,7 @@ from reports.classify import failures
 from reports.files import clipped, point_latest, safe_path, write_atomically
 from reports.ledger import Entry, Ledger, Trial
 from reports.page import render_page
+from reports.sabotage import sabotage_sections
 from reports.summary import render_summary, terminal_lines
 from reports.verdict import Failure, KeptFile, exit_status
 from suites.evidence import EVIDENCE, Evidence
@@ -292,7 +293,7 @@ class Reporter:
         try:
             summary = render_summary(verdict)
             write_atomically(out / "verdict.json", verdict.to_json())
-            write_atomically(out / "report.html", render_page(verdict))
+            write_atomically(out / "report.html", render_page(verdict, sabotage_sections(verdict)))
             write_atomically(out / "summary.md", summary)
             point_latest(out)
             if last:

@@ -74,7 +74,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
 def one_fuse_pod(user: User, node: str, dataset: str = DATASET) -> FuseSnapshot:
     """Exactly one Fuse Pod of the Dataset exists, on that node."""
     fuse = user.observer.fuse(user.namespace, dataset)
-    count = len(fuse.pods) + len(fuse.unplaced)
+    count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
     if fuse.desired != 1 or count != 1 or not fuse.ready_on(node):
         raise fail(
             f"Dataset {dataset} has {count} Fuse Pods where one is wanted",

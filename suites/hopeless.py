@@ -15,7 +15,7 @@ from clusters.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
 from clusters.waiting import hold
 from suites.evidence import Evidence
 from suites.user import DATASET, SOURCE, User
-from workloads.models.alluxio_runtime import Component
+from workloads.models.alluxio_runtime import Component, Level, TieredStore
 from workloads.models.data_load import DataLoad
 from workloads.models.dataset import Dataset, Mount
 from workloads.models.laptop import laptop_runtime
@@ -27,6 +27,8 @@ APPLICATION: Final = "waiting-app"
 WINDOW: Final = 30.0
 #: A claim that is not there.
 MISSING: Final = "missing"
+#: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
+ELSEWHERE: Final = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,23 @@ def _nfs_scheme(user: User) -> None:
     _of_mounts(user, Mount(mount_point=f"nfs://{user.system.nfs.address}{user.folder}", name="nfs"))
 
 
+def _scheme_in_capitals(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"PVC://{SOURCE}", name=SOURCE))
+
+
+def _claim_elsewhere(user: User) -> None:
+    """The claim is in a namespace of its own, which goes with the claim's scenario."""
+    elsewhere = replace(user, namespace=f"{user.namespace}-{ELSEWHERE}")
+    elsewhere.makes_namespace()
+    elsewhere.makes_source(MISSING)
+    _missing_claim(user)
+
+
+def _without_quota(user: User) -> None:
+    tier = TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm"),))  # noqa: S108 - the tier is memory
+    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET).but(tieredstore=tier))
+
+
 def _missing_claim(user: User) -> None:
     _of_mounts(user, Mount(mount_point=f"pvc://{MISSING}", name="data", path="/"))
 
@@ -121,9 +140,12 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
         "B11": _without_runtime,
         "B12": _without_dataset,
         "B14": _nfs_scheme,
+        "B15": _scheme_in_capitals,
         "B16": _missing_claim,
+        "B17": _claim_elsewhere,
         "B18": _claim_twice,
         "B20": _quota_over_limit,
+        "B22": _without_quota,
         "B38": _loads,
     }
 )

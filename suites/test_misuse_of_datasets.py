@@ -9,7 +9,7 @@ from suites import checks
 from suites.datasets import Birth
 from suites.diagnosis import CauseKind, Verdict
 from suites.events import told_by_event
-from suites.hopeless import APPLICATION, MISSING, Watched
+from suites.hopeless import APPLICATION, ELSEWHERE, MISSING, Watched
 from suites.scenario import Defect, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, SOURCE, User
@@ -102,6 +102,26 @@ def test_mount_point_of_scheme_nfs_never_gets_bound(hopeless: Watched) -> None:
     )
 
 
+@scenario("B15", Level.FULL)
+def test_scheme_in_capitals_never_gets_bound(hopeless: Watched) -> None:
+    """A Dataset whose mount point begins with PVC:// never gets Bound: Fluid knows pvc:// alone.
+
+    The user writes the scheme in capitals.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    pod = fluid_names.master_pod(DATASET)
+    told_by_event(user, "Pod", pod, reason="Unhealthy", says="Startup probe", timeout=PROBE_SECONDS)
+    _still_not_bound(user)
+    told_about_pod(
+        user,
+        APPLICATION,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.UNSUPPORTED_SCHEME,
+        names=(DATASET, f"Write `pvc://{SOURCE}`"),
+    )
+
+
 @scenario("B16", Level.CONFORMANCE)
 def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watched) -> None:
     """A Dataset over a claim that is not there never gets Bound; its master waits for the claim.
@@ -129,6 +149,38 @@ def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watch
         cause=CauseKind.SOURCE_CLAIM_MISSING,
         names=(DATASET, MISSING),
     )
+
+
+@scenario("B17", Level.FULL)
+def test_source_claim_of_another_namespace_keeps_the_master_pending(hopeless: Watched) -> None:
+    """A Dataset over a claim that is in another namespace never gets Bound: a claim serves its own alone.
+
+    The user's NFS claim is in a namespace beside the Dataset's.
+    """
+    user = hopeless.user
+    elsewhere = f"{user.namespace}-{ELSEWHERE}"
+    try:
+        _never_bound(hopeless)
+        pod = fluid_names.master_pod(DATASET)
+        user.waits_for_scheduling_verdict(user.namespace, pod)
+        master = user.observer.view.pod(user.namespace, pod)
+        if master is None or master.node or MISSING not in master.scheduling:
+            raise checks.fail(
+                "the master does not wait for the claim that is not in its namespace",
+                subject=f"Pod {user.namespace}/{pod}",
+                expected=f'Pending, persistentvolumeclaim "{MISSING}" not found',
+                seen=str(master),
+            )
+        user.evidence.fact("Pod condition", master.scheduling, pod=pod)
+        told_about_pod(
+            user,
+            APPLICATION,
+            Verdict.DATASET_NOT_BOUND,
+            cause=CauseKind.SOURCE_CLAIM_ELSEWHERE,
+            names=(DATASET, MISSING, elsewhere),
+        )
+    finally:
+        user.removes_namespace(elsewhere)
 
 
 @scenario(
@@ -193,7 +245,33 @@ def test_cache_larger_than_the_workers_memory_limit_is_refused(hopeless: Watched
     )
 
 
-@scenario("B38", Level.CONFORMANCE)
+@scenario("B22", Level.FULL)
+def test_tier_without_a_quota_is_refused(hopeless: Watched) -> None:
+    """A tier without a quota is refused, and an event says what is missing.
+
+    The user gives the runtime a tier in memory and forgets its size.
+    """
+    user = hopeless.user
+    _never_bound(hopeless)
+    told_by_event(user, "AlluxioRuntime", DATASET, says="quota")
+    _no_pods(hopeless)
+    told_about_pod(
+        user, APPLICATION, Verdict.DATASET_NOT_BOUND, cause=CauseKind.NO_QUOTA, names=(DATASET, "quota")
+    )
+
+
+@scenario(
+    "B38",
+    Level.CONFORMANCE,
+    defects=(
+        Defect(
+            "refused-load-vanishes",
+            "A DataLoad that names a Dataset of another namespace is given that one as its owner, which no "
+            "object of another namespace may be: Kubernetes then deletes it, and the reason with it.",
+            "pkg/controllers/operation_controller.go:197-200 (1.0.8)",
+        ),
+    ),
+)
 def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched, birth: Birth) -> None:
     """A DataLoad for a Dataset elsewhere, not there or not Bound starts no Job, and each says why.
 
@@ -208,21 +286,22 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched
     told_by_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
     told_by_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
     view = user.observer.view
-    failed = wait(
+    told_by_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
+    refused = wait(
         lambda: view.data_load(user.namespace, "load-elsewhere"),
-        lambda seen: seen is not None and seen.ended,
+        lambda seen: seen is None or seen.ended,
         subject=f"DataLoad {user.namespace}/load-elsewhere",
-        condition="Failed",
+        condition="Failed, or gone",
         timeout=REFUSED_SECONDS,
     )
-    if failed is None or failed.phase != "Failed":
+    if refused is not None and refused.phase != "Failed":
         raise checks.fail(
             "a DataLoad for a Dataset of another namespace was not refused",
             subject=f"DataLoad {user.namespace}/load-elsewhere",
             expected="phase Failed",
-            seen=str(failed),
+            seen=str(refused),
         )
-    user.evidence.fact("DataLoad status", str(failed))
+    user.evidence.fact("DataLoad status", str(refused or "load-elsewhere is gone"))
     waiting = ("load-missing", "load-not-bound")
 
     def look() -> dict[str, DataLoadSnapshot | None]:
@@ -239,6 +318,12 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched
             condition="without a phase",
             window=WAITING_SECONDS,
         )
+    left = view.data_load(user.namespace, "load-elsewhere")
+    user.evidence.defect(
+        "refused-load-vanishes",
+        seen=left is None,
+        says=f"the refused DataLoad {'is gone, and its status with it' if left is None else 'is kept'}",
+    )
     jobs = user.system.kube.list(kinds.JOB, user.namespace)
     if jobs:
         raise checks.fail(

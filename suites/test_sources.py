@@ -6,16 +6,31 @@ import hashlib
 from dataclasses import replace
 from typing import Final
 
+from clusters import kinds
+from clusters.errors import FailureClass
+from clusters.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.waiting import WaitError, hold, wait
 from suites import checks
-from suites.scenario import Level, scenario
+from suites.scenario import Defect, Level, scenario
 from suites.user import DATASET, SOURCE, User
+from workloads import inside
 from workloads.data import Files
 from workloads.models.dataset import Dataset, Mount
 from workloads.models.laptop import laptop_runtime
+from workloads.web_server import PORT, web_server
 
 #: Alluxio's property for where a write goes: to the cache and to the source at once.
 WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
 WRITTEN: Final = "written by the conformance harness\n"
+
+#: Seconds until a changed mount point is in use: a ConfigMap reaches the master's Pod after up to 90 s.
+UPDATE_SECONDS: Final = 300.0
+#: Seconds between two nudges: the controller looks at most once in 15 s.
+NUDGE_SECONDS: Final = 16.0
+#: Seconds for which a change that Fluid leaves alone is watched, with nudges.
+IGNORED_SECONDS: Final = 35.0
+WEB_FILE: Final = "hello.txt"
+WEB_TEXT: Final = "served by a web server"
 
 
 @scenario("A9", Level.CONFORMANCE, issues=(2752,))
@@ -120,3 +135,148 @@ def _claim_is_read_write(user: User) -> None:
             seen=", ".join(modes) or "none",
         )
     user.evidence.fact("claim", "access mode ReadWriteMany, as the Dataset's")
+
+
+@scenario(
+    "A27",
+    Level.CONFORMANCE,
+    issues=(3377,),
+    defects=(
+        Defect(
+            "native-mount-edit-ignored",
+            "A changed pvc:// mount point of a Bound Dataset is left alone without a word.",
+            "pkg/ddc/alluxio/ufs_internal.go:148-190 (1.0.8)",
+        ),
+        Defect(
+            "not-ready-after-update",
+            "After a mount point was added the Dataset's condition Ready is False, though it serves.",
+            "pkg/utils/dataset.go:141-145 (1.0.8)",
+        ),
+    ),
+)
+def test_mount_points_can_be_added_to_a_bound_dataset(user: User) -> None:
+    """A web server added to the mounts of a Bound Dataset appears as a folder, and goes when taken out.
+
+    The user adds an http:// mount point while an application runs, removes it again, and then
+    changes the pvc:// mount point to another claim.
+    """
+    server = _web(user)
+    user.makes_dataset()
+    user.waits_until_bound()
+    pod = user.starts(user.application("a27-reader", DATASET))
+    checks.served_by_fluid(user, pod)
+    native = Mount(mount_point=f"pvc://{SOURCE}", name=SOURCE, path="/")
+    web = Mount(mount_point=f"http://{server.ip}:{PORT}/", name="web", path="/web")
+    _edits(user, native, web)
+    _mounted(user, "/web", there=True)
+    dataset = user.observer.dataset(user.namespace, DATASET)
+    ready = next((c for c in dataset.conditions if c.type == "Ready"), None)
+    user.evidence.defect(
+        "not-ready-after-update",
+        seen=dataset.bound and ready is not None and ready.status == "False",
+        says=f"phase {dataset.phase}, condition {ready}",
+    )
+    _reads_web_file(user, pod)
+    _edits(user, native)
+    _mounted(user, "/web", there=False)
+    user.makes_source("nfs-other", folder=f"{user.folder}/labels")
+    _edits(user, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
+    _native_edit(user, pod)
+
+
+def _web(user: User) -> PodSnapshot:
+    user.applies(web_server(user.namespace, "web", user.system.toolbox, WEB_FILE, WEB_TEXT))
+    pod = wait(
+        lambda: user.observer.view.pod(user.namespace, "web"),
+        lambda seen: seen is not None and seen.ready,
+        subject=f"Pod {user.namespace}/web",
+        condition="Ready",
+        timeout=60.0,
+        failure_class=FailureClass.INFRASTRUCTURE,
+    )
+    assert pod is not None
+    return pod
+
+
+def _edits(user: User, *mounts: Mount) -> None:
+    """Change the Dataset's mounts, as a user does with an editor."""
+    body = {"spec": {"mounts": [mount.written() for mount in mounts]}}
+    user.system.kube.patch(kinds.DATASET, DATASET, user.namespace, body)
+    points = ", ".join(mount.mount_point for mount in mounts)
+    user.evidence.fact("Dataset", f"the user sets its mounts to {points}")
+
+
+def _mounted(user: User, path: str, *, there: bool) -> None:
+    """Wait until Alluxio has, or has not, that mount, and the Dataset is Bound."""
+    nudged = 0.0
+
+    def look() -> tuple[tuple[str, ...], DatasetSnapshot]:
+        nonlocal nudged
+        now = user.system.kube.clock.now()
+        if now - nudged > NUDGE_SECONDS:
+            nudged = now
+            user.nudges()
+        mounts = user.observer.alluxio(user.namespace, DATASET).mounts()
+        return tuple(mount.path for mount in mounts), user.observer.dataset(user.namespace, DATASET)
+
+    with user.evidence.phase("waiting", f"{path} is {'added' if there else 'taken out'}"):
+        paths, dataset = wait(
+            look,
+            lambda seen: (path in seen[0]) == there and seen[1].bound,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"mount {path} {'there' if there else 'gone'} in Alluxio, phase Bound",
+            timeout=UPDATE_SECONDS,
+            delay=3.0,
+            describe=lambda seen: f"mounts {', '.join(seen[0])}; phase {seen[1].phase}",
+            advice="look at the ConfigMap of mounts and at the alluxioruntime-controller's log",
+        )
+    user.evidence.fact("Alluxio mounts", ", ".join(paths), phase=dataset.phase)
+
+
+def _reads_web_file(user: User, pod: PodSnapshot) -> None:
+    path = f"/data/web/{WEB_FILE}"
+    done = user.observer.inside(pod, ("cat", path))
+    if done.stdout != WEB_TEXT:
+        raise checks.fail(
+            "the application does not read what the web server serves",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            expected=f"{path} holds “{WEB_TEXT}”",
+            seen=(done.stdout + done.stderr)[-500:],
+        )
+    user.evidence.fact("application", f"reads {path} from the web server", bytes=len(done.stdout))
+
+
+def _native_edit(user: User, pod: PodSnapshot) -> None:
+    """Whether a changed pvc:// mount point is left alone: the same files are served, and it stays Bound."""
+    before = user.observer.view.events(user.namespace, DATASET)
+
+    def look() -> str:
+        user.nudges()
+        dataset = user.observer.dataset(user.namespace, DATASET)
+        return "" if dataset.bound else f"the Dataset's phase is {dataset.phase}"
+
+    try:
+        with user.evidence.phase("window", "a changed pvc:// mount point"):
+            hold(
+                look,
+                lambda wrong: wrong or None,
+                subject=f"Dataset {user.namespace}/{DATASET}",
+                condition="Bound as if nothing was changed",
+                window=IGNORED_SECONDS,
+                delay=NUDGE_SECONDS,
+            )
+    except WaitError as error:
+        user.evidence.defect("native-mount-edit-ignored", seen=False, says=error.message)
+        return
+    said = [e for e in user.observer.view.events(user.namespace, DATASET) if e not in before]
+    warned = [str(e) for e in said if e.type == "Warning"]
+    done = user.observer.inside(pod, inside.stat_argv("/data/train/part-0.bin"))
+    old_data = inside.file_stat(done) is not None
+    user.evidence.defect(
+        "native-mount-edit-ignored",
+        seen=old_data and not warned,
+        says="it stays Bound and serves the old claim's files"
+        + (f", and warns: {warned[-1]}" if warned else ", and nothing is said")
+        if old_data
+        else "the old claim's files are not served any more",
+    )

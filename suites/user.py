@@ -104,7 +104,7 @@ class User:
                 lambda seen: seen is not None and seen.phase == "Bound",
                 subject=f"claim {self.namespace}/{name}",
                 condition="Bound",
-                timeout=60.0,
+                timeout=PHASE_SECONDS * self.patience,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
             )

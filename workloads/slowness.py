@@ -22,7 +22,6 @@ LIMIT_SECONDS: Final = 600.0
 # It runs by itself on the node, so that the program also goes on when nobody can reach the node any more.
 _LOOP: Final = r"""
 flag=$1 stop=$2 go=$3 rounds=$4; shift 4
-: > "$flag"
 trap 'kill -s CONT "$@" 2>/dev/null; rm -f "$flag"' EXIT
 while [ -e "$flag" ] && [ "$rounds" -gt 0 ]; do
   kill -s STOP "$@" 2>/dev/null; sleep "$stop"
@@ -30,8 +29,10 @@ while [ -e "$flag" ] && [ "$rounds" -gt 0 ]; do
   rounds=$((rounds - 1))
 done
 """
+# The flag is there before the loop is, so that taking it away ends a loop that has only just begun, too.
 _START: Final = r"""
 script=$1; shift
+: > "$1"
 setsid sh -c "$script" slowness "$@" > /dev/null 2>&1 < /dev/null &
 """
 
@@ -72,6 +73,16 @@ def slowed(
         raise FaultError(f"{name} could not be slowed", last_seen=done.stderr.strip())
     share = 100 * going / (stopped + going)
     try:
+        wait(
+            lambda: processes(run, name),
+            lambda now: any(process.state == "T" for process in now),
+            subject=f"process {name}",
+            condition="stopped now and then",
+            timeout=EFFECT_SECONDS,
+            delay=stopped / 3,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            clock=clock,
+        )
         yield Fault(
             f"{name} works {share:.0f} % of the time, {stopped:g} s late each time", touches, "harness"
         )

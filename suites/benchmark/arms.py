@@ -13,6 +13,8 @@ from typing import Final
 from suites.benchmark.results import ArmKind, Comparison, Purpose
 from suites.benchmark.schedule import Block
 
+MIB: Final = 1024 * 1024
+
 RAW_COLD: Final = "raw NFS, cold"
 RAW_CACHED: Final = "raw NFS, page cache"
 RAW_AGAIN: Final = "raw NFS, cold, once more"
@@ -39,7 +41,7 @@ class ArmPlan:
     name: str
     kind: ArmKind
     note: str = ""
-    seconds: float = 2.0
+    seconds: float = 1.8
 
     @property
     def of_fluid(self) -> bool:
@@ -55,12 +57,22 @@ ARMS: Final = {
         ArmPlan(RAW_CACHED, ArmKind.RAW_CACHED),
         ArmPlan(RAW_AGAIN, ArmKind.RAW_COLD, "the same as before, to see the noise"),
         ArmPlan(RAW_SLOWED, ArmKind.RAW_COLD, "NFS is held back on purpose, to see that it is found"),
-        ArmPlan(RAW_BY_HAND, ArmKind.RAW_COLD, "fio is a Job's own program, nobody looks on", 6.0),
-        ArmPlan(FLUID_COLD, ArmKind.FLUID_COLD, seconds=12.0),
-        ArmPlan(FLUID_SAME, ArmKind.FLUID_WARM_SAME_CLIENT, seconds=5.0),
-        ArmPlan(FLUID_FRESH, ArmKind.FLUID_WARM_FRESH_CLIENT, seconds=15.0),
-        ArmPlan(FLUID_CACHED, ArmKind.FLUID_WARM_CACHED, seconds=5.0),
+        ArmPlan(RAW_BY_HAND, ArmKind.RAW_COLD, "fio is a Job's own program, nobody looks on", 5.0),
+        ArmPlan(FLUID_COLD, ArmKind.FLUID_COLD, seconds=3.0),
+        ArmPlan(FLUID_SAME, ArmKind.FLUID_WARM_SAME_CLIENT, seconds=3.0),
+        ArmPlan(FLUID_FRESH, ArmKind.FLUID_WARM_FRESH_CLIENT, seconds=16.0),
+        ArmPlan(FLUID_CACHED, ArmKind.FLUID_WARM_CACHED, seconds=2.5),
     )
+}
+
+#: Bytes/s that were seen on two cores, NFS free, reading from start to end. Plans only need the order.
+THOUGHT: Final = {
+    ArmKind.RAW_COLD: 400 * MIB,
+    ArmKind.RAW_CACHED: 3000 * MIB,
+    ArmKind.FLUID_COLD: 15 * MIB,
+    ArmKind.FLUID_WARM_SAME_CLIENT: 30 * MIB,
+    ArmKind.FLUID_WARM_FRESH_CLIENT: 400 * MIB,
+    ArmKind.FLUID_WARM_CACHED: 3000 * MIB,
 }
 
 #: Arms that one preparation serves, in their order.
@@ -84,15 +96,17 @@ COMPARISONS: Final = (
 )
 
 
-def blocks(groups: tuple[tuple[str, ...], ...], reading: float) -> tuple[Block, ...]:
+def blocks(groups: tuple[tuple[str, ...], ...], total_bytes: int, held_to: float | None) -> tuple[Block, ...]:
     """The blocks of a series, with the time that each is thought to take.
 
     Args:
         groups: names of arms, those of one preparation together.
-        reading: seconds that one read of raw NFS takes.
+        total_bytes: read in one round.
+        held_to: bytes/s of NFS; None leaves it free.
     """
     return tuple(
-        Block(group, sum(ARMS[name].seconds + _slower(name) * reading for name in group)) for group in groups
+        Block(group, sum(ARMS[name].seconds + total_bytes / _thought(name, held_to) for name in group))
+        for group in groups
     )
 
 
@@ -101,9 +115,10 @@ def comparisons(names: tuple[str, ...]) -> tuple[Comparison, ...]:
     return tuple(one for one in COMPARISONS if {one.baseline, one.candidate} <= set(names))
 
 
-def _slower(name: str) -> float:
-    """How many times as long as raw NFS an arm is thought to read: a cautious guess for the plan."""
+def _thought(name: str, held_to: float | None) -> float:
+    """The bytes/s that an arm is thought to reach, for the plan alone."""
     kind = ARMS[name].kind
-    if kind in {ArmKind.FLUID_COLD, ArmKind.FLUID_WARM_SAME_CLIENT}:
-        return 4.0
-    return 2.0 if name == RAW_SLOWED else 1.0
+    speed: float = THOUGHT[kind]
+    if held_to is not None and kind in {ArmKind.RAW_COLD, ArmKind.FLUID_COLD}:
+        speed = min(speed, held_to)
+    return speed / 2 if name == RAW_SLOWED else speed

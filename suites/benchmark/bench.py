@@ -180,11 +180,9 @@ class Bench:
         return fuse.pods.get(self.raw.node)
 
     def look(self, layout: Layout, copy: int, plan: Plan) -> Look:
-        """Ask Alluxio, the NFS server and the API, in this order."""
+        """Ask Alluxio, the API and the NFS server; none of the questions reads from NFS."""
         alluxio = self._look_held(layout, copy, plan)
         fuse = self.fuse_pod()
-        # The server's counter last before a round and first after it would be best; both ends differ
-        # by what the other two questions read from NFS, which is nothing.
         return Look(datetime.now(UTC), alluxio, self.system.nfs.served(), fuse.uid if fuse else "")
 
     def forget(self, pod: PodSnapshot, folder: str) -> None:

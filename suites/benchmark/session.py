@@ -1,0 +1,332 @@
+"""A whole benchmark: all series one after another, written down after each round."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from clusters.errors import HarnessError
+from clusters.progress import Progress, RunningStage
+from clusters.stack import System
+from suites.benchmark import arms, results
+from suites.benchmark.bench import MOUNT, Bench, Layout
+from suites.benchmark.environment import environment, mount_words
+from suites.benchmark.judge import judge, narrow_enough
+from suites.benchmark.measure import Measurer, deadline
+from suites.benchmark.profile import COPIES, MIB, Settings, Wanted
+from suites.benchmark.proving import like, lognormal, prove
+from suites.benchmark.reading import measure_argv, reading
+from suites.benchmark.results import (
+    Arm,
+    Benchmark,
+    Environment,
+    JudgeProof,
+    Purpose,
+    RoundResult,
+    SeriesResult,
+    Shaping,
+    Workload,
+    judged_series,
+)
+from suites.benchmark.rounds import Round, Unit
+from suites.benchmark.schedule import Ending, planned, run
+from suites.benchmark.shaping import MEANS, cleared, held_to
+from workloads.application import CONTAINER
+from workloads.fio import Plan, load
+
+#: To what part of what NFS reaches it is held where an arm must be slower.
+SLOWED: Final = 0.6
+
+#: Reads of raw NFS from which it is learnt what NFS reaches.
+CALIBRATION: Final = 3
+
+#: Made-up series of each kind by which the judge is judged in each run.
+JUDGED: Final = 200
+
+
+@dataclass
+class Measuring:
+    """Measures the series that are asked for, each once, and keeps what it has.
+
+    Attributes:
+        system: the cluster.
+        progress: where stages are told.
+        settings: what was asked for.
+        out: folder of the run.
+        run_id: its name.
+        command: the command line.
+        started: when the run began.
+        on_write: told of each new state of the results.
+        stopped: why it ended before its plan was done; empty when it did not.
+    """
+
+    system: System
+    progress: Progress
+    settings: Settings
+    out: Path
+    run_id: str
+    command: str
+    started: datetime
+    on_write: Callable[[Benchmark], None] = lambda _benchmark: None
+    stopped: str = ""
+    _bench: Bench | None = field(default=None, init=False)
+    _environment: Environment | None = field(default=None, init=False)
+    _done: dict[str, SeriesResult] = field(default_factory=dict, init=False)
+    _failed: dict[str, HarnessError] = field(default_factory=dict, init=False)
+    _findings: list[str] = field(default_factory=list, init=False)
+    _judge: tuple[JudgeProof, ...] = field(default=(), init=False)
+
+    def prepare(self) -> None:
+        """Say what is planned, and make data, Dataset and readers.
+
+        Raises:
+            HarnessError: it could not be made.
+        """
+        wanted = self.settings.wanted()
+        for line in planned([one.series for one in wanted]).splitlines():
+            self.progress.note(line)
+        layouts = [Layout.of(self._plan(one), COPIES) for one in wanted]
+        self._bench = Bench.prepared(self.system, self.progress, layouts)
+        cleared(self._bench.server_node)
+        self._environment = environment(self._bench)
+
+    def series(self, name: str) -> SeriesResult:
+        """The series of that name; measured when it is asked for first.
+
+        Raises:
+            HarnessError: it could not be measured at all.
+            ShapingError: NFS cannot be held back on this host.
+        """
+        if name in self._failed:
+            raise self._failed[name]
+        if name not in self._done:
+            wanted = next(one for one in self.settings.wanted() if one.name == name)
+            try:
+                self._measure(wanted)
+            except HarnessError as error:
+                self._failed[name] = error
+                self._findings.append(f"{name} could not be measured: {error.message}")
+                raise
+        return self._done[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the series of that name was measured, be it in part."""
+        return name in self._done
+
+    def environment(self) -> Environment | None:
+        """What it was measured on, once that is known."""
+        return self._environment
+
+    def close(self, *, clean: bool) -> None:
+        """Judge the judge, write for the last time, and (with ``clean``) remove what was made.
+
+        Raises:
+            HarnessError: something would not go.
+        """
+        if self._done:
+            self._judge = self._judged_judge()
+            self._write(finished=not self.stopped)
+        if self._bench is not None:
+            try:
+                cleared(self._bench.server_node)
+            finally:
+                if clean:
+                    self._bench.removed()
+
+    def _plan(self, wanted: Wanted, directory: str = MOUNT) -> Plan:
+        return wanted.plan(directory, self.settings.most_jobs)
+
+    def _measure(self, wanted: Wanted) -> None:
+        assert self._bench is not None
+        bench, node = self._bench, self._bench.server_node
+        with (
+            self.progress.stage(f"measure {wanted.name}") as stage,
+            held_to(node, wanted.held_to),
+        ):
+            layout = Layout.of(self._plan(wanted), COPIES)
+            bench.free()
+            reached = self._calibrated(wanted, layout, stage)
+            measurer = Measurer(
+                bench=bench,
+                wanted=wanted,
+                layout=layout,
+                slowed_to=SLOWED * reached,
+                most_jobs=self.settings.most_jobs,
+                began=datetime.now(UTC),
+                on_step=stage.says,
+            )
+            told = self._arms(bench, wanted, SLOWED * reached)
+
+            def keep(ending: str, complete: int, seconds: float) -> None:
+                self._done[wanted.name] = self._result(
+                    wanted, measurer, told, ending=ending, complete=complete, seconds=seconds
+                )
+
+            def on_round(complete: int, seconds: float) -> None:
+                keep("going on", complete, seconds)
+                self._write(finished=False)
+
+            outcome = run(
+                wanted.series, measurer, enough=lambda rounds: _enough(rounds, wanted), on_round=on_round
+            )
+            keep(str(outcome.ending), outcome.complete, outcome.seconds)
+            self._findings += measurer.findings
+            if outcome.ending is Ending.INTERRUPTED:
+                self.stopped = f"Ctrl-C while {wanted.name} was measured"
+            self._write(finished=False)
+        self.progress.note(str(outcome))
+
+    def _calibrated(self, wanted: Wanted, layout: Layout, stage: RunningStage) -> float:
+        """What raw NFS reaches just now, in bytes/s: the median of a few reads that only serve this."""
+        assert self._bench is not None
+        bench, folder = self._bench, layout.folder(0)
+        plan = self._plan(wanted, f"{MOUNT}/{folder}")
+        stage.says("raw NFS, to learn what it reaches")
+        seen = []
+        for _ in range(CALIBRATION):
+            bench.forget(bench.raw, folder)
+            seconds = deadline(plan)
+            done = self.system.kube.exec(
+                bench.raw.namespace,
+                bench.raw.name,
+                CONTAINER,
+                measure_argv(plan, f"{MOUNT}/{folder}", seconds),
+                timeout=seconds + 30.0,
+                stdin=plan.text.encode(),
+            )
+            read = reading(done)
+            seen.append(read.bytes_per_second)
+        if self._environment is not None and "fio" not in self._environment.versions:
+            self._environment = environment(bench, read.report.version)
+        return statistics.median(seen)
+
+    def _arms(self, bench: Bench, wanted: Wanted, slowed_to: float) -> tuple[Arm, ...]:
+        mounts = {True: mount_words(bench, bench.fluid), False: mount_words(bench, bench.raw)}
+        return tuple(
+            Arm(
+                name=one.name,
+                kind=one.kind,
+                note=f"NFS held to {slowed_to / MIB:.0f} MiB/s on purpose"
+                if one.name == arms.RAW_SLOWED
+                else one.note,
+                mount=mounts[one.of_fluid],
+            )
+            for one in (arms.ARMS[name] for name in wanted.series.arms)
+        )
+
+    def _result(
+        self,
+        wanted: Wanted,
+        measurer: Measurer,
+        told: tuple[Arm, ...],
+        *,
+        ending: str,
+        complete: int,
+        seconds: float,
+    ) -> SeriesResult:
+        plan, job = self._plan(wanted), load(wanted.job)
+        rounds = [one for one in measurer.rounds if one.number < complete]
+        return judged_series(
+            name=wanted.name,
+            unit=Unit.BYTES_PER_SECOND,
+            workload=Workload(
+                name=wanted.job,
+                says=job.says,
+                jobs=wanted.numjobs,
+                files=len(plan.files),
+                total_bytes=plan.total_bytes,
+                parameters=_parameters(plan),
+            ),
+            shaping=Shaping(
+                asked=wanted.held_to,
+                reached=_reached(rounds) if wanted.held_to is not None else None,
+                means=MEANS if wanted.held_to is not None else "",
+            ),
+            arms=told,
+            rounds=rounds,
+            comparisons=arms.comparisons(wanted.series.arms),
+            started=measurer.began,
+            seconds=seconds,
+            planned=wanted.series.rounds,
+            ending=ending,
+            timeline=measurer.timeline,
+        )
+
+    def _judged_judge(self) -> tuple[JudgeProof, ...]:
+        """The judge's own figures, with noise like the measured and with the noise of the target."""
+        proofs = [JudgeProof.of(prove(lognormal(0.03), JUDGED), "log-normal, 3 %")]
+        measured = [
+            [one.value for one in series.of_arm(name) if one.valid and one.value]
+            for series in self._done.values()
+            for name in (arms.RAW_COLD, arms.RAW_AGAIN)
+            if name in {arm.name for arm in series.arms}
+        ]
+        if any(len(values) > 1 for values in measured):
+            noise = like(*measured)
+            figures = prove(noise, JUDGED, rounds=self.settings.rounds, second_baseline=True)
+            proofs.append(JudgeProof.of(figures, "like the rounds of raw NFS in this run"))
+        return tuple(proofs)
+
+    def _write(self, *, finished: bool) -> None:
+        if self._environment is None:
+            return
+        benchmark = Benchmark(
+            id=self.run_id,
+            started=self.started,
+            seconds=(datetime.now(UTC) - self.started).total_seconds(),
+            finished=finished,
+            stopped=self.stopped,
+            command=self.command,
+            environment=self._environment,
+            series=tuple(self._done.values()),
+            judge=self._judge,
+            findings=tuple(self._findings),
+        )
+        self.out.mkdir(parents=True, exist_ok=True)
+        part = self.out / f"{results.FILE}.part"
+        part.write_text(benchmark.to_json())
+        part.replace(self.out / results.FILE)
+        self.on_write(benchmark)
+
+
+def _enough(rounds: Sequence[Round], wanted: Wanted) -> bool:
+    """Whether all intervals are narrow, of the comparisons that people read."""
+    return all(
+        narrow_enough(
+            judge(rounds, baseline=one.baseline, candidate=one.candidate, unit=Unit.BYTES_PER_SECOND)
+        )
+        for one in arms.comparisons(wanted.series.arms)
+        if one.purpose is Purpose.COMPARISON
+    )
+
+
+def _reached(rounds: Sequence[RoundResult]) -> float | None:
+    """What came through from NFS, in bytes/s: what the server sent over fio's time, raw and cold."""
+    seen = [
+        one.proof.nfs_read_bytes / one.seconds
+        for one in rounds
+        if one.arm == arms.RAW_COLD
+        and one.valid
+        and one.seconds
+        and one.proof is not None
+        and one.proof.nfs_read_bytes is not None
+    ]
+    return statistics.median(seen) if seen else None
+
+
+def _parameters(plan: Plan) -> dict[str, str]:
+    """The options of the job as its file has them; with several sections each behind its section's name."""
+    section, found = "global", {}
+    for line in plan.text.splitlines():
+        text = line.strip()
+        if text.startswith("["):
+            section = text.strip("[]")
+        elif text and not text.startswith("#"):
+            key, _, value = text.partition("=")
+            several = section != "global" and len(plan.groups) > 1
+            found[f"{section}.{key}" if several else key] = value or "1"
+    return found

@@ -1,0 +1,126 @@
+"""The page of all scenarios, made from the code: ``python -m suites.catalogue`` writes docs/scenarios.md.
+
+With ``--check`` it writes nothing, and ends with 1 when the page is not what the code says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import suites
+from clusters.pins import pins
+from suites.left_out import GROUPS, LEFT_OUT, rows
+from suites.scenario import MARKER, Scenario
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "scenarios.md"
+_TITLES: Final = {
+    "A": "Correct use",
+    "B": "Misuse",
+    "C": "What is cached",
+    "D": "Recovery",
+    "E": "Lifecycle",
+}
+
+
+def declared() -> tuple[Scenario, ...]:
+    """All scenarios that the suites declare, in the catalogue's order.
+
+    Raises:
+        ValueError: two have one id, or one has an id that the catalogue has not.
+    """
+    found: dict[str, Scenario] = {}
+    for module in pkgutil.iter_modules(suites.__path__):
+        if module.name.startswith("test_"):
+            for value in vars(importlib.import_module(f"suites.{module.name}")).values():
+                for scenario in _marked(value):
+                    if found.setdefault(scenario.id, scenario) is not scenario:
+                        raise ValueError(f"two scenarios are called {scenario.id}")
+    order = {row: number for number, row in enumerate(rows())}
+    if unknown := sorted(found.keys() - order.keys()):
+        raise ValueError(f"the catalogue has no {', '.join(unknown)}")
+    return tuple(sorted(found.values(), key=lambda scenario: order[scenario.id]))
+
+
+def _marked(value: object) -> list[Scenario]:
+    marks = getattr(value, "pytestmark", ())
+    if not callable(value) or not isinstance(marks, list):
+        return []
+    return [mark.args[0] for mark in marks if mark.name == MARKER]
+
+
+def page(scenarios: Sequence[Scenario]) -> str:
+    """The page as Markdown."""
+    total = len(rows())
+    parts = [
+        "# Scenarios",
+        (
+            "Made from the code by `python -m suites.catalogue`; a test fails when it is not current. "
+            f"The catalogue has {total} rows: {len(scenarios)} are scenarios, {len(LEFT_OUT)} are left out, "
+            "with their reasons at the end."
+        ),
+        (
+            "Each level includes those before it: `smoke`, `conformance`, `full`. “Alone” means that "
+            "nothing else runs beside it."
+        ),
+    ]
+    for group in GROUPS:
+        parts.append(f"## {group}. {_TITLES[group]}")
+        parts.append(_scenarios(s for s in scenarios if s.id.startswith(group)))
+    parts += ["## Defects of Fluid that are looked at", _defects(scenarios)]
+    parts += ["## Left out", _left_out()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scenarios(scenarios: Iterable[Scenario]) -> str:
+    lines = [
+        "| id | what a user does | what must hold | level | Fluid | issues |",
+        "|---|---|---|---|---|---|",
+    ]
+    for s in scenarios:
+        needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
+        needs += ["alone"] if s.alone else []
+        level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
+        versions = ", ".join(s.versions or sorted(pins().fluid, reverse=True))
+        issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
+        lines.append(_row(s.id, s.does, s.title, level, versions, issues))
+    return "\n".join(lines)
+
+
+def _defects(scenarios: Iterable[Scenario]) -> str:
+    lines = ["| key | what looks wrong | where it was read | scenario |", "|---|---|---|---|"]
+    lines += [_row(f"`{d.key}`", d.says, f"`{d.source}`", s.id) for s in scenarios for d in s.defects]
+    return "\n".join(lines)
+
+
+def _left_out() -> str:
+    lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
+    lines += [_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
+    return "\n".join(lines)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or check that it is current."""
+    parser = argparse.ArgumentParser(prog="python -m suites.catalogue", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when the page is not current")
+    wanted = page(declared())
+    if parser.parse_args(arguments).check:
+        current = PAGE.is_file() and PAGE.read_text() == wanted
+        if not current:
+            sys.stderr.write("docs/scenarios.md is not current: run `python -m suites.catalogue`\n")
+        return int(not current)
+    PAGE.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

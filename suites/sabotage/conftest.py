@@ -1,0 +1,75 @@
+"""The stage of the sabotages, and the table of what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, cast
+
+import pytest
+
+from clusters.errors import HarnessError
+from clusters.progress import Progress
+from clusters.stack import System
+from suites.datasets import Birth, DatasetPool
+from suites.plugin import READ_ONLY_FOLDER, cluster_stays
+from suites.run import run_of
+from suites.sabotage.model import Place
+from suites.sabotage.stage import Stage
+from workloads.data import Files
+
+#: Places on which scenarios need a Dataset that only they use.
+_OWN: Final[set[Place]] = {"fresh", "spent"}
+
+
+@pytest.fixture(scope="session")
+def stage(
+    request: pytest.FixtureRequest, system: System, files: Files, birth: Birth, progress: Progress
+) -> Iterator[Stage]:
+    """The Datasets on which scenarios run while the product is broken."""
+    cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
+    places = [{target.place for target in case.targets} for case in cases]
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files, _wanted(places))
+    made = Stage(system, files, READ_ONLY_FOLDER, birth, pool)
+    pool.look_ahead()
+    yield made
+    with progress.stage("what sabotages left is removed"):
+        troubles = made.close(clean=cluster_stays(system))
+    if troubles:
+        raise HarnessError(
+            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+        )
+
+
+def _wanted(places: list[set[Place]]) -> int:
+    """How many Datasets of their own the sabotages need: one serves until it is deleted."""
+    count, there = 0, False
+    for found in places:
+        if found & _OWN and not there:
+            count, there = count + 1, True
+        there = there and "spent" not in found
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table: how the product was broken, who had to notice, and what they said."""
+    rows = run_of(config).sabotage
+    if not rows:
+        return
+    terminalreporter.section("sabotage")
+    for row in rows:
+        noticed = bool(row["noticed"])
+        terminalreporter.write_line(
+            f"{'noticed' if noticed else 'UNNOTICED'}: {row['id']} ({row['kind']}, {row['seconds']} s): "
+            f"{row['says']}",
+            green=noticed,
+            red=not noticed,
+        )
+        for target in cast("list[dict[str, dict[str, str] | str]]", row["targets"]):
+            seen = cast("dict[str, str]", target["seen"])
+            said = seen["outcome"] if seen["outcome"] == "pass" else f"{seen['class']}: {seen['reason']}"
+            terminalreporter.write_line(f"    {target['scenario']} on {target['on']}: {said}")
+        told = [
+            f"{one['scenario']} {one['before']} → {one['during']}"
+            for one in cast("list[dict[str, str]]", row["bystanders"])
+        ]
+        terminalreporter.write_line(f"    bystanders: {', '.join(told)}")

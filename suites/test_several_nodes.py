@@ -1,0 +1,305 @@
+"""Group A: where the parts of Datasets run, on one node and on several."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters import fluid_names, kinds
+from clusters.snapshots import AlluxioRuntimeSnapshot, NodeSnapshot, PodSnapshot
+from clusters.waiting import hold, wait
+from suites import checks
+from suites.diagnosis import CauseKind, Verdict
+from suites.events import told_by_event
+from suites.scenario import Level, scenario
+from suites.telling import told_about_pod
+from suites.user import DATASET, SOURCE, User
+from workloads.models.dataset import Dataset, NodeAffinity
+
+#: A second and a third Dataset beside the first.
+SECOND: Final = "second"
+THIRD: Final = "third"
+#: Seconds for which a worker that finds no node is watched.
+STAYS_SECONDS: Final = 20.0
+#: Seconds until the number of workers has changed, and until the status tells the capacity.
+SCALE_SECONDS: Final = 240.0
+#: Seconds until a worker that cannot be placed has been made.
+WORKER_SECONDS: Final = 420.0
+#: Seconds between two nudges: the controller looks at most once in 15 s.
+NUDGE_SECONDS: Final = 16.0
+
+
+@scenario("A4", Level.CONFORMANCE, nodes=2)
+def test_only_nodes_with_an_application_have_a_fuse_pod(fresh: User) -> None:
+    """Each node with an application has a Fuse Pod of its own, and no other node has one.
+
+    The user starts an application on one node, and then another one on a second node.
+    """
+    first = fresh.starts(fresh.application("a4-first", DATASET, node=fresh.system.nodes[0]))
+    checks.served_by_fluid(fresh, first)
+    _fuses_on(fresh, first)
+    second = fresh.starts(fresh.application("a4-second", DATASET, node=fresh.system.nodes[1]))
+    for pod in (first, second):
+        checks.served_by_fluid(fresh, pod)
+        fresh.reads_right(pod, who=f"application on {pod.node}")
+    _fuses_on(fresh, first, second)
+
+
+def _fuses_on(user: User, *pods: PodSnapshot) -> None:
+    """Just the nodes of those applications are labelled and have a Fuse Pod, all through a window."""
+    nodes = {pod.node for pod in pods}
+    others = [node.name for node in user.observer.view.nodes() if node.name not in nodes]
+    with user.evidence.phase("window", "no Fuse Pod on other nodes"):
+        looks = hold(
+            lambda: user.observer.fuse(user.namespace, DATASET),
+            lambda fuse: (
+                None
+                if set(fuse.labelled) == nodes == set(fuse.pods) and fuse.desired == len(nodes)
+                else str(fuse)
+            ),
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"Fuse Pods on {', '.join(sorted(nodes))} alone",
+            window=STAYS_SECONDS,
+        )
+    user.evidence.fact(
+        "Fuse DaemonSet",
+        f"Fuse Pods on {', '.join(sorted(nodes))}, none on {', '.join(others) or 'any other'}",
+        looks=len(looks),
+        desired=looks[-1].desired,
+    )
+
+
+@scenario("A17", Level.CONFORMANCE, nodes=2)
+def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) -> None:
+    """Workers of Datasets with Exclusive placement never share a node; one too many waits.
+
+    The user makes two Datasets without a placement, which is Exclusive, and then asks for as many
+    workers of the second as there are nodes.
+    """
+    for name in (DATASET, SECOND):
+        user.makes_dataset(Dataset.over_claim(user.namespace, name, SOURCE))
+        user.waits_until_bound(name)
+    first, second = (_worker(user, name) for name in (DATASET, SECOND))
+    if first.node == second.node:
+        raise checks.fail(
+            "workers of two Exclusive Datasets share a node",
+            subject=f"node {first.node}",
+            expected="one of them on another node",
+            seen=f"{first}; {second}",
+        )
+    for worker, name in ((first, DATASET), (second, SECOND)):
+        value = fluid_names.exclusive_value(user.namespace, name)
+        _labelled(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value)
+    wanted = len(user.system.nodes)
+    _scale(user, SECOND, wanted)
+    _one_waits(user, wanted)
+
+
+def _one_waits(user: User, wanted: int) -> None:
+    """One worker of the second Dataset finds no node; the others are ready, and the runtime says so."""
+    view = user.observer.view
+
+    def look() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
+        user.nudges(SECOND)
+        return (
+            view.runtime(user.namespace, SECOND),
+            view.pods(user.namespace, fluid_names.pod_labels(SECOND, "worker")),
+        )
+
+    with user.evidence.phase("waiting", "the other workers are ready"):
+        runtime, _ = wait(
+            look,
+            lambda seen: (
+                seen[0] is not None
+                and seen[0].worker.phase == "PartialReady"
+                and sum(pod.ready for pod in seen[1]) == wanted - 1
+                and any(pod.scheduling for pod in seen[1])
+            ),
+            subject=f"AlluxioRuntime {user.namespace}/{SECOND}",
+            condition=f"{wanted - 1} of {wanted} workers ready, one without a node",
+            timeout=SCALE_SECONDS,
+            delay=5.0,
+            describe=lambda seen: "; ".join([str(seen[0]), *map(str, seen[1])]),
+        )
+    with user.evidence.phase("window", "one worker finds no node"):
+        hold(
+            lambda: view.pods(user.namespace, fluid_names.pod_labels(SECOND, "worker")),
+            lambda pods: (
+                None if sum(not pod.node for pod in pods) == 1 else "; ".join(map(str, pods)) or "no workers"
+            ),
+            subject=f"workers of {user.namespace}/{SECOND}",
+            condition="one without a node",
+            window=STAYS_SECONDS,
+        )
+    user.evidence.fact("AlluxioRuntime status", str(runtime))
+
+
+@scenario("A18", Level.CONFORMANCE)
+def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(user: User) -> None:
+    """Workers of Datasets with Shared placement share a node, where no Exclusive one's then fits.
+
+    The user makes two Datasets with ``placement: Shared`` and a third one without, all for one node.
+    """
+    node = user.system.nodes[0]
+    pinned = NodeAffinity.on(node)
+    for name in (DATASET, SECOND):
+        dataset = Dataset.over_claim(user.namespace, name, SOURCE)
+        user.makes_dataset(dataset.but(placement="Shared", node_affinity=pinned))
+        user.waits_until_bound(name)
+    workers = [_worker(user, name) for name in (DATASET, SECOND)]
+    if {worker.node for worker in workers} != {node}:
+        raise checks.fail(
+            "workers of two Shared Datasets are not on the node that both ask for",
+            subject=f"node {node}",
+            expected="both workers",
+            seen="; ".join(map(str, workers)),
+        )
+    _shares(user, node)
+    user.makes_dataset(Dataset.over_claim(user.namespace, THIRD, SOURCE).but(node_affinity=pinned))
+    application = user.application("a18-waits", THIRD)
+    user.applies(application.manifest())
+    worker = _worker_without_node(user, THIRD)
+    user.evidence.fact("Pod condition", worker.scheduling, pod=worker.name)
+    told_about_pod(
+        user,
+        application.name,
+        Verdict.DATASET_NOT_BOUND,
+        cause=CauseKind.NODES_TAKEN,
+        names=(THIRD, "Shared"),
+    )
+
+
+def _shares(user: User, node: str) -> None:
+    """The node counts the Datasets that it caches."""
+    found = user.observer.view.node(node)
+    number = found.labels.get(fluid_names.DATASET_NUMBER_LABEL, "") if found else ""
+    if not number.isdecimal() or int(number) < 2:  # noqa: PLR2004 - the two of this scenario; others may add
+        raise checks.fail(
+            "the node does not count the Datasets that share it",
+            subject=f"node {node}",
+            expected=f"label {fluid_names.DATASET_NUMBER_LABEL} of 2 or more",
+            seen=number or "no such label",
+        )
+    user.evidence.fact("node labels", f"{node} caches {number} Datasets")
+
+
+def _worker_without_node(user: User, name: str) -> PodSnapshot:
+    """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
+    view, pod = user.observer.view, f"{fluid_names.worker_name(name)}-0"
+
+    def look() -> PodSnapshot | None:
+        user.nudges(name)
+        return view.pod(user.namespace, pod)
+
+    with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
+        wait(
+            look,
+            lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="looked at by the scheduler",
+            timeout=WORKER_SECONDS,
+            delay=5.0,
+        )
+    with user.evidence.phase("window", f"the worker of {name} finds no node"):
+        looks = hold(
+            lambda: (view.pod(user.namespace, pod), user.observer.dataset(user.namespace, name)),
+            lambda seen: (
+                None
+                if seen[0] is not None and not seen[0].node and not seen[1].bound
+                else f"{seen[0] or 'no worker'}; {seen[1]}"
+            ),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="without a node, its Dataset not Bound",
+            window=STAYS_SECONDS,
+        )
+    last = looks[-1][0]
+    assert last is not None
+    return last
+
+
+@scenario("A28", Level.CONFORMANCE, nodes=2)
+def test_workers_can_be_added_and_taken_away_while_an_application_reads(fresh: User) -> None:
+    """A second worker doubles the cache on another node; taking it away again disturbs no reader.
+
+    The user sets the runtime's ``replicas`` to 2 and back to 1 while an application reads.
+    """
+    pod = fresh.starts(fresh.application("a28-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
+    _scale(fresh, DATASET, 2)
+    _workers_ready(fresh, pod, 2, "1.00GiB")
+    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
+    workers = fresh.observer.view.pods(fresh.namespace, fluid_names.pod_labels(DATASET, "worker"))
+    for node in sorted({worker.node for worker in workers}):
+        _labelled(fresh, node, fluid_names.common_label(fresh.namespace, DATASET), "true")
+    _scale(fresh, DATASET, 1)
+    _workers_ready(fresh, pod, 1, "512.00MiB")
+    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
+    fresh.observer.drop_page_cache(pod.node)
+    fresh.reads_right(pod, who="application, one worker again")
+
+
+def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:
+    """Wait until that many workers are ready and the status tells their capacity; the application reads."""
+    view = user.observer.view
+    nudged = 0.0
+
+    def look() -> tuple[int, str]:
+        nonlocal nudged
+        user.reads_right_quietly(pod)
+        now = user.system.kube.clock.now()
+        if now - nudged > NUDGE_SECONDS:
+            nudged = now
+            user.nudges()
+        workers = view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+        ready = sum(worker.ready for worker in workers) if len(workers) == number else -1
+        return ready, user.observer.dataset(user.namespace, DATASET).cache.capacity
+
+    with user.evidence.phase("waiting", f"{number} workers serve"):
+        wait(
+            look,
+            lambda seen: seen == (number, capacity),
+            subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
+            condition=f"{number} workers ready, cacheCapacity {capacity}",
+            timeout=SCALE_SECONDS,
+            delay=1.0,
+            describe=lambda seen: f"{seen[0]} ready, capacity {seen[1]}",
+        )
+    user.evidence.fact(
+        "Dataset status", f"cacheCapacity {capacity} with {number} workers; reads right meanwhile"
+    )
+
+
+def _scale(user: User, name: str, replicas: int) -> None:
+    """Change the number of workers, as the user does: the rest of the runtime stays as it was sent."""
+    user.system.kube.patch(kinds.ALLUXIO_RUNTIME, name, user.namespace, {"spec": {"replicas": replicas}})
+    user.evidence.fact("AlluxioRuntime", f"the user asks for {replicas} workers of {name}")
+
+
+def _worker(user: User, name: str) -> PodSnapshot:
+    found = user.observer.view.pod(user.namespace, f"{fluid_names.worker_name(name)}-0")
+    if found is None or not found.node:
+        raise checks.fail(
+            f"Dataset {name} is Bound and its worker runs nowhere",
+            subject=f"Dataset {user.namespace}/{name}",
+            expected="a worker on a node",
+            seen=str(found),
+        )
+    user.evidence.fact("worker", f"that of {name} runs on {found.node}")
+    return found
+
+
+def _labelled(user: User, name: str, key: str, value: str) -> None:
+    """A node carries a label; Fluid sets it a moment after the worker is ready."""
+
+    def look() -> NodeSnapshot | None:
+        return user.observer.view.node(name)
+
+    wait(
+        look,
+        lambda node: node is not None and node.labels.get(key) == value,
+        subject=f"node {name}",
+        condition=f"label {key}={value}",
+        timeout=60.0,
+        describe=lambda node: f"{key}={node.labels.get(key, '(none)')}" if node else "no node",
+    )
+    user.evidence.fact("node labels", f"{name} carries {key}={value}")

@@ -1,0 +1,39 @@
+"""The report's part on sabotage."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from clusters.errors import ProductFailureError
+from reports.page import render_page
+from reports.sabotage import sabotage_sections
+from reports.verdict import Verdict
+from suites.outcome import failure_class, reason
+from suites.sabotage.model import Row, Sabotage, Seen, Target, Twist
+
+
+def test_the_section_tells_each_row_and_escapes_what_it_tells(sample: Verdict) -> None:
+    """What was broken, what was said, and what became of the bystanders."""
+    error = ProductFailureError("<no> Fuse Pod")
+    red = Seen("fail", failure_class(error, "call"), reason(error), str(error), 2.0)
+    case = Sabotage(
+        "no-csi",
+        "component missing",
+        "the CSI plugin is gone",
+        lambda *_: nullcontext(Twist()),
+        (Target("A2", reason="Fuse"),),
+        ("B6", "B11"),
+    )
+    row = Row(
+        case, ((case.targets[0], red),), (("B6", "pass", Seen("pass")), ("B11", "pass", Seen("pass"))), 9.0
+    )
+    told = Verdict.model_validate({**sample.model_dump(), "sabotage": [row.as_json()]})
+    (section,) = sabotage_sections(told)
+    for text in ("no-csi", "A2: fail (product): &lt;no&gt; Fuse Pod", "B11: pass → pass", ">yes<"):
+        assert text in section.html
+    assert section.html in render_page(told, (section,))
+
+
+def test_there_is_no_section_without_sabotage(sample: Verdict) -> None:
+    """A normal run says nothing of it."""
+    assert sabotage_sections(sample) == ()

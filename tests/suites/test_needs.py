@@ -1,0 +1,43 @@
+"""What a scenario needs of the cluster and of Fluid, told before anything is made."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from clusters.stack import System
+from suites import plugin
+from suites.scenario import Level, Scenario
+
+
+def a_system(*nodes: str, fluid: str = "v1.0.8-6533239") -> System:
+    """A cluster with these nodes."""
+    return cast("System", SimpleNamespace(nodes=nodes, fluid=SimpleNamespace(version=fluid)))
+
+
+def a_scenario(**more: Any) -> Scenario:
+    """A scenario with these needs."""
+    return Scenario("A4", Level.CONFORMANCE, "It holds.", **more)
+
+
+def test_too_few_nodes_are_told_with_the_option_that_helps() -> None:
+    """One node is too few for a scenario of two, and the sentence says what to run."""
+    lacks = plugin._lacks(a_system("n1"), a_scenario(nodes=2))
+    assert "needs 2 nodes" in lacks
+    assert "--nodes 3" in lacks
+
+
+def test_enough_nodes_lack_nothing() -> None:
+    """Two nodes are enough for two."""
+    assert not plugin._lacks(a_system("n1", "n2"), a_scenario(nodes=2))
+
+
+def test_scenario_of_another_version_is_told() -> None:
+    """A scenario about one version does not run on another; a build's suffix does not matter."""
+    assert "0.9.3" in plugin._lacks(a_system("n1"), a_scenario(versions=("0.9.3",)))
+    assert not plugin._lacks(a_system("n1"), a_scenario(versions=("1.0.8",)))
+
+
+def test_ordinary_test_lacks_nothing() -> None:
+    """A test that declares no scenario needs nothing."""
+    assert not plugin._lacks(a_system("n1"), None)
