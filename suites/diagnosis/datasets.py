@@ -150,7 +150,14 @@ def _no_runtime(picture: Picture, dataset: DatasetSnapshot, source: str) -> Caus
     """B11."""
     near = [runtime for runtime in picture.runtimes if runtime.namespace == dataset.namespace]
     free = [r for r in near if (r.namespace, r.name) not in picture.datasets_by_key]
-    elsewhere = [r for r in picture.runtimes if r.name == dataset.name and r.namespace != dataset.namespace]
+    # One that has a Dataset of its own there is no sign of a wrong namespace: many are called `demo`.
+    elsewhere = [
+        r
+        for r in picture.runtimes
+        if r.name == dataset.name
+        and r.namespace != dataset.namespace
+        and (r.namespace, r.name) not in picture.datasets_by_key
+    ]
     like = nearest(dataset.name, [runtime.name for runtime in free])
     change = (
         f"Make an AlluxioRuntime {shown(dataset.name)} in namespace {shown(dataset.namespace)} "
