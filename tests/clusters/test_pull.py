@@ -38,7 +38,7 @@ DIGEST = "sha256:" + "1" * 64
 # As Docker 20.10.24 says them.
 NO_NAME = (
     'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: '
-    "lookup registry-1.docker.io on 10.255.255.53:53: no such host"
+    "lookup registry-1.docker.io on 192.0.2.53:53: no such host"
 )
 NO_LISTENER = (
     'Error response from daemon: Get "http://127.0.0.1:5999/v2/": dial tcp 127.0.0.1:5999: '
