@@ -71,6 +71,27 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
     return fuse
 
 
+def reads_raw_nfs(user: User, pod: PodSnapshot, application: str) -> None:
+    """The application reads NFS past Fluid, by the type of its mount.
+
+    Args:
+        user: whose evidence it is.
+        pod: the application.
+        application: which one it is, in the error's sentence.
+    """
+    mount = user.observer.mount(pod)
+    if mount.serves != "nfs":
+        raise fail(
+            f"{application} does not read raw NFS",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            expected="a mount of type nfs, nfs4 or fuse.nfs",
+            seen=str(mount),
+        )
+    user.evidence.fact(
+        "application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source
+    )
+
+
 def one_fuse_pod(user: User, node: str, dataset: str = DATASET) -> FuseSnapshot:
     """Exactly one Fuse Pod of the Dataset exists, on that node."""
     fuse = user.observer.fuse(user.namespace, dataset)

@@ -21,17 +21,7 @@ def test_application_on_the_original_claim_is_not_accelerated(fresh: User, windo
     4388. No event and no warning says so; the same application on Fluid's claim then gets its Fuse Pod.
     """
     wrong = fresh.starts(fresh.application("b1-original", SOURCE))
-    mount = fresh.observer.mount(wrong)
-    if mount.serves != "nfs":
-        raise checks.fail(
-            "the application on the original claim does not read raw NFS",
-            subject=f"Pod {wrong.namespace}/{wrong.name}",
-            expected="a mount of type nfs, nfs4 or fuse.nfs",
-            seen=str(mount),
-        )
-    fresh.evidence.fact(
-        "application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source
-    )
+    checks.reads_raw_nfs(fresh, wrong, "the application on the original claim")
     fresh.reads_right(wrong)
     checks.no_fuse_over_window(fresh, window, lambda: fresh.reads_right_quietly(wrong))
     checks.nothing_cached(fresh)

@@ -69,17 +69,7 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
         says=f"the Dataset is Bound; {claim}; Fluid's own {volume}",
     )
     pod = user.starts(user.application("b2-namesake", DATASET))
-    mount = user.observer.mount(pod)
-    if mount.serves != "nfs":
-        raise checks.fail(
-            "the application on the user's own claim does not read raw NFS",
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            expected="a mount of type nfs, nfs4 or fuse.nfs",
-            seen=str(mount),
-        )
-    user.evidence.fact(
-        "application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source
-    )
+    checks.reads_raw_nfs(user, pod, "the application on the user's own claim")
     user.reads_right(pod)
     checks.no_fuse_over_window(user, window, lambda: user.reads_right_quietly(pod))
     checks.nothing_cached(user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -411,9 +411,3 @@ def fluid_volume(user: User, name: str = DATASET) -> str:
 def unique(prefix: str) -> str:
     """A name that no other run uses."""
     return f"{prefix}-{secrets.token_hex(3)}"
-
-
-def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
-    """Labels of an API object."""
-    found: Mapping[str, str] = obj.get("metadata", {}).get("labels") or {}
-    return found
