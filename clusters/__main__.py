@@ -7,12 +7,15 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TextIO
 
-from clusters import fluid
+from clusters import fluid, kinds
 from clusters.errors import HarnessError
+from clusters.existing import ExistingProvider
 from clusters.images.workshop import cache_root
-from clusters.kube import Kube
+from clusters.kube import Kube, is_ours
+from clusters.nfs import NAMESPACE
 from clusters.options import Options, add_arguments, options_of
 from clusters.progress import Progress
 from clusters.reaper import reap
@@ -69,8 +72,24 @@ def _status(options: Options) -> None:
 
 
 def _down(options: Options) -> None:
+    if options.kubeconfig is not None:
+        _leave(options.kubeconfig)
+        return
     with machine_lock(cache_root()):
         _say(str(reap(Progress(), only_cluster=options.cluster_name)), sys.stdout)
+
+
+def _leave(kubeconfig: Path) -> None:
+    """Take what is ours off a cluster that somebody else made; the cluster and its Fluid stay."""
+    with machine_lock(cache_root()):
+        kube = Kube.connect(kubeconfig, run="down")
+        try:
+            there = is_ours(kube.get(kinds.NAMESPACE, NAMESPACE) or {})
+            ExistingProvider(kubeconfig, kube).down()
+        finally:
+            kube.close()
+    told = f"removed namespace {NAMESPACE}" if there else "nothing of ours was there"
+    _say(f"{told}; the cluster stays, and Fluid if it has it", sys.stdout)
 
 
 def _reap(_: Options) -> None:

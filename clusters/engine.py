@@ -31,6 +31,7 @@ from clusters.waiting import WaitTimeoutError, wait
 
 #: Everything of our engine's that does not outlive it.
 RUN_FOLDER: Final = Path("/run/fluid-conformance")
+_CONFIG: Final = "daemon.json"
 OWNER_LABEL: Final = "fluid-conformance"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
@@ -164,17 +165,29 @@ def require(commands: Commands) -> Engine:
     """An engine that answers.
 
     Raises:
-        RefusalError: none does.
+        RefusalError: none does, or this user may not ask it.
     """
     found = find(commands)
     if found is None:
         named = os.environ.get("DOCKER_HOST")
+        for address in [named] if named else [_SYSTEM_SOCKET, own_address()]:
+            if _closed(address):
+                raise RefusalError(
+                    f"the container engine's socket may not be opened by this user: {address}",
+                    advice="run as root, or join the group that owns the socket",
+                )
         where = f"at DOCKER_HOST={named}" if named else "on this host"
         raise RefusalError(
             f"no container engine answers {where}",
             advice="start Docker, or add --bootstrap to have an engine installed and started",
         )
     return found
+
+
+def _closed(address: str) -> bool:
+    """Whether there is a socket at ``address`` that this user may not open."""
+    path = address.removeprefix("unix://")
+    return path != address and os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK)
 
 
 def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, progress: Progress) -> Engine:
@@ -207,7 +220,7 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
             return Engine(address, version, ours=True, commands=commands)
         clear_leftovers(RUN_FOLDER, data_folder(cache), commands)
         RUN_FOLDER.mkdir(parents=True, exist_ok=True)
-        config = RUN_FOLDER / "daemon.json"
+        config = RUN_FOLDER / _CONFIG
         config.write_text(json.dumps(daemon_config(host, cache, wrapper), indent=2))
         log_file = RUN_FOLDER / "engine.log"
         with log_file.open("w") as log:
@@ -281,6 +294,15 @@ def _wait_for_answer(
 def data_folder(cache: Path) -> Path:
     """Where our own engine keeps images and containers."""
     return cache / "engine"
+
+
+def works_for(cache: Path) -> bool:
+    """Whether our engine keeps its data below ``cache``, so that the lock of that cache guards it."""
+    try:
+        told = json.loads((RUN_FOLDER / _CONFIG).read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(told.get("data-root") == str(data_folder(cache)))
 
 
 def daemon_config(host: Host, cache: Path, wrapper: Path | None) -> dict[str, Any]:

@@ -58,26 +58,6 @@ class FluidState:
         return ", ".join([*parts, f"CSI plugin on {self.csi_ready}/{self.csi_desired} nodes"])
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRef:
-    """An image name as Fluid's chart wants it: prefix, name and tag apart."""
-
-    prefix: str
-    name: str
-    tag: str
-
-    @classmethod
-    def of(cls, reference: str) -> ImageRef:
-        """Take ``registry/prefix/name:tag`` apart; without a tag it is ``latest``."""
-        prefix, _, last = reference.rpartition("/")
-        name, _, tag = last.partition(":")
-        return cls(prefix, name, tag or "latest")
-
-    def values(self) -> dict[str, str]:
-        """As chart values."""
-        return {"imagePrefix": self.prefix, "imageName": self.name, "imageTag": self.tag}
-
-
 def state(kube: Kube) -> FluidState:
     """What of Fluid is in the cluster; never fails for want of it."""
     deployments = [DeploymentSnapshot.of(obj) for obj in kube.list(kinds.DEPLOYMENT, NAMESPACE)]
@@ -110,38 +90,6 @@ def installed(kube: Kube) -> bool:
             return False
         raise
     return True
-
-
-def values(fluid: Mapping[str, str], alluxio: str, *, features: str = "FuseRecovery=false") -> dict[str, Any]:
-    """Chart values of Fluid 1.0.8 (charts/fluid/fluid/values.yaml): its defaults, with our images.
-
-    Args:
-        fluid: image references by the chart's names for them.
-        alluxio: image reference of the Alluxio runtime and Fuse.
-        features: feature gates of the CSI plugin.
-    """
-    image = {name: ImageRef.of(reference).values() for name, reference in fluid.items()}
-    runtime = ImageRef.of(alluxio).values()
-    return {
-        # The hook upgrades CRDs of an older Fluid and needs an image of its own.
-        "crdUpgrade": {"enabled": False},
-        "dataset": {"controller": image["dataset-controller"]},
-        "csi": {
-            "featureGates": features,
-            "registrar": image["csi-node-driver-registrar"],
-            "plugins": image["fluid-csi"],
-        },
-        "runtime": {
-            "alluxio": {
-                "enabled": True,
-                "controller": image["alluxioruntime-controller"],
-                "runtime": runtime,
-                "fuse": runtime,
-            }
-        },
-        "webhook": image["fluid-webhook"],
-        "fluidapp": {"controller": image["application-controller"], **image["application-controller"]},
-    }
 
 
 def install(
@@ -178,6 +126,8 @@ def install(
         file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))
         argv: list[str | Path] = [helm, "upgrade", "--install", RELEASE, chart, "--kubeconfig", kubeconfig]
         argv += ["--namespace", NAMESPACE, "--create-namespace", "--values", file]
+        # The chart's only hook upgrades CRDs by an image of its own; in 0.9.3 no value switches it off.
+        argv.append("--no-hooks")
         env = {"HELM_CACHE_HOME": str(folder / "helm")}
         try:
             commands.run(argv, timeout=HELM_SECONDS, env=env)

@@ -141,3 +141,28 @@ def tier_folder(namespace: str, name: str, medium: str = "/dev/shm") -> str:  # 
     pkg/ddc/alluxio/transform.go:202, and Alluxio's own alluxio.worker.data.folder.
     """
     return f"{medium}/{namespace}/{name}/alluxioworker"
+
+
+def data_load_release(name: str) -> str:
+    """The helm release of a DataLoad; a label ``release`` of its Job and Pods (pkg/utils/dataload.go:42)."""
+    return f"{name}-loader"
+
+
+def data_load_job(name: str) -> str:
+    """The Job of a DataLoad, or the CronJob of one with a schedule (pkg/utils/dataload.go:47)."""
+    return f"{data_load_release(name)}-job"
+
+
+def data_process_release(name: str) -> str:
+    """The helm release of a DataProcess, likewise a label (pkg/utils/dataprocess.go:43)."""
+    return f"{name}-processor"
+
+
+def data_process_job(name: str) -> str:
+    """The Job of a DataProcess (pkg/utils/dataprocess.go:47)."""
+    return f"{data_process_release(name)}-job"
+
+
+def data_backup_pod(name: str) -> str:
+    """The Pod of a DataBackup (pkg/utils/databackup.go:65)."""
+    return f"{name}-pod"

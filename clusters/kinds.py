@@ -88,6 +88,7 @@ MUTATING_WEBHOOK: Final = Kind(
 DATASET: Final = Kind("Dataset", _FLUID, "datasets")
 ALLUXIO_RUNTIME: Final = Kind("AlluxioRuntime", _FLUID, "alluxioruntimes")
 THIN_RUNTIME: Final = Kind("ThinRuntime", _FLUID, "thinruntimes")
+THIN_RUNTIME_PROFILE: Final = Kind("ThinRuntimeProfile", _FLUID, "thinruntimeprofiles", namespaced=False)
 DATA_LOAD: Final = Kind("DataLoad", _FLUID, "dataloads")
 DATA_PROCESS: Final = Kind("DataProcess", _FLUID, "dataprocesses")
 DATA_BACKUP: Final = Kind("DataBackup", _FLUID, "databackups")

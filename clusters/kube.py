@@ -166,6 +166,22 @@ class Kube:
             body=body,
         )
 
+    def would_create(self, manifest: Mapping[str, Any]) -> Object:
+        """What the API would make of an object, admission included; nothing is made (``dryRun=All``).
+
+        Raises:
+            KubeError: it would be refused, such as 500 by a webhook that does not answer.
+        """
+        kind, body = kind_of(manifest), owned(manifest, self.run)
+        name, namespace = body["metadata"].get("name", ""), body["metadata"].get("namespace")
+        return self._json(
+            "POST",
+            kind.path(namespace),
+            what=f"try to create {kind} {_shown(name, namespace)}",
+            query=[("fieldManager", FIELD_MANAGER), ("dryRun", "All")],
+            body=body,
+        )
+
     def patch(
         self,
         kind: Kind,
@@ -310,6 +326,25 @@ class Kube:
             what=f"read the logs of Pod {namespace}/{pod}",
             query=query,
             timeout=LOG_SECONDS,
+        )
+        return data.decode(errors="replace")
+
+    def proxied(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """What a Pod answers to GET over HTTP, asked through the API server.
+
+        Args:
+            namespace: of the Pod.
+            pod: its name.
+            port: where it listens.
+            path: such as ``/metrics``.
+
+        Raises:
+            KubeError: refused, or the Pod does not answer.
+        """
+        data = self.connection.request(
+            "GET",
+            f"{POD.path(namespace, f'{pod}:{port}')}/proxy{path}",
+            what=f"GET {path} of Pod {namespace}/{pod}",
         )
         return data.decode(errors="replace")
 

@@ -53,6 +53,13 @@ LOG {{ Default_Log_Level = EVENT; }}
 """
 
 
+#: A second export, which the running server is given where it is asked for.
+SQUASHED: Final = "/squashed"
+_SQUASHED_ID: Final = 77
+_SQUASHED_FILE: Final = "/tmp/squashed.conf"  # noqa: S108 - in the server's own container
+#: What Ganesha says of an export that it has already.
+_ACTIVE: Final = "already active"
+
 _NO_ACTIVITY: Final = re.compile(r"does not have any NFSv[0-9.]+ activity")
 
 
@@ -132,10 +139,52 @@ class NfsServer:
             return ServedBytes(total, "Ganesha", operations)
         return self.interface()
 
+    def exports_squashed(self, folder: str) -> str:
+        """Export a folder once more, with the super-user squashed; returns the path to mount.
+
+        The running server takes the export by its D-Bus interface (Ganesha 4.3,
+        org.ganesha.nfsd.exportmgr.AddExport), so that whoever uses the first one notices nothing. It
+        stays until the server ends; that it is there already is fine.
+
+        Args:
+            folder: below the first export; it has to be there.
+
+        Raises:
+            HarnessError: the server did not take it.
+        """
+        self.run("bash", "-c", 'printf %s "$2" > "$1"', "write", _SQUASHED_FILE, _squashed(folder))
+        argv = ["dbus-send", "--system", "--print-reply", "--dest=org.ganesha.nfsd"]
+        argv += ["/org/ganesha/nfsd/ExportMgr", "org.ganesha.nfsd.exportmgr.AddExport"]
+        argv += [f"string:{_SQUASHED_FILE}", f"string:EXPORT(Export_Id={_SQUASHED_ID})"]
+        done = self.kube.exec(NAMESPACE, NAME, CONTAINER, argv, timeout=20.0)
+        said = done.stdout + done.stderr
+        if done.exit_code != 0 and _ACTIVE not in said:
+            raise HarnessError(
+                f"the NFS server does not take a second export of {folder}",
+                subject=f"Pod {NAMESPACE}/{NAME}",
+                last_seen=said[-2_000:],
+            )
+        return SQUASHED
+
     def interface(self) -> ServedBytes:
         """Bytes sent on the Pod's interface: includes protocol overhead and all other answers."""
         text = self.run("cat", "/sys/class/net/eth0/statistics/tx_bytes")
         return ServedBytes(int(text), "interface of the server's Pod")
+
+
+def _squashed(folder: str) -> str:
+    """Ganesha's configuration of the second export."""
+    return f"""
+EXPORT {{
+  Export_Id = {_SQUASHED_ID};
+  Path = {folder};
+  Pseudo = {SQUASHED};
+  Access_Type = RW;
+  Squash = Root_Squash;
+  SecType = sys;
+  FSAL {{ Name = VFS; }}
+}}
+"""
 
 
 def parse_export_io(reply: str) -> tuple[int, int] | None:

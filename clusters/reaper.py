@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -59,16 +60,16 @@ def reap(progress: Progress, *, only_cluster: str | None = None, commands: Comma
     commands = commands or SystemCommands()
     cache = cache_root()
     removed: list[str] = []
-    in_use = False
+    still_used = False
     for running in engine.every(commands):
         removed += _remove_clusters(running, only_cluster, progress)
         if running.ours:
-            in_use = bool(our_containers(running))
-            if not in_use:
+            still_used = bool(our_containers(running))
+            if not still_used:
                 running.run("network", "rm", _NETWORK, check=False)
     for name in [only_cluster] if only_cluster else _states(cache):
         shutil.rmtree(cache / "clusters" / name, ignore_errors=True)
-    if in_use:
+    if still_used:
         return Reaped(tuple(removed))
     had_engine = engine.RUN_FOLDER.exists()
     engine.stop(cache, commands, progress)
@@ -87,6 +88,24 @@ def _states(cache: Path) -> list[str]:
 def our_containers(running: Engine, only: str | None = None) -> list[str]:
     """Names of the containers that are nodes of our clusters: of all, or of one."""
     return [name for name in cluster_containers(running, only) if is_ours(running, name)]
+
+
+def in_use(running: Engine) -> bool:
+    """Whether an engine holds a cluster of ours, running or not, or runs anything else."""
+    return bool(our_containers(running)) or bool(running.run("ps", "-q").stdout.split())
+
+
+def end_engine(running: Engine, commands: Commands, progress: Progress) -> None:
+    """End our engine, and before it the network of kind's, which would outlive it as a bridge of the host.
+
+    Raises:
+        RefusalError: it is another user's.
+    """
+    with contextlib.suppress(HarnessError):  # one that does not answer any more is ended all the same
+        running.run("network", "rm", _NETWORK, check=False)
+    cache = cache_root()
+    engine.stop(cache, commands, progress)
+    _remove_bridges(engine.data_folder(cache), commands)
 
 
 def _remove_clusters(running: Engine, only: str | None, progress: Progress) -> list[str]:
@@ -141,11 +160,3 @@ def _networks_of_dead_engine(data: Path) -> list[str]:
         return []
     present = [path.name for path in _INTERFACES.iterdir() if path.name.startswith("br-")]
     return sorted(name for name in present if name.removeprefix("br-").encode() in raw)
-
-
-def quiet_reap(progress: Progress) -> None:
-    """Reap before a run without letting a leftover that resists stop it."""
-    try:
-        reap(progress)
-    except HarnessError as error:
-        progress.note(f"reaping did not finish: {error.message}")

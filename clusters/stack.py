@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
-from clusters import bootstrap, engine, existing, fluid, host, kinds, nfs, reaper
+from clusters import bootstrap, engine, existing, fluid, fluid_chart, host, kinds, nfs, reaper
 from clusters.commands import Commands, SystemCommands
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.images import artifacts, charts, definitions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Seconds that a second run on the same machine waits for the first.
 LOCK_SECONDS: Final = 5.0
+_LEFT_BEHIND: Final = "not all could be taken down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Stack:
     _provider: Provider | None = field(default=None, init=False)
     _kube: Kube | None = field(default=None, init=False)
     _started: engine.Engine | None = field(default=None, init=False)
+    _found: engine.Engine | None = field(default=None, init=False)
 
     def up(self) -> System:
         """The system, ready for a Dataset.
@@ -115,6 +117,25 @@ class Stack:
                 self.progress.note(f"not taken down: {troubles[-1]}; `python -m clusters reap` tries again")
         return tuple(troubles)
 
+    @contextmanager
+    def standing(self) -> Iterator[System]:
+        """The system for as long as the block lasts; then what this run made is taken down.
+
+        Raises:
+            InfrastructureError: not all could be taken down. A failure of `up` or of the block comes
+                before it, and then only carries a note of that.
+        """
+        try:
+            yield self.up()
+        except BaseException as error:
+            for trouble in self.down():
+                error.add_note(f"{_LEFT_BEHIND}: {trouble}")
+            raise
+        if troubles := self.down():
+            raise InfrastructureError(
+                f"{_LEFT_BEHIND}: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+            )
+
     def _disconnect(self) -> None:
         if self._kube is not None:
             self._kube.close()
@@ -124,12 +145,22 @@ class Stack:
             self._provider.down()
 
     def _stop_engine(self) -> None:
-        """End the engine if this run started it, unless a cluster is kept in it."""
-        if self._started is None:
+        """End our engine with the last cluster in it.
+
+        One that this run started is kept only for a cluster that it was told to keep. One that was
+        there already may have been left by a killed run; it ends unless something else uses it, or
+        may do so unseen because it works in another cache than the one that this run has locked.
+        """
+        if self._started is not None:
+            running = self._started
+            kept = self.options.keep_cluster and bool(reaper.our_containers(running))
+        elif self._found is not None and self._found.ours and engine.works_for(cache_root()):
+            running = self._found
+            kept = reaper.in_use(running)
+        else:
             return
-        kept = self.options.keep_cluster and bool(reaper.our_containers(self._started))
         if not kept:
-            engine.stop(cache_root(), self.commands, self.progress)
+            reaper.end_engine(running, self.commands, self.progress)
 
     def _is_warm(self) -> bool:
         """Whether a cluster of ours of that name is there already."""
@@ -210,6 +241,7 @@ class Stack:
     def _engine(self, facts: host.Host, tools: Tools) -> engine.Engine:
         found = engine.find(self.commands)
         if found is not None:
+            self._found = found
             return found
         if not self.options.bootstrap:
             return engine.require(self.commands)
@@ -281,7 +313,7 @@ class Stack:
             helm=helm,
             chart=chart,
             chart_values=(
-                fluid.values(built, alluxio)
+                fluid_chart.values(chart, built, alluxio)
                 if built
                 else charts.published_values(chart, alluxio, options.registry)
             ),
@@ -297,7 +329,7 @@ def machine_lock(cache: Path) -> Iterator[None]:
     """Keep a second run off this machine's engine and caches while one is under way.
 
     Raises:
-        RefusalError: another run holds it.
+        RefusalError: another run holds it, or another user made it.
     """
     lock = FileLock(cache / "run.lock")
     try:
@@ -307,6 +339,11 @@ def machine_lock(cache: Path) -> Iterator[None]:
             "another run of the harness is under way on this machine",
             advice="wait until it ends, or end it",
         ) from None
+    except OSError as error:
+        raise RefusalError(
+            f"the lock {lock.lock_file} of the cache cannot be taken: {error.strerror or error}",
+            advice="run as the user who owns it, or set FLUID_CONFORMANCE_CACHE to a folder of yours",
+        ) from error
     try:
         yield
     finally:

@@ -23,6 +23,7 @@ from clusters.snapshots import (
 )
 
 if TYPE_CHECKING:
+    from clusters.kinds import Kind
     from clusters.kube import Kube
 
 
@@ -155,6 +156,10 @@ class View:
         found = self.kube.get(kinds.JOB, name, namespace)
         return JobSnapshot.of(found) if found else None
 
+    def jobs(self, namespace: str | None = None, labels: str = "") -> tuple[JobSnapshot, ...]:
+        """Jobs of a namespace or of all."""
+        return tuple(map(JobSnapshot.of, self.kube.list(kinds.JOB, namespace, labels=labels)))
+
     def dataset(self, namespace: str, name: str) -> DatasetSnapshot | None:
         """A Dataset."""
         found = self.kube.get(kinds.DATASET, name, namespace)
@@ -175,7 +180,11 @@ class View:
 
     def data_load(self, namespace: str, name: str) -> DataLoadSnapshot | None:
         """A DataLoad."""
-        found = self.kube.get(kinds.DATA_LOAD, name, namespace)
+        return self.operation(kinds.DATA_LOAD, namespace, name)
+
+    def operation(self, kind: Kind, namespace: str, name: str) -> DataLoadSnapshot | None:
+        """A data operation of any kind, such as a DataProcess; their status is the same."""
+        found = self.kube.get(kind, name, namespace)
         return DataLoadSnapshot.of(found) if found else None
 
     def events(

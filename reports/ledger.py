@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from reports.classify import failures
 from reports.verdict import (
     Attempt,
     DefectResult,
@@ -53,9 +54,20 @@ class Trial:
     evidence: Evidence | None = None
 
     @property
+    def all_failures(self) -> tuple[Failure, ...]:
+        """What went wrong, in order; with what was found once the scenario had ended."""
+        later = self.evidence.afterwards if self.evidence is not None else ()
+        found = [
+            one
+            for wrong in later
+            for one in failures(wrong.error, "teardown", self.at + (wrong.at - self.began).total_seconds())
+        ]
+        return (*self.failures, *found)
+
+    @property
     def outcome(self) -> Outcome:
         """What came of it; a failure outweighs all else, whatever part it came in."""
-        if self.failures:
+        if self.all_failures:
             return "fail"
         if self.skipped is not None:
             return "skipped"
@@ -67,7 +79,7 @@ class Trial:
         """The same as the verdict lists it."""
         return Attempt(
             outcome=self.outcome,
-            failures=tuple(self.failures),
+            failures=self.all_failures,
             at=round(self.at, 3),
             setup=round(max(self.seconds.get("setup", 0.0) - self.shared, 0.0), 3),
             call=round(self.seconds.get("call", 0.0), 3),
@@ -97,9 +109,10 @@ class Entry:
 
     def result(self) -> ScenarioResult:
         """The scenario as the verdict lists it: the first attempt that failed, else the last one."""
-        failed = [trial for trial in self.trials if trial.failures]
+        failed = [trial for trial in self.trials if trial.all_failures]
         told = failed[0] if failed else self.trials[-1] if self.trials else None
         evidence = told.evidence if told else None
+        wrong = told.all_failures if told else ()
         attempts = tuple(trial.attempt() for trial in self.trials)
         return ScenarioResult.model_validate(
             {
@@ -107,7 +120,7 @@ class Entry:
                 "title": self.scenario.title,
                 "level": str(self.scenario.level),
                 "outcome": told.outcome if told else "skipped",
-                "class": told.failures[0].failure_class if told and told.failures else None,
+                "class": wrong[0].failure_class if wrong else None,
                 "reason": self._reason(told),
                 "seconds": round(sum(a.setup + a.call + a.teardown for a in attempts), 3),
                 "evidence": tuple(
@@ -132,8 +145,8 @@ class Entry:
     def _reason(self, told: Trial | None) -> str:
         if told is None:
             return NOT_RUN
-        if told.failures:
-            first, *more = told.failures
+        if wrong := told.all_failures:
+            first, *more = wrong
             part = {"setup": "in set-up: ", "teardown": "in teardown: "}.get(first.phase or "", "")
             also = f" (and {len(more)} more)" if more else ""
             return f"{part}{first.reason}{also}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from reports import units, words
@@ -129,7 +130,7 @@ def says_series(series: SeriesResult) -> str:
     load = series.workload
     readers = f"{load.jobs} process{'' if load.jobs == 1 else 'es'}"
     if load.pods > 1:
-        readers += f" in each of {load.pods} Pods"
+        readers += f" in each of {load.pods} Pods at once{_says_nodes(series)}, each on files of its own,"
     files = "1 file" if load.files == 1 else f"{load.files:,} files"
     complete = len({one.number for one in series.rounds})
     return (
@@ -137,6 +138,37 @@ def says_series(series: SeriesResult) -> str:
         f"{says_shaping(series)} {complete} rounds in {words.seconds(series.seconds)} "
         f"({series.planned} planned), {ENDINGS.get(series.ending, series.ending)}."
     )
+
+
+def says_spread(series: SeriesResult) -> tuple[str, ...]:
+    """How evenly several Pods that read at once fared, one sentence for each arm; nothing for one Pod."""
+    found = []
+    for arm in series.arms:
+        pods = [
+            [part.bytes_per_second for part in one.parts if part.kind == "pod"]
+            for one in series.of_arm(arm.name)
+            if one.valid
+        ]
+        several = [one for one in pods if len(one) > 1 and min(one) > 0]
+        if several:
+            each = units.rate(median(speed for one in several for speed in one))
+            evenness = median(min(one) / max(one) for one in several)
+            found.append(
+                f"{arm.name}: a Pod reached {each} (median of all); in the median round the slowest Pod "
+                f"reached {units.percent(evenness)} of the fastest"
+            )
+    return tuple(found)
+
+
+def _says_nodes(series: SeriesResult) -> str:
+    """Where several Pods ran, and what follows from it."""
+    nodes = {part.node for one in series.rounds for part in one.parts if part.kind == "pod"}
+    if not nodes:
+        return ""
+    if len(nodes) < series.workload.pods:
+        node = "one node" if len(nodes) == 1 else f"{len(nodes)} nodes"
+        return f" on {node} (Pods of a node share its processors, its network and its FUSE client)"
+    return f" on {len(nodes)} nodes"
 
 
 def says_shaping(series: SeriesResult) -> str:

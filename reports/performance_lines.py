@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from reports.measured_words import alarms, interval_text, ratio_text, says_pair, unfinished, value_text
+from reports.measured_words import (
+    alarms,
+    interval_text,
+    ratio_text,
+    says_pair,
+    says_spread,
+    unfinished,
+    value_text,
+)
 from suites.benchmark.results import Benchmark
 
 
@@ -16,6 +24,7 @@ def lines(benchmark: Benchmark) -> list[str]:
             invalid = f", {figures.invalid} invalid" if figures.invalid else ""
             median = value_text(figures.median, series.unit)
             found.append(f"  {figures.arm:28} {median:>14}  ({figures.rounds} rounds{invalid}{unstable})")
+        found += [f"  {text}" for text in says_spread(series)]
         for one in series.judged:
             purpose = "" if one.as_it_must is None else f" [{one.purpose}]"
             numbers = f": {ratio_text(one)} ({interval_text(one)})" if one.ratio is not None else ""

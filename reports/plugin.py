@@ -53,11 +53,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(getattr(config.option, name, False) for name in TELLING_OPTIONS) or _own_tests_only(config):
         return
     run = run_of(config)
+    _require_writable(run.out)
     for option, name in (("xmlpath", "junit.xml"), ("allure_report_dir", "allure-results")):
         if hasattr(config.option, option) and not getattr(config.option, option):
             setattr(config.option, option, str(run.out / name))
     ledger = config.stash[LEDGER] = Ledger(run)
     config.pluginmanager.register(Reporter(config, ledger), "conformance-reporter")
+
+
+def _require_writable(out: Path) -> None:
+    """Refuse, before anything is run, a folder in which no report could be left."""
+    there = next(folder for folder in out.parents if os.access(folder, os.F_OK))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise pytest.UsageError(
+            f"the reports cannot be written: {there} is no folder that this user may write to; "
+            "name another one with --out"
+        )
 
 
 def _own_tests_only(config: pytest.Config) -> bool:
@@ -153,7 +164,8 @@ class Reporter:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Ctrl-C or ``pytest.exit``: the test under way is neither passed nor failed."""
-        words = "Ctrl-C" if excinfo.errisinstance(KeyboardInterrupt) else str(excinfo.value)
+        ctrl_c = excinfo.errisinstance(KeyboardInterrupt)
+        words = "Ctrl-C" if ctrl_c else str(excinfo.value).partition("\n")[0]
         self._ledger.stopped = words
         entry = self._ledger.entries.get(self._now.nodeid) if self._now is not None else None
         if self._now is not None and entry is not None and entry.trials:
@@ -161,7 +173,8 @@ class Reporter:
             trial.evidence = self._now.stash.get(EVIDENCE, None)
             spent = (datetime.now(UTC) - trial.began).total_seconds()
             trial.seconds.setdefault("call", max(spent - sum(trial.seconds.values()), 0.0))
-            trial.skipped = f"stopped by {words} after {spent:.0f} s"
+            after = f"after {spent:.0f} s"
+            trial.skipped = f"stopped by {words} {after}" if ctrl_c else f"stopped {after}: {words}"
             self._end(entry, trial)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -233,7 +246,9 @@ class Reporter:
     ) -> None:
         """Keep what went wrong, and collect the material for it."""
         assert call.excinfo is not None  # noqa: S101 - the caller looked
-        error = call.excinfo.value
+        error = self._not_told_yet(call.excinfo.value)
+        if error is None:
+            return
         phase = cast("When", call.when)
         found = failures(error, phase, self._ledger.seconds())
         trial.failures += found
@@ -260,6 +275,22 @@ class Reporter:
             self._bundled.append((error, index))
             self._link(entry, phase, index)
             allure.attach(index.read_text(), name="collected material", extension="md")
+
+    def _not_told_yet(self, error: BaseException) -> BaseException | None:
+        """An error without those that stand at the scenario that they are about, which ended before.
+
+        pytest shows them where they were raised, in the teardown of the last test.
+        """
+        told = [
+            wrong.error
+            for entry in self._ledger.entries.values()
+            for trial in entry.trials
+            for wrong in (trial.evidence.afterwards if trial.evidence is not None else ())
+        ]
+        if isinstance(error, BaseExceptionGroup):
+            _, rest = error.split(lambda one: one in told)
+            return rest
+        return None if error in told else error
 
     def _link(self, entry: Entry, phase: When, index: Path) -> None:
         part = {"setup": "set-up", "call": "the body", "teardown": "teardown"}[phase]

@@ -25,6 +25,7 @@ _TITLES: Final = {
     "C": "What is cached",
     "D": "Recovery",
     "E": "Lifecycle",
+    "DOC": "The doctor",
 }
 
 
@@ -71,7 +72,7 @@ def page(scenarios: Sequence[Scenario]) -> str:
     ]
     for group in GROUPS:
         parts.append(f"## {group}. {_TITLES[group]}")
-        parts.append(_scenarios(s for s in scenarios if s.id.startswith(group)))
+        parts.append(_scenarios(s for s in scenarios if s.id.rstrip("0123456789") == group))
     parts += ["## Defects of Fluid that are looked at", _defects(scenarios)]
     parts += ["## Left out", _left_out()]
     return "\n\n".join(parts) + "\n"

@@ -25,6 +25,10 @@ CACHED_SECONDS: Final = 180.0
 STATUS_SECONDS: Final = 300.0
 #: Bytes that an interface carries while nobody reads: address resolution, mount traffic, attributes.
 IDLE_BYTES: Final = 256 * 1024
+#: Seconds until a mount answers that the Fuse behind it is gone: its process ends a moment after its Pod.
+DEAD_SECONDS: Final = 30.0
+#: How a file system says so (ENOTCONN).
+DEAD: Final = "Transport endpoint is not connected"
 
 
 def fail(message: str, *, subject: str, expected: str, seen: str, advice: str = "") -> ProductFailureError:
@@ -90,6 +94,23 @@ def reads_raw_nfs(user: User, pod: PodSnapshot, application: str) -> None:
     user.evidence.fact(
         "application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source
     )
+
+
+def dead_mount(user: User, pod: PodSnapshot) -> None:
+    """The application's mount is dead: nothing is behind it any more."""
+    with user.evidence.phase("waiting", f"the mount of {pod.name} dies"):
+        wait(
+            lambda: user.observer.read(pod),
+            lambda seen: DEAD in seen.message,
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            condition=DEAD,
+            timeout=DEAD_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: (
+                seen.message.splitlines()[-1] if seen.message else f"it reads {len(seen.checksums)} files"
+            ),
+        )
+    user.evidence.fact("application", f"{pod.name} reads no more: {DEAD}")
 
 
 def one_fuse_pod(user: User, node: str, dataset: str = DATASET) -> FuseSnapshot:

@@ -7,21 +7,19 @@ and used ones are removed in the background.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-from clusters.errors import HarnessError
 from clusters.snapshots import DatasetSnapshot
 from clusters.stack import System
 from clusters.views import FuseSnapshot
+from suites.departures import Departures
 from suites.evidence import Evidence, Phase
+from suites.scenario import Scenario
 from suites.user import User, unique
 from workloads.data import Files
-
-log = logging.getLogger(__name__)
 
 #: Fresh Datasets that are made before they are asked for.
 AHEAD: Final = 1
@@ -44,12 +42,12 @@ class Birth:
     phases: tuple[Phase, ...]
 
 
-def be_born(user: User, *, nudging: bool) -> Birth:
+def be_born(user: User) -> Birth:
     """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once."""
     user.makes_namespace()
     user.makes_source()
     user.makes_dataset()
-    dataset = user.waits_until_bound(nudging=nudging)
+    dataset = user.waits_until_bound()
     fuse = user.observer.fuse(user.namespace, dataset.name)
     return Birth(user.namespace, dataset, fuse, tuple(user.evidence.phases))
 
@@ -63,16 +61,16 @@ class DatasetPool:
         folder: of the export that all of them show.
         files: what lies there.
         wanted: how many scenarios will still ask for one.
+        departures: removes them.
     """
 
     system: System
     folder: str
     files: Files
     wanted: int
+    departures: Departures = field(default_factory=Departures)
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
-    _remover: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "remove-dataset"))
     _coming: deque[tuple[User, Future[Birth]]] = field(default_factory=deque)
-    _leaving: list[Future[None]] = field(default_factory=list)
 
     def look_ahead(self) -> None:
         """Begin with the next one where it will be needed."""
@@ -81,7 +79,7 @@ class DatasetPool:
             user = User(
                 self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files
             )
-            self._coming.append((user, self._maker.submit(be_born, user, nudging=True)))
+            self._coming.append((user, self._maker.submit(be_born, user)))
 
     def take(self, evidence: Evidence) -> tuple[User, Birth]:
         """A fresh Dataset that is Bound, in a namespace of its own.
@@ -102,17 +100,14 @@ class DatasetPool:
         self.look_ahead()
         return user, birth
 
-    def remove(self, user: User) -> None:
-        """Remove what a user made, in the background."""
-        quiet = User(
-            self.system,
-            Evidence(silent=True),
-            user.namespace,
-            folder=user.folder,
-            files=user.files,
-            sent=user.sent,
-        )
-        self._leaving.append(self._remover.submit(quiet.leaves))
+    def remove(self, user: User, declared: Scenario | None = None) -> None:
+        """Remove what a user made, in the background.
+
+        Args:
+            user: who leaves.
+            declared: the scenario that is told what stays; without one nobody looks.
+        """
+        self.departures.remove(user, declared)
 
     def close(self, *, clean: bool) -> list[str]:
         """End the pool; with ``clean`` all that was made is removed first. Returns what would not go."""
@@ -120,12 +115,4 @@ class DatasetPool:
         if clean:
             for user, _ in self._coming:
                 self.remove(user)
-        self._remover.shutdown(wait=clean, cancel_futures=not clean)
-        troubles = []
-        for future in self._leaving if clean else []:
-            try:
-                future.result()
-            except HarnessError as error:
-                log.warning("%s", error)
-                troubles.append(error.message)
-        return troubles
+        return self.departures.close(clean=clean)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import allure
@@ -57,12 +58,21 @@ class Attachment:
     suffix: str = "txt"
 
 
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """Something wrong that was found once the scenario had ended, such as a leak; and when."""
+
+    error: Exception
+    at: datetime
+
+
 @dataclass
 class Evidence:
     """Collects what one attempt at one scenario saw.
 
     Attributes:
         silent: nothing goes to Allure, which only takes steps of the test that it knows to run.
+        afterwards: what was found to be wrong once the scenario had ended; it counts as its teardown's.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -73,6 +83,7 @@ class Evidence:
     defects_seen: list[str] = field(default_factory=list)
     defects_gone: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
+    afterwards: list[Afterwards] = field(default_factory=list)
     started: float = field(default=-1.0)
 
     def __post_init__(self) -> None:
@@ -107,6 +118,10 @@ class Evidence:
         """State whether a suspected defect of the product showed this time."""
         (self.defects_seen if seen else self.defects_gone).append(key)
         self.fact("product defect" if seen else "product defect gone", says, defect=key, **data)
+
+    def failed_afterwards(self, error: Exception) -> None:
+        """State that something is wrong, when the scenario has ended already."""
+        self.afterwards.append(Afterwards(error, datetime.now(UTC)))
 
 
 #: Where the evidence of a test hangs on its pytest item.

@@ -7,6 +7,7 @@ own and an application that waits for its claim; what one of them does, does not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -25,8 +26,16 @@ from workloads.models.shared import Resources
 APPLICATION: Final = "waiting-app"
 #: Seconds for which they are watched together: two rounds of Fluid's retry and more.
 WINDOW: Final = 30.0
+#: How many are made at the same time.
+AT_ONCE: Final = 4
+#: A name that begins with a digit, and one with a dot.
+DIGIT: Final = "20-hbase"
+DOT: Final = "imagenet.2012"
 #: A claim that is not there.
 MISSING: Final = "missing"
+#: A claim that is there, but in another namespace. A name of its own: claims of one name in several
+#: namespaces would make the diagnosis of each other's scenarios ambiguous.
+BESIDE: Final = "nfs-beside"
 #: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
 ELSEWHERE: Final = "elsewhere"
 
@@ -58,6 +67,7 @@ class Watched:
 
     Attributes:
         user: whose it is.
+        name: of the Dataset.
         looks: how many were taken.
         together: how many were watched at the same time.
         wrong: what contradicted first; empty when nothing did.
@@ -65,6 +75,7 @@ class Watched:
     """
 
     user: User
+    name: str
     looks: int
     together: int
     wrong: str
@@ -99,8 +110,8 @@ def _claim_elsewhere(user: User) -> None:
     """The claim is in a namespace of its own, which goes with the claim's scenario."""
     elsewhere = replace(user, namespace=f"{user.namespace}-{ELSEWHERE}")
     elsewhere.makes_namespace()
-    elsewhere.makes_source(MISSING)
-    _missing_claim(user)
+    elsewhere.makes_source(BESIDE)
+    _of_mounts(user, Mount(mount_point=f"pvc://{BESIDE}", name="data", path="/"))
 
 
 def _without_quota(user: User) -> None:
@@ -134,6 +145,12 @@ def _loads(user: User) -> None:
     )
 
 
+def _names_not_taken(user: User) -> None:
+    over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).but(placement="Shared")
+    user.makes_dataset(over)
+    user.makes_dataset(over.but(name=DOT), without_runtime=True)
+
+
 #: What the user of each scenario does, by its id.
 CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
     {
@@ -146,25 +163,24 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
         "B18": _claim_twice,
         "B20": _quota_over_limit,
         "B22": _without_quota,
+        "B29": _names_not_taken,
         "B38": _loads,
     }
 )
 
 
+#: Names of Datasets that are called otherwise than usual; Fluid gives these no phase at all.
+NAMES: Final[Mapping[str, str]] = MappingProxyType({"B29": DIGIT})
+
+
 def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watched]:
     """Make all of them, let Fluid take them up, and watch them over one window."""
     users = {id_: new_user() for id_ in ids}
-    for id_, user in users.items():
-        user.makes_namespace()
-        user.makes_source()
-        CASES[id_](user)
-        user.applies(user.application(APPLICATION, DATASET).manifest())
-    for user in users.values():
-        user.waits_for_scheduling_verdict(user.namespace, APPLICATION)
-        if user.observer.view.dataset(user.namespace, DATASET) is not None:
-            user.waits_for_phase(DATASET)
+    with ThreadPoolExecutor(AT_ONCE, "make-hopeless") as makers:
+        for made in [makers.submit(_make, id_, user) for id_, user in users.items()]:
+            made.result()
     looks = hold(
-        lambda: {id_: _look(user) for id_, user in users.items()},
+        lambda: {id_: _look(user, _name(id_)) for id_, user in users.items()},
         lambda _: None,  # each scenario judges its own
         subject=f"{len(users)} Datasets",
         condition="not Bound",
@@ -174,6 +190,7 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
     return {
         id_: Watched(
             user=user,
+            name=_name(id_),
             looks=len(looks),
             together=len(users),
             wrong=next((look[id_].wrong for look in looks if look[id_].wrong), ""),
@@ -183,11 +200,26 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
     }
 
 
-def _look(user: User) -> Look:
+def _name(id_: str) -> str:
+    return NAMES.get(id_, DATASET)
+
+
+def _make(id_: str, user: User) -> None:
+    """Make one, and let Fluid and the scheduler take it up."""
+    user.makes_namespace()
+    user.makes_source()
+    CASES[id_](user)
+    user.applies(user.application(APPLICATION, _name(id_)).manifest())
+    user.waits_for_scheduling_verdict(user.namespace, APPLICATION)
+    if id_ not in NAMES and user.observer.view.dataset(user.namespace, DATASET) is not None:
+        user.waits_for_phase(DATASET)
+
+
+def _look(user: User, name: str) -> Look:
     view = user.observer.view
     return Look(
-        dataset=view.dataset(user.namespace, DATASET),
-        claim=view.claim(user.namespace, DATASET),
+        dataset=view.dataset(user.namespace, name),
+        claim=view.claim(user.namespace, name),
         application=view.pod(user.namespace, APPLICATION),
-        pods=view.pods(user.namespace, f"release={DATASET}"),
+        pods=view.pods(user.namespace, f"release={name}"),
     )

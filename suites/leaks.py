@@ -5,16 +5,23 @@ Only what Fluid makes for the Dataset is looked for, so nothing of the harness i
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from clusters import fluid_names, kinds
+from clusters.errors import FailureClass, HarnessError
 from clusters.kube import is_ours
-from clusters.waiting import wait
+from clusters.waiting import WaitError, wait
 from suites.user import DATASET, User
+
+log = logging.getLogger(__name__)
 
 #: Seconds until all is gone after the Dataset is.
 GONE_SECONDS: Final = 90.0
+#: Leftovers that one line names.
+NAMED: Final = 12
 
 _LABELLED: Final = (
     kinds.POD,
@@ -48,9 +55,14 @@ class Leaks:
     tier_files: tuple[str, ...]
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """All that is left, a few words each."""
+        return (*self.objects, *self.node_labels, *self.host_mounts, *self.tier_files)
+
+    @property
     def nothing(self) -> bool:
         """There is nothing left."""
-        return not (self.objects or self.node_labels or self.host_mounts or self.tier_files)
+        return not self.parts
 
     @property
     def counts(self) -> str:
@@ -63,8 +75,12 @@ class Leaks:
     def __str__(self) -> str:
         if self.nothing:
             return "nothing left"
-        parts = (*self.objects, *self.node_labels, *self.host_mounts, *self.tier_files)
-        return f"{self.counts}: {', '.join(parts[:12])}{' …' if len(parts) > 12 else ''}"  # noqa: PLR2004 - a line
+        return f"{self.counts}: {listed(self.parts)}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Leftovers in one line; of many only the first."""
+    return ", ".join(parts[:NAMED]) + (f" and {len(parts) - NAMED} more" if len(parts) > NAMED else "")
 
 
 def of_dataset(user: User, name: str = DATASET) -> Leaks:
@@ -92,6 +108,82 @@ def nothing_left(user: User, name: str = DATASET) -> None:
     user.evidence.fact("leak check", "no object, node label, mount or cached file is left")
 
 
+def of_user(user: User) -> Leaks:
+    """What there is at this moment of all that Fluid made in a user's namespace.
+
+    It holds all Datasets and runtimes that the user ever sent there, and what Fluid's charts made there
+    for anything else, such as the Jobs of a DataLoad.
+    """
+    names = dict.fromkeys(
+        manifest["metadata"]["name"]
+        for manifest in user.sent
+        if manifest["kind"] in {kinds.DATASET.name, kinds.ALLUXIO_RUNTIME.name}
+        and manifest["metadata"].get("namespace") == user.namespace
+    )
+    each = [of_dataset(user, name) for name in names]
+    objects = _of_charts(user).union(*(set(one.objects) for one in each))
+    return Leaks(
+        objects=tuple(sorted(objects)),
+        node_labels=tuple(label for one in each for label in one.node_labels),
+        host_mounts=tuple(mount for one in each for mount in one.host_mounts),
+        tier_files=tuple(file for one in each for file in one.tier_files),
+    )
+
+
+def after_a_while(user: User, seconds: float = GONE_SECONDS) -> Leaks:
+    """What is left of all that Fluid made in a user's namespace, once there was time for it to go.
+
+    It returns as soon as nothing is left. A look that fails is taken again, because something may
+    be broken on purpose at that moment.
+
+    Raises:
+        WaitTimeoutError: it could not be looked at, an infrastructure failure.
+    """
+    last: list[Leaks] = []
+
+    def look() -> Leaks | None:
+        last.clear()
+        try:
+            last.append(of_user(user))
+        except HarnessError as error:
+            log.info("%s: cannot be looked at just now: %s", user.namespace, error.message)
+            return None
+        return last[0]
+
+    try:
+        return _waited(user, look, seconds)
+    except WaitError:
+        if not last:
+            raise
+        return last[0]
+
+
+def _waited(user: User, look: Callable[[], Leaks | None], seconds: float) -> Leaks:
+    found = wait(
+        look,
+        lambda seen: seen is not None and seen.nothing,
+        subject=f"what Fluid made in {user.namespace}",
+        condition="nothing left behind",
+        timeout=seconds,
+        delay=1.0,
+        describe=lambda seen: "cannot be looked at" if seen is None else str(seen),
+        failure_class=FailureClass.INFRASTRUCTURE,
+    )
+    assert found is not None
+    return found
+
+
+def _of_charts(user: User) -> set[str]:
+    """Objects of any of Fluid's charts, and helm's own records of them."""
+    found = set()
+    for kind in _LABELLED:
+        for obj in user.system.kube.list(kind, user.namespace):
+            labels = obj["metadata"].get("labels") or {}
+            if ("release" in labels or labels.get("owner") == "helm") and not is_ours(obj):
+                found.add(f"{kind} {obj['metadata']['name']}")
+    return found
+
+
 def _objects(user: User, name: str) -> set[str]:
     kube, namespace = user.system.kube, user.namespace
     identity = fluid_names.dataset_id(namespace, name)
@@ -103,6 +195,8 @@ def _objects(user: User, name: str) -> set[str]:
             fluids = (
                 labels.get("fluid.io/dataset-id") == identity
                 or labels.get("release") == name
+                # helm's record of the release: a ConfigMap, or with Fluid up to 0.9 a Secret.
+                or (labels.get("owner") == "helm" and labels.get("name") == name)
                 or (kind is kinds.CONFIG_MAP and meta["name"] in fluid_names.config_maps(name))
                 or (meta.get("annotations") or {}).get("CreatedBy") == "fluid"
             )
@@ -137,9 +231,22 @@ def _host_mounts(user: User, name: str) -> list[str]:
 
 
 def _tier_files(user: User, name: str) -> list[str]:
-    folder = fluid_names.tier_folder(user.namespace, name)
+    folders = [fluid_names.tier_folder(user.namespace, name, medium) for medium in _media(user, name)]
     found = []
     for node in user.system.nodes:
-        done = user.system.provider.node_exec(node, ["find", folder, "-type", "f"])
+        done = user.system.provider.node_exec(node, ["find", *folders, "-type", "f"])
         found += [f"{node}: {path}" for path in done.stdout.split()]
     return found
+
+
+def _media(user: User, name: str) -> tuple[str, ...]:
+    """Where the tiers of a runtime lie on a node: in memory, and wherever else the user said."""
+    paths = [
+        path
+        for manifest in user.sent
+        if manifest["kind"] == kinds.ALLUXIO_RUNTIME.name and manifest["metadata"]["name"] == name
+        for level in manifest["spec"].get("tieredstore", {}).get("levels", ())
+        for path in str(level.get("path") or "").split(",")
+        if path
+    ]
+    return tuple(dict.fromkeys(["/dev/shm", *paths]))  # noqa: S108 - a tier may be memory

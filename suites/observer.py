@@ -82,6 +82,18 @@ class Observer:
         """Try to write a file inside an application."""
         return inside.write_result(self.inside(pod, inside.write_argv(path)))
 
+    def in_worker(
+        self, namespace: str, dataset: str, argv: inside.Argv, timeout: float = INSIDE_SECONDS
+    ) -> Completed:
+        """Run a program inside the Dataset's first worker."""
+        pod = f"{fluid_names.worker_name(dataset)}-0"
+        return self.system.kube.exec(namespace, pod, fluid_names.WORKER_CONTAINER, argv, timeout=timeout)
+
+    def worker_mount(self, namespace: str, dataset: str, path: str) -> mountinfo.Mount:
+        """The mount that serves a path inside the Dataset's first worker."""
+        done = self.in_worker(namespace, dataset, inside.mounts_argv())
+        return mountinfo.mount_at(mountinfo.parse(done.stdout), path)
+
     def inside(self, pod: PodSnapshot, argv: inside.Argv, timeout: float = INSIDE_SECONDS) -> Completed:
         """Run a program inside an application."""
         return self.system.kube.exec(pod.namespace, pod.name, CONTAINER, argv, timeout=timeout)

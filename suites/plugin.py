@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 from collections.abc import Iterator, Mapping
@@ -58,10 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _seconds(text: str) -> float:
-    """A positive number of seconds; argparse turns the ValueError into its own sentence."""
-    seconds = float(text)
+    """A positive number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return seconds
 
 
@@ -104,6 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         wanted = declared is None or (declared.id in asked if asked else declared.level <= level)
         (kept if wanted else left).append(item)
     if asked and (unknown := sorted(asked - known)):
+        items.clear()  # nothing is to be run, so there is nothing to give a verdict on
         raise pytest.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     seed = config.getoption("shuffle")
     if seed is not None:
@@ -127,6 +132,7 @@ def _keep_sabotages(config: pytest.Config, items: list[pytest.Item]) -> None:
     of_sabotage = [item for item in items if item.get_closest_marker(SABOTAGE) is not None]
     known = {callspec.id for item in of_sabotage if (callspec := callspecs[item]) is not None}
     if unknown := sorted(asked - known):
+        items.clear()
         raise pytest.UsageError(f"no sabotage {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     kept = [item for item in of_sabotage if not asked or callspecs[item].id in asked]  # type: ignore[union-attr] # all have one
     left = [item for item in items if item not in kept]
@@ -135,11 +141,14 @@ def _keep_sabotages(config: pytest.Config, items: list[pytest.Item]) -> None:
         config.hook.pytest_deselected(items=left)
 
 
-def _cost(item: pytest.Item) -> int:
-    """Those first that share a Dataset, so that fresh ones get made meanwhile; those alone last."""
+def _cost(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """Those first that share a Dataset, so that fresh ones get made meanwhile; those alone last.
+
+    Of those with a fresh one, those that hold a window come first: the next one gets made in it.
+    """
     declared = scenarios.of(item)
     names = getattr(item, "fixturenames", ())
-    return 2 * int(declared is not None and declared.alone) + int("fresh" in names)
+    return declared is not None and declared.alone, "fresh" in names, "window" not in names
 
 
 @pytest.fixture(scope="session")
@@ -160,17 +169,16 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
     config = request.config
     run = run_of(config)
     try:
-        with machine_lock(cache_root()):
-            stack = Stack(config.stash[OPTIONS], run.id, progress)
-            try:
-                made = stack.up()
-                run.system = _facts(made)
-                run.bundle_takers.extend(takers(made))
-                yield made
-            finally:
-                stack.down()
+        with (
+            machine_lock(cache_root()),
+            Stack(config.stash[OPTIONS], run.id, progress).standing() as made,
+        ):
+            run.system = _facts(made)
+            run.bundle_takers.extend(takers(made))
+            yield made
     except RefusalError as error:
-        pytest.exit(str(error), returncode=int(pytest.ExitCode.USAGE_ERROR))
+        told = [str(error), *getattr(error, "__notes__", ())]
+        pytest.exit("\n".join(told), returncode=int(pytest.ExitCode.USAGE_ERROR))
 
 
 def _facts(system: System) -> SystemFacts:
@@ -247,14 +255,14 @@ def declared(request: pytest.FixtureRequest) -> Scenario:
 
 
 @pytest.fixture(scope="session")
-def birth(system: System, files: Files, progress: Progress) -> Iterator[Birth]:
+def birth(system: System, files: Files, progress: Progress, pool: DatasetPool) -> Iterator[Birth]:
     """The Dataset that reading scenarios share, looked at just when it got Bound."""
     user = User(system, Evidence(silent=True), unique("fc-shared"), folder=READ_ONLY_FOLDER, files=files)
     with progress.stage("shared Dataset gets Bound"):
-        born = be_born(user, nudging=False)
+        born = be_born(user)
     yield born
     if cluster_stays(system):
-        user.leaves()
+        pool.departures.remove_shared(user)
 
 
 @pytest.fixture
@@ -266,6 +274,7 @@ def shared(
     evidence.namespaces.append(birth.namespace)
     pool.look_ahead()
     user = User(system, evidence, birth.namespace, folder=READ_ONLY_FOLDER, files=files)
+    pool.departures.begins(scenarios.of(request.node), user, sharing=True)
     yield user
     _stop_applications(user)
 
@@ -284,6 +293,8 @@ def pool(request: pytest.FixtureRequest, system: System, files: Files) -> Iterat
         raise HarnessError(
             f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
         )
+    if made.departures.told:
+        raise ExceptionGroup("found when scenarios had ended", made.departures.told)
 
 
 @pytest.fixture
@@ -291,8 +302,10 @@ def fresh(request: pytest.FixtureRequest, pool: DatasetPool) -> Iterator[User]:
     """A user with a Dataset of their own that has just got Bound."""
     evidence: Evidence = request.getfixturevalue("evidence")
     user, _ = pool.take(evidence)
+    declared = scenarios.of(request.node)
+    pool.departures.begins(declared, user)
     yield user
-    pool.remove(user)
+    pool.remove(user, declared)
 
 
 @pytest.fixture
@@ -303,8 +316,10 @@ def user(request: pytest.FixtureRequest, system: System, files: Files, pool: Dat
     evidence.namespaces.append(made.namespace)
     made.makes_namespace()
     made.makes_source()
+    declared = scenarios.of(request.node)
+    pool.departures.begins(declared, made)
     yield made
-    pool.remove(made)
+    pool.remove(made, declared)
 
 
 @pytest.fixture(scope="session")
@@ -329,8 +344,9 @@ def hopeless(
     evidence: Evidence = request.getfixturevalue("evidence")
     watched = doomed[declared.id].told_by(evidence)
     evidence.namespaces.append(watched.user.namespace)
+    pool.departures.begins(declared, watched.user)
     yield watched
-    pool.remove(watched.user)
+    pool.remove(watched.user, declared)
 
 
 def _stop_applications(user: User) -> None:

@@ -50,6 +50,20 @@ class Defect:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that is known to stay when what a scenario made is removed.
+
+    Attributes:
+        defect: key of the defect, among the scenario's own, that explains it.
+        pattern: found in the words of the leak check, such as ``ConfigMap demo-config`` or
+            ``node-1: /dev/shm/…``.
+    """
+
+    defect: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A scenario as its marker and docstring declare it.
 
@@ -63,6 +77,7 @@ class Scenario:
         alone: it touches the whole host or cluster, so nothing else may run beside it.
         nodes: how many nodes that take Pods it needs.
         versions: versions of Fluid for which it holds; empty is every one that is pinned.
+        leaves: what is known to stay when its Datasets are removed; anything else that stays is a failure.
     """
 
     id: str
@@ -74,6 +89,7 @@ class Scenario:
     alone: bool = False
     nodes: int = 1
     versions: tuple[str, ...] = ()
+    leaves: tuple[Leftover, ...] = ()
 
 
 def scenario(
@@ -85,6 +101,7 @@ def scenario(
     alone: bool = False,
     nodes: int = 1,
     versions: tuple[str, ...] = (),
+    leaves: tuple[Leftover, ...] = (),
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
 
@@ -93,7 +110,11 @@ def scenario(
         if not lines:
             raise TypeError(f"scenario {id} ({test.__name__}) has no docstring to say what must hold")
         does = " ".join(line.strip() for line in lines[1:] if line.strip())
-        declared = Scenario(id, level, lines[0].strip(), does, issues, defects, alone, nodes, versions)
+        if unknown := {one.defect for one in leaves} - {defect.key for defect in defects}:
+            raise TypeError(f"scenario {id} knows of leftovers by no defect of its own: {unknown}")
+        declared = Scenario(
+            id, level, lines[0].strip(), does, issues, defects, alone, nodes, versions, leaves
+        )
         marked: Test = pytest.mark.scenario(declared)(test)
         return marked
 

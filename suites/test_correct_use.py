@@ -27,6 +27,9 @@ CAPACITY_SECONDS: Final = 180.0
 MEBIBYTE: Final = 2**20
 #: Alluxio prints sizes with two decimals of their unit.
 ROUNDING: Final = 0.001
+#: Where there are several tiers, Alluxio keeps 1 GB of each free for moving blocks between them
+#: (`alluxio.worker.management.tier.align.reserved.bytes`); into smaller ones it caches nothing at all.
+SMALL_TIERS: Final = {"alluxio.worker.management.tier.align.reserved.bytes": "4MB"}
 #: Where the second tier lies on a node; under a folder of ours, so that it can be told apart.
 DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
@@ -241,8 +244,8 @@ def test_two_tiers_hold_together_what_one_could_not(user: User) -> None:
         Tier(mediumtype="MEM", path="/dev/shm", quota="48Mi"),  # noqa: S108 - the tier is memory
         Tier(mediumtype="SSD", path=DISK_TIER, quota="256Mi"),
     )
-    runtime = laptop_runtime(user.namespace, DATASET).but(tieredstore=TieredStore(levels=levels))
-    user.makes_dataset(runtime=runtime)
+    runtime = laptop_runtime(user.namespace, DATASET, properties=SMALL_TIERS)
+    user.makes_dataset(runtime=runtime.but(tieredstore=TieredStore(levels=levels)))
     user.waits_until_bound()
     _capacity(user, "304.00MiB", 304 * MEBIBYTE)
     pod = user.starts(user.application("a20-reader", DATASET))

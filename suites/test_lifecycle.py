@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clusters import kinds
-from clusters.waiting import wait
+from clusters.waiting import hold, wait
 from clusters.watches import Topic
 from suites import checks, leaks
 from suites.scenario import Level, scenario
@@ -14,6 +14,11 @@ from workloads.models.laptop import laptop_runtime
 
 #: Seconds until all of a runtime is gone and its Dataset says so (measured for a Dataset: 54).
 RUNTIME_GONE_SECONDS: Final = 240.0
+#: Seconds until Fluid has begun to delete a runtime.
+ASKED_SECONDS: Final = 60.0
+#: Seconds for which a deleted runtime in use is watched: more than the 30 s after which Fluid takes the
+#: protection of a claim away by force (pkg/utils/kubeclient/volume.go:30 of 1.0.8), and a try after that.
+IN_USE_SECONDS: Final = 55.0
 
 
 @scenario("E1", Level.SMOKE)
@@ -61,32 +66,7 @@ def test_runtime_can_be_deleted_and_made_again(fresh: User) -> None:
     kube, view = fresh.system.kube, fresh.observer.view
     old = view.volume(fluid_volume(fresh))
     kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, fresh.namespace)
-
-    def look() -> tuple[str, tuple[str, ...]]:
-        left = (
-            view.runtime(fresh.namespace, DATASET),
-            view.claim(fresh.namespace, DATASET),
-            view.volume(fluid_volume(fresh)),
-            *view.pods(fresh.namespace, f"release={DATASET}"),
-        )
-        return fresh.observer.dataset(fresh.namespace, DATASET).phase, tuple(str(o) for o in left if o)
-
-    topics = [Topic(kinds.POD, fresh.namespace), Topic(kinds.ALLUXIO_RUNTIME, fresh.namespace)]
-    with (
-        fresh.evidence.phase("teardown", "the runtime is deleted"),
-        kube.changes(kinds.DATASET, fresh.namespace, more=topics) as changed,
-    ):
-        wait(
-            look,
-            lambda seen: seen[0] == "NotBound" and not seen[1],
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
-            condition="NotBound, with runtime, claim, volume and Pods gone",
-            timeout=RUNTIME_GONE_SECONDS,
-            changes=changed,
-            describe=lambda seen: f"{seen[0] or 'no phase'}; {'; '.join(seen[1]) or 'all gone'}",
-            advice="look at the events of the AlluxioRuntime",
-        )
-    fresh.evidence.fact("Dataset status", "NotBound; runtime, claim, volume and Pods are gone")
+    _runtime_goes(fresh)
     fresh.applies(laptop_runtime(fresh.namespace, DATASET).manifest())
     fresh.waits_until_bound()
     new = view.volume(fluid_volume(fresh))
@@ -101,3 +81,86 @@ def test_runtime_can_be_deleted_and_made_again(fresh: User) -> None:
     pod = fresh.starts(fresh.application("e2-reader", DATASET))
     checks.served_by_fluid(fresh, pod)
     fresh.reads_right(pod)
+
+
+def _runtime_goes(user: User) -> None:
+    """Wait until the runtime is gone with all that Fluid made for it, and its Dataset says so."""
+    kube, view = user.system.kube, user.observer.view
+
+    def look() -> tuple[str, tuple[str, ...]]:
+        left = (
+            view.runtime(user.namespace, DATASET),
+            view.claim(user.namespace, DATASET),
+            view.volume(fluid_volume(user)),
+            *view.pods(user.namespace, f"release={DATASET}"),
+        )
+        return user.observer.dataset(user.namespace, DATASET).phase, tuple(str(o) for o in left if o)
+
+    topics = [Topic(kinds.POD, user.namespace), Topic(kinds.ALLUXIO_RUNTIME, user.namespace)]
+    with (
+        user.evidence.phase("teardown", "the runtime is deleted"),
+        kube.changes(kinds.DATASET, user.namespace, more=topics) as changed,
+    ):
+        wait(
+            look,
+            lambda seen: seen[0] == "NotBound" and not seen[1],
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="NotBound, with runtime, claim, volume and Pods gone",
+            timeout=RUNTIME_GONE_SECONDS * user.patience,
+            changes=changed,
+            describe=lambda seen: f"{seen[0] or 'no phase'}; {'; '.join(seen[1]) or 'all gone'}",
+            advice="look at the events of the AlluxioRuntime",
+        )
+    user.evidence.fact("Dataset status", "NotBound; runtime, claim, volume and Pods are gone")
+
+
+@scenario("E4", Level.FULL)
+def test_runtime_that_an_application_uses_serves_until_that_ends(fresh: User) -> None:
+    """A runtime that is deleted while an application uses it serves on, and goes when the application ends.
+
+    The user deletes the AlluxioRuntime while a Pod reads, and ends the Pod after more than the 30 s after
+    which Fluid takes the protection of an unused claim away by force.
+    """
+    view = fresh.observer.view
+    pod = fresh.starts(fresh.application("e4-user", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.system.kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, fresh.namespace)
+    with fresh.evidence.phase("waiting", "Fluid asks for the claim's deletion"):
+        wait(
+            lambda: view.claim(fresh.namespace, DATASET),
+            lambda seen: seen is None or seen.deleting,
+            subject=f"claim {fresh.namespace}/{DATASET}",
+            condition="being deleted with its runtime",
+            timeout=ASKED_SECONDS * fresh.patience,
+        )
+
+    def wrong(_: None) -> str | None:
+        claim, runtime = view.claim(fresh.namespace, DATASET), view.runtime(fresh.namespace, DATASET)
+        if claim is None or runtime is None:
+            return f"{'the claim' if claim is None else 'the runtime'} went while the application uses it"
+        fuse = fresh.observer.fuse(fresh.namespace, DATASET)
+        return None if fuse.ready_on(pod.node) else f"the Fuse Pod went: {fuse}"
+
+    with fresh.evidence.phase("window", "the runtime waits for its user"):
+        looks = hold(
+            lambda: fresh.reads_right_quietly(pod),
+            wrong,
+            subject=f"AlluxioRuntime {fresh.namespace}/{DATASET}",
+            condition="being deleted, claim and Fuse Pod there, reads right",
+            window=IN_USE_SECONDS,
+            describe=lambda _: f"{view.runtime(fresh.namespace, DATASET)}",
+        )
+    fresh.evidence.fact("AlluxioRuntime", "waits while the application reads on", looks=len(looks))
+    checks.events_told(fresh, DATASET, "AlluxioRuntime")
+    fresh.stops(pod)
+    _runtime_goes(fresh)
+    left = wait(
+        lambda: leaks.of_dataset(fresh),
+        lambda seen: seen.parts == (f"Dataset {DATASET}",),
+        subject=f"Dataset {fresh.namespace}/{DATASET}",
+        condition="nothing but the Dataset itself left",
+        timeout=leaks.GONE_SECONDS * fresh.patience,
+        delay=1.0,
+    )
+    fresh.evidence.fact("leak check", f"of all that there was only this is left: {left.objects[0]}")
+    checks.source_unchanged(fresh)

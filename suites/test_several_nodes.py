@@ -10,6 +10,7 @@ from clusters.waiting import hold, wait
 from suites import checks
 from suites.diagnosis import CauseKind, Verdict
 from suites.events import told_by_event
+from suites.placing import STAYS_SECONDS, worker_without_node
 from suites.scenario import Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, SOURCE, User
@@ -18,12 +19,8 @@ from workloads.models.dataset import Dataset, NodeAffinity
 #: A second and a third Dataset beside the first.
 SECOND: Final = "second"
 THIRD: Final = "third"
-#: Seconds for which a worker that finds no node is watched.
-STAYS_SECONDS: Final = 20.0
 #: Seconds until the number of workers has changed, and until the status tells the capacity.
 SCALE_SECONDS: Final = 240.0
-#: Seconds until a worker that cannot be placed has been made.
-WORKER_SECONDS: Final = 420.0
 #: Seconds between two nudges: the controller looks at most once in 15 s.
 NUDGE_SECONDS: Final = 16.0
 
@@ -157,8 +154,7 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(user: User) ->
     user.makes_dataset(Dataset.over_claim(user.namespace, THIRD, SOURCE).but(node_affinity=pinned))
     application = user.application("a18-waits", THIRD)
     user.applies(application.manifest())
-    worker = _worker_without_node(user, THIRD)
-    user.evidence.fact("Pod condition", worker.scheduling, pod=worker.name)
+    worker_without_node(user, THIRD)
     told_about_pod(
         user,
         application.name,
@@ -180,40 +176,6 @@ def _shares(user: User, node: str) -> None:
             seen=number or "no such label",
         )
     user.evidence.fact("node labels", f"{node} caches {number} Datasets")
-
-
-def _worker_without_node(user: User, name: str) -> PodSnapshot:
-    """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
-    view, pod = user.observer.view, f"{fluid_names.worker_name(name)}-0"
-
-    def look() -> PodSnapshot | None:
-        user.nudges(name)
-        return view.pod(user.namespace, pod)
-
-    with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
-        wait(
-            look,
-            lambda seen: seen is not None and bool(seen.scheduling or seen.node),
-            subject=f"Pod {user.namespace}/{pod}",
-            condition="looked at by the scheduler",
-            timeout=WORKER_SECONDS,
-            delay=5.0,
-        )
-    with user.evidence.phase("window", f"the worker of {name} finds no node"):
-        looks = hold(
-            lambda: (view.pod(user.namespace, pod), user.observer.dataset(user.namespace, name)),
-            lambda seen: (
-                None
-                if seen[0] is not None and not seen[0].node and not seen[1].bound
-                else f"{seen[0] or 'no worker'}; {seen[1]}"
-            ),
-            subject=f"Pod {user.namespace}/{pod}",
-            condition="without a node, its Dataset not Bound",
-            window=STAYS_SECONDS,
-        )
-    last = looks[-1][0]
-    assert last is not None
-    return last
 
 
 @scenario("A28", Level.CONFORMANCE, nodes=2)

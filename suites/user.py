@@ -45,6 +45,9 @@ TOLD_EVENTS: Final = 3
 #: Seconds until a DataLoad of the smoke data is Complete (the controller looks every 20 s).
 LOAD_SECONDS: Final = 300.0
 
+#: What users do with a Dataset's data by resources of their own.
+OPERATIONS: Final = (kinds.DATA_LOAD, kinds.DATA_PROCESS, kinds.DATA_BACKUP, kinds.DATA_MIGRATE)
+
 SOURCE: Final = "nfs-src"
 DATASET: Final = "demo"
 
@@ -127,14 +130,12 @@ class User:
         if not without_runtime:
             self.applies((runtime or laptop_runtime(self.namespace, wanted.name)).manifest())
 
-    def waits_until_bound(self, name: str = DATASET, *, nudging: bool = True) -> DatasetSnapshot:
+    def waits_until_bound(self, name: str = DATASET) -> DatasetSnapshot:
         """Wait until the Dataset is Bound and its claim is there and Bound.
 
-        Args:
-            name: of the Dataset.
-            nudging: touch an annotation of the runtime when one of its Pods changed, so that the
-                controller looks at once instead of after its 20 s (runtime_controller.go:271-300 of
-                1.0.8). A scenario that is about getting Bound does without.
+        An annotation of the runtime is touched when one of its Pods changed, so that the controller
+        looks at once instead of after its 20 s (runtime_controller.go:271-300 of 1.0.8); untouched,
+        the same Dataset needs twice as long.
         """
         kube, view = self.system.kube, self.observer.view
         nudged, pods_seen = 0.0, ""
@@ -146,7 +147,7 @@ class User:
             claim = view.claim(self.namespace, name)
             told = "; ".join(str(pod) for pod in pods)
             claim_phase = claim.phase if claim else ""
-            if nudging and (dataset.bound or told != pods_seen) and time.monotonic() - nudged > NUDGE_SECONDS:
+            if (dataset.bound or told != pods_seen) and time.monotonic() - nudged > NUDGE_SECONDS:
                 nudged, pods_seen = time.monotonic(), told
                 self.nudges(name)
             return dataset, pods, claim_phase
@@ -369,8 +370,8 @@ class User:
                 advice="look at the finalizers and the events of Dataset and AlluxioRuntime",
             )
 
-    def leaves(self) -> None:
-        """Remove all that this user made, the applications first; bounded in time.
+    def removes_datasets(self) -> None:
+        """Delete this user's applications and data operations, then Datasets and runtimes; wait for these.
 
         Raises:
             HarnessError: something would not go.
@@ -379,10 +380,26 @@ class User:
         for pod in view.pods(self.namespace):
             if pod.labels.get("app.kubernetes.io/managed-by") == "fluid-conformance":
                 self.stops(pod)
-        for load in kube.list(kinds.DATA_LOAD, self.namespace):
-            kube.delete(kinds.DATA_LOAD, load["metadata"]["name"], self.namespace)
-        for dataset in view.datasets(self.namespace):
-            self.deletes_dataset(dataset.name)
+        for kind in OPERATIONS:
+            for operation in kube.list(kind, self.namespace):
+                kube.delete(kind, operation["metadata"]["name"], self.namespace)
+        runtimes = view.runtimes(self.namespace)
+        for runtime in runtimes:
+            # One that could not be set up has no owner yet, so it does not go with its Dataset.
+            if not any(owner.kind == kinds.DATASET.name for owner in runtime.meta.owners):
+                kube.delete(kinds.ALLUXIO_RUNTIME, runtime.name, self.namespace)
+        names = {item.name for item in (*view.datasets(self.namespace), *runtimes)}
+        for name in sorted(names):
+            self.deletes_dataset(name)
+
+    def leaves(self) -> None:
+        """Remove all that this user made, the applications first; bounded in time.
+
+        Raises:
+            HarnessError: something would not go.
+        """
+        self.removes_datasets()
+        kube = self.system.kube
         kube.delete(kinds.NAMESPACE, self.namespace)
         for manifest in self.sent:
             if manifest["kind"] == "PersistentVolume":

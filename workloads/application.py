@@ -44,6 +44,7 @@ class Application(Model):
         env: variables.
         resources: of the container. No memory limit by default, because the page cache counts
             against one and reads would be slowed by it.
+        grace_seconds: that the Pod gets to end; more where something beside the application has to.
     """
 
     namespace: str
@@ -62,6 +63,7 @@ class Application(Model):
     command: tuple[str, ...] = STAY_UP
     env: Mapping[str, str] = Field(default_factory=dict)
     resources: Resources = Resources(requests={"cpu": "10m", "memory": "32Mi"})
+    grace_seconds: int = GRACE_SECONDS
 
     def manifest(self) -> Manifest:
         """The Pod."""
@@ -72,7 +74,9 @@ class Application(Model):
             "spec": self._pod_spec(),
         }
 
-    def job(self, *command: str, completions: int = 1, deadline: int | None = None) -> Manifest:
+    def job(
+        self, *command: str, completions: int = 1, deadline: int | None = None, spread: bool = False
+    ) -> Manifest:
         """The same application as a Job that runs ``command`` to its end, once, without a second try.
 
         Args:
@@ -80,8 +84,20 @@ class Application(Model):
             completions: number of Pods, all at the same time; each knows its place by the variable
                 ``JOB_COMPLETION_INDEX``.
             deadline: seconds after which Kubernetes ends it.
+            spread: put the Pods on as many nodes as there are.
         """
         chosen = self.but(command=command) if command else self
+        pod = chosen._pod_spec()  # noqa: SLF001 - a copy of itself
+        if spread:
+            pod["topologySpreadConstraints"] = [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "kubernetes.io/hostname",
+                    # A node that takes no Pods counts as well, so it cannot be insisted on.
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": {"matchLabels": {"job-name": self.name}},
+                }
+            ]
         spec: Manifest = {
             "backoffLimit": 0,
             "completions": completions,
@@ -90,7 +106,7 @@ class Application(Model):
             "template": {
                 # A Job names its Pods and puts them into its own namespace.
                 "metadata": {"labels": dict(self.labels), "annotations": dict(self.annotations)},
-                "spec": chosen._pod_spec(),  # noqa: SLF001 - a copy of itself
+                "spec": pod,
             },
         }
         if deadline is not None:
@@ -114,7 +130,7 @@ class Application(Model):
             mounts.append(mount)
         spec: Manifest = {
             "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "terminationGracePeriodSeconds": self.grace_seconds,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "containers": [

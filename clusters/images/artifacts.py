@@ -20,6 +20,7 @@ FLUID_PROGRAMS: Final = {
     "dataset": "dataset-controller",
     "csi": "fluid-csi",
     "fluidapp": "fluidapp-controller",
+    "thin": "thinruntime-controller",
     "webhook": "fluid-webhook",
 }
 
@@ -105,6 +106,13 @@ def coredns(version: str) -> Artifact:
 def crane() -> Artifact:
     """A registry of our own, and the tool to fill it."""
     return go_program("crane", "github.com/google/go-containerregistry", pins().build.crane, "/cmd/crane")
+
+
+def toxiproxy() -> Artifact:
+    """A proxy that slows connections down."""
+    return go_program(
+        "toxiproxy-server", "github.com/Shopify/toxiproxy/v2", pins().build.toxiproxy, "/cmd/server"
+    )
 
 
 def fluid(version: str) -> Artifact:

@@ -11,7 +11,8 @@ import yaml
 
 from clusters.commands import Commands
 from clusters.errors import RefusalError
-from clusters.fluid import NAMESPACE, RELEASE, ImageRef
+from clusters.fluid import NAMESPACE, RELEASE
+from clusters.fluid_chart import ALLUXIO_PLACES, ALLUXIO_SETTINGS, Values, image_at, own_values
 from clusters.images import go
 from clusters.images.artifacts import FLUID_MODULE, restore_chart_dependencies
 from clusters.images.pull import reference
@@ -24,8 +25,9 @@ from clusters.reading import Json, at, items, text
 CHART_REPOSITORY: Final = "https://fluid-cloudnative.github.io/charts"
 FETCH_SECONDS: Final = 120.0
 RENDER_SECONDS: Final = 60.0
-
-Values = dict[str, Any]
+#: Controllers that the chart has with no replicas and that Fluid starts when they are needed: a Dataset
+#: over `dataset://` needs this one (pkg/controllers/deploy/runtime_controllers.go:83 of 1.0.8).
+ON_DEMAND: Final = frozenset({"thinruntime-controller"})
 
 
 def in_module(version: str) -> bool:
@@ -72,14 +74,13 @@ def published_values(chart: Path, alluxio: str, mirror: str | None = None) -> Va
             ones as prefix, name and tag.
         mirror: where the nodes themselves are to pull every image from.
     """
-    own: Values = yaml.safe_load((chart / "values.yaml").read_text())
-    values: Values = {"crdUpgrade": {"enabled": False}, "runtime": {"alluxio": {"enabled": True}}}
+    own = own_values(chart)
+    values: Values = {"crdUpgrade": {"enabled": False}, "runtime": {"alluxio": dict(ALLUXIO_SETTINGS)}}
     if mirror is not None:
         values = _merged(_through(own, mirror), values)
         alluxio = reference(alluxio, mirror)
-    for role in ("runtime", "fuse"):
-        whole = "image" in (at(own, "runtime", "alluxio", role) or {})
-        values["runtime"]["alluxio"][role] = {"image": alluxio} if whole else ImageRef.of(alluxio).values()
+    for place in ALLUXIO_PLACES:
+        values["runtime"]["alluxio"][place[-1]] = image_at(own, place, alluxio)
     return values
 
 
@@ -88,12 +89,14 @@ def named_images(
 ) -> tuple[str, ...]:
     """The images of the Pods that the chart starts, rendered with these values.
 
-    Controllers that are switched off are in the chart with no replicas; their images are not needed.
+    Controllers that are switched off are in the chart with no replicas; of their images just those of
+    `ON_DEMAND` are needed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "rendered-values.yaml"
     file.write_text(yaml.safe_dump(dict(values), sort_keys=False))
     argv: list[str | Path] = [helm, "template", RELEASE, chart, "--namespace", NAMESPACE, "--values", file]
+    argv.append("--no-hooks")
     done = commands.run(argv, timeout=RENDER_SECONDS)
     return images_of([found for found in yaml.safe_load_all(done.stdout) if isinstance(found, dict)])
 
@@ -102,7 +105,7 @@ def images_of(manifests: Sequence[Json]) -> tuple[str, ...]:
     """The images of all Pod templates among the manifests, each once."""
     found: dict[str, None] = {}
     for manifest in manifests:
-        if at(manifest, "spec", "replicas") == 0:
+        if at(manifest, "spec", "replicas") == 0 and text(manifest, "metadata", "name") not in ON_DEMAND:
             continue
         for group in ("initContainers", "containers"):
             for container in items(manifest, "spec", "template", "spec", group):

@@ -171,6 +171,7 @@ def fluid(version: str) -> dict[str, Image]:
         "fluid-csi": "fluid-csi",
         "application-controller": "fluidapp-controller",
         "fluid-webhook": "fluid-webhook",
+        "thinruntime-controller": "thinruntime-controller",
     }
     images = {
         repository: Image(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from clusters import fluid
+from clusters import fluid_chart
 from clusters.engine import Engine
 from clusters.errors import RefusalError
 from clusters.host import Host
@@ -290,7 +290,7 @@ class Supplier:
             _Piece.built(*images.values()),
             artifacts.fluid(version),
             "charts/fluid/fluid",
-            lambda _, alluxio: fluid.values(references, alluxio),
+            lambda chart, alluxio: fluid_chart.values(chart, references, alluxio),
         )
 
     def _alluxio_built(self) -> _Piece:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from clusters import fluid_names
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.nfs import CONTAINER as NFS_CONTAINER
 from clusters.nfs import EXPORT, ServedBytes
@@ -20,19 +21,23 @@ from clusters.stack import System
 from clusters.waiting import wait
 from suites.benchmark import held
 from suites.benchmark.held import Held
-from suites.benchmark.reading import forget_argv, read_whole_argv
+from suites.benchmark.proxy import MOUNT_OPTIONS, NfsProxy
+from suites.benchmark.reading import FORGET, forget_argv, read_whole_argv
+from suites.benchmark.shaping import Hold, TokenBucket
 from suites.evidence import Evidence
 from suites.observer import Observer
 from suites.user import DATASET, SOURCE, User, unique
 from workloads.application import CONTAINER
 from workloads.data import DataFile, Files
-from workloads.faults import Run, delete_pod, kill_process
+from workloads.faults import delete_pod, kill_process
 from workloads.fio import Plan
 from workloads.models.laptop import laptop_runtime
 
 #: Folder of the export that the benchmark's Dataset shows.
 FOLDER: Final = f"{EXPORT}/benchmark"
 MOUNT: Final = "/data"
+#: Where Alluxio's workers have the source claim (`ufsVolumes` in the values that Fluid 1.0.8 makes).
+BELOW: Final = "/underFSStorage"
 QUOTA: Final = "1536Mi"
 DIRECT: Final = "1g"
 
@@ -97,33 +102,49 @@ class Bench:
         system: the cluster.
         progress: where stages are told.
         user: who made all of it.
+        hold: holds back what its readers get from NFS.
     """
 
     system: System
     progress: Progress
     user: User
+    hold: Hold
     _raw: PodSnapshot | None = field(default=None, init=False)
     _fluid: PodSnapshot | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
     _port: int = field(default=0, init=False)
+    _jobs: int = field(default=0, init=False)
 
     @classmethod
-    def prepared(cls, system: System, progress: Progress, layouts: Sequence[Layout]) -> Bench:
+    def prepared(
+        cls, system: System, progress: Progress, layouts: Sequence[Layout], proxy: NfsProxy | None = None
+    ) -> Bench:
         """Make data, check it on the server's own disk, make Dataset and readers.
+
+        Args:
+            system: the cluster.
+            progress: where stages are told.
+            layouts: the data; made already where there is a proxy.
+            proxy: through which the source claim mounts the server; None mounts it directly.
 
         Raises:
             InfrastructureError: the data did not come out right.
             HarnessError: something else did not get ready; what was made is removed.
         """
-        unique_layouts = tuple({layout.name: layout for layout in layouts}.values())
-        _makes_data(system, progress, unique_layouts)
+        if proxy is None:
+            unique_layouts = tuple({layout.name: layout for layout in layouts}.values())
+            _makes_data(system, progress, unique_layouts)
         everything = Files(())
         user = User(system, Evidence(silent=True), unique("fc-bench"), folder=FOLDER, files=everything)
-        made = cls(system, progress, user)
+        run = partial(system.provider.node_exec, system.nfs.node)
+        made = cls(system, progress, user, proxy or TokenBucket(run))
         try:
             with progress.stage("benchmark's Dataset gets Bound"):
                 user.makes_namespace()
-                user.makes_source()
+                if proxy is None:
+                    user.makes_source()
+                else:
+                    user.makes_source(server=proxy.address, mount_options=MOUNT_OPTIONS)
                 user.makes_dataset(
                     runtime=laptop_runtime(user.namespace, DATASET, quota=QUOTA, direct=DIRECT)
                 )
@@ -150,11 +171,6 @@ class Bench:
         assert self._fluid is not None
         return self._fluid
 
-    @property
-    def server_node(self) -> Run:
-        """Runs programs on the NFS server's node."""
-        return partial(self.system.provider.node_exec, self.system.nfs.node)
-
     def starts_client(self) -> None:
         """A reader on Fluid's claim, and with it a Fuse Pod where there is none; on the raw reader's node."""
         self._number += 1
@@ -162,10 +178,10 @@ class Bench:
         self._fluid = self.user.starts(application)
 
     def fresh_client(self) -> None:
-        """Replace the Fuse Pod, and with it the reader, whose mount would be dead."""
-        old = self.fuse_pod()
+        """Replace every Fuse Pod, and with them the reader, whose mount would be dead."""
+        fuses = tuple(self.user.observer.fuse(self.user.namespace, DATASET).pods.values())
         self.user.stops(self.fluid)
-        if old is not None:
+        for old in fuses:
             delete_pod(
                 self.system.kube,
                 old.namespace,
@@ -185,15 +201,71 @@ class Bench:
         fuse = self.fuse_pod()
         return Look(datetime.now(UTC), alluxio, self.system.nfs.served(), fuse.uid if fuse else "")
 
+    def look_at_all(
+        self, layout: Layout, plan: Plan, copies: Sequence[int], pods: Sequence[PodSnapshot]
+    ) -> Look:
+        """The same for several copies together, which several Pods read: the worst of them counts."""
+        seen = [self._look_held(layout, copy, plan) for copy in copies]
+        percents = [one.percent for one in seen]
+        known = [percent for percent in percents if percent is not None]
+        alluxio = replace(seen[-1], percent=min(known) if len(known) == len(percents) else None)
+        fuses = self.user.observer.fuse(self.user.namespace, DATASET).pods
+        uids = sorted({fuses[pod.node].uid for pod in pods if pod.node in fuses})
+        everywhere = all(pod.node in fuses for pod in pods)
+        return Look(
+            datetime.now(UTC), alluxio, self.system.nfs.served(), "+".join(uids) if everywhere else ""
+        )
+
+    def next_job(self, what: str) -> str:
+        """A name for a Job."""
+        self._jobs += 1
+        return f"{what}-{self._jobs}"
+
     def forget(self, pod: PodSnapshot, folder: str) -> None:
         """Drop what the page cache of the reader's node holds of a folder, on that mount alone."""
         self._state(pod, forget_argv(f"{MOUNT}/{folder}"))
+
+    def forget_below(self, folder: str) -> None:
+        """Drop what the page cache holds of a folder on the mounts through which Alluxio itself reads NFS.
+
+        What its workers read once lies there, too: freed by Alluxio, it would come from there again.
+        """
+        workers = self.user.observer.view.pods(self.user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+        for pod in workers:
+            done = self.system.kube.exec(
+                pod.namespace,
+                pod.name,
+                fluid_names.WORKER_CONTAINER,
+                ("bash", "-euc", FORGET, "forget", f"{BELOW}/{folder}"),
+                timeout=STATE_SECONDS,
+            )
+            if done.exit_code != 0:
+                raise InfrastructureError(
+                    f"the page cache below Alluxio could not be dropped in Pod {pod.name}",
+                    last_seen=(done.stdout + done.stderr).strip()[-500:],
+                )
 
     def fill_page_cache(self, pod: PodSnapshot, folder: str, data_bytes: int) -> None:
         """Read a folder until the page cache holds all of it; the proof tells when it never does."""
         for _ in range(FILLS):
             if int(self._state(pod, read_whole_argv(f"{MOUNT}/{folder}"))) >= data_bytes:
                 return
+
+    def makes_cached(self, layout: Layout, copy: int, plan: Plan) -> str:
+        """Read a folder through Fluid unless Alluxio holds all of it, and wait until it does.
+
+        Returns:
+            The uids of all Fuse Pods that were there, joined by +; empty when nothing was to be read.
+
+        Raises:
+            WaitTimeoutError: Alluxio does not hold it, though all was read.
+        """
+        if self._look_held(layout, copy, plan).percent == 100:  # noqa: PLR2004 - per cent
+            return ""
+        self.fill_page_cache(self.fluid, layout.folder(copy), 0)
+        self.all_cached(layout, copy, plan)
+        fuses = self.user.observer.fuse(self.user.namespace, DATASET).pods.values()
+        return "+".join(sorted(pod.uid for pod in fuses))
 
     def all_cached(self, layout: Layout, copy: int, plan: Plan) -> None:
         """Wait until Alluxio holds all of a folder; it caches behind the reader's back.

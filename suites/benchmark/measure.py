@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from clusters import kinds
 from clusters.commands import Completed
 from clusters.errors import HarnessError
 from clusters.podexec import ExecTimeoutError
 from clusters.snapshots import PodSnapshot
-from clusters.waiting import wait
-from clusters.watches import Topic
 from suites.benchmark import arms
 from suites.benchmark.bench import MOUNT, Bench, Layout, Look
 from suites.benchmark.profile import Wanted
-from suites.benchmark.proofs import Expected, polluted, saturated, unproved
-from suites.benchmark.reading import HungError, Reading, measure_argv, reading
+from suites.benchmark.proofs import EMPTY_MEMORY, Expected, polluted, saturated, unproved
+from suites.benchmark.reading import HungError, Reading, Reads, measure_argv, reading
 from suites.benchmark.results import ArmKind, Proof, RoundResult, Sample, State
 from suites.benchmark.schedule import Measured
 from suites.benchmark.shaping import held_to
-from suites.user import SOURCE
+from suites.benchmark.together import BEFOREHAND, INDEX, at_once, by_hand
+from suites.user import DATASET, SOURCE
 from workloads.application import CONTAINER
 from workloads.fio import Plan
 
@@ -34,11 +32,6 @@ LEAST_DEADLINE: Final = 90.0
 
 #: Seconds that the API may take longer than the program in the Pod.
 GRACE: Final = 30.0
-
-#: Seconds for a Job's Pod to start and to end, beside what it reads.
-JOB_SECONDS: Final = 90.0
-
-_BY_HAND: Final = 'printf %s "$JOB" | exec "$@"'
 
 
 @dataclass
@@ -69,7 +62,6 @@ class Measurer:
     timeline: list[Sample] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     _cached_by: str = field(default="", init=False)
-    _jobs: int = field(default=0, init=False)
 
     def __call__(self, arm: str, number: int) -> Measured:
         """Measure an arm once, as `suites.benchmark.schedule.run` asks for it.
@@ -99,19 +91,56 @@ class Measurer:
         folder = self.layout.folder(copy)
         plan = self.wanted.plan(f"{MOUNT}/{folder}", self.most_jobs)
         limit = self.slowed_to if arm == arms.RAW_SLOWED else None
-        with held_to(self.bench.server_node, limit, afterwards=self.wanted.held_to):
+        times = 1 if len(plan.groups) > 1 else arms.reads(arm, plan.total_bytes, self.wanted.held_to)
+        with held_to(self.bench.hold, limit, afterwards=self.wanted.held_to):
+            if self.wanted.pods > 1:
+                return self._at_once(arm, number)
             self._prepare(arm, copy, plan)
             before = self._look(copy, plan)
             started = datetime.now(UTC)
             if arm == arms.RAW_BY_HAND:
-                done = self._by_hand(plan, folder)
+                read = by_hand(self.bench, plan, SOURCE, folder, times=times, seconds=deadline(plan))
             else:
-                done = self._fio(self.bench.fluid if planned.of_fluid else self.bench.raw, plan, folder)
-            read = reading(done)
+                read = Reads.in_turn(list(self._in_turn(arm, plan, folder, times)), plan)
             after = self._look(copy, plan)
         if planned.kind is ArmKind.FLUID_COLD:
             self._cached_by = after.fuse_pod
-        return self._judged(arm, number, plan, started, read, before, after)
+        if arm == arms.RAW_BY_HAND:
+            times += BEFOREHAND
+        return self._judged(arm, number, plan, started, read, before, after, times=times)
+
+    def _in_turn(self, arm: str, plan: Plan, folder: str, times: int) -> Iterator[Reading]:
+        """Read as often as one measurement needs, from the same state each time."""
+        planned = arms.ARMS[arm]
+        pod = self.bench.fluid if planned.of_fluid else self.bench.raw
+        for number in range(times):
+            if number and planned.kind in EMPTY_MEMORY:
+                self.bench.forget(pod, folder)
+            yield reading(self._fio(pod, plan, folder))
+
+    def _at_once(self, arm: str, number: int) -> RoundResult:
+        """Read from several Pods at the same time, each a copy of its own."""
+        bench, planned, pods = self.bench, arms.ARMS[arm], self.wanted.pods
+        folder = f"{self.layout.name}/{INDEX}"
+        plan = self.wanted.plan(f"{MOUNT}/{folder}", self.most_jobs)
+        copies = range(pods)
+        if planned.of_fluid:
+            clients = [bench.makes_cached(self.layout, copy, plan) for copy in copies]
+            if any(clients) or not self._cached_by:
+                # A client that was there when the data was cached remembers it as it was before.
+                fuse = bench.fuse_pod()
+                self._cached_by = next(filter(None, reversed(clients)), fuse.uid if fuse else "")
+                bench.fresh_client()
+        looks: list[Look] = []
+
+        def look(several: Sequence[PodSnapshot]) -> None:
+            looks.append(self._kept(bench.look_at_all(self.layout, plan, copies, several)))
+
+        started = datetime.now(UTC)
+        claim = DATASET if planned.of_fluid else SOURCE
+        read = at_once(bench, plan, claim, folder, pods=pods, seconds=deadline(plan), ready=look, ended=look)
+        before, after = looks
+        return self._judged(arm, number, plan, started, read, before, after, pods=pods)
 
     def _judged(  # noqa: PLR0917 - the parts of one round, each used once
         self,
@@ -119,19 +148,26 @@ class Measurer:
         number: int,
         plan: Plan,
         started: datetime,
-        read: Reading,
+        read: Reads,
         before: Look,
         after: Look,
+        *,
+        times: int = 1,
+        pods: int = 1,
     ) -> RoundResult:
         planned = arms.ARMS[arm]
+        first, last = ([of(one) for one in read.each] for of in (_resident_before, _resident_after))
+        # Of reads that follow one another the one that was furthest from what it must be counts.
+        worst = max(first) if planned.kind in EMPTY_MEMORY else min(first)
         proof = Proof(
-            before=_state(before, read.resident_before, of_fluid=planned.of_fluid),
-            after=_state(after, read.resident_after, of_fluid=planned.of_fluid),
+            before=_state(before, sum(first) if pods > 1 else worst, of_fluid=planned.of_fluid),
+            after=_state(after, sum(last) if pods > 1 else last[-1], of_fluid=planned.of_fluid),
         )
         expected = Expected(
             kind=planned.kind,
-            read_bytes=plan.total_bytes,
-            data_bytes=self.layout.files.total_bytes,
+            read_bytes=pods * plan.total_bytes,
+            data_bytes=pods * self.layout.files.total_bytes,
+            times=times,
             cached_by=self._cached_by,
             other_source=before.served.reads is None,
         )
@@ -150,7 +186,7 @@ class Measurer:
             polluted=polluted(expected, proof),
             latency=read.latency(),
             proof=proof,
-            parts=read.parts(plan),
+            parts=read.parts,
         )
 
     def _prepare(self, arm: str, copy: int, plan: Plan) -> None:
@@ -164,6 +200,7 @@ class Measurer:
                 bench.fill_page_cache(bench.raw, folder, data_bytes)
             case ArmKind.FLUID_COLD:
                 bench.none_cached(self.layout, copy, plan)
+                bench.forget_below(folder)
                 bench.forget(bench.fluid, folder)
             case ArmKind.FLUID_WARM_SAME_CLIENT:
                 bench.all_cached(self.layout, copy, plan)
@@ -176,7 +213,9 @@ class Measurer:
                 bench.fill_page_cache(bench.fluid, folder, data_bytes)
 
     def _look(self, copy: int, plan: Plan) -> Look:
-        seen = self.bench.look(self.layout, copy, plan)
+        return self._kept(self.bench.look(self.layout, copy, plan))
+
+    def _kept(self, seen: Look) -> Look:
         self.timeline.append(
             Sample(
                 t=max((seen.at - self.began).total_seconds(), 0.0),
@@ -197,35 +236,6 @@ class Measurer:
             stdin=plan.text.encode(),
         )
 
-    def _by_hand(self, plan: Plan, folder: str) -> Completed:
-        """Run the same as a Job's own program, without anybody connected to it."""
-        bench, self._jobs = self.bench, self._jobs + 1
-        kube, namespace = bench.system.kube, bench.user.namespace
-        seconds = deadline(plan)
-        argv = measure_argv(plan, f"{MOUNT}/{folder}", seconds)
-        name = f"by-hand-{self._jobs}"
-        application = bench.user.application(name, SOURCE, node=bench.raw.node, env={"JOB": plan.text})
-        manifest = application.job(
-            "bash", "-c", _BY_HAND, "by-hand", *argv, deadline=int(seconds + JOB_SECONDS)
-        )
-        view = bench.user.observer.view
-        kube.create(manifest)
-        try:
-            with kube.changes(kinds.JOB, namespace, more=[Topic(kinds.POD, namespace)]) as changed:
-                wait(
-                    lambda: view.job(namespace, name),
-                    lambda seen: seen is not None and (seen.succeeded > 0 or seen.failed > 0),
-                    subject=f"Job {namespace}/{name}",
-                    condition="ended",
-                    timeout=seconds + JOB_SECONDS + GRACE,
-                    changes=changed,
-                )
-            pods = view.pods(namespace, f"job-name={name}")
-            text = kube.logs(namespace, pods[0].name, CONTAINER)
-        finally:
-            kube.delete(kinds.JOB, name, namespace)
-        return Completed(argv, 0, text, "")
-
     def _end_reading(self, arm: str) -> None:
         pod = self.bench.fluid if arms.ARMS[arm].of_fluid else self.bench.raw
         with contextlib.suppress(HarnessError):
@@ -241,6 +251,14 @@ class Measurer:
 def deadline(plan: Plan) -> float:
     """Seconds after which a run of fio counts as hung."""
     return max(LEAST_DEADLINE, plan.total_bytes / SLOWEST)
+
+
+def _resident_before(one: Reading) -> int:
+    return one.resident_before
+
+
+def _resident_after(one: Reading) -> int:
+    return one.resident_after
 
 
 def _state(seen: Look, resident: int, *, of_fluid: bool) -> State:

@@ -31,10 +31,15 @@ _MEASURING: Final = pytest.StashKey["Measuring"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the benchmark's options beside those of pytest-benchmark."""
     group = parser.getgroup("fluid-conformance")
-    group.addoption("--benchmark-profile", default="default", help="quick, default or full (default default)")
+    group.addoption("--benchmark-profile", default="default", help="quick, default, full or scale")
     group.addoption("--benchmark-rounds", type=int, default=None, help="rounds of each series at least")
     group.addoption(
         "--benchmark-bandwidth", type=float, default=None, help="MiB/s of a narrow NFS (default 100)"
+    )
+    group.addoption(
+        "--benchmark-shaping",
+        default=None,
+        help="what holds NFS back: tbf, proxy, or auto (tbf where the kernel has it)",
     )
     group.addoption(
         "--benchmark-minutes",
@@ -47,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=None,
         help="most parallel readers (default 16)",
+    )
+    group.addoption(
+        "--benchmark-pods",
+        type=int,
+        default=None,
+        help="read from so many Pods at once, too, on as many nodes as there are",
     )
 
 
@@ -61,10 +72,12 @@ def settings_of(config: pytest.Config) -> Settings:
     try:
         return Settings.of(
             config.getoption("benchmark_profile"),
-            config.getoption("benchmark_rounds"),
-            config.getoption("benchmark_bandwidth"),
-            config.getoption("benchmark_minutes"),
-            config.getoption("benchmark_most_jobs"),
+            rounds=config.getoption("benchmark_rounds"),
+            bandwidth=config.getoption("benchmark_bandwidth"),
+            minutes=config.getoption("benchmark_minutes"),
+            most_jobs=config.getoption("benchmark_most_jobs"),
+            pods=config.getoption("benchmark_pods"),
+            shaping=config.getoption("benchmark_shaping") or "auto",
         )
     except RefusalError as error:
         raise pytest.UsageError(str(error)) from None

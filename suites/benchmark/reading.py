@@ -8,7 +8,7 @@ The other figures stand on lines of their own around fio's JSON, where its parse
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +44,7 @@ shift 2
 echo "seen load $(cut -d ' ' -f 1 /proc/loadavg)"
 echo "seen resident-before $(resident "$folder")"
 echo "seen cpu-before $(head -n 1 /proc/stat)"
+echo "seen started $(date +%s%N)"
 code=0
 timeout --kill-after=5 "$seconds" "$@" || code=$?
 echo
@@ -54,16 +55,13 @@ exit "$code"
 )
 
 # Asks the kernel to forget what it holds of each file; it touches no other file and no other mount.
-_FORGET: Final = (
-    _RESIDENT
-    + r"""
-sync -f "$1" || true
+FORGET: Final = r"""
 find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \;
-resident "$1"
 """
-)
+_FORGET: Final = _RESIDENT + 'sync -f "$1" || true' + FORGET + 'resident "$1"\n'
 _WHOLE: Final = _RESIDENT + 'find "$1" -type f -exec cat {} + > /dev/null; resident "$1"'
 
+_EXIT: Final = re.compile(r"^seen exit (\d+)$", re.MULTILINE)
 _SEEN: Final = re.compile(r"seen (?P<name>[a-z-]+) (?P<value>.+)")
 
 
@@ -81,6 +79,7 @@ class Reading:
         resident_before: bytes of the data in the page cache.
         resident_after: the same after it.
         busy: part of all processors' time that was not idle while it ran; None when too short to tell.
+        started: nanoseconds since 1970 by the clock of the Pod's node, just before fio; None where unknown.
     """
 
     report: FioReport
@@ -88,6 +87,7 @@ class Reading:
     resident_before: int
     resident_after: int
     busy: float | None
+    started: int | None = None
 
     @property
     def read_bytes(self) -> int:
@@ -106,21 +106,7 @@ class Reading:
 
     def latency(self) -> Latency | None:
         """How long single reads took, of all jobs together, from fio's own bins; None without bins."""
-        groups = self.report.groups()
-        bins = [group.clat_bins for group in groups]
-        known = [one for one in bins if one is not None]
-        if not known or len(known) < len(bins):
-            return None
-        merged = known[0].merged(known)
-        reads = [job.read.clat_ns for job in self.report.jobs if job.read.clat_ns.N]
-        return Latency(
-            reads=merged.total,
-            mean_ns=sum(one.mean * one.N for one in reads) / sum(one.N for one in reads),
-            max_ns=max(one.max for one in reads),
-            percentiles=tuple(
-                Percentile(percent=percent, ns=merged.percentile(percent)) for percent in PERCENTILES
-            ),
-        )
+        return latency([self.report])
 
     def parts(self, plan: Plan) -> tuple[Part, ...]:
         """Each group's share where there are several, such as the epochs of a training run."""
@@ -145,6 +131,84 @@ class Reading:
         if self.read_bytes != plan.total_bytes:
             return f"fio read {self.read_bytes} of {plan.total_bytes} bytes"
         return "" if self.seconds else "fio took less than a millisecond"
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What one measurement is made of: one run of fio or several, one after another or in several Pods.
+
+    Attributes:
+        each: the runs; at least one.
+        seconds: that they took together.
+        parts: what each of them did, where that is told.
+    """
+
+    each: tuple[Reading, ...]
+    seconds: float
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def in_turn(cls, each: Sequence[Reading], plan: Plan) -> Reads:
+        """Reads that followed one another; their times add up."""
+        parts = each[0].parts(plan)
+        if len(each) > 1:
+            parts = tuple(
+                Part(
+                    kind="read",
+                    name=f"read {number}",
+                    read_bytes=one.read_bytes,
+                    seconds=one.seconds,
+                    bytes_per_second=one.bytes_per_second,
+                )
+                for number, one in enumerate(each, 1)
+            )
+        return cls(tuple(each), sum(one.seconds for one in each), parts)
+
+    @property
+    def read_bytes(self) -> int:
+        """What they read together."""
+        return sum(one.read_bytes for one in self.each)
+
+    @property
+    def bytes_per_second(self) -> float:
+        """All that was read over the time that it took."""
+        return self.read_bytes / self.seconds if self.seconds else 0.0
+
+    @property
+    def load(self) -> float:
+        """1-minute load average before the first of them."""
+        return self.each[0].load
+
+    @property
+    def busy(self) -> float | None:
+        """Part of the processors' time that was not idle, in the busiest of them."""
+        return max((one.busy for one in self.each if one.busy is not None), default=None)
+
+    def latency(self) -> Latency | None:
+        """How long single reads took, of all of them together."""
+        return latency([one.report for one in self.each])
+
+    def wrong(self, plan: Plan) -> str:
+        """Why they are no measurement of the plan; empty when they are one."""
+        return "; ".join(dict.fromkeys(text for one in self.each if (text := one.wrong(plan))))
+
+
+def latency(reports: Sequence[FioReport]) -> Latency | None:
+    """How long single reads took, of all jobs of all runs together, from fio's bins; None without bins."""
+    bins = [group.clat_bins for report in reports for group in report.groups()]
+    known = [one for one in bins if one is not None]
+    if not known or len(known) < len(bins):
+        return None
+    merged = known[0].merged(known)
+    found = [job.read.clat_ns for report in reports for job in report.jobs if job.read.clat_ns.N]
+    return Latency(
+        reads=merged.total,
+        mean_ns=sum(one.mean * one.N for one in found) / sum(one.N for one in found),
+        max_ns=max(one.max for one in found),
+        percentiles=tuple(
+            Percentile(percent=percent, ns=merged.percentile(percent)) for percent in PERCENTILES
+        ),
+    )
 
 
 def measure_argv(plan: Plan, folder: str, seconds: float) -> Argv:
@@ -191,11 +255,22 @@ def reading(completed: Completed) -> Reading:
             resident_before=int(seen["resident-before"]),
             resident_after=int(seen["resident-after"]),
             busy=_busy(seen),
+            started=int(seen["started"]) if "started" in seen else None,
         )
     except (KeyError, ValueError) as error:
         raise InfrastructureError(
             f"the look around fio did not say {error}", last_seen=completed.stderr.strip()[-1000:]
         ) from error
+
+
+def reading_of_log(argv: Argv, text: str) -> Reading:
+    """What `measure_argv` found in a Pod of a Job, whose exit code stands in its log as ``seen exit``.
+
+    Raises:
+        HarnessError: as `reading` does.
+    """
+    code = _EXIT.search(text)
+    return reading(Completed(argv, int(code[1]) if code else 1, text, ""))
 
 
 def forget_argv(folder: str) -> Argv:

@@ -207,7 +207,10 @@ class State(Model):
     nfs_reads: Count | None = Field(None, description="READ calls that the NFS server has answered")
     nfs_read_bytes: Count | None = Field(None, description="bytes that the NFS server has sent for them")
     page_cache_bytes: Count | None = Field(None, description="of the data in the node's page cache")
-    fuse_pod: str = Field("", description="uid of the FUSE Pod that serves the application; empty: none")
+    fuse_pod: str = Field(
+        "",
+        description="uid of the FUSE Pod that serves the application, several joined by +; empty: none",
+    )
 
 
 class Proof(Model):
@@ -234,9 +237,9 @@ class Proof(Model):
 
 
 class Part(Model):
-    """A part of a round: one of several Pods, or one of several groups of fio jobs such as an epoch."""
+    """A part of a round: one of several Pods, of several reads, or of fio's groups such as an epoch."""
 
-    kind: Literal["pod", "group"]
+    kind: Literal["pod", "group", "read"]
     name: str
     node: str = ""
     read_bytes: Count
@@ -250,8 +253,11 @@ class RoundResult(Model):
     arm: str
     number: Count = Field(description="which round, from 0; the arms of a round ran next to each other")
     value: Amount | None = Field(description="in the unit of the series; null: it did not end")
-    seconds: Amount = Field(description="fio's own run time, or how long it was waited for")
-    read_bytes: Count = Field(description="all Pods together")
+    seconds: Amount = Field(
+        description="fio's own run time, of several reads together, of several Pods from the first one's "
+        "start to the last one's end; or how long it was waited for"
+    )
+    read_bytes: Count = Field(description="all reads and Pods together")
     started: datetime
     load_before: Amount = Field(
         description="processes that wanted to run just before (1-minute load average)"

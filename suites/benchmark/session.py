@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from clusters.clock import SYSTEM_CLOCK, Clock
+from clusters.commands import SystemCommands
 from clusters.errors import HarnessError
+from clusters.images import artifacts
+from clusters.images.tools import Tools
+from clusters.images.workshop import Workshop, cache_root
 from clusters.progress import Progress, RunningStage
 from clusters.stack import System
-from suites.benchmark import arms, results
+from suites.benchmark import arms, proxy, results
 from suites.benchmark.bench import MOUNT, Bench, Layout
 from suites.benchmark.environment import environment, mount_words
 from suites.benchmark.judge import judge, narrow_enough
 from suites.benchmark.measure import Measurer, deadline
-from suites.benchmark.profile import COPIES, MIB, Settings, Wanted
+from suites.benchmark.profile import COPIES, LEAVING, MIB, Settings, Wanted
 from suites.benchmark.proving import like, lognormal, prove
 from suites.benchmark.reading import measure_argv, reading
 from suites.benchmark.results import (
@@ -34,15 +41,16 @@ from suites.benchmark.results import (
 )
 from suites.benchmark.rounds import Round, Unit
 from suites.benchmark.schedule import Ending, planned, run
-from suites.benchmark.shaping import MEANS, cleared, held_to
+from suites.benchmark.shaping import ShapingError, cleared, held_to
 from workloads.application import CONTAINER
 from workloads.fio import Plan, load
 
-#: To what part of what NFS reaches it is held where an arm must be slower.
-SLOWED: Final = 0.6
+#: To what part of what NFS reaches it is held where an arm must be slower: what it reaches is itself
+#: only known as far as the machine is quiet.
+SLOWED: Final = 0.5
 
 #: Reads of raw NFS from which it is learnt what NFS reaches.
-CALIBRATION: Final = 3
+CALIBRATION: Final = 5
 
 #: Made-up series of each kind by which the judge is judged in each run.
 JUDGED: Final = 200
@@ -72,8 +80,12 @@ class Measuring:
     command: str
     started: datetime
     on_write: Callable[[Benchmark], None] = lambda _benchmark: None
+    clock: Clock = SYSTEM_CLOCK
     stopped: str = ""
+    _ends: float = field(default=math.inf, init=False)
     _bench: Bench | None = field(default=None, init=False)
+    _proxy: proxy.NfsProxy | None = field(default=None, init=False)
+    _proxied: Bench | None = field(default=None, init=False)
     _environment: Environment | None = field(default=None, init=False)
     _done: dict[str, SeriesResult] = field(default_factory=dict, init=False)
     _failed: dict[str, HarnessError] = field(default_factory=dict, init=False)
@@ -87,11 +99,12 @@ class Measuring:
             HarnessError: it could not be made.
         """
         wanted = self.settings.wanted()
+        self._ends = self.clock.now() + 60 * self.settings.minutes - LEAVING
         for line in planned([one.series for one in wanted]).splitlines():
             self.progress.note(line)
-        layouts = [Layout.of(self._plan(one), COPIES) for one in wanted]
+        layouts = [self._layout(one) for one in wanted]
         self._bench = Bench.prepared(self.system, self.progress, layouts)
-        cleared(self._bench.server_node)
+        cleared(self._bench.hold)
         self._environment = environment(self._bench)
 
     def series(self, name: str) -> SeriesResult:
@@ -130,26 +143,74 @@ class Measuring:
         if self._done:
             self._judge = self._judged_judge()
             self._write(finished=not self.stopped)
-        if self._bench is not None:
-            try:
-                cleared(self._bench.server_node)
-            finally:
-                if clean:
-                    self._bench.removed()
+        with contextlib.ExitStack() as leaving:
+            # The last one first: no mount may be left when the proxy goes.
+            for made in (self._proxy, self._bench, self._proxied):
+                if made is not None and clean:
+                    leaving.callback(made.removed)
+            for bench in (self._bench, self._proxied):
+                if bench is not None:
+                    leaving.callback(cleared, bench.hold)
 
     def _plan(self, wanted: Wanted, directory: str = MOUNT) -> Plan:
         return wanted.plan(directory, self.settings.most_jobs)
 
+    def _layout(self, wanted: Wanted) -> Layout:
+        return Layout.of(self._plan(wanted), max(COPIES, self.settings.pods))
+
+    def _timed(self, wanted: Wanted) -> Wanted:
+        """The series with its share of the time that is really left, by how long its rounds take."""
+        coming = [
+            one
+            for one in self.settings.wanted()
+            if one.name == wanted.name or not (one.name in self._done or one.name in self._failed)
+        ]
+        share = wanted.series.round_seconds / sum(one.series.round_seconds for one in coming)
+        budget = max(share * (self._ends - self.clock.now()), 0.0)
+        return replace(wanted, series=replace(wanted.series, budget=budget))
+
     def _measure(self, wanted: Wanted) -> None:
         assert self._bench is not None
-        bench, node = self._bench, self._bench.server_node
+        bench, how = self._bench, self.settings.shaping
+        if wanted.held_to is not None and (how == "proxy" or self._proxied is not None):
+            bench = self._behind_proxy(wanted)
+        elif wanted.held_to is not None and how == "auto":
+            try:
+                with held_to(bench.hold, wanted.held_to):
+                    pass
+            except ShapingError as error:
+                self.progress.note(f"{error.message}; a proxy before the server will")
+                self._findings.append(f"{error.message} by the kernel, so a proxy before it does that")
+                bench = self._behind_proxy(wanted)
+        self._measure_on(bench, self._timed(wanted))
+
+    def _behind_proxy(self, wanted: Wanted) -> Bench:
+        """A bench whose source claim mounts NFS through a proxy; made when it is needed first.
+
+        Raises:
+            ShapingError: a proxy cannot hold back what several Pods read.
+        """
+        if wanted.pods > 1:
+            raise ShapingError("a proxy holds each Pod's connection by itself, not all of them together")
+        if self._proxied is None:
+            system = self.system
+            workshop = Workshop(cache_root(), SystemCommands(), self.progress)
+            program = Tools(system.options, system.host, workshop).obtain(artifacts.toxiproxy())
+            self._proxy = proxy.install(
+                system.kube, system.nfs, system.toolbox, program / "toxiproxy-server", self.progress
+            )
+            self._proxied = Bench.prepared(system, self.progress, (), self._proxy)
+        return self._proxied
+
+    def _measure_on(self, bench: Bench, wanted: Wanted) -> None:
         with (
             self.progress.stage(f"measure {wanted.name}") as stage,
-            held_to(node, wanted.held_to),
+            held_to(bench.hold, wanted.held_to),
         ):
-            layout = Layout.of(self._plan(wanted), COPIES)
-            bench.free()
-            reached = self._calibrated(wanted, layout, stage)
+            layout = self._layout(wanted)
+            with contextlib.suppress(HarnessError):
+                bench.free()  # whether it did is seen, and done again, where it matters
+            reached = self._calibrated(bench, wanted, layout, stage)
             measurer = Measurer(
                 bench=bench,
                 wanted=wanted,
@@ -163,7 +224,13 @@ class Measuring:
 
             def keep(ending: str, complete: int, seconds: float) -> None:
                 self._done[wanted.name] = self._result(
-                    wanted, measurer, told, ending=ending, complete=complete, seconds=seconds
+                    wanted,
+                    measurer,
+                    told,
+                    means=bench.hold.means,
+                    ending=ending,
+                    complete=complete,
+                    seconds=seconds,
                 )
 
             def on_round(complete: int, seconds: float) -> None:
@@ -180,10 +247,9 @@ class Measuring:
             self._write(finished=False)
         self.progress.note(str(outcome))
 
-    def _calibrated(self, wanted: Wanted, layout: Layout, stage: RunningStage) -> float:
+    def _calibrated(self, bench: Bench, wanted: Wanted, layout: Layout, stage: RunningStage) -> float:
         """What raw NFS reaches just now, in bytes/s: the median of a few reads that only serve this."""
-        assert self._bench is not None
-        bench, folder = self._bench, layout.folder(0)
+        folder = layout.folder(0)
         plan = self._plan(wanted, f"{MOUNT}/{folder}")
         stage.says("raw NFS, to learn what it reaches")
         seen = []
@@ -224,6 +290,7 @@ class Measuring:
         measurer: Measurer,
         told: tuple[Arm, ...],
         *,
+        means: str,
         ending: str,
         complete: int,
         seconds: float,
@@ -237,6 +304,7 @@ class Measuring:
                 name=wanted.job,
                 says=job.says,
                 jobs=wanted.numjobs,
+                pods=wanted.pods,
                 files=len(plan.files),
                 total_bytes=plan.total_bytes,
                 parameters=_parameters(plan),
@@ -244,7 +312,7 @@ class Measuring:
             shaping=Shaping(
                 asked=wanted.held_to,
                 reached=_reached(rounds) if wanted.held_to is not None else None,
-                means=MEANS if wanted.held_to is not None else "",
+                means=means if wanted.held_to is not None else "",
             ),
             arms=told,
             rounds=rounds,

@@ -13,6 +13,7 @@ from clusters.kinds import Kind
 from clusters.nfs import NfsServer
 from clusters.snapshots import PodSnapshot
 from clusters.waiting import wait
+from suites import csi_plugin
 from suites.sabotage.model import Twist, Users
 from suites.sabotage.stage import Stage
 from suites.user import DATASET, User
@@ -26,24 +27,12 @@ NOWHERE: Final = {"fluid-conformance/nowhere": "true"}
 BY_HAND: Final = "a sabotage breaks the product on purpose and mends it afterwards"
 
 
-def plugin_pods(stage: Stage) -> tuple[PodSnapshot, ...]:
-    """The Pods of Fluid's CSI plugin."""
-    return stage.observer.view.pods(fluid.NAMESPACE, "app=csi-nodeplugin-fluid")
-
-
 @contextmanager
 def without_csi_plugin(stage: Stage, users: Users) -> Iterator[Twist]:
     """The CSI plugin's DaemonSet selects a node that there is not."""
     del users
-    kube, name = stage.system.kube, fluid.CSI_DAEMON_SET
-    place = ("spec", "template", "spec", "nodeSelector")
-    try:
-        kube.patch(kinds.DAEMON_SET, name, fluid.NAMESPACE, _nested(place, NOWHERE))
-        _await_component(stage, "CSI plugin", lambda state: state.csi_desired == 0 and not plugin_pods(stage))
+    with csi_plugin.away(stage.system.kube):
         yield Twist()
-    finally:
-        kube.patch(kinds.DAEMON_SET, name, fluid.NAMESPACE, _nested(place, dict.fromkeys(NOWHERE)))
-        _await_component(stage, "CSI plugin", lambda state: state.csi_ready == state.csi_desired > 0)
 
 
 @contextmanager

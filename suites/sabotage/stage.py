@@ -213,7 +213,7 @@ class Stage:
         """What the scenario's fixtures would have given it."""
         birth = self.shared
         if target.place == "born":
-            birth = be_born(user, nudging=True)
+            birth = be_born(user)
         elif target.place not in {"shared", "user"}:
             fuse = user.observer.fuse(user.namespace, DATASET)
             birth = Birth(user.namespace, user.observer.dataset(user.namespace, DATASET), fuse, ())

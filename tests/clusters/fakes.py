@@ -130,6 +130,8 @@ class FakeDocker:
         self.containers[name] = {"Mounts": mounts, "Config": {"Labels": labels, "Image": image}}
 
     def _ps(self, ran: Ran) -> Completed:
+        if "--filter" not in ran.argv:
+            return Completed(ran.argv, 0, "\n".join(self.containers), "")
         asked = ran.argv[ran.argv.index("--filter") + 1].removeprefix("label=io.x-k8s.kind.cluster")
         found = [
             name
@@ -153,3 +155,40 @@ class FakeDocker:
 def programs(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let just these programs be on this host."""
     monkeypatch.setattr(bootstrap, "find", lambda name: Path("/usr/bin") / name if name in names else None)
+
+
+def chart_values(tag: str, *, whole: bool = False) -> dict[str, Any]:
+    """The values of a chart of Fluid's, as far as they name images.
+
+    Args:
+        tag: of Fluid's own images.
+        whole: an image is one string, as up to Fluid 0.9, and not three.
+    """
+
+    def image(prefix: str, name: str, tag: str = tag) -> dict[str, str]:
+        if whole:
+            return {"image": f"{prefix}/{name}:{tag}"}
+        return {"imagePrefix": prefix, "imageName": name, "imageTag": tag}
+
+    def controller(name: str, **more: Any) -> dict[str, Any]:
+        return {"controller": image("fluidcloudnative", name), **more}
+
+    alluxio = image("alluxio", "alluxio-dev", "2.9.0")
+    named: dict[str, Any] = {
+        "image": {"imagePullSecrets": []},
+        "dataset": controller("dataset-controller", replicas=1),
+        "csi": {
+            "featureGates": "FuseRecovery=false",
+            "registrar": image("fluidcloudnative", "csi-node-driver-registrar", "v2"),
+            "plugins": image("fluidcloudnative", "fluid-csi"),
+        },
+        "runtime": {
+            "alluxio": controller(
+                "alluxioruntime-controller", enabled=False, runtime=alluxio, fuse=dict(alluxio)
+            ),
+            "thin": controller("thinruntime-controller", enabled=False),
+        },
+        "webhook": {"enabled": True, **image("fluidcloudnative", "fluid-webhook")},
+        "fluidapp": controller("application-controller", enabled=True),
+    }
+    return named if whole else {"imagePrefix": "fluidcloudnative", **named}

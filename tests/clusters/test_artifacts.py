@@ -72,6 +72,7 @@ def test_kubernetes_tells_its_version(workshop: Workshop, commands: FakeCommands
         (artifacts.etcd("3.5.24"), "etcd", "go.etcd.io/etcd/server/v3"),
         (artifacts.coredns("1.12.0"), "coredns", "github.com/coredns/coredns"),
         (artifacts.crane(), "crane", "github.com/google/go-containerregistry/cmd/crane"),
+        (artifacts.toxiproxy(), "toxiproxy-server", "github.com/Shopify/toxiproxy/v2/cmd/server"),
     ],
 )
 def test_a_published_program_is_one_file(
@@ -105,7 +106,7 @@ FLUID_FILES = {
 def test_fluid_is_built_with_its_charts_and_scripts(
     workshop: Workshop, commands: FakeCommands, tmp_path: Path
 ) -> None:
-    """All five programs, the charts with the dependencies that the archive lost, scripts that can run."""
+    """All programs, the charts with the dependencies that the archive lost, scripts that can run."""
     module(commands, tmp_path / "f", "module github.com/fluid-cloudnative/fluid\n", FLUID_FILES)
     place = workshop.obtain(artifacts.fluid("1.0.8"))
     assert {file.name for file in (place / "bin").iterdir()} == set(artifacts.FLUID_PROGRAMS.values())

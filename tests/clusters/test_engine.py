@@ -117,6 +117,17 @@ def test_no_engine_is_one_sentence(commands: FakeCommands) -> None:
     assert "--bootstrap" in caught.value.advice
 
 
+def test_a_socket_that_is_not_for_us_is_called_that(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An engine may well be there, so nobody is told to start one."""
+    socket = tmp_path / "docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) == socket and mode == os.F_OK)
+    with pytest.raises(RefusalError, match="may not be opened by this user: unix:///"):
+        engine.require(commands)
+
+
 def test_the_client_is_pointed_at_the_engine(commands: FakeCommands) -> None:
     """Whatever the environment says, the engine that was found is talked to."""
     Engine("unix:///x.sock", "1", ours=True, commands=commands).exec("node", ["true"])

@@ -25,7 +25,7 @@ from clusters.progress import Progress
 from clusters.snapshots import NodeSnapshot
 from clusters.stack import Stack
 from clusters.waiting import WaitFailedError
-from tests.clusters.fakes import HOST, FakeCommands, programs
+from tests.clusters.fakes import HOST, FakeCommands, chart_values, programs
 
 if TYPE_CHECKING:
     from tests.clusters.conftest import Channels, FakeApi
@@ -303,12 +303,7 @@ def install(
         charts.fluid_chart(BUILT.fluid, Path("/usr/bin/helm"))
     )
     (chart / "fluid").mkdir(parents=True)
-    values = {
-        "csi": {
-            "plugins": {"imagePrefix": "fluidcloudnative", "imageName": "fluid-csi", "imageTag": "v1.0.8-6"}
-        }
-    }
-    (chart / "fluid" / "values.yaml").write_text(yaml.safe_dump(values))
+    (chart / "fluid" / "values.yaml").write_text(yaml.safe_dump(chart_values("v1.0.8-6")))
     told: dict[str, Any] = {}
     monkeypatch.setattr(fluid, "install", lambda kube, **given: told.update(given))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,8 @@ import yaml
 
 from clusters import fluid
 from clusters.commands import CommandError, Completed
-from clusters.fluid import FluidState, ImageRef
-from clusters.images import definitions
+from clusters.fluid import FluidState
 from clusters.kube import Kube
-from clusters.pins import versions
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
 
@@ -32,42 +29,6 @@ READY = FluidState(
     csi_ready=2,
     version="v1.0.8",
 )
-
-
-@pytest.mark.parametrize(
-    ("reference", "expected"),
-    [
-        ("fluidcloudnative/fluid-csi:v1.0.8", ("fluidcloudnative", "fluid-csi", "v1.0.8")),
-        ("mirror:5000/alluxio/alluxio-dev:2.9.6", ("mirror:5000/alluxio", "alluxio-dev", "2.9.6")),
-        ("mirror:5000/alluxio-dev", ("mirror:5000", "alluxio-dev", "latest")),
-        ("busybox", ("", "busybox", "latest")),
-    ],
-)
-def test_an_image_name_is_taken_apart(reference: str, expected: tuple[str, str, str]) -> None:
-    """A port is no tag, and no tag is the latest."""
-    found = ImageRef.of(reference)
-    assert (found.prefix, found.name, found.tag) == expected
-
-
-def test_the_charts_images_are_ours() -> None:
-    """Every image that the chart would start for Alluxio is one that was built."""
-    wanted = versions()
-    references = {name: image.name for name, image in definitions.fluid(wanted.fluid).items()}
-    values = fluid.values(references, "alluxio/alluxio-dev:2.9.6")
-    csi: Mapping[str, Any] = values["csi"]
-    assert csi["plugins"]["imageName"] == "fluid-csi"
-    assert csi["registrar"]["imageTag"].startswith("substitute-")
-    assert csi["featureGates"] == "FuseRecovery=false"
-    assert values["runtime"]["alluxio"]["runtime"] == {
-        "imagePrefix": "alluxio",
-        "imageName": "alluxio-dev",
-        "imageTag": "2.9.6",
-    }
-    assert values["runtime"]["alluxio"]["enabled"] is True
-    assert values["crdUpgrade"] == {"enabled": False}
-    assert fluid.values(references, "a/b:1", features="FuseRecovery=true")["csi"]["featureGates"].endswith(
-        "true"
-    )
 
 
 def changed(**changes: Any) -> FluidState:
@@ -160,6 +121,7 @@ def test_the_chart_is_installed_or_upgraded(helm: FakeCommands, kube: Kube, tmp_
     assert ran.argv[ran.argv.index("--kubeconfig") + 1] == "/kubeconfig"
     assert ran.argv[ran.argv.index("--namespace") + 1] == "fluid-system"
     assert yaml.safe_load((tmp_path / "state" / "fluid-values.yaml").read_text()) == {"a": 1}
+    assert "--no-hooks" in ran.argv
     assert ran.timeout == fluid.HELM_SECONDS
 
 

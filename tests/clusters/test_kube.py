@@ -273,6 +273,12 @@ def test_logs_are_text(api: FakeApi, kube: Kube) -> None:
     ]
 
 
+def test_pod_is_asked_through_the_api_server(api: FakeApi, kube: Kube) -> None:
+    """A page that a Pod serves comes as it is."""
+    api.answer("GET", f"{PODS}/a:8080/proxy/metrics", api.text("up 1\n"))
+    assert kube.proxied("demo", "a", 8080, "/metrics") == "up 1\n"
+
+
 # Writing
 
 
@@ -295,6 +301,16 @@ def test_create_marks_what_it_makes(api: FakeApi, kube: Kube) -> None:
     (request,) = api.asked("POST", PODS)
     assert is_ours(request.body)
     assert kube.sent == [request.body]
+
+
+def test_a_tried_creation_makes_nothing(api: FakeApi, kube: Kube) -> None:
+    """What the API would make is asked for without making it, and is not kept as sent."""
+    api.answer("POST", PODS, POD | {"spec": {"mutated": True}})
+    assert kube.would_create(POD)["spec"] == {"mutated": True}
+    (request,) = api.asked("POST", PODS)
+    assert request.asked("dryRun") == "All"
+    assert is_ours(request.body)
+    assert kube.sent == []
 
 
 @pytest.mark.parametrize(

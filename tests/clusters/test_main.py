@@ -19,6 +19,8 @@ from clusters import __main__ as module
 from clusters import stack
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.images.workshop import cache_root
+from clusters.kube import MANAGED_BY_LABEL
+from clusters.nfs import NAMESPACE
 from clusters.options import Options
 from clusters.reaper import Reaped
 from clusters.stack import machine_lock
@@ -167,6 +169,23 @@ def test_down_and_reap_say_what_was_removed(
     assert module.main(["reap"]) == 0
     assert reaped == ["demo", None]
     assert capsys.readouterr().out == "nothing of ours was there\n" * 2
+
+
+def test_down_takes_what_is_ours_off_an_existing_cluster(
+    api: FakeApi, reaped: list[str | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Our namespace goes, and nothing else; the second time nothing of ours is there."""
+    where = f"/api/v1/namespaces/{NAMESPACE}"
+    ours = {"metadata": {"name": NAMESPACE, "uid": "u1", "labels": {MANAGED_BY_LABEL: "fluid-conformance"}}}
+    api.answer("GET", where, ours, ours, ours, api.refusal(404, "NotFound"))
+    api.answer("DELETE", where, {})
+    for sentence in (f"removed namespace {NAMESPACE};", "nothing of ours was there;"):
+        assert module.main(["down", "--kubeconfig", str(api.kubeconfig())]) == 0
+        out = capsys.readouterr().out
+        assert sentence in out
+        assert "the cluster stays" in out
+    assert [request.path for request in api.requests if request.method == "DELETE"] == [where]
+    assert reaped == []
 
 
 def test_status_without_a_cluster_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:

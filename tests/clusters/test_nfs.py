@@ -152,3 +152,24 @@ def test_the_server_is_a_bare_pod_with_fixed_ports() -> None:
     names = [port["name"] for port in service["spec"]["ports"]]
     assert len(names) == len(set(names))
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_second_export_squashes_root_and_may_be_there_already(server: NfsServer, kube: FakeKube) -> None:
+    """It is given to the running server; a refusal for being there already is none."""
+    refused = Completed((), 1, "", "Error …: Selected entries in /tmp/squashed.conf already active!!!")
+    for answer in (said('string "1 exports added"'), refused):
+        kube.answers = {"printf": said(""), "AddExport": answer}
+        assert server.exports_squashed("/export/other") == nfs.SQUASHED
+    written = next(argv[-1] for argv in kube.asked if "printf" in argv[2])
+    for part in ("Path = /export/other;", "Squash = Root_Squash;", f"Pseudo = {nfs.SQUASHED};"):
+        assert part in written
+    assert "Export_Id = 1;" not in written
+    assert "string:EXPORT(Export_Id=77)" in kube.asked[-1]
+
+
+def test_second_export_that_the_server_refuses_is_an_error(server: NfsServer, kube: FakeKube) -> None:
+    """With what the server said."""
+    kube.answers = {"printf": said(""), "AddExport": Completed((), 1, "", "InvalidFileContent")}
+    with pytest.raises(HarnessError, match="second export of /export/other") as caught:
+        server.exports_squashed("/export/other")
+    assert "InvalidFileContent" in caught.value.last_seen

@@ -12,6 +12,7 @@ import yaml
 
 from clusters.commands import CommandError, Completed
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.fluid_chart import ALLUXIO_SETTINGS
 from clusters.images import artifacts, build, charts, definitions
 from clusters.images.definitions import Image, Origin
 from clusters.images.pull import NotPublishedError, Registry, is_missing, reference
@@ -31,7 +32,7 @@ from clusters.kind import KindProvider
 from clusters.options import Options
 from clusters.pins import pins, versions
 from clusters.progress import Progress, RunningStage
-from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, programs
+from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, chart_values, programs
 
 MIRROR = "127.0.0.1:5001"
 DIGEST = "sha256:" + "1" * 64
@@ -230,29 +231,8 @@ def test_a_registry_that_keeps_silent_does_not_answer(bench: Bench) -> None:
     assert "did not end" in bench.registry().answers()
 
 
-NEW_VALUES = {
-    "imagePrefix": "fluidcloudnative",
-    "dataset": {
-        "controller": {"imagePrefix": "fluidcloudnative", "imageName": "dataset-controller", "imageTag": "v1"}
-    },
-    "image": {"imagePullSecrets": []},
-    "runtime": {
-        "alluxio": {
-            "runtime": {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.0"},
-            "fuse": {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.0"},
-        }
-    },
-}
-OLD_VALUES = {
-    "dataset": {"controller": {"image": "fluidcloudnative/dataset-controller:v0.9.3-e0184cf"}},
-    "image": {"imagePullSecrets": []},
-    "runtime": {
-        "alluxio": {
-            "runtime": {"image": "alluxio/alluxio-dev:2.9.0"},
-            "fuse": {"image": "alluxio/alluxio-dev:2.9.0"},
-        }
-    },
-}
+NEW_VALUES = chart_values("v1")
+OLD_VALUES = chart_values("v0.9.3-e0184cf", whole=True)
 
 
 @pytest.fixture
@@ -272,7 +252,7 @@ def test_the_chart_keeps_its_own_images(chart: Callable[[dict[str, Any]], Path])
     alluxio = {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.4"}
     assert values == {
         "crdUpgrade": {"enabled": False},
-        "runtime": {"alluxio": {"enabled": True, "runtime": alluxio, "fuse": alluxio}},
+        "runtime": {"alluxio": {**ALLUXIO_SETTINGS, "runtime": alluxio, "fuse": alluxio}},
     }
 
 
@@ -286,6 +266,7 @@ def test_nodes_can_be_led_to_a_mirror(chart: Callable[[dict[str, Any]], Path]) -
     """For a cluster that pulls by itself, every image of the chart is named on the mirror."""
     values = charts.published_values(chart(NEW_VALUES), "alluxio/alluxio-dev:2.9.4", MIRROR)
     assert values["dataset"] == {"controller": {"imagePrefix": f"{MIRROR}/fluidcloudnative"}}
+    assert values["runtime"]["thin"]["controller"] == {"imagePrefix": f"{MIRROR}/fluidcloudnative"}
     assert values["runtime"]["alluxio"]["fuse"]["imagePrefix"] == f"{MIRROR}/alluxio"
     assert "imagePrefix" not in values
     assert "image" not in values
@@ -295,20 +276,22 @@ def test_nodes_can_be_led_to_a_mirror(chart: Callable[[dict[str, Any]], Path]) -
     )
 
 
-def _workload(kind: str, *images: str, **spec: Any) -> dict[str, Any]:
+def _workload(kind: str, *images: str, name: str = "", **spec: Any) -> dict[str, Any]:
     containers = [{"name": str(number), "image": image} for number, image in enumerate(images)]
-    return {"kind": kind, "spec": {**spec, "template": {"spec": {"containers": containers}}}}
+    template = {"spec": {"containers": containers}}
+    return {"kind": kind, "metadata": {"name": name}, "spec": {**spec, "template": template}}
 
 
 def test_only_what_starts_is_needed() -> None:
-    """Controllers that are switched off stand in the chart with no replicas."""
+    """Controllers that are switched off stand in the chart with no replicas; one is started on demand."""
     manifests = [
         _workload("Deployment", "a:1", replicas=1),
-        _workload("Deployment", "jindo:1", replicas=0),
+        _workload("Deployment", "jindo:1", name="jindoruntime-controller", replicas=0),
+        _workload("Deployment", "thin:1", name="thinruntime-controller", replicas=0),
         _workload("DaemonSet", "b:1", "a:1"),
         {"kind": "ConfigMap", "data": {}},
     ]
-    assert charts.images_of(manifests) == ("a:1", "b:1")
+    assert charts.images_of(manifests) == ("a:1", "thin:1", "b:1")
 
 
 def test_a_published_node_must_suit_the_host() -> None:
@@ -369,7 +352,9 @@ def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     chart = made.made(charts.fluid_chart(DEFAULT.fluid, helm)) / "fluid"
     chart.mkdir()
     (chart / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
-    made.made(artifacts.fluid(DEFAULT.fluid))
+    built = made.made(artifacts.fluid(DEFAULT.fluid)) / "charts" / "fluid" / "fluid"
+    built.mkdir(parents=True)
+    (built / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
     rendered = yaml.safe_dump_all(_workload("Deployment", image, replicas=1) for image in FLUID_TAGS)
     bench.commands.on("helm", "template", stdout=rendered)
 

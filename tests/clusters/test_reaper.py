@@ -14,7 +14,7 @@ from clusters.commands import CommandError, Completed
 from clusters.errors import RefusalError
 from clusters.images.workshop import cache_root
 from clusters.progress import Progress
-from clusters.reaper import Reaped, quiet_reap, reap
+from clusters.reaper import Reaped, end_engine, in_use, reap
 from tests.clusters.fakes import FakeCommands, FakeDocker, Ran, programs
 
 SYSTEM = "unix:///var/run/docker.sock"
@@ -182,15 +182,24 @@ def test_a_host_without_iptables_loses_its_bridges_too(
     assert run(docker).bridges == ("br-aaaaaaaaaaaa",)
 
 
-def test_a_leftover_that_resists_does_not_stop_a_run(
-    monkeypatch: pytest.MonkeyPatch, docker: FakeDocker
+def test_an_engine_is_in_use_while_anything_is_in_it(docker: FakeDocker) -> None:
+    """Our clusters whether they run or not, and whatever else runs."""
+    assert not in_use(docker.engine)
+    docker.node("b-0", "b", ours=False)
+    docker.commands.on("docker", "ps", "-q", stdout="")
+    assert not in_use(docker.engine)
+    docker.node("a-0", "a", ours=True)
+    assert in_use(docker.engine)
+    docker.containers.clear()
+    docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")
+    assert in_use(docker.engine)
+
+
+def test_our_engine_ends_with_its_network(
+    docker: FakeDocker, stopped: list[Path], bridges: Callable[[], list[str]]
 ) -> None:
-    """It is told, whatever class the trouble is of."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise RefusalError("started by another user")
-
-    monkeypatch.setattr(reaper, "reap", refuse)
-    stream = io.StringIO()
-    quiet_reap(Progress(stream))
-    assert "reaping did not finish: started by another user" in stream.getvalue()
+    """No bridge of it stays, not even where it does not answer any more."""
+    docker.commands.on("docker", "network", raises=CommandError("hangs"))
+    end_engine(docker.engine, docker.commands, Progress(io.StringIO()))
+    assert stopped == [cache_root()]
+    assert bridges() == ["br-bbbbbbbbbbbb", "eth0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,109 @@ def test_the_cluster_goes_before_its_engine(docker: FakeDocker, fate: Fate) -> N
     made._started, made._provider = docker.engine, provider  # type: ignore[assignment] # as much as is used
     assert made.down() == ()
     assert (provider.downs, len(fate.stopped)) == (1, 1)
+
+
+def found(docker: FakeDocker, **options: Any) -> Stack:
+    """A stack that found our own engine up, at work in the cache of this run."""
+    engine.RUN_FOLDER.mkdir(exist_ok=True)
+    config = engine.daemon_config(HOST, cache_root(), None)
+    (engine.RUN_FOLDER / "daemon.json").write_text(json.dumps(config))
+    made = of(docker, **options)
+    made._found = replace(docker.engine, ours=True)
+    return made
+
+
+def test_an_idle_engine_that_a_killed_run_left_is_stopped(docker: FakeDocker, fate: Fate) -> None:
+    """Nobody else would; kind's network goes first, for it would stay on the host as a bridge."""
+    for keep in (False, True):
+        assert found(docker, keep_cluster=keep).down() == ()
+    assert fate.stopped == [cache_root()] * 2
+    assert docker.commands.asked("docker", "network", "rm", "kind")
+
+
+def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, fate: Fate) -> None:
+    """Another warm cluster, even a stopped one, or a container of the user's own."""
+    docker.node("other-0", "other", ours=True)
+    assert found(docker).down() == ()
+    docker.containers.clear()
+    docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")
+    assert found(docker).down() == ()
+    assert fate.stopped == []
+
+
+@pytest.mark.parametrize("config", ['{"data-root": "/other/engine"}', "{", None])
+def test_an_engine_of_another_cache_runs_on(docker: FakeDocker, fate: Fate, config: str | None) -> None:
+    """Another run may build with it, and only its own cache's lock would tell."""
+    made = found(docker)
+    file = engine.RUN_FOLDER / "daemon.json"
+    file.unlink()
+    if config is not None:
+        file.write_text(config)
+    assert made.down() == ()
+    assert fate.stopped == []
+
+
+def test_a_systems_engine_is_never_stopped(docker: FakeDocker, fate: Fate) -> None:
+    """However idle it is."""
+    made = of(docker)
+    made._found = docker.engine
+    assert made.down() == ()
+    assert fate.stopped == []
+
+
+def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it can be looked at again when the run ends."""
+
+    def further(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(stack, "Supplier", further)
+    made = of(docker)
+    with pytest.raises(InterruptedError):
+        made.up()
+    assert made._found is not None
+    assert made._started is None
+
+
+@dataclass
+class Standing(Stack):
+    """Comes up with nothing, and cannot be taken down whole."""
+
+    troubles: tuple[str, ...] = ()
+
+    def up(self) -> Any:
+        """A system."""
+        return "system"
+
+    def down(self) -> tuple[str, ...]:
+        """What would not go."""
+        return self.troubles
+
+
+def standing(*troubles: str) -> Standing:
+    """A stack that leaves these troubles."""
+    return Standing(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
+
+
+def test_what_cannot_be_taken_down_is_an_error() -> None:
+    """A run that leaves a cluster behind does not end as if all were well."""
+    with standing().standing() as system:
+        assert str(system) == "system"
+    with (
+        pytest.raises(InfrastructureError, match="not all could be taken down: it hangs; it resists") as told,
+        standing("it hangs", "it resists").standing(),
+    ):
+        """Nothing fails in between."""
+    assert "python -m clusters reap" in told.value.advice
+
+
+@pytest.mark.parametrize("failure", [AssertionError("the finding"), KeyboardInterrupt(), RefusalError("no")])
+def test_what_cannot_be_taken_down_hides_no_failure(failure: BaseException) -> None:
+    """The failure is raised as it was, with a note."""
+    with pytest.raises(type(failure)) as told, standing("it hangs").standing():
+        raise failure
+    assert told.value is failure
+    assert told.value.__notes__ == ["not all could be taken down: it hangs"]
 
 
 @pytest.mark.parametrize("trouble", [CommandError("hangs"), OSError("gone"), RefusalError("not ours")])
@@ -330,6 +434,17 @@ def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: p
         assert FileLock(tmp_path / "run.lock").lock_file
     with machine_lock(tmp_path):
         """It is free again."""
+
+
+def test_a_lock_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A cache that everybody may write to still has one owner; a folder in its place will not open either."""
+    (tmp_path / "run.lock").mkdir()
+    with (
+        pytest.raises(RefusalError, match=r"run\.lock of the cache cannot be taken") as told,
+        machine_lock(tmp_path),
+    ):
+        pytest.fail("a lock that nobody holds")
+    assert "FLUID_CONFORMANCE_CACHE" in told.value.advice
 
 
 def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:

@@ -385,10 +385,27 @@ def test_step_summary(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 
 def test_unwritable(pytester: pytest.Pytester) -> None:
     """A report that cannot be written is said, and the run is not green."""
-    (pytester.path / "out").write_text("in the way")
-    result = run(pytester, PASSES, args=("--junitxml=mine.xml", "--alluredir=mine"))
+    spoils = '''
+@scenario("A2", Level.SMOKE)
+def test_a2(evidence):
+    """Something puts a file in the place of the folder."""
+    import pathlib, shutil
+    shutil.rmtree("out")
+    pathlib.Path("out").write_text("in the way")
+'''
+    result = run(pytester, spoils, args=("--junitxml=mine.xml", "--alluredir=mine"))
     assert result.ret == 3
     result.stdout.fnmatch_lines(["the report could not be written: *"])
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_refused(pytester: pytest.Pytester) -> None:
+    """One sentence before anything is run, and nothing is made."""
+    (pytester.path / "file").write_text("")
+    result = run(pytester, PASSES, args=("--out", "file/out"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the reports cannot be written: */file is no folder*--out"])
+    assert "Traceback" not in result.stderr.str()
+    assert not (pytester.path / "out").exists()
 
 
 def test_stop_at_first_failure(pytester: pytest.Pytester) -> None:
@@ -449,3 +466,36 @@ def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
     assert "killed before its end" in (latest(pytester) / "report.html").read_text()
     assert list(junit(latest(pytester))) == ["test_a1"]
+
+
+def test_failure_found_after_a_scenario_stands_at_it_and_at_no_other(pytester: pytest.Pytester) -> None:
+    """What is found once a scenario has ended fails that one, though pytest tells it with the last test."""
+    result = run(
+        pytester,
+        '''
+@pytest.fixture(scope="session")
+def pool(system):
+    told = []
+    yield told
+    raise ExceptionGroup("found when scenarios had ended", told)
+
+@scenario("B8", Level.SMOKE)
+def test_b8(evidence, pool):
+    """It leaks."""
+    error = ProductFailureError("what the scenario made was deleted and left behind ConfigMap demo-config")
+    evidence.failed_afterwards(error)
+    evidence.fact("leak check", "found it")
+    pool.append(error)
+
+@scenario("B10", Level.SMOKE)
+def test_b10(evidence, pool):
+    """It is clean."""
+''',
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    leaky, clean = rows(pytester)["B8"], rows(pytester)["B10"]
+    assert (leaky["outcome"], leaky["class"]) == ("fail", "product")
+    assert leaky["reason"].startswith("in teardown: what the scenario made was deleted and left behind")
+    assert (clean["outcome"], clean["bundles"]) == ("pass", [])
+    assert verdict(pytester)["verdict"] == "fail"
+    result.assert_outcomes(passed=2, errors=1)

@@ -20,12 +20,15 @@ def test_every_profile_fits_its_time(profile: str) -> None:
 
 
 def test_default_profile_ends_within_25_minutes_with_its_rounds() -> None:
-    """Ten rounds of all arms, shaped and not, are thought to take less than 25 minutes."""
+    """Eight rounds of all arms, shaped and not, are thought to take less than 25 minutes."""
     wanted = Settings.of("default").wanted()
-    assert sum(10 * one.series.round_seconds for one in wanted) + AROUND <= 25 * 60
+    assert sum(8 * one.series.round_seconds for one in wanted) + AROUND <= 25 * 60
     assert {one.held_to is None for one in wanted} == {True, False}
     kinds = {arms.ARMS[arm].kind for one in wanted for arm in one.series.arms}
     assert len(kinds) == 6
+    both = [one for one in wanted if one.job == "sequential-1m"]
+    assert {one.held_to is None for one in both} == {True, False}
+    assert {frozenset(one.series.arms) for one in both} == {frozenset(arms.ARMS)}
 
 
 def test_every_series_checks_the_measurement_itself() -> None:
@@ -36,7 +39,7 @@ def test_every_series_checks_the_measurement_itself() -> None:
         assert all({Purpose.EQUAL, Purpose.COMPARISON} <= one for one in purposes)
         if profile != "quick":
             assert sum(Purpose.CONTROL in one for one in purposes) > len(wanted) / 2
-        assert any(Purpose.COST in one for one in purposes) == (profile != "default")
+        assert any(Purpose.COST in one for one in purposes)
 
 
 def test_full_profile_has_all_jobs_and_numbers_of_readers() -> None:
@@ -60,6 +63,8 @@ def test_fewer_readers_can_be_asked_for() -> None:
         {"profile": "default", "bandwidth": 0.0},
         {"profile": "default", "minutes": -1.0},
         {"profile": "default", "most_jobs": 0},
+        {"profile": "default", "pods": 0},
+        {"profile": "scale", "pods": 1},
     ],
 )
 def test_settings_that_cannot_be_are_refused(given: dict[str, object]) -> None:

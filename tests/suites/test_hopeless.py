@@ -1,7 +1,10 @@
 """Datasets that cannot get Bound: what counts against that."""
 
+from datetime import UTC, datetime
+
 from clusters.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
 from suites import catalogue, hopeless
+from suites.diagnosis import CauseKind, Picture, why_not_bound
 from suites.hopeless import Look
 
 WAITING = PodSnapshot.of({"metadata": {"name": "app"}, "status": {"phase": "Pending"}})
@@ -49,3 +52,12 @@ def test_application_that_was_scheduled_contradicts() -> None:
 def test_each_case_is_a_scenario() -> None:
     """What users do is told for scenarios that there are."""
     assert set(hopeless.CASES) <= {found.id for found in catalogue.declared()}
+
+
+def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
+    """Each Dataset of another name is one of the cases, and its name is really none for Fluid."""
+    assert set(hopeless.NAMES) <= set(hopeless.CASES)
+    for name in (*hopeless.NAMES.values(), hopeless.DOT):
+        dataset = DatasetSnapshot.of({"metadata": {"namespace": "ns", "name": name}})
+        picture = Picture(datetime.now(UTC), datasets=(dataset,))
+        assert why_not_bound(picture, "ns", name)[0].kind is CauseKind.INVALID_NAME

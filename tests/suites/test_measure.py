@@ -16,12 +16,15 @@ from clusters.commands import Completed
 from clusters.errors import InfrastructureError
 from clusters.nfs import ServedBytes
 from suites.benchmark import arms
+from suites.benchmark import measure as measuring_one
 from suites.benchmark.bench import Bench, Layout, Look
 from suites.benchmark.held import Held
 from suites.benchmark.measure import Measurer, deadline
 from suites.benchmark.profile import Settings, Wanted
+from suites.benchmark.reading import Reads, measure_argv, reading
 from suites.benchmark.results import RoundResult
 from suites.benchmark.schedule import order
+from suites.benchmark.shaping import TokenBucket
 from workloads.fio import Plan
 
 SAMPLE = Path(__file__).parent.parent / "data" / "fio" / "seqread.txt"
@@ -47,6 +50,7 @@ class Model:
         percent: of each folder in Alluxio.
         sent: bytes that NFS has sent.
         fuse: number of the Fuse Pod.
+        below: folders that the page cache of Alluxio's own mount holds.
         stale: the page cache is not dropped when it is asked for.
         hangs: fio does not end.
         limits: what NFS was held to, by turns.
@@ -61,6 +65,7 @@ class Model:
     stale: bool = False
     hangs: bool = False
     fails: bool = False
+    below: set[str] = field(default_factory=set)
     limits: list[str] = field(default_factory=list)
     did: list[str] = field(default_factory=list)
     raw: Any = field(default_factory=lambda: SimpleNamespace(name="raw", namespace="n"))
@@ -83,6 +88,11 @@ class Model:
         held = bool(self.limits and self.limits[-1])
         return Completed(tuple(argv), 0, "qdisc tbf" if held else "qdisc noqueue", "")
 
+    @property
+    def hold(self) -> TokenBucket:
+        """Holds NFS back."""
+        return TokenBucket(self.server_node)
+
     def forget(self, pod: Any, folder: str) -> None:
         """Drop the page cache."""
         if not self.stale:
@@ -91,6 +101,10 @@ class Model:
     def fill_page_cache(self, pod: Any, folder: str, data_bytes: int) -> None:
         """Read it all."""
         self.resident[pod.name] = data_bytes
+
+    def forget_below(self, folder: str) -> None:
+        """Drop the page cache of Alluxio's own mount."""
+        self.below.discard(folder)
 
     def none_cached(self, layout: Layout, copy: int, plan: Plan) -> None:
         """Free a copy."""
@@ -137,10 +151,11 @@ class Model:
             return Completed(argv, 124, "", "Terminated")
         folder, before = argv[4].removeprefix("/data/"), self.resident[pod]
         missing = self.data_bytes - before
-        if pod == "raw" or self.percent[folder] == 0:
+        if pod == "raw" or (self.percent[folder] == 0 and folder not in self.below):
             self.sent += missing
         if pod == "fluid" and self.percent[folder] == 0:
             self.percent[folder] = 99.0
+            self.below.add(folder)
         self.resident[pod] = self.data_bytes
         lines = [
             "seen load 0.5",
@@ -153,9 +168,24 @@ class Model:
         return Completed(argv, 0, "\n".join(lines), "")
 
 
+def by_hand(model: Any, plan: Plan, claim: str, folder: str, *, times: int, seconds: float) -> Reads:
+    """A Job whose Pod reads once beforehand."""
+    found = []
+    for _ in range(times + 1):
+        model.forget(model.raw, folder)
+        found.append(reading(model.exec("n", "raw", "c", measure_argv(plan, f"/data/{folder}", seconds))))
+    return Reads.in_turn(found[1:], plan)
+
+
+@pytest.fixture(autouse=True)
+def job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model in place of a Job."""
+    monkeypatch.setattr(measuring_one, "by_hand", by_hand)
+
+
 @pytest.fixture
 def wanted() -> Wanted:
-    """The first series of the default profile, without the arm that needs a Job."""
+    """The shaped series of the default profile."""
     return Settings.of("default").wanted()[1]
 
 
@@ -181,8 +211,30 @@ def test_every_arm_is_proved_when_all_is_as_it_should_be(wanted: Wanted) -> None
     found = measure(measurer(wanted)[0], *range(6))
     assert [one.reason for one in found if not one.valid] == []
     assert {one.arm for one in found} == set(wanted.series.arms)
+    assert {one.polluted for one in found} == {""}
     assert found[0].value == pytest.approx(found[0].read_bytes / 0.4)
     assert found[0].proof is not None
+
+
+def test_copy_that_comes_up_again_is_read_from_nfs_again(wanted: Wanted) -> None:
+    """What Alluxio read before lies in the page cache of its own mount, and is dropped from there too."""
+    one, model = measurer(wanted)
+    for number in (0, one.layout.copies):
+        assert one(arms.FLUID_COLD, number).invalid == ""
+    model.below.add(one.layout.folder(1))
+    model.forget_below = lambda folder: None  # type: ignore[method-assign]
+    assert "sent only 0" in one(arms.FLUID_COLD, 1).invalid
+
+
+def test_short_reads_are_repeated_within_a_round() -> None:
+    """With NFS free a raw read is over at once: one value is made of several, cold each time."""
+    one, model = measurer(Settings.of("default").wanted()[0])
+    assert one(arms.RAW_COLD, 0).invalid == ""
+    assert [part.kind for part in one.rounds[-1].parts] == ["read"] * arms.MOST_READS
+    assert one.rounds[-1].read_bytes == arms.MOST_READS * model.data_bytes == model.sent
+    assert one.rounds[-1].value == pytest.approx(model.data_bytes / 0.4)
+    assert one(arms.FLUID_COLD, 0).invalid == ""
+    assert one.rounds[-1].parts == ()
 
 
 def test_page_cache_that_cannot_be_dropped_makes_cold_arms_invalid(wanted: Wanted) -> None:

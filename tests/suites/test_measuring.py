@@ -5,23 +5,31 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from clusters.commands import Completed
 from clusters.errors import HarnessError, InfrastructureError
+from clusters.images.tools import Tools
 from clusters.progress import Progress
 from reports.performance import write
 from reports.performance_lines import lines
-from suites.benchmark import arms, bench, results, session
+from suites.benchmark import arms, bench, proxy, results, session
+from suites.benchmark import measure as measuring_one
 from suites.benchmark.judge import Verdict
-from suites.benchmark.profile import Settings
+from suites.benchmark.profile import LEAVING, Settings
 from suites.benchmark.results import Benchmark
 from suites.benchmark.session import Measuring
+from suites.benchmark.shaping import ShapingError
+from tests.clusters.conftest import FakeClock
 from tests.reports.measurements import ENVIRONMENT
-from tests.suites.test_measure import MIB, Model
+from tests.suites.test_measure import MIB, Model, by_hand
 
+#: Runs of fio in a round of that series: each arm but the page caches' once, those three times, and by
+#: hand once more beforehand.
+ROUND = 9 + 2 * 2 + 1 + 2
 NAME = "sequential-1m x1, NFS at 100 MiB/s"
 
 
@@ -33,6 +41,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setattr(session, "environment", lambda *_: ENVIRONMENT)
     monkeypatch.setattr(session, "mount_words", lambda *_: ("fuse.nfs", "rw"))
     monkeypatch.setattr(session, "JUDGED", 5)
+    monkeypatch.setattr(measuring_one, "by_hand", by_hand)
     return made
 
 
@@ -112,8 +121,8 @@ def test_ctrl_c_keeps_complete_rounds(
     def third_time_lucky(*given: Any, **more: Any) -> Completed:
         nonlocal calls
         calls += 1
-        # Three reads to calibrate and eight arms a round: this is in the third round.
-        if calls > 3 + 2 * 8 + 3:
+        # Ten runs of fio a round (by hand it is read twice), after those that calibrate: the third round.
+        if calls > session.CALIBRATION + 2 * ROUND + 5:
             raise KeyboardInterrupt
         return whole(*given, **more)
 
@@ -138,7 +147,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
     def fifth(*given: Any, **more: Any) -> Completed:
         nonlocal calls
         calls += 1
-        if calls > 5:
+        if calls > session.CALIBRATION + 2:
             raise KeyboardInterrupt
         return whole(*given, **more)
 
@@ -167,3 +176,56 @@ def test_series_that_fails_is_told_and_tried_once(
             measuring.series(NAME)
     assert calls == 1
     assert model.limits[-1] == ""
+
+
+def test_series_share_the_time_that_is_really_left(measuring: Measuring) -> None:
+    """What making the data took more or less than thought is shared out, and no series is left without."""
+    first, second, third = measuring.settings.wanted()
+    measuring.clock = FakeClock(time=0.0)
+    measuring._ends = 60 * measuring.settings.minutes - LEAVING
+    measuring.clock.sleep(60 * 5)
+    left = 60 * measuring.settings.minutes - 60 * 5 - LEAVING
+    budgets = [measuring._timed(one).series.budget for one in (first, second, third)]
+    assert sum(budgets) == pytest.approx(left)
+    measuring._done[first.name] = cast("Any", "measured")
+    assert measuring._timed(second).series.budget > budgets[1]
+
+
+def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
+    model: Model, measuring: Measuring, monkeypatch: pytest.MonkeyPatch, seen: list[Benchmark]
+) -> None:
+    """Without tbf a second bench behind a proxy is made, measured on and removed, the proxy last."""
+    behind = Model(128 * MIB)
+    means: list[float | None] = []
+
+    class Proxy:
+        means = "a proxy"
+
+        def __call__(self, wanted: float | None) -> None:
+            means.append(wanted)
+
+        def removed(self) -> None:
+            behind.did.append("proxy removed")
+
+    def refuses(*_: object) -> None:
+        raise ShapingError("the NFS server could not be held back")
+
+    made = Proxy()
+    monkeypatch.setattr(Model, "hold", property(lambda self: made if self is behind else refuses))
+    monkeypatch.setattr(proxy, "install", lambda *_: made)
+    monkeypatch.setattr(Tools, "obtain", lambda *_: Path())
+    monkeypatch.setattr(bench.Bench, "prepared", lambda *_: behind)
+    monkeypatch.setattr(
+        measuring,
+        "system",
+        SimpleNamespace(options=None, host=None, kube=behind.system.kube, nfs=None, toolbox=""),
+    )
+    result = measuring.series(NAME)
+    assert result.shaping.means == "a proxy"
+    assert means[0] == 100 * MIB
+    assert means[-1] is None
+    assert all(one.valid for one in result.rounds)
+    monkeypatch.setattr(Model, "hold", property(lambda self: made))
+    measuring.close(clean=True)
+    assert behind.did[-2:] == ["removed", "proxy removed"]
+    assert "so a proxy before it does that" in seen[-1].findings[0]

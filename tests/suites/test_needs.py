@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from clusters.stack import System
 from suites import plugin
@@ -36,6 +39,14 @@ def test_scenario_of_another_version_is_told() -> None:
     """A scenario about one version does not run on another; a build's suffix does not matter."""
     assert "0.9.3" in plugin._lacks(a_system("n1"), a_scenario(versions=("0.9.3",)))
     assert not plugin._lacks(a_system("n1"), a_scenario(versions=("1.0.8",)))
+
+
+@pytest.mark.parametrize("text", ["-1", "0", "inf", "nan", "soon"])
+def test_a_window_is_a_positive_number_of_seconds(text: str) -> None:
+    """Anything else is refused in a sentence."""
+    assert plugin._seconds("1.5") == 1.5
+    with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is no positive number of seconds"):
+        plugin._seconds(text)
 
 
 def test_ordinary_test_lacks_nothing() -> None:

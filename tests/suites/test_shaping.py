@@ -8,7 +8,7 @@ import pytest
 
 from clusters.commands import Completed
 from clusters.errors import HarnessError
-from suites.benchmark.shaping import ShapingError, cleared, held_to
+from suites.benchmark.shaping import ShapingError, TokenBucket, cleared, held_to
 
 MIB = 1024 * 1024
 STAT = "1089 (ganesha.nfsd) S " + " ".join(["0"] * 18) + " 4711 0 0\n"
@@ -46,10 +46,10 @@ class Node:
 def test_limit_holds_inside_and_goes_afterwards() -> None:
     """100 MiB/s are 838,860,800 bits a second, and nothing of it stays, also after an error."""
     node = Node()
-    with held_to(node, 100 * MIB):
+    with held_to(TokenBucket(node), 100 * MIB):
         assert node.rates == ["838860800bit"]
     assert node.rates[-1] == ""
-    with pytest.raises(ZeroDivisionError), held_to(node, 100 * MIB):
+    with pytest.raises(ZeroDivisionError), held_to(TokenBucket(node), 100 * MIB):
         _ = 1 / 0
     assert node.rates[2:] == ["838860800bit", ""]
 
@@ -57,7 +57,7 @@ def test_limit_holds_inside_and_goes_afterwards() -> None:
 def test_limit_around_it_comes_back() -> None:
     """An arm that is slowed down further leaves the series' own limit as it was."""
     node = Node()
-    with held_to(node, 100 * MIB), held_to(node, 60 * MIB, afterwards=100 * MIB):
+    with held_to(TokenBucket(node), 100 * MIB), held_to(TokenBucket(node), 60 * MIB, afterwards=100 * MIB):
         assert node.rates[-1] == "503316480bit"
     assert node.rates[-2:] == ["838860800bit", ""]
 
@@ -65,7 +65,7 @@ def test_limit_around_it_comes_back() -> None:
 def test_no_limit_touches_nothing() -> None:
     """Without a limit the server is left alone."""
     node = Node()
-    with held_to(node, None, afterwards=100 * MIB):
+    with held_to(TokenBucket(node), None, afterwards=100 * MIB):
         assert node.rates == []
     assert node.rates == []
 
@@ -73,7 +73,7 @@ def test_no_limit_touches_nothing() -> None:
 @pytest.mark.parametrize(("server", "tbf"), [(False, True), (True, False)])
 def test_node_that_cannot_says_so(server: bool, tbf: bool) -> None:
     """A kernel without tbf, and a server that does not run, are told."""
-    with pytest.raises(ShapingError), held_to(Node(server=server, tbf=tbf), MIB):
+    with pytest.raises(ShapingError), held_to(TokenBucket(Node(server=server, tbf=tbf)), MIB):
         pytest.fail("it must not get here")
 
 
@@ -82,4 +82,4 @@ def test_limit_that_stays_is_told() -> None:
     node = Node(sticks=True)
     node.rates = ["8bit"]
     with pytest.raises(HarnessError, match="not as it was set"):
-        cleared(node)
+        cleared(TokenBucket(node))

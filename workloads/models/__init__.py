@@ -13,7 +13,10 @@ from workloads.models.alluxio_runtime import (
     TieredStore,
 )
 from workloads.models.base import Manifest, Model, Resource, metadata, yaml_of
+from workloads.models.data_backup import DataBackup
 from workloads.models.data_load import DataLoad, TargetDataset, TargetPath
+from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToMigrate, ExternalStorage
+from workloads.models.data_process import DataProcess, MountedDataset, Processor, ScriptProcessor
 from workloads.models.dataset import (
     AccessMode,
     Dataset,
@@ -34,8 +37,14 @@ __all__ = [
     "CleanCachePolicy",
     "Component",
     "Data",
+    "DataBackup",
     "DataLoad",
+    "DataMigrate",
+    "DataProcess",
+    "DataToMigrate",
     "Dataset",
+    "DatasetToMigrate",
+    "ExternalStorage",
     "Fuse",
     "Level",
     "Management",
@@ -43,14 +52,17 @@ __all__ = [
     "MetadataSyncPolicy",
     "Model",
     "Mount",
+    "MountedDataset",
     "NodeAffinity",
     "NodeSelector",
     "NodeSelectorRequirement",
     "NodeSelectorTerm",
     "PodMetadata",
+    "Processor",
     "Resource",
     "Resources",
     "Runtime",
+    "ScriptProcessor",
     "TargetDataset",
     "TargetPath",
     "TieredStore",

@@ -1,0 +1,225 @@
+"""Holding NFS back by a proxy (toxiproxy) before the server, where the kernel has no token bucket.
+
+toxiproxy holds each connection to its rate by itself, so that all that is read must go through one:
+the source claim of this bench mounts NFSv3 with one connection, by the fixed ports of NFS and MOUNT.
+Both ways of reading then have one connection each, the application's and Alluxio's worker's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clusters import kinds
+from clusters.errors import FailureClass, HarnessError
+from clusters.kube import Kube
+from clusters.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
+from clusters.pins import pins
+from clusters.progress import Progress
+from clusters.views import View
+from clusters.waiting import wait
+from suites.benchmark.shaping import ShapingError
+
+NAME: Final = "nfs-proxy"
+CONTAINER: Final = "proxy"
+API_PORT: Final = 8474
+
+#: What a mount through the proxy needs: its fixed ports, and a single connection.
+MOUNT_OPTIONS: Final = (
+    "nfsvers=3",
+    "proto=tcp",
+    "mountproto=tcp",
+    f"port={NFS_PORT}",
+    f"mountport={MOUNTD_PORT}",
+    "nolock",
+    "nconnect=1",
+)
+
+#: toxiproxy counts a KB as 1000 bytes (toxics/bandwidth.go of 2.5.0).
+_KB: Final = 1000
+_TOXIC: Final = "narrow"
+_PROGRAM: Final = "/run/toxiproxy"
+_PROXIES: Final = "/run/proxies.json"
+
+_READY_SECONDS: Final = 60.0
+_SEND_SECONDS: Final = 120.0
+_SECONDS: Final = 20.0
+
+_SERVE: Final = f"until [ -x {_PROGRAM} ]; do sleep 0.1; done; exec {_PROGRAM} -config {_PROXIES}"
+_RECEIVE: Final = (
+    f'printf %s "$1" > {_PROXIES}; gzip -dc > {_PROGRAM}.part; chmod +x {_PROGRAM}.part; '
+    f"mv {_PROGRAM}.part {_PROGRAM}"
+)
+
+# Bash alone, because the image has no client. The answer's first line is enough.
+_ASK: Final = r"""
+exec 3<>"/dev/tcp/127.0.0.1/$1"
+printf '%s %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
+  "$2" "$3" "${#4}" "$4" >&3
+cat <&3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NfsProxy:
+    """A running proxy.
+
+    Attributes:
+        kube: the cluster.
+        address: IP that nodes mount from in place of the server's.
+    """
+
+    kube: Kube
+    address: str
+
+    @property
+    def means(self) -> str:
+        """What it is, in a user's words."""
+        return f"a proxy (toxiproxy {pins().build.toxiproxy}) before the NFS server, one connection a mount"
+
+    def __call__(self, bytes_per_second: float | None, /) -> None:
+        """Hold each connection of NFS to so many bytes/s; None lets it go."""
+        path = "/proxies/nfs/toxics"
+        found = self._asked("GET", path)
+        there = any(one.get("name") == _TOXIC for one in found)
+        if bytes_per_second is None:
+            if there:
+                self._asked("DELETE", f"{path}/{_TOXIC}")
+        else:
+            attributes = {"rate": max(1, round(bytes_per_second / _KB))}
+            toxic = {"type": "bandwidth", "stream": "downstream", "attributes": attributes}
+            self._asked("POST", f"{path}/{_TOXIC}" if there else path, {"name": _TOXIC, **toxic})
+        kept = {one.get("name"): one.get("attributes", {}).get("rate") for one in self._asked("GET", path)}
+        wanted = None if bytes_per_second is None else max(1, round(bytes_per_second / _KB))
+        if kept.get(_TOXIC) != wanted:
+            raise ShapingError(
+                "the limit of the proxy before NFS is not as it was set",
+                condition="no limit" if wanted is None else f"{wanted} KB/s",
+                last_seen=str(kept),
+            )
+
+    def removed(self) -> None:
+        """Remove Pod and Service; no mount through it may be left."""
+        self.kube.delete(kinds.SERVICE, NAME, NAMESPACE)
+        self.kube.delete(kinds.POD, NAME, NAMESPACE)
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Ask toxiproxy; what it lists, or nothing where it answers with something else."""
+        text = "" if body is None else json.dumps(body)
+        argv = ("bash", "-euc", _ASK, "ask", str(API_PORT), method, path, text)
+        done = self.kube.exec(NAMESPACE, NAME, CONTAINER, argv, timeout=_SECONDS)
+        head, _, rest = done.stdout.replace("\r\n", "\n").partition("\n\n")
+        status = head.split("\n", 1)[0].split()
+        if len(status) < 2 or not status[1].startswith("2"):  # noqa: PLR2004 - a status line
+            raise ShapingError(
+                f"the proxy before NFS refused {method} {path}",
+                last_seen=(done.stdout + done.stderr).strip()[-500:],
+            )
+        answer = json.loads(rest) if rest.strip() else []
+        return answer if isinstance(answer, list) else []
+
+
+def install(kube: Kube, server: NfsServer, image: str, program: Path, progress: Progress) -> NfsProxy:
+    """Start a proxy beside the NFS server.
+
+    Args:
+        kube: the cluster.
+        server: what it stands before.
+        image: with bash and gzip.
+        program: toxiproxy's server, a static program for the nodes' processors.
+        progress: where the stage is told.
+
+    Raises:
+        HarnessError: it does not come up; what was made is removed.
+    """
+    with progress.stage("proxy before NFS"):
+        for manifest in manifests(image, server.node):
+            kube.apply(manifest)
+        address = str((kube.get(kinds.SERVICE, NAME, NAMESPACE) or {})["spec"]["clusterIP"])
+        made = NfsProxy(kube, address)
+        try:
+            _sends(kube, server, program)
+            _waits(kube, lambda ready: ready, "Ready (its ports answer)")
+        except BaseException:
+            with contextlib.suppress(HarnessError):
+                made.removed()
+            raise
+        return made
+
+
+def proxies(server: str) -> list[dict[str, object]]:
+    """Toxiproxy's configuration: both fixed ports, to the server's own."""
+    return [
+        {"name": name, "listen": f"0.0.0.0:{port}", "upstream": f"{server}:{port}", "enabled": True}
+        for name, port in (("nfs", NFS_PORT), ("mount", MOUNTD_PORT))
+    ]
+
+
+def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
+    """Service and Pod of the proxy, on the server's node."""
+    meta = {"name": NAME, "namespace": NAMESPACE}
+    ports = [{"name": name, "port": port} for name, port in (("nfs", NFS_PORT), ("mount", MOUNTD_PORT))]
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": {"app": NAME}, "ports": ports},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**meta, "labels": {"app": NAME}},
+            "spec": {
+                "nodeName": node,
+                "terminationGracePeriodSeconds": 2,
+                "tolerations": [{"operator": "Exists"}],
+                "automountServiceAccountToken": False,
+                "containers": [
+                    {
+                        "name": CONTAINER,
+                        "image": image,
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": ["bash", "-c", _SERVE],
+                        "readinessProbe": {"tcpSocket": {"port": MOUNTD_PORT}, "periodSeconds": 2},
+                    }
+                ],
+            },
+        },
+    )
+
+
+def _sends(kube: Kube, server: NfsServer, program: Path) -> None:
+    """Put the program and its configuration into the Pod, which waits for them."""
+    _waits(kube, lambda _ready: True, "Running")
+    done = kube.exec(
+        NAMESPACE,
+        NAME,
+        CONTAINER,
+        ("bash", "-euc", _RECEIVE, "receive", json.dumps(proxies(server.address))),
+        stdin=gzip.compress(program.read_bytes()),
+        timeout=_SEND_SECONDS,
+    )
+    if done.exit_code != 0:
+        raise ShapingError("the proxy's program cannot be put in place", last_seen=done.stderr.strip()[-500:])
+
+
+def _waits(kube: Kube, ready: Callable[[bool], bool], condition: str) -> None:
+    view = View(kube)
+    with kube.changes(kinds.POD, NAMESPACE) as changed:
+        wait(
+            lambda: view.pod(NAMESPACE, NAME),
+            lambda seen: seen is not None and seen.phase == "Running" and ready(seen.ready),
+            subject=f"Pod {NAMESPACE}/{NAME}",
+            condition=condition,
+            timeout=_READY_SECONDS,
+            failed=lambda seen: f"it ended: {seen}" if seen is not None and seen.ended else None,
+            changes=changed,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            advice="read the Pod's log",
+        )

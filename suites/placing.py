@@ -1,0 +1,50 @@
+"""Workers that find no node: waited for, and watched for a while."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters import fluid_names
+from clusters.snapshots import PodSnapshot
+from clusters.waiting import hold, wait
+from suites.user import User
+
+#: Seconds until a worker that cannot be placed has been made; the master has to be ready first.
+WORKER_SECONDS: Final = 420.0
+#: Seconds for which a worker that finds no node is watched.
+STAYS_SECONDS: Final = 20.0
+
+
+def worker_without_node(user: User, name: str) -> PodSnapshot:
+    """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
+    view, pod = user.observer.view, f"{fluid_names.worker_name(name)}-0"
+
+    def look() -> PodSnapshot | None:
+        user.nudges(name)
+        return view.pod(user.namespace, pod)
+
+    with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
+        wait(
+            look,
+            lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="looked at by the scheduler",
+            timeout=WORKER_SECONDS,
+            delay=5.0,
+        )
+    with user.evidence.phase("window", f"the worker of {name} finds no node"):
+        looks = hold(
+            lambda: (view.pod(user.namespace, pod), user.observer.dataset(user.namespace, name)),
+            lambda seen: (
+                None
+                if seen[0] is not None and not seen[0].node and not seen[1].bound
+                else f"{seen[0] or 'no worker'}; {seen[1]}"
+            ),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="without a node, its Dataset not Bound",
+            window=STAYS_SECONDS,
+        )
+    last = looks[-1][0]
+    assert last is not None
+    user.evidence.fact("Pod condition", last.scheduling, pod=last.name, looks=len(looks))
+    return last

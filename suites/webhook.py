@@ -1,0 +1,143 @@
+"""Fluid's webhook: what it writes into Pods, and how it is taken away and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from clusters import fluid, kinds
+from clusters.errors import FailureClass, HarnessError
+from clusters.reading import Json, items, number, text
+from clusters.snapshots import PodSnapshot
+from clusters.waiting import wait
+from suites.diagnosis.picture import SERVERFUL_LABEL
+from suites.run import cannot_run_here
+from suites.user import DATASET, User
+
+#: The Deployment of the webhook, and what the API server knows of it.
+DEPLOYMENT: Final = "fluid-webhook"
+REGISTERED: Final = "fluid-pod-admission-webhook"
+#: Names the Datasets of a Pod (pkg/common/label.go:85).
+IN_USE: Final = "fluid.io/datasets-in-use"
+#: Seconds until the webhook is gone, or answers again.
+WEBHOOK_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What of a Pod decides where it runs and whether a recovered mount reaches it.
+
+    Attributes:
+        preferred: weight, label of the node, and operator of each preference.
+        required: label of the node and operator of each thing required.
+        propagation: of the volumes in all its containers; empty text where none is set.
+        in_use: the Datasets that it names.
+    """
+
+    preferred: tuple[tuple[int, str, str], ...]
+    required: tuple[tuple[str, str], ...]
+    propagation: tuple[str, ...]
+    in_use: str
+
+    @classmethod
+    def of(cls, pod: Json) -> Self:
+        """Read a Pod."""
+        affinity = ("spec", "affinity", "nodeAffinity")
+        preferred = items(pod, *affinity, "preferredDuringSchedulingIgnoredDuringExecution")
+        required = items(
+            pod, *affinity, "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"
+        )
+        return cls(
+            preferred=tuple(
+                (number(term, "weight"), text(one, "key"), text(one, "operator"))
+                for term in preferred
+                for one in items(term, "preference", "matchExpressions")
+            ),
+            required=tuple(
+                (text(one, "key"), text(one, "operator"))
+                for term in required
+                for one in items(term, "matchExpressions")
+            ),
+            propagation=tuple(
+                text(mount, "mountPropagation")
+                for container in items(pod, "spec", "containers")
+                for mount in items(container, "volumeMounts")
+            ),
+            in_use=text(pod, "metadata", "annotations", IN_USE),
+        )
+
+    @property
+    def untouched(self) -> bool:
+        """The webhook left it alone."""
+        return not (self.preferred or self.required or any(self.propagation) or self.in_use)
+
+
+def needed(user: User) -> None:
+    """Skip the scenario where Fluid was installed without its webhook."""
+    found = user.observer.view.deployment(fluid.NAMESPACE, DEPLOYMENT)
+    if found is None or found.replicas == 0:
+        cannot_run_here("Fluid is installed without its webhook here")
+
+
+@contextmanager
+def down(user: User) -> Iterator[None]:
+    """Scale the webhook to nothing while the context lasts; afterwards it is seen to answer again.
+
+    It touches the whole cluster: no Pod with one of its labels can start meanwhile.
+    """
+    kube, view = user.system.kube, user.observer.view
+    before = kube.get(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE) or {}
+    replicas = max(1, number(before, "spec", "replicas"))
+
+    def pods() -> tuple[PodSnapshot, ...]:
+        return view.pods(fluid.NAMESPACE, f"control-plane={DEPLOYMENT}")
+
+    try:
+        kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(0))
+        with user.evidence.phase("waiting", "the webhook goes"):
+            wait(
+                pods,
+                lambda seen: not seen,
+                subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
+                condition="without a Pod",
+                timeout=WEBHOOK_SECONDS,
+                describe=lambda seen: "; ".join(map(str, seen)) or "no Pod",
+                failure_class=FailureClass.INFRASTRUCTURE,
+            )
+        user.evidence.fact("fault", f"Deployment {DEPLOYMENT} is scaled to nothing")
+        yield
+    finally:
+        with user.evidence.phase("waiting", "the webhook answers again"):
+            _bring_back(user, replicas)
+
+
+def _bring_back(user: User, replicas: int) -> None:
+    """Scale the webhook up, however often it takes, until it changes a labelled Pod again."""
+    kube = user.system.kube
+    probe = user.application("webhook-probe", DATASET, labels={SERVERFUL_LABEL: "true"})
+
+    def look() -> str:
+        try:
+            kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(replicas))
+            said = Placing.of(kube.would_create(probe.manifest()))
+        except HarnessError as error:
+            return error.message
+        return "it leaves a labelled Pod as it is" if said.untouched else ""
+
+    wait(
+        look,
+        lambda wrong: not wrong,
+        subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
+        condition="answering again",
+        timeout=WEBHOOK_SECONDS,
+        delay=1.0,
+        describe=lambda wrong: wrong or "it answers",
+        failure_class=FailureClass.INFRASTRUCTURE,
+        advice=f"scale Deployment {DEPLOYMENT} of {fluid.NAMESPACE} up by hand: labelled Pods need it",
+    )
+
+
+def _replicas(number_of_pods: int) -> dict[str, Any]:
+    return {"spec": {"replicas": number_of_pods}}

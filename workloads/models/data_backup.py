@@ -1,0 +1,31 @@
+"""The DataBackup: keep what Alluxio's master knows of a Dataset.
+
+Fields: charts/fluid/fluid/crds/data.fluid.io_databackups.yaml of Fluid 1.0.8 and 0.9.3; Go types in
+api/v1alpha1/databackup_types.go:26-39 (1.0.8). ``runAfter`` is left out.
+"""
+
+from typing import ClassVar
+
+from workloads.models.base import Resource
+from workloads.models.shared import User
+
+
+class DataBackup(Resource):
+    """A DataBackup.
+
+    Attributes:
+        dataset: name of the Dataset, in the same namespace.
+        backup_path: ``pvc://claim/folder``, or ``local://`` and a folder of the master's node; no other
+            scheme (pkg/controllers/v1alpha1/databackup/implement.go:88 of 1.0.8).
+        run_as: Fluid's default is the runtime's own user.
+        ttl_seconds_after_finished: seconds after which it is deleted; 1.0 and later.
+    """
+
+    API_VERSION: ClassVar[str] = "data.fluid.io/v1alpha1"
+    KIND: ClassVar[str] = "DataBackup"
+    NEW_IN_1_0: ClassVar[frozenset[str]] = frozenset({"ttlSecondsAfterFinished"})
+
+    dataset: str
+    backup_path: str
+    run_as: User | None = None
+    ttl_seconds_after_finished: int | None = None
