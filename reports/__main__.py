@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import HarnessError
-from reports import verdict
+from reports import repeats, verdict
 from reports.files import write_atomically
 from reports.page import render_page
 from reports.sabotage import sabotage_sections
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        0 when it could be done, 2 when it could not be; of ``compare`` 1 for a claimed regression and
-        2 when the runs cannot be compared.
+        0 when it could be done, 2 when it could not be; of ``compare`` 1 for a claimed regression, of
+        ``repeats`` 1 for a scenario that differs, and of both 2 when the runs cannot be compared.
     """
     parser = argparse.ArgumentParser(prog="python -m reports", description="Reports of runs that have ended.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -50,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     history = commands.add_parser("history", help="plot what many runs measured, on one page")
     history.add_argument("dir", type=Path, metavar="DIR", help="the folder of the runs, such as out")
     history.add_argument("--to", type=Path, metavar="FILE", help="the page (default: DIR/history.html)")
+    again = commands.add_parser(
+        "repeats",
+        help="tell whether scenarios ended the same way in many runs",
+        description="Exit code 1 when one did not, 0 when all did, 2 when none ran twice on the same system.",
+    )
+    again.add_argument(
+        "dirs", nargs="+", type=Path, metavar="DIR", help="folders of runs, such as out, or of one run"
+    )
     options = parser.parse_args(argv)
     try:
         return _run(options)
@@ -69,6 +77,8 @@ def _run(options: argparse.Namespace) -> int:
             _show(options.dir)
         case "compare":
             return _compare(options.a, options.b)
+        case "repeats":
+            return _repeats(options.dirs)
         case _:
             _history(options.dir, options.to)
     return 0
@@ -101,6 +111,12 @@ def _compare(a: Path, b: Path) -> int:
     outcome = compare.compare(performance.load_results(a), performance.load_results(b))
     sys.stdout.write(compare.render(outcome))
     return outcome.status
+
+
+def _repeats(places: Sequence[Path]) -> int:
+    found = repeats.read(places)
+    sys.stdout.write(repeats.render(found))
+    return found.status
 
 
 def _history(folder: Path, to: Path | None) -> None:

@@ -293,10 +293,12 @@ def _place(place: int, count: int) -> float:
 
 
 def _names(steps: Sequence[Step]) -> tuple[Tick, ...]:
-    """The dates of some of the runs, spread evenly."""
+    """When some of the runs began, spread evenly: the day, or the time where all are of one day."""
     every = -(-len(steps) // NAMES)
+    days = {step.run.started.date() for step in steps}
+    form = "%H:%M" if len(days) == 1 and len(steps) > 1 else "%-d %b"
     return tuple(
-        Tick(_place(place, len(steps)), f"{step.run.started:%-d %b}")
+        Tick(_place(place, len(steps)), step.run.started.strftime(form))
         for place, step in enumerate(steps)
         if place % every == 0
     )

@@ -132,10 +132,12 @@ def says_series(series: SeriesResult) -> str:
     if load.pods > 1:
         readers += f" in each of {load.pods} Pods at once{_says_nodes(series)}, each on files of its own,"
     files = "1 file" if load.files == 1 else f"{load.files:,} files"
+    several = max((sum(part.kind == "read" for part in one.parts) for one in series.rounds), default=0)
+    again = f"A read that is over at once is done up to {several} times for one value. " if several else ""
     complete = len({one.number for one in series.rounds})
     return (
         f"{load.says.rstrip('.')}. {readers} read {units.size(load.total_bytes)} of {files} in each round. "
-        f"{says_shaping(series)} {complete} rounds in {words.seconds(series.seconds)} "
+        f"{again}{says_shaping(series)} {complete} rounds in {words.seconds(series.seconds)} "
         f"({series.planned} planned), {ENDINGS.get(series.ending, series.ending)}."
     )
 

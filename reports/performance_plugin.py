@@ -5,7 +5,9 @@ Load it beside the plugin of the benchmark (``suites.benchmark.plugin``), which 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -24,12 +26,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     result = yield
     benchmark = session.config.stash.get(MEASURED, None)
     if benchmark is not None:
-        from reports.performance import write  # noqa: PLC0415 - numpy is only for those who measure
+        from reports.performance import render_markdown, write  # noqa: PLC0415 - numpy is only for those who measure
 
         out = run_of(session.config).out
         try:
             write(out, benchmark, page=not (out / _VERDICT).exists())
             point_latest(out)
+            if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+                with Path(path).open("a", encoding="utf-8") as file:
+                    file.write(render_markdown(benchmark))
         except OSError as error:
             session.config.stash[_UNWRITTEN] = f"the performance report could not be written: {error}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

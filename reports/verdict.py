@@ -150,6 +150,16 @@ class StageResult(Model):
     cached: bool = False
 
 
+class Host(Model):
+    """The machine that the run was started on."""
+
+    name: str
+    kernel: str
+    cpus: int
+    cpu_model: str
+    memory: int = Field(description="bytes")
+
+
 class RunFacts(Model):
     """The run itself."""
 
@@ -159,6 +169,8 @@ class RunFacts(Model):
     finished: bool = Field(description="false: it is going on, or it was killed")
     command: str = ""
     options: dict[str, str] = Field(default_factory=dict)
+    host: Host | None = Field(None, description="null: an older harness did not tell")
+    harness: str = Field("", description="digest of the harness's own code; empty: not told")
 
 
 class Verdict(Model):

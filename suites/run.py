@@ -5,15 +5,19 @@ The fixtures fill it while they work; the reports read it. Nothing here knows of
 
 from __future__ import annotations
 
+import platform
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 import pytest
 
+from clusters import host
+from clusters.images.workshop import digest, file_digest
 from clusters.progress import Stage
 
 Origin = Literal["pulled", "built", "substitute"]
@@ -70,6 +74,31 @@ class SystemFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The machine that a run was started on; with an existing cluster, its nodes are others.
+
+    Attributes:
+        name: as it calls itself.
+        kernel: its release.
+        cpus: CPUs that the run may use.
+        cpu_model: as the kernel names it.
+        memory: bytes in all.
+    """
+
+    name: str
+    kernel: str
+    cpus: int
+    cpu_model: str
+    memory: int
+
+    @classmethod
+    def here(cls) -> HostFacts:
+        """This machine."""
+        facts = host.probe()
+        return cls(platform.node(), facts.kernel, facts.cpus, facts.cpu_model, facts.memory)
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A failure for which material is collected.
 
@@ -112,6 +141,8 @@ class Run:
         started: when it began.
         command: the command line, as a person would type it.
         options: what was asked for, such as the level; shown in the report.
+        host: the machine that it was started on.
+        harness: short digest of the harness's own code, so that runs of the same code are known.
         system: the system, once it is known.
         stages: the stages of making it. Share the list with `clusters.progress.Progress`.
         bundle_takers: who collects material when a scenario fails.
@@ -123,6 +154,8 @@ class Run:
     started: datetime
     command: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    host: HostFacts | None = None
+    harness: str = ""
     system: SystemFacts | None = None
     stages: list[Stage] = field(default_factory=list)
     bundle_takers: list[BundleTaker] = field(default_factory=list)
@@ -146,8 +179,24 @@ def run_of(config: pytest.Config) -> Run:
             base = config.invocation_params.dir / base
         name = _free_name(base, started.strftime("%Y%m%d-%H%M%S"))
         command = shlex.join(["pytest", *(str(word) for word in config.invocation_params.args)])
-        run = config.stash[RUN] = Run(id=name, out=base / name, started=started, command=command)
+        run = config.stash[RUN] = Run(
+            id=name,
+            out=base / name,
+            started=started,
+            command=command,
+            host=HostFacts.here(),
+            harness=own_digest(),
+        )
     return run
+
+
+@cache
+def own_digest() -> str:
+    """Digest of all Python code of the harness that a run is made by."""
+    house = Path(__file__).parents[1]
+    folders = ("clusters", "workloads", "suites", "reports")
+    files = sorted(file for folder in folders for file in (house / folder).rglob("*.py"))
+    return digest(f"{file.relative_to(house)}:{file_digest(file)}" for file in files)
 
 
 def cannot_run_here(reason: str) -> NoReturn:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from clusters import fluid_names
+from clusters import fluid_names, kinds
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.nfs import CONTAINER as NFS_CONTAINER
 from clusters.nfs import EXPORT, ServedBytes
@@ -167,7 +167,9 @@ class Bench:
 
     @property
     def fluid(self) -> PodSnapshot:
-        """The reader on Fluid's claim."""
+        """The reader on Fluid's claim; started again where the last try to start one failed."""
+        if self._fluid is None:
+            self.starts_client()
         assert self._fluid is not None
         return self._fluid
 
@@ -175,12 +177,20 @@ class Bench:
         """A reader on Fluid's claim, and with it a Fuse Pod where there is none; on the raw reader's node."""
         self._number += 1
         application = self.user.application(f"fluid-{self._number}", DATASET, node=self.raw.node)
-        self._fluid = self.user.starts(application)
+        self._fluid = None
+        try:
+            self._fluid = self.user.starts(application)
+        except HarnessError:
+            with contextlib.suppress(HarnessError):
+                self.system.kube.delete(kinds.POD, application.name, application.namespace)
+            raise
 
     def fresh_client(self) -> None:
         """Replace every Fuse Pod, and with them the reader, whose mount would be dead."""
         fuses = tuple(self.user.observer.fuse(self.user.namespace, DATASET).pods.values())
-        self.user.stops(self.fluid)
+        if self._fluid is not None:
+            self.user.stops(self._fluid)
+            self._fluid = None
         for old in fuses:
             delete_pod(
                 self.system.kube,

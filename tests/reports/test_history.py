@@ -119,3 +119,11 @@ def test_series_that_come_and_go(tmp_path: Path) -> None:
     several[1] = several[1].model_copy(update={"series": (*several[1].series, extra)})
     keep(tmp_path, several)
     assert Reader(render_history(read(tmp_path), "out")).says("extra")
+
+
+def test_runs_of_one_day_are_told_apart_by_their_time() -> None:
+    """Below a plot stand days, or times where all runs are of one day."""
+    one, other = runs(500, 510)
+    same = other.model_copy(update={"started": one.started + timedelta(hours=2)})
+    assert "17:37" in render_history(Runs(group([one, same])), "out")
+    assert "23 Nov<" in render_history(Runs(group([one, other])), "out")

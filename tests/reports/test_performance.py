@@ -14,7 +14,7 @@ from clusters.errors import RefusalError
 from reports import performance
 from reports.__main__ import main
 from reports.charts import ratio_chart, throughput_chart, time_chart
-from reports.measured_words import ANCHORS, MARKS, alarms, arm_badges, says_series
+from reports.measured_words import ANCHORS, MARKS, alarms, arm_badges, says_series, says_spread
 from reports.page import TEMPLATES, render_page
 from reports.performance import (
     SCHEMA_PATH,
@@ -28,7 +28,7 @@ from reports.performance import (
 from reports.rounds_csv import render_csv
 from reports.verdict import Verdict
 from suites.benchmark import results
-from suites.benchmark.results import Benchmark, Figures, SeriesResult
+from suites.benchmark.results import Benchmark, Figures, Part, SeriesResult
 from suites.benchmark.rounds import Unit
 from tests.reports.measurements import (
     ARMS,
@@ -289,8 +289,24 @@ class TestWords:
         one = series(rounds=5)
         load = one.workload.model_copy(update={"pods": 4, "jobs": 16, "files": 2048})
         told = says_series(one.model_copy(update={"workload": load, "ending": "odd"}))
-        assert "16 processes in each of 4 Pods read 256 MiB of 2,048 files" in told
+        assert "16 processes in each of 4 Pods at once, each on files of its own, read 256 MiB" in told
+        assert says_spread(one) == ()
         assert told.endswith("odd.")
+
+    @pytest.mark.parametrize(("nodes", "says"), [("ab", "on 2 nodes,"), ("aa", "on one node (Pods of a")])
+    def test_nodes_and_spread_of_pods(self, nodes: str, says: str) -> None:
+        """Where several Pods ran is said, with what follows from it, and how evenly they fared."""
+        one = series(rounds=5)
+        parts = tuple(
+            Part(kind="pod", name="Pod", node=node, read_bytes=1, seconds=1.0, bytes_per_second=speed * MIB)
+            for node, speed in zip(nodes, (100, 80), strict=True)
+        )
+        rounds = tuple(each.model_copy(update={"parts": parts}) for each in one.rounds)
+        load = one.workload.model_copy(update={"pods": 2})
+        one = one.model_copy(update={"workload": load, "rounds": rounds})
+        assert says in says_series(one)
+        assert "a Pod reached 90" in says_spread(one)[0]
+        assert "reached 80 % of the fastest" in says_spread(one)[0]
 
 
 class TestFiles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -121,6 +122,8 @@ def test_pass(pytester: pytest.Pytester) -> None:
     told = verdict(pytester)
     assert told["verdict"] == "pass"
     assert told["run"]["finished"]
+    assert told["run"]["host"]["cpus"] >= 1
+    assert re.fullmatch("[0-9a-f]{12}", told["run"]["harness"])
     assert told["system"]["nfs_client"] == "kernel"
     assert told["stages"] == [{"name": "cluster up", "seconds": 41.5, "cached": False}]
     row = rows(pytester)["A1"]

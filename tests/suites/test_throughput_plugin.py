@@ -70,9 +70,12 @@ def test_benchmarks_are_left_out_unless_asked_for(folder: pytest.Pytester) -> No
     )
 
 
-def test_every_arm_is_handed_over_with_its_proof(folder: pytest.Pytester) -> None:
+def test_every_arm_is_handed_over_with_its_proof(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With -m each arm is one benchmark with its valid rounds, figures and proofs, the system beside."""
     folder.makepyfile(canned=CANNED)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder.path / "summary.md"))
     words = (
         "-p",
         "reports.performance_plugin",
@@ -99,6 +102,7 @@ def test_every_arm_is_handed_over_with_its_proof(folder: pytest.Pytester) -> Non
     assert rounds[0]["proof"]["before"]["nfs_read_bytes"] is not None
     assert rounds[0]["latency"]["percentiles"]
     assert "Fluid, warm, fresh client against raw NFS, cold" in result.stdout.str()
+    assert "## Read performance" in (folder.path / "summary.md").read_text()
     left = next((folder.path / "out").glob("2*"))
     assert {"benchmark.json", "benchmark.csv", "benchmark.md", "report.html"} <= {
         path.name for path in left.iterdir()
