@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from clusters import fluid, kinds
+from clusters import existing, fluid, kinds
 from clusters.errors import HarnessError
-from clusters.existing import ExistingProvider
 from clusters.images.workshop import cache_root
 from clusters.kube import Kube, is_ours
 from clusters.nfs import NAMESPACE
@@ -84,11 +83,16 @@ def _leave(kubeconfig: Path) -> None:
     with machine_lock(cache_root()):
         kube = Kube.connect(kubeconfig, run="down")
         try:
-            there = is_ours(kube.get(kinds.NAMESPACE, NAMESPACE) or {})
-            ExistingProvider(kubeconfig, kube).down()
+            progress = Progress()
+            # The NFS server, which is in our own namespace, has to be there while Datasets go.
+            removed = [*existing.remove_leftovers(kube, progress)]
+            if is_ours(kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
+                removed.append(NAMESPACE)
+            existing.ExistingProvider(kubeconfig, kube, progress=progress).down()
         finally:
             kube.close()
-    told = f"removed namespace {NAMESPACE}" if there else "nothing of ours was there"
+    names = f"removed namespace{'s' if len(removed) > 1 else ''} {', '.join(removed)}"
+    told = names if removed else "nothing of ours was there"
     _say(f"{told}; the cluster stays, and Fluid if it has it", sys.stdout)
 
 

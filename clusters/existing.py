@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from clusters.images import definitions
 from clusters.images.definitions import Image, Origin
 from clusters.images.pull import reference, split_host
 from clusters.images.supply import SLIM, ImageFact
-from clusters.kube import Kube, is_ours
+from clusters.kube import OURS, Kube, KubeError, is_ours
 from clusters.nfs import NAMESPACE, namespace
 from clusters.pins import Versions, pins
 from clusters.progress import Progress
@@ -173,6 +174,53 @@ def require_free(kube: Kube) -> None:
             f"this cluster has a namespace {NAMESPACE} that the harness did not make",
             advice="rename or remove it; the harness never touches what it did not make",
         )
+
+
+def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
+    """Remove the namespaces that killed runs left, with the Datasets and volumes in them; gives their names.
+
+    Applications go first and Datasets before their namespaces, as Fluid can take down neither otherwise.
+    Only what carries our label is deleted.
+
+    Raises:
+        WaitError: something would not go in time.
+    """
+    names = [text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=OURS)]
+    names = [name for name in names if name != NAMESPACE]
+    for name in names:
+        with progress.stage(f"remove namespace {name}"):
+            _empty(kube, name)
+            kube.delete(kinds.NAMESPACE, name)
+            _gone(partial(kube.get, kinds.NAMESPACE, name), f"namespace {name}")
+    for volume in kube.list(kinds.VOLUME, labels=OURS):
+        kube.delete(kinds.VOLUME, text(volume, "metadata", "name"))
+    return tuple(names)
+
+
+def _empty(kube: Kube, namespace: str) -> None:
+    """Delete what users of ours made in a namespace, in the order in which Fluid lets go of it."""
+    for kind in (kinds.POD, kinds.DATASET, kinds.ALLUXIO_RUNTIME):
+        try:
+            for obj in kube.list(kind, namespace, labels=OURS):
+                kube.delete(kind, text(obj, "metadata", "name"), namespace)
+            _gone(partial(kube.list, kind, namespace, labels=OURS), f"each {kind} of ours in {namespace}")
+        except KubeError as error:
+            if error.reason != "NoSuchKind":  # Fluid is not there any more
+                raise
+
+
+def _gone(look: Callable[[], object], subject: str) -> None:
+    wait(
+        look,
+        lambda seen: not seen,
+        subject=subject,
+        condition="be gone",
+        timeout=GONE_SECONDS,
+        delay=1.0,
+        describe=lambda seen: "still there" if seen else "gone",
+        failure_class=FailureClass.INFRASTRUCTURE,
+        advice="see that Fluid's controllers run, and what its finalizers wait for",
+    )
 
 
 def has_fluid(kube: Kube) -> bool:

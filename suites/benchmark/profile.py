@@ -166,8 +166,8 @@ class Settings:
             return (
                 ("sequential-1m", 1, None, _WITH_COST, 1),
                 ("sequential-1m", 1, narrow, _WITH_COST, 1),
-                ("random-128k", 4, None, _FEW, 1),
                 *at_once,
+                ("random-128k", 4, None, _FEW, 1),
             )
         matrix: tuple[_Choice, ...] = tuple(
             (job, numjobs, held_to, _WITH_COST if (job, numjobs) == ("sequential-1m", 1) else _ALL, 1)

@@ -83,7 +83,8 @@ def polluted(expected: Expected, proof: Proof) -> str:
     """What else took part in a round that counts; empty when nothing was seen."""
     sent, wanted = proof.nfs_read_bytes, expected.times * expected.data_bytes
     if expected.kind in _FROM_NFS and sent is not None and sent > TOO_MUCH * wanted:
-        return f"the NFS server sent {sent} bytes for {wanted}: somebody else read as well"
+        who = "Alluxio fetched more than was read, or " if expected.kind is ArmKind.FLUID_COLD else ""
+        return f"the NFS server sent {sent} bytes for {wanted}: {who}somebody else read as well"
     return ""
 
 

@@ -46,6 +46,8 @@ class Series:
         rounds: how many rounds it has at least, time permitting.
         most_rounds: how many at most.
         budget: seconds; no round is begun that is expected to end after them. Infinite by default.
+        fewest: rounds without which it would be worth nothing; until it has them it may take up to ``limit``.
+        limit: seconds, at least the budget.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Series:
     rounds: int = ROUNDS
     most_rounds: int = 2 * ROUNDS
     budget: float = math.inf
+    fewest: int = 0
+    limit: float = math.inf
 
     def __post_init__(self) -> None:
         arms = self.arms
@@ -194,7 +198,7 @@ def run(
             spent = clock.now() - started
             # A round takes as long as those before it did; before the first there is only the plan.
             expected = spent / complete if complete else series.round_seconds
-            if spent + expected > series.budget:
+            if spent + expected > (series.budget if complete >= series.fewest else series.limit):
                 return outcome(Ending.TIME_UP)
             kept += _round(series, measure, complete)
             complete += 1

@@ -22,7 +22,7 @@ from clusters.stack import System
 from suites.benchmark import arms, proxy, results
 from suites.benchmark.bench import MOUNT, Bench, Layout
 from suites.benchmark.environment import environment, mount_words
-from suites.benchmark.judge import judge, narrow_enough
+from suites.benchmark.judge import FEWEST_ROUNDS, judge, narrow_enough
 from suites.benchmark.measure import Measurer, deadline
 from suites.benchmark.profile import COPIES, LEAVING, MIB, Settings, Wanted
 from suites.benchmark.proving import like, lognormal, prove
@@ -51,6 +51,9 @@ SLOWED: Final = 0.5
 
 #: Reads of raw NFS from which it is learnt what NFS reaches.
 CALIBRATION: Final = 5
+
+#: Rounds that a series needs to be judged, and one more that may turn out invalid.
+LEAST_ROUNDS: Final = FEWEST_ROUNDS + 1
 
 #: Made-up series of each kind by which the judge is judged in each run.
 JUDGED: Final = 200
@@ -166,8 +169,10 @@ class Measuring:
             if one.name == wanted.name or not (one.name in self._done or one.name in self._failed)
         ]
         share = wanted.series.round_seconds / sum(one.series.round_seconds for one in coming)
-        budget = max(share * (self._ends - self.clock.now()), 0.0)
-        return replace(wanted, series=replace(wanted.series, budget=budget))
+        left = max(self._ends - self.clock.now(), 0.0)
+        # Too few rounds are worth nothing, so that a series may rather take from those after it.
+        series = replace(wanted.series, budget=share * left, fewest=LEAST_ROUNDS, limit=left)
+        return replace(wanted, series=series)
 
     def _measure(self, wanted: Wanted) -> None:
         assert self._bench is not None

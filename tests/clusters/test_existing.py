@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -284,6 +285,33 @@ def test_a_fluid_that_cannot_be_removed_is_told(provider: ExistingProvider) -> N
         provider.down()
     provider.commands.on("helm", "uninstall", exit_code=1, stderr="Error: release: not found")
     provider.down()
+
+
+def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi, kube: Kube) -> None:
+    """Pods, Datasets, namespaces, volumes; what a cluster without Fluid does not know is passed over."""
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"}
+
+    def ours(name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "uid": name, "labels": labels}}
+
+    left = f"{NAMESPACES}/fc-1"
+    api.answer("GET", NAMESPACES, {"items": [ours("fc-1"), _namespace(ours=True)]})
+    places = {
+        f"{left}/pods": "app",
+        "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/datasets": "demo",
+        NAMESPACES: "fc-1",
+        "/api/v1/persistentvolumes": "nfs.fc-1.src",
+    }
+    for path, name in places.items():
+        if path != NAMESPACES:
+            api.answer("GET", path, {"items": [ours(name)]}, {"items": []})
+        api.answer("GET", f"{path}/{name}", ours(name), api.refusal(404, "NotFound"))
+        api.answer("DELETE", f"{path}/{name}", {})
+    runtimes = "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/alluxioruntimes"
+    api.answer("GET", runtimes, api.text("404 page not found", 404))
+    assert existing.remove_leftovers(kube, Progress(io.StringIO())) == ("fc-1",)
+    deleted = [request.path for request in api.requests if request.method == "DELETE"]
+    assert deleted == [f"{path}/{name}" for path, name in places.items()]
 
 
 def test_the_existing_cluster_is_not_said_to_be_made_here(provider: ExistingProvider) -> None:

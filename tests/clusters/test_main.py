@@ -177,6 +177,8 @@ def test_down_takes_what_is_ours_off_an_existing_cluster(
     """Our namespace goes, and nothing else; the second time nothing of ours is there."""
     where = f"/api/v1/namespaces/{NAMESPACE}"
     ours = {"metadata": {"name": NAMESPACE, "uid": "u1", "labels": {MANAGED_BY_LABEL: "fluid-conformance"}}}
+    api.answer("GET", "/api/v1/namespaces", {"items": [ours]}, {"items": []})
+    api.answer("GET", "/api/v1/persistentvolumes", {"items": []})
     api.answer("GET", where, ours, ours, ours, api.refusal(404, "NotFound"))
     api.answer("DELETE", where, {})
     for sentence in (f"removed namespace {NAMESPACE};", "nothing of ours was there;"):

@@ -10,7 +10,7 @@ import pytest
 
 from clusters.errors import RefusalError
 from reports.__main__ import main
-from reports.history import group, read, render_history
+from reports.history import Runs, group, read, render_history
 from reports.verdict import Verdict
 from suites.benchmark import results
 from suites.benchmark.results import Benchmark

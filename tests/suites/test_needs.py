@@ -49,6 +49,24 @@ def test_a_window_is_a_positive_number_of_seconds(text: str) -> None:
         plugin._seconds(text)
 
 
+class Ordinary:
+    """A test that declares nothing."""
+
+    def get_closest_marker(self, name: str) -> None:
+        """None."""
+
+
+@pytest.mark.parametrize(("level", "option"), [("full", "scenario"), ("sabotage", "sabotage")])
+def test_a_scenario_that_is_not_there_is_refused(level: str, option: str) -> None:
+    """Nothing is left to be run, so that no report tells of scenarios that nobody asked for."""
+    options = {"level": level, option: "Z9"}
+    items = [cast("pytest.Item", Ordinary())]
+    config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
+    with pytest.raises(pytest.UsageError, match=f"no {option} Z9"):
+        plugin.pytest_collection_modifyitems(config, items)
+    assert items == []
+
+
 def test_ordinary_test_lacks_nothing() -> None:
     """A test that declares no scenario needs nothing."""
     assert not plugin._lacks(a_system("n1"), None)

@@ -111,6 +111,19 @@ def test_no_round_is_begun_that_the_time_cannot_hold() -> None:
     assert str(outcome) == "s: 2 of 10 rounds in 80 s, the time is up"
 
 
+def test_too_few_rounds_to_be_judged_may_take_more_time() -> None:
+    """Until it has the fewest that are worth anything a series goes on, up to a limit and never beyond."""
+    clock = HandClock()
+
+    def measure(arm: str, number: int) -> Measured:
+        clock.sleep(40)
+        return Measured(1.0)
+
+    for limit, rounds in ((1000.0, 6), (170.0, 4)):
+        outcome = run(Series("s", (A,), budget=100, fewest=6, limit=limit), measure, clock=clock)
+        assert (outcome.complete, outcome.ending) == (rounds, Ending.TIME_UP)
+
+
 def test_a_budget_below_one_round_measures_nothing() -> None:
     """Where not even one round fits, none is begun and the ending says so."""
     outcome = run(Series("s", (B,), budget=19), lambda arm, number: Measured(1.0), clock=HandClock())
