@@ -45,9 +45,9 @@ class FluidPin(_Pinned):
 
 
 class AlluxioPin(_Pinned):
-    """An Alluxio version that can be assembled from Maven Central, and its under-stores there."""
+    """An Alluxio version that can be assembled from Maven Central, and its under-stores by version."""
 
-    under_stores: tuple[str, ...]
+    under_stores: dict[str, str]
 
 
 class BuildPin(_Pinned):

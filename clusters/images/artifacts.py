@@ -161,13 +161,15 @@ def restore_chart_dependencies(charts: Path) -> None:
 def alluxio(version: str) -> Artifact:
     """Alluxio's jars: all on the class path in `jars/`, the under-stores in `lib/`."""
     under_stores = pins().alluxio[version].under_stores
-    modules = (*ALLUXIO_MODULES, *(f"alluxio-underfs-{name}" for name in under_stores))
+    # The first to ask for a module decides on its version, so what is lent comes last.
+    modules = [(name, version) for name in ALLUXIO_MODULES]
+    modules += [(f"alluxio-underfs-{name}", of) for name, of in under_stores.items()]
 
     def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
         dependencies = "".join(
             f"<dependency><groupId>org.alluxio</groupId><artifactId>{escape(name)}</artifactId>"
-            f"<version>{escape(version)}</version></dependency>"
-            for name in modules
+            f"<version>{escape(of)}</version></dependency>"
+            for name, of in modules
         )
         pom = folder / "pom.xml"
         pom.write_text(
@@ -184,7 +186,7 @@ def alluxio(version: str) -> Artifact:
         for jar in (folder / "jars").glob("alluxio-underfs-*.jar"):
             shutil.copy(jar, folder / "lib")
 
-    return Artifact(f"alluxio-{version}", (version, *modules), make)
+    return Artifact(f"alluxio-{version}", tuple(f"{name} {of}" for name, of in modules), make)
 
 
 def debian_root(release: str) -> Artifact:
