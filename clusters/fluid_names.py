@@ -163,6 +163,11 @@ def data_process_job(name: str) -> str:
     return f"{data_process_release(name)}-job"
 
 
+def data_backup_record(name: str) -> str:
+    """The ConfigMap that helm keeps of a DataBackup's release (pkg/utils/databackup.go)."""
+    return f"sh.helm.release.v1.{name}-charts.v1"
+
+
 def data_backup_pod(name: str) -> str:
     """The Pod of a DataBackup (pkg/utils/databackup.go:65)."""
     return f"{name}-pod"

@@ -140,7 +140,7 @@ def test_a_valid_round_without_a_measurement_is_refused(value: float) -> None:
 values = st.lists(st.floats(1e-3, 1e12), min_size=5, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values, values)
 def test_swapping_arms_swaps_the_verdict(first: list[float], second: list[float]) -> None:
     """Which arm is called the baseline decides between faster and slower and nothing else."""
