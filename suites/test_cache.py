@@ -78,19 +78,26 @@ def test_status_tells_what_is_cached_and_how_reads_are_served(fresh: User) -> No
     with fresh.evidence.phase("waiting", "the hit ratio shows the reads"):
         cache = wait(
             reads_on,
-            lambda seen: (seen.hit_ratio or 0.0) >= NEARLY_ALL and (seen.local_hit_ratio or 0.0) > 0,
+            # A worker on the reader's own node may count as remote: Alluxio calls local only what it
+            # reads from the worker's files, past the worker.
+            lambda seen: min(seen.hit_ratio or 0.0, _shares(seen)) >= NEARLY_ALL,
             subject=f"Dataset {fresh.namespace}/{DATASET}",
             condition=f"cacheHitRatio of {NEARLY_ALL:g} % and more while only cached files are read",
             timeout=RATIO_SECONDS,
             delay=5.0,
-            describe=lambda seen: f"hits {seen.hit_ratio} %, local {seen.local_hit_ratio} %",
+            describe=lambda seen: f"hits {seen.hit_ratio} %, local and remote {_shares(seen):g} %",
             advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",
         )
     fresh.evidence.fact(
         "Dataset status",
-        f"cacheHitRatio {cache.hit_ratio:g} %, localHitRatio {cache.local_hit_ratio:g} %",
-        remote=cache.remote_hit_ratio,
+        f"cacheHitRatio {cache.hit_ratio:g} %, of it local {cache.local_hit_ratio or 0:g} %, "
+        f"remote {cache.remote_hit_ratio or 0:g} %",
     )
+
+
+def _shares(cache: CacheStates) -> float:
+    """Local and remote hits together, %."""
+    return (cache.local_hit_ratio or 0.0) + (cache.remote_hit_ratio or 0.0)
 
 
 @scenario("C5", Level.SMOKE, alone=True)
