@@ -57,7 +57,10 @@ class Host:
         if self.cgroup_v1:
             found.append("cgroup v1: kubelet runs with failCgroupV1=false, Kubernetes 1.34 at most")
         if not self.kernel_nfs:
-            found.append("no NFS client in the kernel: nodes mount NFS in user space (NFSv3 over FUSE)")
+            found.append(
+                "no NFS client in the kernel: nodes mount NFS in user space (NFSv3 over FUSE); "
+                "the server's NFSv4.1 is not proved here"
+            )
         return tuple(found)
 
 
