@@ -53,6 +53,8 @@ def measuring(request):
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with a benchmark and a test, and the plugins of the suites."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # pytest-benchmark measures nothing in a worker of pytest-xdist, and the sub-run is none.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     pytester.makepyfile(test_it=REPLAYED)
     return pytester
 
