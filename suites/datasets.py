@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
+from clusters.host import MEMORY_FOR_RUN, Host
 from clusters.snapshots import DatasetSnapshot
 from clusters.stack import System
 from clusters.views import FuseSnapshot
@@ -21,8 +22,10 @@ from suites.scenario import Scenario
 from suites.user import User, unique
 from workloads.data import Files
 
-#: Fresh Datasets that are made before they are asked for.
-AHEAD: Final = 1
+#: Fresh Datasets that are made, one after the other, before they are asked for.
+AHEAD: Final = 2
+#: Bytes of memory that the processes of one small Dataset take, and some more.
+MEMORY_OF_ONE: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,12 @@ def be_born(user: User) -> Birth:
     return Birth(user.namespace, dataset, fuse, tuple(user.evidence.phases))
 
 
+def ahead(host: Host) -> int:
+    """How many fresh Datasets a host has room for beside the shared one and the one in use."""
+    room = (host.memory_available - MEMORY_FOR_RUN) // MEMORY_OF_ONE - 1
+    return max(1, min(AHEAD, room))
+
+
 @dataclass
 class DatasetPool:
     """Makes fresh Datasets ahead and removes used ones behind.
@@ -74,7 +83,7 @@ class DatasetPool:
 
     def look_ahead(self) -> None:
         """Begin with the next one where it will be needed."""
-        while self.wanted > 0 and len(self._coming) < AHEAD:
+        while self.wanted > 0 and len(self._coming) < ahead(self.system.host):
             self.wanted -= 1
             user = User(
                 self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files
