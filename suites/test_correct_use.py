@@ -27,9 +27,13 @@ CAPACITY_SECONDS: Final = 180.0
 MEBIBYTE: Final = 2**20
 #: Alluxio prints sizes with two decimals of their unit.
 ROUNDING: Final = 0.001
-#: Where there are several tiers, Alluxio keeps 1 GB of each free for moving blocks between them
-#: (`alluxio.worker.management.tier.align.reserved.bytes`); into smaller ones it caches nothing at all.
-SMALL_TIERS: Final = {"alluxio.worker.management.tier.align.reserved.bytes": "4MB"}
+#: What Alluxio needs to use small tiers. Where there are several, it keeps 1 GB of each free for moving
+#: blocks between them, so that smaller ones cache nothing at all; and it begins no block where less than
+#: 64 MB are free, so that a tier of that size is passed over.
+SMALL_TIERS: Final = {
+    "alluxio.worker.management.tier.align.reserved.bytes": "4MB",
+    "alluxio.worker.reviewer.class": "alluxio.worker.block.reviewer.AcceptingReviewer",
+}
 #: Where the second tier lies on a node; under a folder of ours, so that it can be told apart.
 DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
