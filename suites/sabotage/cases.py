@@ -356,8 +356,8 @@ CASES: Final = (
     Sabotage(
         "source-out-of-order",
         "edited by hand meanwhile",
-        "the volume of the source does not fit its claim: a fault of the surroundings, not of Fluid",
-        tampered("PersistentVolume", spec__storageClassName="other"),
+        "the volume of the source is promised to another claim: a fault of the surroundings, not of Fluid",
+        tampered("PersistentVolume", spec__claimRef__name="other"),
         (
             Target(
                 "A1",
