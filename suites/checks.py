@@ -368,3 +368,14 @@ def no_such_claim(user: User, name: str) -> None:
             seen="a claim",
         )
     user.evidence.fact("claims", f"there is no claim {name}")
+
+
+def same_pod(before: PodSnapshot, now: PodSnapshot) -> None:
+    """An application that waited is the very Pod that runs now."""
+    if now.uid != before.uid:
+        raise fail(
+            "the application was made anew on its way",
+            subject=f"Pod {now.namespace}/{now.name}",
+            expected=f"the same Pod, uid {before.uid}",
+            seen=now.uid,
+        )

@@ -220,13 +220,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
     told_about_pod(user, application.name, Verdict.DATASET_NOT_BOUND, names=(application.name, DATASET))
     user.waits_until_bound()
     pod = user.waits_until_running(application)
-    if pod.uid != before.uid:
-        raise checks.fail(
-            "the application was made anew on its way",
-            subject=f"Pod {user.namespace}/{application.name}",
-            expected=f"the same Pod, uid {before.uid}",
-            seen=pod.uid,
-        )
+    checks.same_pod(before, pod)
     checks.served_by_fluid(user, pod)
     user.reads_right(pod)
 

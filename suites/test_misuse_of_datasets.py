@@ -143,17 +143,7 @@ def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watch
     """
     user = hopeless.user
     _never_bound(hopeless)
-    pod = fluid_names.master_pod(DATASET)
-    user.waits_for_scheduling_verdict(user.namespace, pod)
-    master = user.observer.view.pod(user.namespace, pod)
-    if master is None or master.node or MISSING not in master.scheduling:
-        raise checks.fail(
-            "the master does not wait for the claim that is not there",
-            subject=f"Pod {user.namespace}/{pod}",
-            expected=f'Pending, persistentvolumeclaim "{MISSING}" not found',
-            seen=str(master),
-        )
-    user.evidence.fact("Pod condition", master.scheduling, pod=pod)
+    _master_waits_for(user, MISSING, where="there")
     checks.events_told(user, DATASET, "Dataset")
     told_about_pod(
         user,
@@ -174,17 +164,7 @@ def test_source_claim_of_another_namespace_keeps_the_master_pending(hopeless: Wa
     elsewhere = f"{user.namespace}-{ELSEWHERE}"
     try:
         _never_bound(hopeless)
-        pod = fluid_names.master_pod(DATASET)
-        user.waits_for_scheduling_verdict(user.namespace, pod)
-        master = user.observer.view.pod(user.namespace, pod)
-        if master is None or master.node or BESIDE not in master.scheduling:
-            raise checks.fail(
-                "the master does not wait for the claim that is not in its namespace",
-                subject=f"Pod {user.namespace}/{pod}",
-                expected=f'Pending, persistentvolumeclaim "{BESIDE}" not found',
-                seen=str(master),
-            )
-        user.evidence.fact("Pod condition", master.scheduling, pod=pod)
+        _master_waits_for(user, BESIDE, where="in its namespace")
         told_about_pod(
             user,
             APPLICATION,
@@ -397,3 +377,18 @@ def _no_pods(watched: Watched) -> None:
             seen="; ".join(map(str, pods)),
         )
     user.evidence.fact("Pods", "none of the runtime was started")
+
+
+def _master_waits_for(user: User, claim: str, *, where: str) -> None:
+    """The master is Pending for want of a source claim that is not ``where`` it would have to be."""
+    pod = fluid_names.master_pod(DATASET)
+    user.waits_for_scheduling_verdict(user.namespace, pod)
+    master = user.observer.view.pod(user.namespace, pod)
+    if master is None or master.node or claim not in master.scheduling:
+        raise checks.fail(
+            f"the master does not wait for the claim that is not {where}",
+            subject=f"Pod {user.namespace}/{pod}",
+            expected=f'Pending, persistentvolumeclaim "{claim}" not found',
+            seen=str(master),
+        )
+    user.evidence.fact("Pod condition", master.scheduling, pod=pod)

@@ -203,13 +203,7 @@ def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared: User)
             names=(application.name, was.node, "csi-nodeplugin-fluid"),
         )
     pod = shared.waits_until_running(application)
-    if pod.uid != was.uid:
-        raise checks.fail(
-            "the application was made anew on its way",
-            subject=f"Pod {shared.namespace}/{application.name}",
-            expected=f"the same Pod, uid {was.uid}",
-            seen=pod.uid,
-        )
+    checks.same_pod(was, pod)
     checks.served_by_fluid(shared, pod)
     shared.reads_right(pod)
 
