@@ -58,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     again.add_argument(
         "dirs", nargs="+", type=Path, metavar="DIR", help="folders of runs, such as out, or of one run"
     )
+    overview = commands.add_parser(
+        "overview", help="each row of the catalogue and each sabotage, over many runs, by version of Fluid"
+    )
+    overview.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
     options = parser.parse_args(argv)
     try:
         return _run(options)
@@ -79,6 +83,8 @@ def _run(options: argparse.Namespace) -> int:
             return _compare(options.a, options.b)
         case "repeats":
             return _repeats(options.dirs)
+        case "overview":
+            _overview(options.dirs)
         case _:
             _history(options.dir, options.to)
     return 0
@@ -117,6 +123,12 @@ def _repeats(places: Sequence[Path]) -> int:
     found = repeats.read(places)
     sys.stdout.write(repeats.render(found))
     return found.status
+
+
+def _overview(places: Sequence[Path]) -> None:
+    from reports import overview  # noqa: PLC0415 - it needs what the suites need
+
+    sys.stdout.write(overview.render(overview.read(places)))
 
 
 def _history(folder: Path, to: Path | None) -> None:

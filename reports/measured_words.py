@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -240,11 +239,18 @@ def judged_badges(one: Judged) -> tuple[Badge, ...]:
 
 
 def left_out(series: SeriesResult) -> tuple[str, ...]:
-    """Which rounds are not compared, and why; one sentence for each arm and reason."""
-    found = Counter((one.arm, one.reason) for one in series.rounds if not one.valid)
+    """Which rounds are not compared, and why: one sentence for each arm, with the first of its reasons.
+
+    Each round's own reason stands beside it further down.
+    """
+    found: dict[str, list[str]] = {}
+    for one in series.rounds:
+        if not one.valid:
+            found.setdefault(one.arm, []).append(one.reason)
     return tuple(
-        f"{arm}: {count} round{' is' if count == 1 else 's are'} not valid: {reason}"
-        for (arm, reason), count in found.items()
+        f"{arm}: {len(reasons)} round{' is' if len(reasons) == 1 else 's are'} not valid"
+        f"{': ' if len(set(reasons)) == 1 else ', such as: '}{reasons[0]}"
+        for arm, reasons in found.items()
     )
 
 

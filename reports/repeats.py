@@ -111,9 +111,21 @@ class Repeats:
 
 
 def read(places: Sequence[Path]) -> Repeats:
+    """What the runs in these places say together; see `read_runs`.
+
+    Raises:
+        RefusalError: there is no run in any of them.
+    """
+    return gather(*read_runs(places))
+
+
+def read_runs(places: Sequence[Path]) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     """The runs in these places: a verdict.json, the folder of a run, or a folder of runs such as ``out``.
 
     Links to runs, such as ``out/latest``, are not counted twice.
+
+    Returns:
+        The runs, and why others could not be read.
 
     Raises:
         RefusalError: there is no run in any of them.
@@ -131,7 +143,7 @@ def read(places: Sequence[Path]) -> Repeats:
             f"there is no run in {', '.join(map(str, places))}{why}",
             advice="name folders of runs, such as out",
         )
-    return gather(found.values(), left_out)
+    return tuple(found.values()), tuple(left_out)
 
 
 def gather(runs: Iterable[Verdict], left_out: Sequence[str] = ()) -> Repeats:
@@ -196,13 +208,13 @@ def _rows(runs: Sequence[Verdict]) -> Iterator[Row]:
         for run in runs:
             for scenario in run.scenarios:
                 if scenario.anchor == name:
-                    new = tuple(_ends(run.run.id, scenario))
+                    new = tuple(ends_of(run.run.id, scenario))
                     ends += new
                     not_run += not new
         yield Row(name, tuple(ends), not_run)
 
 
-def _ends(run: str, scenario: ScenarioResult) -> Iterator[End]:
+def ends_of(run: str, scenario: ScenarioResult) -> Iterator[End]:
     """How each attempt ended; one that was stopped, or did not begin, did not end in any way."""
     for attempt in scenario.attempts:
         if attempt.outcome == "skipped" and scenario.reason.startswith(_STOPPED):

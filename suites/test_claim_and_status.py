@@ -25,8 +25,6 @@ CLAIM_BYTES: Final = ByVersion({"0.9": 100 * 2**50, "1.0": GIBIBYTE})
 
 #: Seconds until the status tells what is cached, and until files are counted (steady reconcile: 90 s).
 STATUS_SECONDS: Final = 240.0
-#: Seconds between two nudges: the controller looks at most once in 15 s.
-NUDGE_SECONDS: Final = 16.0
 #: Seconds for which a status that must not tell a count is watched, with nudges.
 UNCOUNTED_SECONDS: Final = 20.0
 #: What the status says while files are being counted (pkg/ddc/alluxio/const.go:38 of 1.0.8).
@@ -83,19 +81,9 @@ def test_count_of_files_can_be_switched_off_and_on(user: User) -> None:
     _tells_the_count(user)
 
 
-def _nudging(user: User) -> Callable[[], DatasetSnapshot]:
+def _looking(user: User) -> Callable[[], DatasetSnapshot]:
     """Looks at the Dataset, and nudges the controller now and then."""
-    nudged = -NUDGE_SECONDS
-
-    def look() -> DatasetSnapshot:
-        nonlocal nudged
-        now = user.system.kube.clock.now()
-        if now - nudged > NUDGE_SECONDS:
-            nudged = now
-            user.nudges()
-        return user.observer.dataset(user.namespace, DATASET)
-
-    return look
+    return user.nudging(lambda: user.observer.dataset(user.namespace, DATASET))
 
 
 def _why_counted(dataset: DatasetSnapshot) -> str | None:
@@ -114,7 +102,7 @@ def _told(dataset: DatasetSnapshot) -> str:
 
 def _tells_no_count(user: User) -> None:
     """The status tells the cached bytes, so it is kept, and goes on telling no count."""
-    look, subject = _nudging(user), f"Dataset {user.namespace}/{DATASET}"
+    look, subject = _looking(user), f"Dataset {user.namespace}/{DATASET}"
     with user.evidence.phase("waiting", "the status tells what is cached"):
         wait(
             look,
@@ -148,7 +136,7 @@ def _tells_the_count(user: User) -> None:
     number = str(len(user.files.files))
     with user.evidence.phase("waiting", "the files are counted"):
         dataset = wait(
-            _nudging(user),
+            _looking(user),
             lambda seen: seen.file_num == number and seen.ufs_total not in ("", CALCULATING),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"ufsTotal, and fileNum {number}, once the count is switched on",

@@ -160,7 +160,8 @@ def test_data_backup_puts_its_files_where_it_is_told(shared: User) -> None:
         shared.applies(backup.manifest())
         looks = _watched(shared, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
         events = checks.events_told(shared, name, "DataBackup")
-        if any(pod or operation is None or operation.ended for operation, pod in looks):
+        permitted = any(pod or operation is None or operation.ended for operation, pod in looks)
+        if permitted:
             shared.evidence.defect("backup-not-permitted", seen=False, says="there is a Pod for the backup")
             ended = operations.ends(shared, kinds.DATA_BACKUP, name)
             operations.ended_as(shared, kinds.DATA_BACKUP, ended, "Complete")
@@ -173,6 +174,13 @@ def test_data_backup_puts_its_files_where_it_is_told(shared: User) -> None:
         for node in shared.system.nodes:
             shared.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER])
         stays = _stays(shared, name)
+    if stays and permitted:
+        raise checks.fail(
+            "a DataBackup that was carried out does not go when it is deleted",
+            subject=f"DataBackup {shared.namespace}/{name}",
+            expected="gone, with its Pod",
+            seen=stays,
+        )
     shared.evidence.defect(
         "refused-backup-stays", seen=bool(stays), says=stays or "the deleted DataBackup went by itself"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from clusters import fluid_names, kinds
+from clusters import kinds
 from clusters.commands import Completed
 from clusters.errors import HarnessError
 from clusters.kinds import Kind
@@ -22,6 +22,7 @@ from suites.diagnosis import CauseKind, State, Verdict
 from suites.doctor.__main__ import CANNOT_LOOK
 from suites.scenario import Level, scenario
 from suites.user import APPLICATION_SECONDS, DATASET, PHASE_SECONDS, SOURCE, User, unique
+from workloads import volumes
 from workloads.application import Application
 from workloads.models.base import Manifest
 from workloads.models.dataset import Dataset
@@ -109,7 +110,7 @@ def _zoo(shared: User, other: User) -> Iterator[tuple[tuple[Expected, ...], PodS
     hand_made = unique("by-hand")
     try:
         shared.makes_source(COPY)
-        shared.applies(*_volume_by_hand(shared, hand_made))
+        shared.applies(*volumes.of_fluids_driver(shared.namespace, hand_made))
         other.makes_source(NAMESAKE)
         for name in (NAMESAKE, BARE):
             other.makes_dataset(Dataset.over_claim(other.namespace, name, SOURCE), without_runtime=True)
@@ -301,37 +302,6 @@ def _proves_from_inside(shared: User, someone: Account, role: Manifest) -> None:
                 advice="mend suites/diagnosis/inside.py",
             )
         shared.evidence.fact("doctor --exec", inside, pod=name, verdict=verdict.value)
-
-
-def _volume_by_hand(user: User, name: str) -> tuple[Manifest, Manifest]:
-    """A volume that names Fluid's driver and nothing else, as it should not be written; and its claim."""
-    size = {"storage": "1Gi"}
-    modes = ["ReadOnlyMany"]
-    volume: Manifest = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": size,
-            "accessModes": modes,
-            "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": user.namespace, "name": name},
-            "csi": {"driver": fluid_names.CSI_DRIVER_NAME, "volumeHandle": name},
-        },
-    }
-    claim: Manifest = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": user.namespace},
-        "spec": {
-            "accessModes": modes,
-            "storageClassName": "",
-            "volumeName": name,
-            "resources": {"requests": size},
-        },
-    }
-    return volume, claim
 
 
 def _without_claims(application: Application) -> Manifest:

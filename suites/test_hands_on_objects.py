@@ -14,7 +14,7 @@ from suites import checks, leaks
 from suites.diagnosis import CauseKind, Verdict
 from suites.scenario import Defect, Leftover, Level, scenario
 from suites.telling import told_about_pod
-from suites.user import DATASET, PHASE_SECONDS, User, fluid_volume, unique
+from suites.user import DATASET, PHASE_SECONDS, WHOLE_LOOK_SECONDS, User, fluid_volume, unique
 from workloads.faults import without_node_label
 from workloads.models.base import Manifest
 
@@ -24,9 +24,6 @@ FUSE_GONE_SECONDS: Final = 90.0
 WATCH_SECONDS: Final = 25.0
 #: Seconds until the Dataset's phase shows what was deleted, or put back.
 SHOWN_SECONDS: Final = 120.0
-#: Seconds between two nudges, and from any look of the controller to a nudge whose look must be a whole
-#: one: sooner than 15 s it leaves out what it does first (pkg/ddc/base/syncs.go:28-45 of 1.0.8).
-NUDGE_SECONDS: Final = 18.0
 #: Seconds from a look of the controller in which it surely does not look again by itself (it does after 90).
 QUIET_SECONDS: Final = 60.0
 #: Seconds until it has looked by itself, and told.
@@ -261,19 +258,9 @@ def _deletes(user: User, kind: Kind, name: str) -> None:
 
 def _phase_becomes(user: User, phase: str) -> DatasetSnapshot:
     """Wait until the Dataset's phase shows it; the controller is asked to look."""
-    clock, nudged = user.system.kube.clock, -NUDGE_SECONDS
-
-    def look() -> DatasetSnapshot:
-        nonlocal nudged
-        now = clock.now()
-        if now - nudged > NUDGE_SECONDS:
-            nudged = now
-            user.nudges()
-        return user.observer.dataset(user.namespace, DATASET)
-
     with user.evidence.phase("waiting", f"the Dataset is {phase}"):
         dataset = wait(
-            look,
+            user.nudging(lambda: user.observer.dataset(user.namespace, DATASET)),
             lambda seen: seen.phase == phase,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"phase {phase}",
@@ -313,7 +300,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
             lambda seen: None if seen.bound else f"its phase is {seen.phase}",
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="Bound",
-            window=NUDGE_SECONDS,
+            window=WHOLE_LOOK_SECONDS,
         )
     name = fluid_names.master_name(DATASET)
     before = _warnings(user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters import fluid_names, kinds
+from clusters import kinds
 from clusters.snapshots import ClaimSnapshot, PodSnapshot, VolumeSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites import checks, leaks
@@ -13,7 +13,7 @@ from suites.events import told_by_event
 from suites.scenario import Defect, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, User, fluid_volume, unique
-from workloads.models.base import Manifest
+from workloads import volumes
 
 #: Seconds until Fluid's volume is there once the Dataset is Bound.
 VOLUME_SECONDS: Final = 90.0
@@ -21,8 +21,6 @@ VOLUME_SECONDS: Final = 90.0
 AGAIN_SECONDS: Final = 180.0
 #: Seconds for which things that must not change are watched; Fluid tries a deletion again each 10 s.
 WATCH_SECONDS: Final = 25.0
-#: Seconds between two nudges: the controller looks at most once in 15 s.
-NUDGE_SECONDS: Final = 16.0
 
 
 @scenario(
@@ -110,7 +108,7 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
     names = {name: unique(name) for name in attributes}
     try:
         for name, said in attributes.items():
-            shared.applies(*_hand_made(shared, names[name], said))
+            shared.applies(*volumes.of_fluids_driver(shared.namespace, names[name], said))
             shared.applies(shared.application(names[name], names[name]).manifest())
         told_by_event(shared, "Pod", names["b3-bare"], reason="FailedMount", timeout=150.0)
         told_by_event(
@@ -160,41 +158,6 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
                 shared.stops(pod)
             shared.system.kube.delete(kinds.CLAIM, name, shared.namespace)
             shared.system.kube.delete(kinds.VOLUME, name)
-
-
-def _hand_made(user: User, name: str, attributes: dict[str, str]) -> tuple[Manifest, Manifest]:
-    """A volume of Fluid's driver and its claim, as a user might write them."""
-    size = {"storage": "1Gi"}
-    modes = ["ReadOnlyMany"]
-    volume: Manifest = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name},
-        "spec": {
-            "capacity": size,
-            "accessModes": modes,
-            "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": user.namespace, "name": name},
-            "csi": {
-                "driver": fluid_names.CSI_DRIVER_NAME,
-                "volumeHandle": name,
-                "volumeAttributes": attributes,
-            },
-        },
-    }
-    claim: Manifest = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": user.namespace},
-        "spec": {
-            "accessModes": modes,
-            "storageClassName": "",
-            "volumeName": name,
-            "resources": {"requests": size},
-        },
-    }
-    return volume, claim
 
 
 @scenario("B7", Level.CONFORMANCE)
@@ -275,20 +238,9 @@ def test_deleted_claim_of_fluids_can_be_had_again(fresh: User) -> None:
 def _made_again(user: User, old: str, *, bound: bool = False) -> ClaimSnapshot:
     """Wait until Fluid has made the claim again; with ``bound``, until it has its volume too."""
     view = user.observer.view
-    nudged = -NUDGE_SECONDS
-
-    def look() -> ClaimSnapshot | None:
-        nonlocal nudged
-        now = kube.clock.now()
-        if now - nudged > NUDGE_SECONDS:
-            nudged = now
-            user.nudges()
-        return view.claim(user.namespace, DATASET)
-
-    kube = user.system.kube
     with user.evidence.phase("waiting", "Fluid makes the claim again"):
         claim = wait(
-            look,
+            user.nudging(lambda: view.claim(user.namespace, DATASET)),
             lambda seen: (
                 seen is not None
                 and seen.uid != old

@@ -21,8 +21,6 @@ SECOND: Final = "second"
 THIRD: Final = "third"
 #: Seconds until the number of workers has changed, and until the status tells the capacity.
 SCALE_SECONDS: Final = 240.0
-#: Seconds between two nudges: the controller looks at most once in 15 s.
-NUDGE_SECONDS: Final = 16.0
 
 
 @scenario("A4", Level.CONFORMANCE, nodes=2)
@@ -203,22 +201,16 @@ def test_workers_can_be_added_and_taken_away_while_an_application_reads(fresh: U
 def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:
     """Wait until that many workers are ready and the status tells their capacity; the application reads."""
     view = user.observer.view
-    nudged = 0.0
 
     def look() -> tuple[int, str]:
-        nonlocal nudged
         user.reads_right_quietly(pod)
-        now = user.system.kube.clock.now()
-        if now - nudged > NUDGE_SECONDS:
-            nudged = now
-            user.nudges()
         workers = view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
         ready = sum(worker.ready for worker in workers) if len(workers) == number else -1
         return ready, user.observer.dataset(user.namespace, DATASET).cache.capacity
 
     with user.evidence.phase("waiting", f"{number} workers serve"):
         wait(
-            look,
+            user.nudging(look),
             lambda seen: seen == (number, capacity),
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition=f"{number} workers ready, cacheCapacity {capacity}",

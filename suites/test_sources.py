@@ -25,8 +25,6 @@ WRITTEN: Final = "written by the conformance harness\n"
 
 #: Seconds until a changed mount point is in use: a ConfigMap reaches the master's Pod after up to 90 s.
 UPDATE_SECONDS: Final = 300.0
-#: Seconds between two nudges: the controller looks at most once in 15 s.
-NUDGE_SECONDS: Final = 16.0
 #: Seconds for which a change that Fluid leaves alone is watched, with nudges.
 IGNORED_SECONDS: Final = 35.0
 WEB_FILE: Final = "hello.txt"
@@ -208,20 +206,14 @@ def _edits(user: User, *mounts: Mount) -> None:
 
 def _mounted(user: User, path: str, *, there: bool) -> None:
     """Wait until Alluxio has, or has not, that mount, and the Dataset is Bound."""
-    nudged = 0.0
 
     def look() -> tuple[tuple[str, ...], DatasetSnapshot]:
-        nonlocal nudged
-        now = user.system.kube.clock.now()
-        if now - nudged > NUDGE_SECONDS:
-            nudged = now
-            user.nudges()
         mounts = user.observer.alluxio(user.namespace, DATASET).mounts()
         return tuple(mount.path for mount in mounts), user.observer.dataset(user.namespace, DATASET)
 
     with user.evidence.phase("waiting", f"{path} is {'added' if there else 'taken out'}"):
         paths, dataset = wait(
-            look,
+            user.nudging(look),
             lambda seen: (path in seen[0]) == there and seen[1].bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"mount {path} {'there' if there else 'gone'} in Alluxio, phase Bound",
@@ -251,19 +243,18 @@ def _native_edit(user: User, pod: PodSnapshot) -> None:
     before = user.observer.view.events(user.namespace, DATASET)
 
     def look() -> str:
-        user.nudges()
         dataset = user.observer.dataset(user.namespace, DATASET)
         return "" if dataset.bound else f"the Dataset's phase is {dataset.phase}"
 
     try:
         with user.evidence.phase("window", "a changed pvc:// mount point"):
             hold(
-                look,
+                user.nudging(look),
                 lambda wrong: wrong or None,
                 subject=f"Dataset {user.namespace}/{DATASET}",
                 condition="Bound as if nothing was changed",
                 window=IGNORED_SECONDS,
-                delay=NUDGE_SECONDS,
+                delay=3.0,
             )
     except WaitError as error:
         user.evidence.defect("native-mount-edit-ignored", seen=False, says=error.message)

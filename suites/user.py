@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
@@ -25,6 +25,8 @@ from workloads.models.dataset import Dataset
 from workloads.models.laptop import laptop_runtime
 from workloads.source import NfsSource
 
+T = TypeVar("T")
+
 #: Seconds in which a Dataset has to get Bound on a busy two-core machine (measured: 60 to 105).
 BOUND_SECONDS: Final = 420.0
 #: Seconds from Bound until the claim is there (retry of the controller: 20 s).
@@ -38,6 +40,9 @@ PHASE_SECONDS: Final = 60.0
 #: Seconds between two nudges of a runtime: the controller looks at most once in 15 s anyway.
 NUDGE_SECONDS: Final = 5.0
 NUDGE: Final = "fluid-conformance/look"
+#: Seconds between two nudges whose looks must be whole ones: sooner than 15 s the controller leaves out
+#: what it does first (pkg/ddc/base/syncs.go:28-45 of 1.0.8).
+WHOLE_LOOK_SECONDS: Final = 18.0
 
 #: Warnings that the error of a wait tells.
 TOLD_EVENTS: Final = 3
@@ -182,6 +187,21 @@ class User:
             self.system.kube.patch(kinds.ALLUXIO_RUNTIME, name, self.namespace, body)
         except HarnessError:
             return  # there may be none yet, and it only saves time
+
+    def nudging(self, look: Callable[[], T]) -> Callable[[], T]:
+        """The same look, which also nudges the controller: at its first, and as often as helps."""
+        clock = self.system.kube.clock
+        nudged = clock.now() - 2 * WHOLE_LOOK_SECONDS
+
+        def nudges_and_looks() -> T:
+            nonlocal nudged
+            now = clock.now()
+            if now - nudged > WHOLE_LOOK_SECONDS:
+                nudged = now
+                self.nudges()
+            return look()
+
+        return nudges_and_looks
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:

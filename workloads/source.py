@@ -5,7 +5,8 @@ from typing import Final
 
 from pydantic import Field
 
-from workloads.models.base import Manifest, Model, metadata
+from workloads import volumes
+from workloads.models.base import Manifest, Model
 from workloads.models.dataset import AccessMode
 
 #: Longest name of a volume (a DNS subdomain).
@@ -46,41 +47,29 @@ class NfsSource(Model):
 
     def volume_manifest(self) -> Manifest:
         """The volume: kept when its claim goes, and reserved for that claim."""
-        spec: Manifest = {
-            "capacity": {"storage": self.capacity},
-            "accessModes": list(self.access_modes),
-            "storageClassName": "",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "namespace": self.namespace,
-                "name": self.name,
-            },
-            "nfs": {"server": self.server, "path": self.path},
-        }
+        backend: Manifest = {"nfs": {"server": self.server, "path": self.path}}
         if self.mount_options:
-            spec["mountOptions"] = list(self.mount_options)
-        return {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": metadata(self.volume_name, labels=self.labels),
-            "spec": spec,
-        }
+            backend["mountOptions"] = list(self.mount_options)
+        return volumes.volume(
+            self.volume_name,
+            backend,
+            namespace=self.namespace,
+            claim=self.name,
+            capacity=self.capacity,
+            access_modes=self.access_modes,
+            labels=self.labels,
+        )
 
     def claim_manifest(self) -> Manifest:
         """The claim, which asks for that volume by name."""
-        return {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": metadata(self.name, self.namespace, self.labels),
-            "spec": {
-                "accessModes": list(self.access_modes),
-                "storageClassName": "",
-                "volumeName": self.volume_name,
-                "resources": {"requests": {"storage": self.capacity}},
-            },
-        }
+        return volumes.claim_on(
+            self.volume_name,
+            namespace=self.namespace,
+            name=self.name,
+            capacity=self.capacity,
+            access_modes=self.access_modes,
+            labels=self.labels,
+        )
 
     def manifests(self) -> tuple[Manifest, Manifest]:
         """Volume and claim, in the order in which to send them."""

@@ -68,21 +68,25 @@ ARMS: Final = {
 
 #: Bytes/s that were seen on two cores, NFS free, reading from start to end. Plans only need the order.
 THOUGHT: Final = {
-    ArmKind.RAW_COLD: 400 * MIB,
+    ArmKind.RAW_COLD: 900 * MIB,
     ArmKind.RAW_CACHED: 3000 * MIB,
-    ArmKind.FLUID_COLD: 15 * MIB,
+    ArmKind.FLUID_COLD: 30 * MIB,
     ArmKind.FLUID_WARM_SAME_CLIENT: 30 * MIB,
-    ArmKind.FLUID_WARM_FRESH_CLIENT: 400 * MIB,
+    ArmKind.FLUID_WARM_FRESH_CLIENT: 700 * MIB,
     ArmKind.FLUID_WARM_CACHED: 3000 * MIB,
 }
 
 #: A measurement that is over sooner than this, in seconds, is made of several reads: on a busy machine
 #: a single short one says more of what else ran just then.
 SHORT: Final = 1.0
-MOST_READS: Final = 3
+MOST_READS: Final = 5
+
+#: The same where all comes from the page cache: it is over in a moment, and the kernel may take pages away
+#: at any time, which makes the round invalid.
+MOST_IN_MEMORY: Final = 2
 
 #: What a further read takes besides the reading: page cache dropped, and a command in the Pod.
-AGAIN_SECONDS: Final = 0.8
+AGAIN_SECONDS: Final = 0.6
 
 #: What a Job takes from its making to its end, besides the reading; with Pods that wait for each other.
 JOB_SECONDS: Final = 8.0
@@ -97,6 +101,8 @@ _REPEATABLE: Final = frozenset(
         ArmKind.FLUID_WARM_CACHED,
     }
 )
+
+_IN_MEMORY: Final = frozenset({ArmKind.RAW_CACHED, ArmKind.FLUID_WARM_CACHED})
 
 #: Arms that one preparation serves, in their order.
 GROUPS: Final[tuple[tuple[str, ...], ...]] = (
@@ -129,7 +135,8 @@ def reads(name: str, total_bytes: int, held_to: float | None) -> int:
     """
     if ARMS[name].kind not in _REPEATABLE:
         return 1
-    return min(MOST_READS, math.ceil(SHORT * _thought(name, held_to) / total_bytes))
+    most = MOST_IN_MEMORY if ARMS[name].kind in _IN_MEMORY else MOST_READS
+    return min(most, math.ceil(SHORT * _thought(name, held_to) / total_bytes))
 
 
 def blocks(

@@ -28,7 +28,7 @@ _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _QUANTITIES: Final = {"Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 
 #: Properties that differ from run to run and say nothing of speed.
-_PASSING: Final = re.compile(r"\.(port|hostname)$")
+_PASSING: Final = re.compile(r"\.(port|hostname|dirs\.path)$")
 
 #: The chart's name of each process's options in the ConfigMap, and ours.
 _HEAPS: Final = {
@@ -101,7 +101,7 @@ def heap_bytes(options: str) -> int | None:
 
 
 def properties(options: Iterable[str]) -> dict[str, str]:
-    """Alluxio's properties in Java's options, without ports and names of hosts."""
+    """Alluxio's properties in Java's options, without those that only name a run's own places."""
     found = {name: value for text in options for name, value in _PROPERTY.findall(text)}
     return {name: found[name] for name in sorted(found) if not _PASSING.search(name)}
 
