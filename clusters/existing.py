@@ -310,7 +310,7 @@ def built_fluid(versions: Versions, nodes: Sequence[NodeSnapshot]) -> dict[str, 
     """Fluid's images as the harness builds them, by the chart's names, if the nodes have all; else none."""
     if versions.fluid not in pins().fluid:
         return {}
-    names = {name: image.name for name, image in definitions.fluid(versions.fluid).items()}
+    names = {name: image.name for name, image in definitions.fluid(versions).items()}
     wanted = [*names.values(), definitions.alluxio(versions.alluxio).name]
     return names if all(holds(node, name) for node in nodes for name in wanted) else {}
 
@@ -324,7 +324,7 @@ def image_facts(kube: Kube, versions: Versions) -> tuple[ImageFact, ...]:
     """The images that run for Fluid and for the harness, and Alluxio's, as the cluster names them."""
     built = {image.name: image.origin for image in (definitions.nfs_server(), definitions.toolbox())}
     if versions.fluid in pins().fluid:
-        built |= {image.name: image.origin for image in definitions.fluid(versions.fluid).values()}
+        built |= {image.name: image.origin for image in definitions.fluid(versions).values()}
     if versions.alluxio in pins().alluxio:
         built |= dict.fromkeys(definitions.alluxio(versions.alluxio).names, Origin.BUILT)
     digests: dict[str, str] = {}

@@ -42,6 +42,7 @@ class FluidPin(_Pinned):
     """What the images of one Fluid version carry besides it."""
 
     helm: str
+    kubectl: bool = False
 
 
 class AlluxioPin(_Pinned):

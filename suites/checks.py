@@ -27,6 +27,8 @@ STATUS_SECONDS: Final = 300.0
 IDLE_BYTES: Final = 256 * 1024
 #: Seconds until a mount answers that the Fuse behind it is gone: its process ends a moment after its Pod.
 DEAD_SECONDS: Final = 30.0
+#: Seconds for which a deletion that must wait is watched; Fluid tries it again each 10 s.
+DELETION_WINDOW_SECONDS: Final = 25.0
 #: How a file system says so (ENOTCONN).
 DEAD: Final = "Transport endpoint is not connected"
 
@@ -348,6 +350,35 @@ def source_unchanged(user: User) -> None:
             seen=str(difference),
         )
     user.evidence.fact("NFS server's disk", "all files as they were made", files=len(found))
+
+
+def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> None:
+    """A deleted Dataset and its claim stay for a window, and a Pod goes on reading right.
+
+    Args:
+        owner: of the Dataset.
+        reader: of the Pod; the owner, or one whose Dataset refers to the owner's.
+        pod: reads through it.
+        whom: what the Dataset waits for, in a user's words.
+    """
+    view = owner.observer.view
+
+    def look() -> str:
+        reader.reads_right_quietly(pod)
+        dataset, claim = view.dataset(owner.namespace, DATASET), view.claim(owner.namespace, DATASET)
+        if dataset is None or not dataset.deleting:
+            return f"the Dataset is not being deleted: {dataset}"
+        return "" if claim and not claim.deleting else f"its claim went: {claim}"
+
+    with owner.evidence.phase("window", f"the deleted Dataset waits for {whom}"):
+        looks = hold(
+            look,
+            lambda wrong: wrong or None,
+            subject=f"Dataset {owner.namespace}/{DATASET}",
+            condition=f"being deleted, its claim there, {pod.name} reads right",
+            window=DELETION_WINDOW_SECONDS,
+        )
+    owner.evidence.fact("Dataset", f"is deleted, and waits for {whom}, which reads on", looks=len(looks))
 
 
 def events_told(user: User, name: str, kind: str = "") -> str:

@@ -27,12 +27,16 @@ CAPACITY_SECONDS: Final = 180.0
 MEBIBYTE: Final = 2**20
 #: Alluxio prints sizes with two decimals of their unit.
 ROUNDING: Final = 0.001
-#: What Alluxio needs to use small tiers. Where there are several, it keeps 1 GB of each free for moving
-#: blocks between them, so that smaller ones cache nothing at all; and it begins no block where less than
-#: 64 MB are free, so that a tier of that size is passed over.
-SMALL_TIERS: Final = {
-    "alluxio.worker.management.tier.align.reserved.bytes": "4MB",
-    "alluxio.worker.reviewer.class": "alluxio.worker.block.reviewer.AcceptingReviewer",
+#: What Alluxio keeps free of each tier where there are several, to move blocks between them; a smaller
+#: tier caches nothing at all (`alluxio.worker.management.tier.align.reserved.bytes`).
+RESERVED: Final = 1024
+#: What is left of the tiers for blocks: too little memory for the data, and disk enough.
+MEMORY_LEFT: Final = 48
+DISK_LEFT: Final = 256
+#: Without it Alluxio begins no block where less than 64 MB are free, and a part of them below 256 MB, by
+#: lot (ProbabilisticBufferReviewer).
+FILLED_TO_THE_END: Final = {
+    "alluxio.worker.reviewer.class": "alluxio.worker.block.reviewer.AcceptingReviewer"
 }
 #: Where the second tier lies on a node; under a folder of ours, so that it can be told apart.
 DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
@@ -242,16 +246,17 @@ def _capacity(user: User, shown: str, size: int) -> None:
 def test_two_tiers_hold_together_what_one_could_not(user: User) -> None:
     """With a memory tier too small for the data and a disk tier below, all is cached, in both.
 
-    The user gives the runtime 48Mi in ``/dev/shm`` and 256Mi on the node's disk.
+    The user gives the runtime 1072Mi in ``/dev/shm`` and 1280Mi on the node's disk; Alluxio keeps 1 GiB of
+    each free, to move blocks between them.
     """
     levels = (
-        Tier(mediumtype="MEM", path="/dev/shm", quota="48Mi"),  # noqa: S108 - the tier is memory
-        Tier(mediumtype="SSD", path=DISK_TIER, quota="256Mi"),
+        Tier(mediumtype="MEM", path="/dev/shm", quota=f"{RESERVED + MEMORY_LEFT}Mi"),  # noqa: S108 - the tier is memory
+        Tier(mediumtype="SSD", path=DISK_TIER, quota=f"{RESERVED + DISK_LEFT}Mi"),
     )
-    runtime = laptop_runtime(user.namespace, DATASET, properties=SMALL_TIERS)
+    runtime = laptop_runtime(user.namespace, DATASET, properties=FILLED_TO_THE_END)
     user.makes_dataset(runtime=runtime.but(tieredstore=TieredStore(levels=levels)))
     user.waits_until_bound()
-    _capacity(user, "304.00MiB", 304 * MEBIBYTE)
+    _capacity(user, "2.30GiB", (2 * RESERVED + MEMORY_LEFT + DISK_LEFT) * MEBIBYTE)
     pod = user.starts(user.application("a20-reader", DATASET))
     checks.served_by_fluid(user, pod)
     user.reads_right(pod)

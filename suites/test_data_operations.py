@@ -193,7 +193,12 @@ def _stays(user: User, name: str) -> str:
         operations.gone(user, kinds.DATA_BACKUP, name)
     except WaitError as error:
         kube.patch(kinds.DATA_BACKUP, name, user.namespace, {"metadata": {"finalizers": None}})
-        kube.delete(kinds.CONFIG_MAP, fluid_names.data_backup_record(name), user.namespace)
+        kube.delete(
+            kinds.CONFIG_MAP,
+            fluid_names.data_backup_record(name),
+            user.namespace,
+            not_ours="helm's record of a backup that Fluid cannot take away",
+        )
         operations.gone(user, kinds.DATA_BACKUP, name)
         return f"{error.message}; set free by hand"
     return ""

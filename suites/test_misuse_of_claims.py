@@ -281,28 +281,11 @@ def test_dataset_that_an_application_uses_is_not_deleted_before_it_ends(fresh: U
 
     The user deletes the Dataset while a Pod reads from it, and ends the Pod later.
     """
-    kube, view = fresh.system.kube, fresh.observer.view
     pod = fresh.starts(fresh.application("b10-user", DATASET))
     checks.served_by_fluid(fresh, pod)
-    kube.delete(kinds.DATASET, DATASET, fresh.namespace)
+    fresh.system.kube.delete(kinds.DATASET, DATASET, fresh.namespace)
     told_by_event(fresh, "Dataset", DATASET, reason="ErrorDeleteDataset", says=f"Pod {pod.name}")
-
-    def look() -> str:
-        fresh.reads_right_quietly(pod)
-        dataset, claim = view.dataset(fresh.namespace, DATASET), view.claim(fresh.namespace, DATASET)
-        if dataset is None or not dataset.deleting:
-            return f"the Dataset is not being deleted: {dataset}"
-        return "" if claim and not claim.deleting else f"the claim went: {claim}"
-
-    with fresh.evidence.phase("window", "the Dataset waits for its user"):
-        looks = hold(
-            look,
-            lambda wrong: wrong or None,
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
-            condition="being deleted, its claim there, reads right",
-            window=WATCH_SECONDS,
-        )
-    fresh.evidence.fact("Dataset", "waits while the application reads on", looks=len(looks))
+    checks.deletion_waits(fresh, fresh, pod, "its application")
     told_about_pod(fresh, pod.name, Verdict.DATASET_BEING_DELETED, names=(pod.name, DATASET, "End this Pod"))
     fresh.stops(pod)
     fresh.deletes_dataset()

@@ -111,10 +111,9 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(fresh: User
     started and ended, then the reference is deleted, then the owner's own last application ends.
     """
     needs_controller(fresh)
-    kube, view = fresh.system.kube, fresh.observer.view
     with borrower(fresh) as user:
         borrows(fresh, user)
-        kube.delete(kinds.DATASET, DATASET, fresh.namespace)
+        fresh.system.kube.delete(kinds.DATASET, DATASET, fresh.namespace)
         told_by_event(
             fresh,
             "Dataset",
@@ -125,24 +124,7 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(fresh: User
         pod = user.starts(user.application("e10-reader", BORROWED))
         checks.served_by_fluid(fresh, pod)
         user.reads_right(pod, who="application in another namespace, Dataset deleted")
-
-        def look() -> str:
-            user.reads_right_quietly(pod)
-            dataset, claim = view.dataset(fresh.namespace, DATASET), view.claim(fresh.namespace, DATASET)
-            if dataset is None or not dataset.deleting:
-                return f"the Dataset is not being deleted: {dataset}"
-            return "" if claim and not claim.deleting else f"its claim went: {claim}"
-
-        with fresh.evidence.phase("window", "the Dataset waits for the reference"):
-            looks = hold(
-                look,
-                lambda wrong: wrong or None,
-                subject=f"Dataset {fresh.namespace}/{DATASET}",
-                condition="being deleted, its claim there, the other application reads right",
-                window=WATCH_SECONDS,
-                delay=2.0,
-            )
-        fresh.evidence.fact("Dataset", "waits while another one refers to it", looks=len(looks))
+        checks.deletion_waits(fresh, user, pod, "the application of the Dataset that refers to it")
         user.stops(pod)
         # It holds the Dataset until the reference is gone as a whole: a Dataset that goes before leaves the
         # ThinRuntime of a reference behind (pkg/ddc/thin/referencedataset/engine.go:204-208 of 1.0.8).

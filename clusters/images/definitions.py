@@ -156,11 +156,18 @@ def alluxio(version: str) -> Image:
     )
 
 
-def fluid(version: str) -> dict[str, Image]:
-    """Fluid's images by the chart's name for each, and the registrar beside them."""
+def fluid(wanted: Versions) -> dict[str, Image]:
+    """Fluid's images by the chart's name for each, and the registrar beside them.
+
+    Those of a Fluid that calls kubectl have that of the run's Kubernetes.
+    """
+    version = wanted.fluid
     built, pin = artifacts.fluid(version), pins().fluid[version]
+    tools = [Part(artifacts.helm(pin.helm), "helm", "tools/ddc-helm")]
+    if pin.kubectl:
+        tools.append(Part(artifacts.kubernetes(wanted.kubernetes), "kubernetes", "tools/kubectl"))
     parts = (
-        Part(artifacts.helm(pin.helm), "helm", "helm"),
+        *tools,
         Part(built, "charts", "charts"),
         Part(built, "shell", "shell"),
         Part(built, "bin", "programs"),
@@ -250,7 +257,7 @@ def system(wanted: Versions, *, wrapped: bool, user_space_nfs: bool) -> SystemIm
     return SystemImages(
         node=node(wanted.kubernetes, wrapped=wrapped, user_space_nfs=user_space_nfs),
         control_plane=control_plane(wanted.kubernetes),
-        fluid=fluid(wanted.fluid),
+        fluid=fluid(wanted),
         alluxio=alluxio(wanted.alluxio),
         nfs_server=nfs_server(),
         toolbox=toolbox(),

@@ -282,13 +282,12 @@ class Supplier:
         return _Fluid(pulled, artifact, "fluid", charts.published_values)
 
     def _fluid_built(self) -> _Fluid:
-        version = self.options.versions.fluid
         require_buildable(self.options.versions, "fluid")
-        images = definitions.fluid(version)
+        images = definitions.fluid(self.options.versions)
         references = {name: image.name for name, image in images.items()}
         return _Fluid(
             _Piece.built(*images.values()),
-            artifacts.fluid(version),
+            artifacts.fluid(self.options.versions.fluid),
             "charts/fluid/fluid",
             lambda chart, alluxio: fluid_chart.values(chart, references, alluxio),
         )

@@ -41,6 +41,16 @@ def test_no_product_is_a_substitute(images: definitions.SystemImages) -> None:
     assert ":substitute-" in registrar.name
 
 
+@pytest.mark.parametrize(("fluid", "tools"), [("1.0.8", {"ddc-helm"}), ("0.9.3", {"ddc-helm", "kubectl"})])
+def test_a_fluid_that_calls_kubectl_has_it(fluid: str, tools: set[str]) -> None:
+    """The controllers of 0.9 end each set-up with an error without it."""
+    made = definitions.system(
+        versions().model_copy(update={"fluid": fluid}), wrapped=False, user_space_nfs=False
+    )
+    parts = made.fluid["alluxioruntime-controller"].parts
+    assert {part.to.removeprefix("tools/") for part in parts if part.to.startswith("tools/")} == tools
+
+
 def test_no_name_is_given_twice(images: definitions.SystemImages) -> None:
     """One image under two definitions would be built for ever, each undoing the other."""
     names = [name for image in images.all for name in image.names]

@@ -160,7 +160,7 @@ def test_the_harness_images_come_from_the_nodes_or_a_mirror() -> None:
 
 def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
     """One that is missing on one node means that none is used."""
-    names = [image.name for image in definitions.fluid(BUILT.fluid).values()]
+    names = [image.name for image in definitions.fluid(BUILT).values()]
     held = [f"docker.io/{name}" for name in [*names, f"alluxio/alluxio-dev:{BUILT.alluxio}"]]
     assert set(existing.built_fluid(BUILT, [_node(*held)]).values()) == set(names)
     assert existing.built_fluid(BUILT, [_node(*held), _node(*held[1:])]) == {}
@@ -169,7 +169,7 @@ def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
 
 def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
     """What carries our names was built or stands in for something; all else was published."""
-    registrar = definitions.fluid(BUILT.fluid)["csi-node-driver-registrar"].name
+    registrar = definitions.fluid(BUILT)["csi-node-driver-registrar"].name
     images = {"fluidcloudnative/fluid-csi:v1.0.8-6533239": "docker.io/fluidcloudnative/fluid-csi@sha256:a"}
     images |= {f"h:5/{registrar}": "sha256:b", f"fluidcloudnative/fluid-webhook:v{BUILT.fluid}": "sha256:c"}
     containers = [{"name": str(n), "image": name} for n, name in enumerate(images)]
@@ -363,7 +363,7 @@ def test_fluid_is_installed_from_a_mirror(install: Callable[..., dict[str, Any]]
 
 def test_fluid_is_installed_with_the_images_that_nodes_have(install: Callable[..., dict[str, Any]]) -> None:
     """Built images that lie on all nodes are used as they are."""
-    names = [image.name for image in definitions.fluid(BUILT.fluid).values()]
+    names = [image.name for image in definitions.fluid(BUILT).values()]
     node = _node(*(f"docker.io/{name}" for name in [*names, f"alluxio/alluxio-dev:{BUILT.alluxio}"]))
     assert install(node)["csi"]["plugins"]["imageTag"] == f"v{BUILT.fluid}"
 

@@ -12,7 +12,7 @@ from clusters import fluid_chart
 from clusters.errors import InfrastructureError
 from clusters.fluid_chart import ImageRef
 from clusters.images import definitions
-from clusters.pins import pins
+from clusters.pins import pins, versions
 from clusters.reading import at
 from tests.clusters.fakes import chart_values
 
@@ -42,7 +42,10 @@ def chart(folder: Path, own: dict[str, Any]) -> Path:
 
 def images(version: str) -> dict[str, str]:
     """Fluid's images as they are built."""
-    return {name: image.name for name, image in definitions.fluid(version).items()}
+    return {
+        name: image.name
+        for name, image in definitions.fluid(versions().model_copy(update={"fluid": version})).items()
+    }
 
 
 @pytest.mark.parametrize("version", sorted(pins().fluid))
