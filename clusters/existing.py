@@ -22,7 +22,7 @@ from clusters.images import definitions
 from clusters.images.definitions import Image, Origin
 from clusters.images.pull import reference, split_host
 from clusters.images.supply import SLIM, ImageFact
-from clusters.kube import OURS, Kube, KubeError, is_ours
+from clusters.kube import OURS, Kube, is_ours
 from clusters.nfs import NAMESPACE, namespace
 from clusters.pins import Versions, pins
 from clusters.progress import Progress
@@ -200,13 +200,11 @@ def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
 def _empty(kube: Kube, namespace: str) -> None:
     """Delete what users of ours made in a namespace, in the order in which Fluid lets go of it."""
     for kind in (kinds.POD, kinds.DATASET, kinds.ALLUXIO_RUNTIME):
-        try:
-            for obj in kube.list(kind, namespace, labels=OURS):
-                kube.delete(kind, text(obj, "metadata", "name"), namespace)
-            _gone(partial(kube.list, kind, namespace, labels=OURS), f"each {kind} of ours in {namespace}")
-        except KubeError as error:
-            if error.reason != "NoSuchKind":  # Fluid is not there any more
-                raise
+        # Where Fluid is not there any more, its kinds are not either.
+        look = partial(kube.list_if_known, kind, namespace, labels=OURS)
+        for obj in look():
+            kube.delete(kind, text(obj, "metadata", "name"), namespace)
+        _gone(look, f"each {kind} of ours in {namespace}")
 
 
 def _gone(look: Callable[[], object], subject: str) -> None:

@@ -135,6 +135,19 @@ class Kube:
                     raise
         raise AssertionError  # the loop returns or raises
 
+    def list_if_known(self, kind: Kind, namespace: str | None = None, *, labels: str = "") -> Objects:
+        """The same; none where the cluster lacks the kind, as an older product's does.
+
+        Raises:
+            KubeError: refused or not reached.
+        """
+        try:
+            return self.list(kind, namespace, labels=labels)
+        except KubeError as error:
+            if error.reason == "NoSuchKind":
+                return []
+            raise
+
     def apply(self, manifest: Mapping[str, Any]) -> Object:
         """Make or change an object to match the manifest (server-side apply), with our labels.
 

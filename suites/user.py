@@ -401,7 +401,7 @@ class User:
             if pod.labels.get("app.kubernetes.io/managed-by") == "fluid-conformance":
                 self.stops(pod)
         for kind in OPERATIONS:
-            for operation in kube.list(kind, self.namespace):
+            for operation in kube.list_if_known(kind, self.namespace):
                 kube.delete(kind, operation["metadata"]["name"], self.namespace)
         runtimes = view.runtimes(self.namespace)
         for runtime in runtimes:

@@ -198,6 +198,8 @@ def test_a_kind_that_the_cluster_lacks_is_an_error(api: FakeApi, kube: Kube) -> 
     with pytest.raises(KubeError, match="get Dataset demo/a: 404 NoSuchKind") as caught:
         kube.get(kinds.DATASET, "a", "demo")
     assert caught.value.reason == "NoSuchKind"
+    api.answer("GET", path, api.text("404 page not found\n", 404))
+    assert kube.list_if_known(kinds.DATASET, "demo") == []
 
 
 def test_a_list_follows_all_its_pages(api: FakeApi, kube: Kube) -> None:
