@@ -187,20 +187,28 @@ class Bench:
                 self.system.kube.delete(kinds.POD, application.name, application.namespace)
             raise
 
-    def fresh_client(self) -> None:
-        """Replace every Fuse Pod, and with them the reader, whose mount would be dead."""
+    def fresh_client(self, *, hung: bool = False) -> None:
+        """Replace every Fuse Pod, and with them the reader, whose mount would be dead.
+
+        Args:
+            hung: the Fuse answers no more, so that it has to go first and at once: what reads through
+                it cannot end before.
+        """
         fuses = tuple(self.user.observer.fuse(self.user.namespace, DATASET).pods.values())
+        if hung:
+            self._ends(fuses, because="it hangs", grace_seconds=1)
         if self._fluid is not None:
             self.user.stops(self._fluid)
             self._fluid = None
+        if not hung:
+            self._ends(fuses, because="a Fuse process that starts after the data was cached is measured")
+        self.starts_client()
+
+    def _ends(self, fuses: Sequence[PodSnapshot], *, because: str, grace_seconds: int | None = None) -> None:
         for old in fuses:
             delete_pod(
-                self.system.kube,
-                old.namespace,
-                old.name,
-                because="a Fuse process that starts after the data was cached is measured",
+                self.system.kube, old.namespace, old.name, because=because, grace_seconds=grace_seconds
             )
-        self.starts_client()
 
     def fuse_pod(self) -> PodSnapshot | None:
         """The Fuse Pod on the reader's node."""

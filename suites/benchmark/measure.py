@@ -243,9 +243,10 @@ class Measurer:
 
     def _repair(self, arm: str) -> None:
         """After a hang: end what reads, and give Fluid's reader a new client."""
-        self._end_reading(arm)
         if arms.ARMS[arm].of_fluid:
-            self.bench.fresh_client()
+            self.bench.fresh_client(hung=True)
+        else:
+            self._end_reading(arm)
 
 
 def deadline(plan: Plan) -> float:
