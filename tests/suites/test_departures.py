@@ -310,6 +310,8 @@ class FakeKube:
         """The objects of a kind."""
         return self.objects.get(kind.name, [])
 
+    list_if_known = list
+
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """One object."""
         return next((o for o in self.list(kind) if o["metadata"]["name"] == name), None)
