@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -310,7 +310,9 @@ class FakeKube:
         """The objects of a kind."""
         return self.objects.get(kind.name, [])
 
-    list_if_known = list
+    def list_if_known(self, kind: Kind, namespace: str | None = None) -> Sequence[dict[str, Any]]:
+        """The same."""
+        return self.list(kind, namespace)
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """One object."""
