@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reports.repeats import ends_of, read_runs
 from reports.verdict import Outcome, Verdict
-from suites.left_out import LEFT_OUT, LeftOut
+from suites.catalogue import declared, table_row
+from suites.left_out import LEFT_OUT
 from suites.scenario import Scenario
+from suites.versions import parts, release
 
 _NEVER: Final = "not run"
 _NOT_FOR: Final = "not for it"
@@ -67,7 +69,6 @@ class Overview:
         scenarios: the declared ones, in the catalogue's order.
         outcomes: by scenario and version.
         sabotage: in the order in which they were first tried.
-        left_out: rows without a scenario.
     """
 
     runs: int
@@ -75,7 +76,6 @@ class Overview:
     scenarios: tuple[Scenario, ...]
     outcomes: Mapping[tuple[str, str], Ends]
     sabotage: tuple[Broken, ...] = ()
-    left_out: tuple[LeftOut, ...] = field(default=LEFT_OUT)
 
     def cell(self, scenario: Scenario, version: str) -> str:
         """How a scenario ended on that version."""
@@ -90,8 +90,6 @@ def read(places: Sequence[Path]) -> Overview:
     Raises:
         RefusalError: there is no run in any of them.
     """
-    from suites.catalogue import declared  # noqa: PLC0415 - imports all suites, which other commands should not pay
-
     return gather(read_runs(places)[0], declared())
 
 
@@ -102,15 +100,15 @@ def gather(runs: Iterable[Verdict], scenarios: Sequence[Scenario]) -> Overview:
     outcomes: dict[tuple[str, str], tuple[Outcome, ...]] = {}
     tried: dict[str, Broken] = {}
     for run in found:
-        version = run.system.fluid.removeprefix("v") if run.system else ""
+        version = release(run.system.fluid) if run.system else ""
         for one in run.scenarios:
             ended = tuple(end.outcome for end in ends_of(run.run.id, one) if end.outcome != "skipped")
             if version and one.id in known and ended:
                 outcomes[one.id, version] = (*outcomes.get((one.id, version), ()), *ended)
         for row in run.sabotage or ():
-            times = tried[str(row["id"])].times if str(row["id"]) in tried else 0
-            tried[str(row["id"])] = _broken(row, times + 1)
-    versions = sorted({version for _, version in outcomes}, key=_number, reverse=True)
+            before = tried.get(str(row["id"]))
+            tried[str(row["id"])] = _broken(row, before.times + 1 if before else 1)
+    versions = sorted({version for _, version in outcomes}, key=parts, reverse=True)
     return Overview(
         runs=len(found),
         versions=tuple(versions),
@@ -128,17 +126,17 @@ def render(overview: Overview) -> str:
     if overview.sabotage:
         lines += ["## Broken on purpose", "", *_sabotage(overview.sabotage), ""]
     lines += ["## Left out", "", "| id | why |", "|---|---|"]
-    lines += [_line(row.id, f"{row.why}: {row.reason}") for row in overview.left_out]
+    lines += [table_row(row.id, f"{row.why}: {row.reason}") for row in LEFT_OUT]
     return "\n".join(lines) + "\n"
 
 
 def _rows(overview: Overview) -> Iterator[str]:
     heads = [f"Fluid {version}" for version in overview.versions]
-    yield _line("id", "level", "what must hold", *heads)
-    yield _line(*["---"] * (3 + len(heads)))
+    yield table_row("id", "level", "what must hold", *heads)
+    yield table_row(*["---"] * (3 + len(heads)))
     for scenario in overview.scenarios:
         cells = [overview.cell(scenario, version) for version in overview.versions]
-        yield _line(scenario.id, str(scenario.level), scenario.title, *cells)
+        yield table_row(scenario.id, str(scenario.level), scenario.title, *cells)
 
 
 def _sums(overview: Overview) -> Iterator[str]:
@@ -150,11 +148,11 @@ def _sums(overview: Overview) -> Iterator[str]:
 
 
 def _sabotage(several: Iterable[Broken]) -> Iterator[str]:
-    yield _line("sabotage", "what was broken", "noticed", "what the targets said")
-    yield _line("---", "---", "---", "---")
+    yield table_row("sabotage", "what was broken", "noticed", "what the targets said")
+    yield table_row("---", "---", "---", "---")
     for one in several:
         times = f" (of {one.times} runs the latest)" if one.times > 1 else ""
-        yield _line(one.id, one.says, ("yes" if one.noticed else "NO") + times, one.seen)
+        yield table_row(one.id, one.says, ("yes" if one.noticed else "NO") + times, one.seen)
 
 
 def _broken(row: Mapping[str, object], times: int) -> Broken:
@@ -165,11 +163,3 @@ def _broken(row: Mapping[str, object], times: int) -> Broken:
         what = seen["outcome"] if not seen["class"] else f"{seen['class']}: {seen['reason']}"
         told.append(f"{target['scenario']} {what}")
     return Broken(str(row["id"]), str(row["says"]), row["noticed"] is True, "; ".join(told), times)
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split("."))
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |"

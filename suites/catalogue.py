@@ -89,24 +89,25 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
         versions = ", ".join(s.versions or sorted(pins().fluid, reverse=True))
         issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
-        lines.append(_row(s.id, s.does, s.title, level, versions, issues))
+        lines.append(table_row(s.id, s.does, s.title, level, versions, issues))
     return "\n".join(lines)
 
 
 def _defects(scenarios: Iterable[Scenario]) -> str:
     lines = ["| key | what looks wrong | where it was read | scenario |", "|---|---|---|---|"]
-    lines += [_row(f"`{d.key}`", d.says, f"`{d.source}`", s.id) for s in scenarios for d in s.defects]
+    lines += [table_row(f"`{d.key}`", d.says, f"`{d.source}`", s.id) for s in scenarios for d in s.defects]
     return "\n".join(lines)
 
 
 def _left_out() -> str:
     lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
-    lines += [_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
+    lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
     return "\n".join(lines)
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+def table_row(*cells: str) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from suites.material import takers
 from suites.run import ImageFact, Run, SystemFacts, cannot_run_here, run_of
 from suites.scenario import Level, Scenario
 from suites.user import User, unique
+from suites.versions import release
 from workloads.data import Files, smoke
 
 #: pytest-kind's own default name; ours is told apart from what its users may have running.
@@ -230,7 +231,7 @@ def _lacks(system: System, declared: Scenario | None) -> str:
         return ""
     if declared.nodes > len(system.nodes):
         return f"needs {declared.nodes} nodes that take Pods; run with --nodes {declared.nodes + 1}"
-    version = system.fluid.version.removeprefix("v").partition("-")[0]
+    version = release(system.fluid.version)
     if declared.versions and version not in declared.versions:
         return f"it is about Fluid {', '.join(declared.versions)}, and this is {version}"
     return ""

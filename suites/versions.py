@@ -35,13 +35,19 @@ class ByVersion(Generic[T]):
         A version older than all is taken for the oldest, and one that is no number (a build of a
         branch) for the newest.
         """
-        steps = sorted(self.since, key=_parts)
+        steps = sorted(self.since, key=parts)
         there = _NUMBERS.search(version)
         if there is None:
             return self.since[steps[-1]]
-        reached = [step for step in steps if _parts(step) <= _parts(there.group())]
+        reached = [step for step in steps if parts(step) <= parts(there.group())]
         return self.since[reached[-1] if reached else steps[0]]
 
 
-def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def release(version: str) -> str:
+    """The release in a version as it is published: ``1.0.8`` of ``v1.0.8-6533239``."""
+    return version.removeprefix("v").partition("-")[0]
+
+
+def parts(version: str) -> tuple[int, ...]:
+    """A version's numbers, to put versions in order; what is no number does not count."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -47,7 +47,7 @@ def test_each_row_stands_beside_each_version(run: Callable[..., Verdict], make: 
         [
             run(2, make("A1")),
             run(1, make("A1", "fail")),
-            run(3, make("A1"), fluid="0.9.3"),
+            run(3, make("A1"), fluid="v0.9.3-5f7d24e"),
         ],
         SCENARIOS,
     )
