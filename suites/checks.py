@@ -219,7 +219,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
     if status_too:
         with user.evidence.phase("waiting", "the Dataset's status catches up"):
             wait(
-                lambda: observer.dataset(user.namespace, dataset).cache,
+                user.nudging(lambda: observer.dataset(user.namespace, dataset).cache, name=dataset),
                 lambda seen: (seen.cached_percentage or 0.0) >= 99.9,  # noqa: PLR2004 - it is rounded to 0.1
                 subject=subject,
                 condition="cachedPercentage 100 %",

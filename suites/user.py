@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
+from clusters.kinds import Kind
 from clusters.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.stack import System
 from clusters.waiting import WaitError, wait
@@ -37,7 +38,7 @@ APPLICATION_SECONDS: Final = 180.0
 GONE_SECONDS: Final = 240.0
 #: Seconds in which a controller or the scheduler has looked at something new.
 PHASE_SECONDS: Final = 60.0
-#: Seconds between two nudges of a runtime: the controller looks at most once in 15 s anyway.
+#: Seconds between two nudges: Fluid's controllers look again after 10 to 20 s by themselves.
 NUDGE_SECONDS: Final = 5.0
 NUDGE: Final = "fluid-conformance/look"
 #: Seconds between two nudges whose looks must be whole ones: sooner than 15 s the controller leaves out
@@ -180,25 +181,39 @@ class User:
             )
         return dataset
 
-    def nudges(self, name: str = DATASET) -> None:
-        """Touch an annotation of the runtime, so that the controller looks at it soon."""
+    def nudges(self, name: str = DATASET, kind: Kind = kinds.ALLUXIO_RUNTIME) -> None:
+        """Touch an annotation of an object of Fluid's, so that its controller looks at it soon."""
         body = {"metadata": {"annotations": {NUDGE: secrets.token_hex(4)}}}
         try:
-            self.system.kube.patch(kinds.ALLUXIO_RUNTIME, name, self.namespace, body)
+            self.system.kube.patch(kind, name, self.namespace, body)
         except HarnessError:
-            return  # there may be none yet, and it only saves time
+            return  # there may be none yet or none any more, and it only saves time
 
-    def nudging(self, look: Callable[[], T]) -> Callable[[], T]:
-        """The same look, which also nudges the controller: at its first, and as often as helps."""
+    def nudging(
+        self,
+        look: Callable[[], T],
+        *,
+        name: str = DATASET,
+        kind: Kind = kinds.ALLUXIO_RUNTIME,
+        seconds: float = WHOLE_LOOK_SECONDS,
+    ) -> Callable[[], T]:
+        """The same look, which also nudges the controller: at its first, and as often as helps.
+
+        Args:
+            look: what is called, and whose result is given.
+            name: of the object that is touched.
+            kind: of that object.
+            seconds: between two nudges.
+        """
         clock = self.system.kube.clock
-        nudged = clock.now() - 2 * WHOLE_LOOK_SECONDS
+        nudged = clock.now() - 2 * seconds
 
         def nudges_and_looks() -> T:
             nonlocal nudged
             now = clock.now()
-            if now - nudged > WHOLE_LOOK_SECONDS:
+            if now - nudged > seconds:
                 nudged = now
-                self.nudges()
+                self.nudges(name, kind)
             return look()
 
         return nudges_and_looks
@@ -299,7 +314,12 @@ class User:
             self.system.kube.changes(kinds.DATA_LOAD, self.namespace) as changed,
         ):
             load = wait(
-                lambda: view.data_load(self.namespace, name),
+                self.nudging(
+                    lambda: view.data_load(self.namespace, name),
+                    name=name,
+                    kind=kinds.DATA_LOAD,
+                    seconds=NUDGE_SECONDS,
+                ),
                 lambda seen: seen is not None and seen.phase == "Complete",
                 subject=f"DataLoad {self.namespace}/{name}",
                 condition="phase Complete",
@@ -374,13 +394,16 @@ class User:
             return tuple(str(item) for item in (*left, *pods) if item is not None)
 
         topics = [Topic(kinds.ALLUXIO_RUNTIME, self.namespace), Topic(kinds.POD, self.namespace)]
+        looking: Callable[[], tuple[str, ...]] = look
+        for kind in (kinds.DATASET, kinds.ALLUXIO_RUNTIME):
+            looking = self.nudging(looking, name=name, kind=kind, seconds=NUDGE_SECONDS)
         with (
             self.evidence.phase("teardown", f"Dataset {name} is deleted"),
             self._explained(name),
             kube.changes(kinds.DATASET, self.namespace, more=topics) as changed,
         ):
             wait(
-                look,
+                looking,
                 lambda left: not left,
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="gone with its runtime and Pods",

@@ -41,9 +41,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a Dataset that was used is as if nobody had used it.
 RENEWED_SECONDS: Final = 120.0
-_NUDGE: Final = "fluid-conformance/look"
-#: Seconds between two nudges of the controller.
-_NUDGE_SECONDS: Final = 8.0
 
 
 @dataclass
@@ -298,18 +295,8 @@ class Stage:
         if self._nothing_cached(user):
             return
         observer.alluxio(namespace, DATASET).free()
-        nudged = 0.0
-
-        def look() -> bool:
-            nonlocal nudged
-            if time.monotonic() - nudged > _NUDGE_SECONDS:
-                nudged = time.monotonic()
-                body = {"metadata": {"annotations": {_NUDGE: unique("renew")}}}
-                kube.patch(kinds.ALLUXIO_RUNTIME, DATASET, namespace, body)
-            return self._nothing_cached(user)
-
         wait(
-            look,
+            user.nudging(lambda: self._nothing_cached(user)),
             bool,
             subject=subject,
             condition="nothing cached, and its status says so",
