@@ -42,21 +42,23 @@ class Read:
 def test_reads_on_the_workers_node_are_local_and_on_another_remote(fresh: User) -> None:
     """Reads are right on the worker's node and on another, both from the cache: one locally, one remotely.
 
-    The user runs an application on the node of the only worker and another one elsewhere.
+    The user runs an application away from the only worker, and when all is cached another one on its node.
     """
     worker = fresh.observer.view.pod(fresh.namespace, f"{fluid_names.worker_name(DATASET)}-0")
     assert worker is not None
     elsewhere = next(node for node in fresh.system.nodes if node != worker.node)
-    near = fresh.starts(fresh.application("c8-near", DATASET, node=worker.node))
     far = fresh.starts(fresh.application("c8-far", DATASET, node=elsewhere))
-    for pod in (near, far):
-        checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(near, who="application, first read")
+    checks.served_by_fluid(fresh, far)
+    fresh.reads_right(far, who="application, first read")
     checks.all_cached(fresh)
 
     total = fresh.files.total_bytes
     remote = _reads(fresh, far, lambda read: read.remote, total)
     _came_from(fresh, far, remote, wanted=remote.remote, other=remote.local, total=total)
+    # Only now, because a Fuse Pod remembers for 10 min where a file's blocks were when it was opened
+    # (alluxio.user.metadata.cache.expiration.time): one that read it cold goes on through the worker.
+    near = fresh.starts(fresh.application("c8-near", DATASET, node=worker.node))
+    checks.served_by_fluid(fresh, near)
     local = _reads(fresh, near, lambda read: read.local, total)
     _came_from(fresh, near, local, wanted=local.local, other=local.remote, total=total)
 

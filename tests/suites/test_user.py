@@ -1,0 +1,71 @@
+"""What a user does so that Fluid's controllers look sooner."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from clusters import kinds
+from clusters.errors import InfrastructureError
+from clusters.kinds import Kind
+from clusters.stack import System
+from suites.evidence import Evidence
+from suites.user import DATASET, NUDGE, WHOLE_LOOK_SECONDS, User
+from workloads.data import one_file
+
+
+class Touched:
+    """A Kubernetes access whose time is moved by hand, and which notes what is patched."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        """Nothing was touched yet, at second 0."""
+        self.seconds = 0.0
+        self.refuses = refuses
+        self.touched: list[tuple[str, str, float]] = []
+        self.clock = SimpleNamespace(now=lambda: self.seconds)
+
+    def patch(self, kind: Kind, name: str, namespace: str, body: dict[str, Any]) -> None:
+        """Note it, or refuse."""
+        assert namespace == "fc-1"
+        assert list(body["metadata"]["annotations"]) == [NUDGE]
+        if self.refuses:
+            message = "not found"
+            raise InfrastructureError(message)
+        self.touched.append((kind.name, name, self.seconds))
+
+
+def a_user(kube: Touched) -> User:
+    """A user on that access."""
+    system = cast("System", SimpleNamespace(kube=kube))
+    return User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
+
+
+def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -> None:
+    """The runtime is touched at once and then only as often as its controller looks in full."""
+    kube = Touched()
+    look = a_user(kube).nudging(lambda: "seen")
+    for second in range(int(2 * WHOLE_LOOK_SECONDS)):
+        kube.seconds = float(second)
+        assert look() == "seen"
+    assert kube.touched == [
+        (kinds.ALLUXIO_RUNTIME.name, DATASET, 0.0),
+        (kinds.ALLUXIO_RUNTIME.name, DATASET, WHOLE_LOOK_SECONDS + 1),
+    ]
+
+
+def test_other_objects_can_be_nudged_at_their_own_pace() -> None:
+    """Looks may be put into one another, so that two objects are touched each at its pace."""
+    kube = Touched()
+    user = a_user(kube)
+    look = user.nudging(lambda: 1, name="load", kind=kinds.DATA_LOAD, seconds=5.0)
+    look = user.nudging(look, kind=kinds.DATASET, seconds=3.0)
+    for second in (0.0, 4.0, 6.0):
+        kube.seconds = second
+        look()
+    load, dataset = (kinds.DATA_LOAD.name, "load"), (kinds.DATASET.name, DATASET)
+    assert kube.touched == [(*dataset, 0.0), (*load, 0.0), (*dataset, 4.0), (*load, 6.0)]
+
+
+def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
+    """A nudge only saves time: one that is refused changes no look."""
+    assert a_user(Touched(refuses=True)).nudging(lambda: "seen")() == "seen"
