@@ -15,6 +15,7 @@ from clusters.nfs import CONTAINER as NFS_CONTAINER
 from clusters.nfs import EXPORT, ServedBytes
 from clusters.nfs import NAME as NFS_NAME
 from clusters.nfs import NAMESPACE as NFS_NAMESPACE
+from clusters.podexec import ExecTimeoutError
 from clusters.progress import Progress
 from clusters.snapshots import PodSnapshot
 from clusters.stack import System
@@ -22,7 +23,7 @@ from clusters.waiting import WaitTimeoutError, wait
 from suites.benchmark import held
 from suites.benchmark.held import Held
 from suites.benchmark.proxy import MOUNT_OPTIONS, NfsProxy
-from suites.benchmark.reading import FORGET, forget_argv, read_whole_argv
+from suites.benchmark.reading import FORGET, HungError, forget_argv, read_whole_argv
 from suites.benchmark.shaping import Hold, TokenBucket
 from suites.evidence import Evidence
 from suites.observer import Observer
@@ -362,7 +363,15 @@ class Bench:
         )
 
     def _state(self, pod: PodSnapshot, argv: tuple[str, ...]) -> str:
-        done = self.user.observer.inside(pod, argv, STATE_SECONDS)
+        try:
+            done = self.user.observer.inside(pod, argv, STATE_SECONDS)
+        except ExecTimeoutError as error:
+            raise HungError(
+                f"the mount in Pod {pod.name} did not answer within {STATE_SECONDS:g} s while the state of the "
+                "page cache was set",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                last_seen=error.last_seen,
+            ) from error
         if done.exit_code != 0:
             raise InfrastructureError(
                 f"the page cache's state could not be changed in Pod {pod.name}",
