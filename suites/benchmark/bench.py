@@ -367,8 +367,8 @@ class Bench:
             done = self.user.observer.inside(pod, argv, STATE_SECONDS)
         except ExecTimeoutError as error:
             raise HungError(
-                f"the mount in Pod {pod.name} did not answer within {STATE_SECONDS:g} s while the state of the "
-                "page cache was set",
+                f"the mount in Pod {pod.name} did not answer within {STATE_SECONDS:g} s while its "
+                "page cache was set or dropped",
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 last_seen=error.last_seen,
             ) from error
