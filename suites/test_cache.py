@@ -78,8 +78,8 @@ def test_status_tells_what_is_cached_and_how_reads_are_served(fresh: User) -> No
     with fresh.evidence.phase("waiting", "the hit ratio shows the reads"):
         cache = wait(
             reads_on,
-            # A worker on the reader's own node may count as remote: Alluxio calls local only what it
-            # reads from the worker's files, past the worker.
+            # A worker on the reader's own node counts as remote here: a Fuse Pod that opened a file cold goes
+            # on reading through the worker (C8 shows a read that is local).
             lambda seen: min(seen.hit_ratio or 0.0, _shares(seen)) >= NEARLY_ALL,
             subject=f"Dataset {fresh.namespace}/{DATASET}",
             condition=f"cacheHitRatio of {NEARLY_ALL:g} % and more while only cached files are read",
