@@ -15,6 +15,7 @@ from clusters import kinds
 from clusters.errors import FailureClass, HarnessError
 from clusters.kube import Kube
 from clusters.progress import Progress
+from clusters.server_pod import server_manifests
 from clusters.snapshots import PodSnapshot
 from clusters.waiting import wait
 
@@ -235,10 +236,7 @@ def namespace() -> Mapping[str, Any]:
 
 
 def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
-    """Namespace, configuration, Service and Pod of the server.
-
-    The Pod is a bare one on a fixed node: nothing may restart it elsewhere and lose the data.
-    """
+    """Namespace, configuration, Service and Pod of the server."""
     meta: dict[str, Any] = {"name": NAME, "namespace": NAMESPACE}
     ports = [
         {"name": f"{name}-{protocol.lower()}", "port": port, "protocol": protocol}
@@ -248,41 +246,27 @@ def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
     return (
         namespace(),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ganesha.conf": _CONFIG}},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": meta,
-            "spec": {"selector": {"app": NAME}, "ports": ports},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {**meta, "labels": {"app": NAME}},
-            "spec": {
-                "nodeName": node,
-                "terminationGracePeriodSeconds": 2,
-                "tolerations": [{"operator": "Exists"}],
-                "containers": [
-                    {
-                        "name": CONTAINER,
-                        "image": image,
-                        "imagePullPolicy": "IfNotPresent",
-                        "securityContext": {"privileged": True},
-                        "readinessProbe": {
-                            "tcpSocket": {"port": NFS_PORT},
-                            "periodSeconds": 1,
-                            "failureThreshold": 1,
-                        },
-                        "volumeMounts": [
-                            {"name": "export", "mountPath": EXPORT},
-                            {"name": "config", "mountPath": "/etc/ganesha-conf"},
-                        ],
-                    }
-                ],
-                "volumes": [
-                    {"name": "export", "emptyDir": {}},
-                    {"name": "config", "configMap": {"name": NAME}},
+        *server_manifests(
+            meta,
+            node,
+            ports,
+            {
+                "name": CONTAINER,
+                "image": image,
+                "securityContext": {"privileged": True},
+                "readinessProbe": {
+                    "tcpSocket": {"port": NFS_PORT},
+                    "periodSeconds": 1,
+                    "failureThreshold": 1,
+                },
+                "volumeMounts": [
+                    {"name": "export", "mountPath": EXPORT},
+                    {"name": "config", "mountPath": "/etc/ganesha-conf"},
                 ],
             },
-        },
+            volumes=[
+                {"name": "export", "emptyDir": {}},
+                {"name": "config", "configMap": {"name": NAME}},
+            ],
+        ),
     )

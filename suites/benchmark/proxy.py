@@ -21,6 +21,7 @@ from clusters.kube import Kube
 from clusters.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
 from clusters.pins import pins
 from clusters.progress import Progress
+from clusters.server_pod import server_manifests
 from clusters.views import View
 from clusters.waiting import wait
 from suites.benchmark.shaping import ShapingError
@@ -164,33 +165,17 @@ def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
     """Service and Pod of the proxy, on the server's node."""
     meta = {"name": NAME, "namespace": NAMESPACE}
     ports = [{"name": name, "port": port} for name, port in (("nfs", NFS_PORT), ("mount", MOUNTD_PORT))]
-    return (
+    return server_manifests(
+        meta,
+        node,
+        ports,
         {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": meta,
-            "spec": {"selector": {"app": NAME}, "ports": ports},
+            "name": CONTAINER,
+            "image": image,
+            "command": ["bash", "-c", _SERVE],
+            "readinessProbe": {"tcpSocket": {"port": MOUNTD_PORT}, "periodSeconds": 2},
         },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {**meta, "labels": {"app": NAME}},
-            "spec": {
-                "nodeName": node,
-                "terminationGracePeriodSeconds": 2,
-                "tolerations": [{"operator": "Exists"}],
-                "automountServiceAccountToken": False,
-                "containers": [
-                    {
-                        "name": CONTAINER,
-                        "image": image,
-                        "imagePullPolicy": "IfNotPresent",
-                        "command": ["bash", "-c", _SERVE],
-                        "readinessProbe": {"tcpSocket": {"port": MOUNTD_PORT}, "periodSeconds": 2},
-                    }
-                ],
-            },
-        },
+        automountServiceAccountToken=False,
     )
 
 
