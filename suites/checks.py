@@ -172,7 +172,11 @@ def nothing_cached(user: User, dataset: str = DATASET) -> Cached:
 def why_cached(cached: Cached) -> str | None:
     """Which source contradicts that nothing is cached, or None."""
     if not cached.listing.none_cached:
-        return f"Alluxio lists {cached.listing.percentage:.1f} %"
+        some = [file for file in cached.listing.files if file.bytes and file.in_alluxio]
+        return (
+            f"Alluxio lists {len(some)} of {len(cached.listing.files)} files as cached, wholly or in part, "
+            f"{cached.listing.cached_bytes:.0f} bytes"
+        )
     if cached.blocks:
         return f"{len(cached.blocks)} block files on the workers"
     if (cached.status.cache.cached_percentage or 0.0) > 0:
