@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from clusters import fluid, kinds, nfs
+from clusters import fluid, fluid_names, kinds, nfs
 from clusters.kinds import Kind
 from clusters.kube import Kube, KubeError
 from clusters.snapshots import PodSnapshot
@@ -120,7 +120,7 @@ def _alluxio(system: System, trouble: Trouble) -> Mapping[str, str]:
     for namespace in trouble.namespaces:
         for pod in View(system.kube).pods(namespace, "role=alluxio-master"):
             done = system.kube.exec(
-                namespace, pod.name, "alluxio-master", ["bash", "-c", script], timeout=50.0
+                namespace, pod.name, fluid_names.MASTER_CONTAINER, ["bash", "-c", script], timeout=50.0
             )
             found[f"{namespace}/{pod.name}.txt"] = done.stdout + done.stderr
     return found
