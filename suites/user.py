@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from clusters import fluid, fluid_names, kinds
@@ -193,30 +194,41 @@ class User:
         except HarnessError:
             return  # there may be none yet or none any more, and it only saves time
 
-    def nudging(
-        self,
-        look: Callable[[], T],
-        *,
-        name: str = DATASET,
-        kind: Kind = kinds.ALLUXIO_RUNTIME,
-        seconds: float = WHOLE_LOOK_SECONDS,
-    ) -> Callable[[], T]:
-        """The same look, which also nudges the controller: at its first, and as often as helps.
-
-        Args:
-            look: what is called, and whose result is given.
-            name: of the object that is touched.
-            kind: of that object.
-            seconds: between two nudges.
-        """
+    def nudging(self, look: Callable[[], T], name: str = DATASET) -> Callable[[], T]:
+        """The same look, which also nudges the runtime's controller: at its first, and as often as helps."""
         clock = self.system.kube.clock
-        nudged = clock.now() - 2 * seconds
+        nudged = clock.now() - 2 * WHOLE_LOOK_SECONDS
 
         def nudges_and_looks() -> T:
             nonlocal nudged
             now = clock.now()
-            if now - nudged > seconds:
+            if now - nudged > WHOLE_LOOK_SECONDS:
                 nudged = now
+                self.nudges(name)
+            return look()
+
+        return nudges_and_looks
+
+    def nudging_at(
+        self, sign: Callable[[], object], look: Callable[[], T], name: str, kind: Kind
+    ) -> Callable[[], T]:
+        """The same look, which also nudges a controller each time a sign changes that it is its turn.
+
+        Not by the clock: an object that changes while its controller works on it makes the controller's own
+        update fail, and one that works longer than the interval never gets to its end (DataLoads on 0.9.3).
+
+        Args:
+            sign: of which only a change counts.
+            look: what is called, and whose result is given.
+            name: of the object that is touched.
+            kind: of that object.
+        """
+        seen = sign()
+
+        def nudges_and_looks() -> T:
+            nonlocal seen
+            before, seen = seen, sign()
+            if seen != before:
                 self.nudges(name, kind)
             return look()
 
@@ -312,17 +324,21 @@ class User:
     def waits_for_load(self, name: str) -> None:
         """Wait until a DataLoad is Complete; Failed ends the wait."""
         view = self.observer.view
+
+        def job_ended() -> bool:
+            job = view.job(self.namespace, fluid_names.data_load_job(name))
+            return job is not None and bool(job.conditions)
+
         with (
             self.evidence.phase("waiting", f"DataLoad {name} completes"),
             self._explained(name),
-            self.system.kube.changes(kinds.DATA_LOAD, self.namespace) as changed,
+            self.system.kube.changes(
+                kinds.DATA_LOAD, self.namespace, more=[Topic(kinds.JOB, self.namespace)]
+            ) as changed,
         ):
             load = wait(
-                self.nudging(
-                    lambda: view.data_load(self.namespace, name),
-                    name=name,
-                    kind=kinds.DATA_LOAD,
-                    seconds=NUDGE_SECONDS,
+                self.nudging_at(
+                    job_ended, lambda: view.data_load(self.namespace, name), name, kinds.DATA_LOAD
                 ),
                 lambda seen: seen is not None and seen.phase == "Complete",
                 subject=f"DataLoad {self.namespace}/{name}",
@@ -404,7 +420,9 @@ class User:
         topics = [Topic(kinds.ALLUXIO_RUNTIME, self.namespace), Topic(kinds.POD, self.namespace)]
         looking: Callable[[], tuple[str, ...]] = look
         for kind in (kinds.DATASET, kinds.ALLUXIO_RUNTIME):
-            looking = self.nudging(looking, name=name, kind=kind, seconds=NUDGE_SECONDS)
+            # Each warning is a try that failed, after which its controller rests for 10 or 20 s.
+            warnings = partial(self._warnings, name, kind)
+            looking = self.nudging_at(warnings, looking, name, kind)
         with (
             self.evidence.phase("teardown", f"Dataset {name} is deleted"),
             self._explained(name),
@@ -420,6 +438,11 @@ class User:
                 describe=lambda left: "; ".join(left) or "all gone",
                 advice="look at the finalizers and the events of Dataset and AlluxioRuntime",
             )
+
+    def _warnings(self, name: str, kind: Kind) -> int:
+        """How many warnings there were about an object."""
+        events = self.observer.view.events(self.namespace, name, kind.name)
+        return sum(event.count for event in events if event.type == "Warning")
 
     def _hurries(self, pods: Sequence[PodSnapshot], name: str, hurried: set[str]) -> None:
         """Pass the signal to stop on to a master that Fluid has deleted: it waits for its end in vain.

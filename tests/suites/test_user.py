@@ -53,17 +53,20 @@ def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -
     ]
 
 
-def test_other_objects_can_be_nudged_at_their_own_pace() -> None:
-    """Looks may be put into one another, so that two objects are touched each at its pace."""
+def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_by_the_clock() -> None:
+    """An object is touched once for each change of its sign; two signs do not disturb each other."""
     kube = Touched()
+    signs = {"load": 0, "dataset": 0}
     user = a_user(kube)
-    look = user.nudging(lambda: 1, name="load", kind=kinds.DATA_LOAD, seconds=5.0)
-    look = user.nudging(look, kind=kinds.DATASET, seconds=3.0)
-    for second in (0.0, 4.0, 6.0):
-        kube.seconds = second
-        look()
+    look = user.nudging_at(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
+    look = user.nudging_at(lambda: signs["dataset"], look, DATASET, kinds.DATASET)
+    for second, changed in enumerate(("", "load", "", "dataset", "dataset", "")):
+        kube.seconds = 100.0 * second
+        if changed:
+            signs[changed] += 1
+        assert look() == 1
     load, dataset = (kinds.DATA_LOAD.name, "load"), (kinds.DATASET.name, DATASET)
-    assert kube.touched == [(*dataset, 0.0), (*load, 0.0), (*dataset, 4.0), (*load, 6.0)]
+    assert kube.touched == [(*load, 100.0), (*dataset, 300.0), (*dataset, 400.0)]
 
 
 def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
