@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -77,27 +78,28 @@ class Leaving:
         return f"the Dataset that {', '.join(self.names)} shared"
 
 
-def depart(user: User) -> Found:
+def depart(user: User, over: threading.Event) -> Found:
     """Remove all that a user made; in between, look at what stays of it.
 
     Raises:
         HarnessError: a Dataset would not go, or it could not be looked at.
     """
-    again(user.removes_datasets, f"Datasets of {user.namespace}")
+    again(user.removes_datasets, f"Datasets of {user.namespace}", over)
     left = leaks.after_a_while(user)
-    at_source = again(lambda: user.observer.at_the_source(user.folder), "files at the source")
+    at_source = again(lambda: user.observer.at_the_source(user.folder), "files at the source", over)
     trouble: HarnessError | None = None
     try:
-        again(user.leaves, f"namespace {user.namespace}")
+        again(user.leaves, f"namespace {user.namespace}", over)
     except HarnessError as error:
         trouble = error
     return Found(left, user.files.difference(at_source), trouble)
 
 
-def again(step: Callable[[], T], subject: str, *, clock: Clock = SYSTEM_CLOCK) -> T:
+def again(step: Callable[[], T], subject: str, over: threading.Event, *, clock: Clock = SYSTEM_CLOCK) -> T:
     """Do something that may be done twice; again where the infrastructure failed.
 
-    A scenario that runs meanwhile may have broken it on purpose, and mends it soon.
+    A scenario that runs meanwhile may have broken it on purpose, and mends it soon; when the run is over,
+    nobody mends anything.
 
     Raises:
         HarnessError: what it raises otherwise, or went on to raise for `TROUBLE_SECONDS`.
@@ -121,6 +123,7 @@ def again(step: Callable[[], T], subject: str, *, clock: Clock = SYSTEM_CLOCK) -
             condition="done",
             timeout=TROUBLE_SECONDS,
             delay=TROUBLE_DELAY,
+            failed=lambda seen: "the run is over" if over.is_set() and not seen else None,
             describe=lambda seen: "done" if seen else last[0].message,
             failure_class=FailureClass.INFRASTRUCTURE,
             clock=clock,
@@ -144,6 +147,7 @@ class Departures:
     _remover: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(REMOVERS, "remove-dataset")
     )
+    _over: threading.Event = field(default_factory=threading.Event)
     _leaving: list[Leaving] = field(default_factory=list)
     _ran: list[tuple[int, str]] = field(default_factory=list)
     _count: int = 0
@@ -185,6 +189,8 @@ class Departures:
 
         Without it, what is not removed yet goes with the cluster, and is not looked at.
         """
+        if not clean:
+            self._over.set()
         self._remover.shutdown(wait=clean, cancel_futures=not clean)
         self.collect()
         for leaving in self._leaving:
@@ -208,7 +214,7 @@ class Departures:
             files=user.files,
             sent=user.sent,
         )
-        found: Future[Found | None] = self._remover.submit(depart if names else _leave, quiet)
+        found: Future[Found | None] = self._remover.submit(depart if names else _leave, quiet, self._over)
         self._leaving.append(Leaving(names, user, known, tuple(self._ran), found))
 
     def _tell(self, leaving: Leaving) -> None:
@@ -294,6 +300,6 @@ class Departures:
         evidence.failed_afterwards(error)
 
 
-def _leave(user: User) -> None:
+def _leave(user: User, _over: threading.Event) -> None:
     """Remove all that a user made."""
     user.leaves()

@@ -47,7 +47,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     monkeypatch.setattr(User, "observer", source)
 
     def decide(found: object) -> None:
-        def depart(user: User) -> Found:
+        def depart(user: User, over: threading.Event) -> Found:
             if isinstance(found, Exception):
                 raise found
             return found[user.namespace] if isinstance(found, Mapping) else cast("Found", found)
@@ -157,7 +157,7 @@ def test_removal_under_way_is_no_false_alarm_when_the_cluster_goes(
     """A run that deletes its cluster waits for no removal, and says that it did not look."""
     let_go = threading.Event()
 
-    def depart(user: User) -> Found:
+    def depart(user: User, over: threading.Event) -> Found:
         let_go.wait(10)
         return Found(LEFT, SAME)
 
@@ -239,7 +239,7 @@ def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
     )
-    found = departures.depart(a_user())
+    found = departures.depart(a_user(), threading.Event())
     assert order == ["datasets", "look", "namespace"]
     assert found.left == LEFT
     assert found.changed.changed == ("data.bin",)
@@ -274,7 +274,7 @@ def test_trouble_of_the_infrastructure_passes() -> None:
             raise InfrastructureError("the API server does not answer")
         return "removed"
 
-    assert departures.again(step, "namespace", clock=SkippingClock()) == "removed"
+    assert departures.again(step, "namespace", threading.Event(), clock=SkippingClock()) == "removed"
 
 
 def test_lasting_trouble_is_told_as_it_was() -> None:
@@ -284,7 +284,7 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         raise InfrastructureError("the API server does not answer")
 
     with pytest.raises(InfrastructureError, match="does not answer"):
-        departures.again(broken, "namespace", clock=SkippingClock())
+        departures.again(broken, "namespace", threading.Event(), clock=SkippingClock())
 
     tries: list[int] = []
 
@@ -293,7 +293,22 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="gone", timeout=0.0)
 
     with pytest.raises(ProductTimeoutError, match="Dataset demo: no gone"):
-        departures.again(stuck, "namespace", clock=SkippingClock())
+        departures.again(stuck, "namespace", threading.Event(), clock=SkippingClock())
+    assert len(tries) == 1
+
+
+def test_nothing_is_tried_again_when_the_run_is_over() -> None:
+    """A cluster that is taken down answers no more, and nobody waits for it."""
+    over, tries = threading.Event(), []
+
+    def step() -> str:
+        tries.append(1)
+        over.set()
+        message = "no answer"
+        raise InfrastructureError(message)
+
+    with pytest.raises(InfrastructureError, match="no answer"):
+        departures.again(step, "namespace", over, clock=SkippingClock())
     assert len(tries) == 1
 
 
