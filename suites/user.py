@@ -215,7 +215,7 @@ class User:
         """The same look, which also nudges a controller each time a sign changes that it is its turn.
 
         Not by the clock: an object that changes while its controller works on it makes the controller's own
-        update fail (seen with a DataLoad of 0.9.3), again and again where that takes longer than the interval.
+        update fail (seen with a DataLoad of 0.9.3), again and again where that takes longer.
 
         Args:
             sign: of which only a change counts.
