@@ -129,9 +129,14 @@ class Listing:
         return bool(with_data) and all(entry.in_alluxio == 100 for entry in with_data)  # noqa: PLR2004 - per cent
 
     @property
+    def cached_files(self) -> tuple[Entry, ...]:
+        """The files with data that are in Alluxio, wholly or in part, as far as whole per cents tell."""
+        return tuple(entry for entry in self.files if entry.bytes and entry.in_alluxio)
+
+    @property
     def none_cached(self) -> bool:
         """No byte of any file is in Alluxio, as far as whole per cents tell."""
-        return all(not entry.in_alluxio for entry in self.files if entry.bytes)
+        return not self.cached_files
 
     def entry(self, path: str) -> Entry | None:
         """The entry of that path."""

@@ -172,10 +172,10 @@ def nothing_cached(user: User, dataset: str = DATASET) -> Cached:
 def why_cached(cached: Cached) -> str | None:
     """Which source contradicts that nothing is cached, or None."""
     if not cached.listing.none_cached:
-        some = [file for file in cached.listing.files if file.bytes and file.in_alluxio]
+        listing = cached.listing
         return (
-            f"Alluxio lists {len(some)} of {len(cached.listing.files)} files as cached, wholly or in part, "
-            f"{cached.listing.cached_bytes:.0f} bytes"
+            f"Alluxio lists {len(listing.cached_files)} of {len(listing.files)} files as cached, wholly or "
+            f"in part, {listing.cached_bytes:.0f} bytes"
         )
     if cached.blocks:
         return f"{len(cached.blocks)} block files on the workers"

@@ -451,9 +451,9 @@ class User:
         reaches bash alone, and the master would be killed when its 30 s of grace are over.
         """
         for pod in pods:
-            if pod.name != fluid_names.master_pod(name) or not pod.deleting or pod.meta.uid in hurried:
+            if pod.name != fluid_names.master_pod(name) or not pod.deleting or pod.uid in hurried:
                 continue
-            hurried.add(pod.meta.uid)
+            hurried.add(pod.uid)
             try:
                 self.system.kube.exec(
                     self.namespace, pod.name, fluid_names.MASTER_CONTAINER, STOP_ALL, timeout=STOP_SECONDS
