@@ -16,7 +16,7 @@ from typing import Final
 import suites
 from clusters.pins import pins
 from suites.left_out import GROUPS, LEFT_OUT, rows
-from suites.scenario import MARKER, Scenario
+from suites.scenario import MARKER, Defect, Scenario
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scenarios.md"
 _TITLES: Final = {
@@ -95,7 +95,11 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
 
 def _defects(scenarios: Iterable[Scenario]) -> str:
     lines = ["| key | what looks wrong | where it was read | scenario |", "|---|---|---|---|"]
-    lines += [table_row(f"`{d.key}`", d.says, f"`{d.source}`", s.id) for s in scenarios for d in s.defects]
+    shown: dict[Defect, list[str]] = {}
+    for scenario in scenarios:
+        for defect in scenario.defects:
+            shown.setdefault(defect, []).append(scenario.id)
+    lines += [table_row(f"`{d.key}`", d.says, f"`{d.source}`", ", ".join(ids)) for d, ids in shown.items()]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from clusters.alluxio import Listing, find_blocks, parse_blocks
 from clusters.reading import quantity_at
 from clusters.views import FuseSnapshot
 from clusters.waiting import hold, wait
-from suites import checks
+from suites import checks, loads
 from suites.datasets import Birth
 from suites.scenario import Level, scenario
 from suites.user import DATASET, User
@@ -106,7 +106,7 @@ def test_default_access_is_read_only(shared: User) -> None:
     checks.source_unchanged(shared)
 
 
-@scenario("A22", Level.SMOKE)
+@scenario("A22", Level.SMOKE, defects=(loads.NOT_NOTICED,))
 def test_data_load_caches_everything_before_anyone_reads(fresh: User) -> None:
     """A DataLoad takes a Dataset from nothing cached to all cached, before any application runs.
 
@@ -114,7 +114,7 @@ def test_data_load_caches_everything_before_anyone_reads(fresh: User) -> None:
     """
     checks.nothing_cached(fresh)
     fresh.applies(DataLoad.whole(fresh.namespace, "a22-load", DATASET).manifest())
-    fresh.waits_for_load("a22-load")
+    loads.completes(fresh, "a22-load")
     checks.all_cached(fresh, status_too=True)
     checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
 

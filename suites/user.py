@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
 from clusters.kinds import Kind
-from clusters.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.snapshots import DataLoadSnapshot, DatasetSnapshot, PodSnapshot
 from clusters.stack import System
 from clusters.waiting import WaitError, wait
 from clusters.watches import Topic
@@ -321,8 +321,15 @@ class User:
                 advice="compare the export with the application's mount",
             )
 
-    def waits_for_load(self, name: str) -> None:
-        """Wait until a DataLoad is Complete; Failed ends the wait."""
+    def waits_for_load(
+        self, name: str, *, given_up: Callable[[DataLoadSnapshot], bool] = lambda _: False
+    ) -> DataLoadSnapshot:
+        """Wait until a DataLoad is Complete; Failed ends the wait.
+
+        Args:
+            name: of the DataLoad.
+            given_up: says of one that is not Complete that it never will be, which is no error here.
+        """
         view = self.observer.view
 
         def job_ended() -> bool:
@@ -340,7 +347,7 @@ class User:
                 self.nudging_at(
                     job_ended, lambda: view.data_load(self.namespace, name), name, kinds.DATA_LOAD
                 ),
-                lambda seen: seen is not None and seen.phase == "Complete",
+                lambda seen: seen is not None and (seen.phase == "Complete" or given_up(seen)),
                 subject=f"DataLoad {self.namespace}/{name}",
                 condition="phase Complete",
                 timeout=LOAD_SECONDS * self.patience,
@@ -350,7 +357,9 @@ class User:
                 changes=changed,
                 advice="look at the log of the loader's Job",
             )
+        assert load is not None
         self.evidence.fact("DataLoad status", str(load))
+        return load
 
     def waits_for_phase(self, name: str) -> None:
         """Wait until Fluid has seen the Dataset, which any phase shows."""
