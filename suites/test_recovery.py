@@ -21,6 +21,7 @@ from suites.user import DATASET, SOURCE, User
 from suites.versions import ByVersion
 from workloads import inside
 from workloads.faults import delete_pod, kill_process, stopped
+from workloads.models.dataset import Dataset, NodeAffinity
 
 #: Seconds until a killed Fuse has started again and its mount is back on the node.
 FUSE_BACK_SECONDS: Final = 120.0
@@ -224,41 +225,46 @@ def _switch(user: User, old: str, new: str) -> None:
 
 
 @scenario("D4", Level.CONFORMANCE, alone=True)
-def test_deleted_worker_comes_back_and_reads_go_on(fresh: User) -> None:
+def test_deleted_worker_comes_back_and_reads_go_on(user: User) -> None:
     """A worker that is deleted comes back by itself; reads then go on and the cache fills again.
 
-    The only worker's Pod is deleted while everything is cached; the Dataset stays Bound.
+    The only worker's Pod is deleted while everything is cached; the Dataset stays Bound. The Dataset is for
+    one node, so that the worker comes back there: on another one it would find none of its blocks, and
+    those that it had would stay in memory.
     """
-    pod = fresh.starts(fresh.application("d4-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
+    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).but(placement="Shared")
+    user.makes_dataset(wanted.but(node_affinity=NodeAffinity.on(user.system.nodes[0])))
+    user.waits_until_bound()
+    pod = user.starts(user.application("d4-reader", DATASET))
+    checks.served_by_fluid(user, pod)
+    user.reads_right(pod)
+    checks.all_cached(user)
     name = f"{fluid_names.worker_name(DATASET)}-0"
-    view, allowed = fresh.observer.view, WITHOUT_WORKER.on(fresh.system)
-    was = view.pod(fresh.namespace, name)
-    fault = delete_pod(fresh.system.kube, fresh.namespace, name, because="the scenario's fault")
-    fresh.evidence.fact("fault", fault.says)
-    fresh.observer.drop_page_cache(pod.node)
+    view, allowed = user.observer.view, WITHOUT_WORKER.on(user.system)
+    was = view.pod(user.namespace, name)
+    fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")
+    user.evidence.fact("fault", fault.says)
+    user.observer.drop_page_cache(pod.node)
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
-        return view.pod(fresh.namespace, name), fresh.observer.dataset(fresh.namespace, DATASET)
+        return view.pod(user.namespace, name), user.observer.dataset(user.namespace, DATASET)
 
     def unbound(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:
         return None if seen[1].phase in allowed else f"the Dataset's phase is {seen[1].phase}"
 
-    with fresh.evidence.phase("waiting", "the worker comes back"):
+    with user.evidence.phase("waiting", "the worker comes back"):
         wait(
             look,
             lambda seen: seen[0] is not None and seen[0].ready and (was is None or seen[0].uid != was.uid),
-            subject=f"Pod {fresh.namespace}/{name}",
+            subject=f"Pod {user.namespace}/{name}",
             condition=f"another one, ready, while the Dataset stays {' or '.join(allowed)}",
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
-    with fresh.evidence.phase("waiting", "reads are answered again"):
+    with user.evidence.phase("waiting", "reads are answered again"):
         wait(
-            lambda: fresh.observer.read(pod),
-            lambda seen: seen.complete and not fresh.files.difference(seen.checksums),
+            lambda: user.observer.read(pod),
+            lambda seen: seen.complete and not user.files.difference(seen.checksums),
             subject=f"Pod {pod.namespace}/{pod.name}",
             condition="reads all files again",
             timeout=WORKER_BACK_SECONDS,
@@ -266,10 +272,10 @@ def test_deleted_worker_comes_back_and_reads_go_on(fresh: User) -> None:
             describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
             advice="look at the worker's log",
         )
-    fresh.reads_right(pod, who="application, worker back")
-    checks.all_cached(fresh)
-    dataset = _bound_again(fresh)
-    fresh.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
+    user.reads_right(pod, who="application, worker back")
+    checks.all_cached(user)
+    dataset = _bound_again(user)
+    user.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
 
 
 def _bound_again(user: User) -> DatasetSnapshot:

@@ -149,7 +149,7 @@ class Bench:
                 else:
                     user.makes_source(server=proxy.address, mount_options=MOUNT_OPTIONS)
                 user.makes_dataset(
-                    runtime=laptop_runtime(user.namespace, DATASET, quota=QUOTA, direct=DIRECT)
+                    runtime=laptop_runtime(user.namespace, DATASET, quota=QUOTA, direct=DIRECT, quick=False)
                 )
                 user.waits_until_bound()
             with progress.stage("readers on both claims"):

@@ -178,12 +178,21 @@ def test_an_older_fluid_is_told_apart() -> None:
 def test_a_laptop_s_runtime_bounds_all_five_heaps() -> None:
     """Each process has the same small heap, whichever of its two places wins."""
     spec = laptop_runtime("demo", "imagenet", heap="300m", direct="400m").manifest()["spec"]
-    assert spec["jvmOptions"] == ["-Xmx300m"]
+    assert spec["jvmOptions"][0] == "-Xmx300m"
     for process in ("master", "jobMaster", "worker", "jobWorker", "fuse"):
         assert spec[process]["jvmOptions"][0] == "-Xmx300m"
     for process in ("worker", "fuse"):
         assert spec[process]["jvmOptions"][1:] == ["-XX:MaxDirectMemorySize=400m"]
     assert spec["tieredstore"] == {"levels": [{"mediumtype": "MEM", "path": "/dev/shm", "quota": "512Mi"}]}
+
+
+def test_a_laptop_s_runtime_starts_quickly_unless_speed_is_measured() -> None:
+    """Quick options are common to all processes, or not there at all."""
+    quick = laptop_runtime("demo", "imagenet").manifest()["spec"]
+    assert quick["jvmOptions"] == ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    fast = laptop_runtime("demo", "imagenet", quick=False).manifest()["spec"]
+    assert fast["jvmOptions"] == ["-Xmx512m"]
+    assert quick | {"jvmOptions": ["-Xmx512m"]} == fast
 
 
 def test_a_laptop_s_runtime_leaves_the_rest_to_fluid() -> None:

@@ -9,9 +9,12 @@ What differs from a runtime without any settings, and why (file and line of Flui
   and the job worker's heap, because the engine drops these two components' own options
   (pkg/ddc/alluxio/types.go:129-137). It bounds the command line too. The value is the same
   everywhere, because images disagree on whether common options come before or after a process's own.
-- ``master.env`` tells the command line, and it alone, to use the quick compiler and the
-  simplest collector: the master's start-up probe runs it twice within 15 s, beside all the other
-  starting processes (charts/alluxio/templates/master/statefulset.yaml:193-198).
+- the common ``jvmOptions`` tell every process to use the quick compiler and the simplest collector:
+  a Dataset that lives for a minute spends most of its processor time on compiling what it runs once.
+  Where speed is measured, ``quick=False`` leaves them out.
+- ``master.env`` tells the command line the same in any case: the master's start-up probe runs it
+  twice within 15 s, beside all the other starting processes
+  (charts/alluxio/templates/master/statefulset.yaml:193-198).
 - one tier in ``/dev/shm``, small; Fluid has no default tier.
 """
 
@@ -27,9 +30,11 @@ from workloads.models.alluxio_runtime import (
     TieredStore,
 )
 
-#: Java's options for the command line in the master; known to Java 8 and later. The blank at the end
-#: is for Alluxio's own scripts, which add the common options without one.
-QUICK_COMMAND_LINE: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+#: Java's options for processes that live for a short time; known to Java 8 and later.
+QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+#: The same for the command line in the master. The blank at the end is for Alluxio's own scripts,
+#: which add the common options without one.
+QUICK_COMMAND_LINE: Final = " ".join(QUICK) + " "
 
 
 def laptop_runtime(
@@ -40,6 +45,7 @@ def laptop_runtime(
     quota: str = "512Mi",
     heap: str = "512m",
     direct: str = "512m",
+    quick: bool = True,
     properties: Mapping[str, str] | None = None,
     alluxio_version: AlluxioVersion | None = None,
 ) -> AlluxioRuntime:
@@ -54,6 +60,7 @@ def laptop_runtime(
         heap: largest heap of each of the five processes, in Java's notation.
         direct: most memory that the worker and the Fuse take outside their heaps, in Java's notation;
             each reader may hold a buffer of 32 MB.
+        quick: start quickly rather than run fast in the long run; not for measuring.
         properties: of Alluxio, where a scenario needs other than Fluid's.
         alluxio_version: the image; without it Fluid's chart decides.
     """
@@ -64,7 +71,7 @@ def laptop_runtime(
         name=name,
         replicas=replicas,
         tieredstore=TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm", quota=quota),)),  # noqa: S108 - the tier is memory
-        jvm_options=(small,),
+        jvm_options=(small, *QUICK) if quick else (small,),
         master=Component(jvm_options=(small,), env={"ALLUXIO_USER_JAVA_OPTS": QUICK_COMMAND_LINE}),
         job_master=Component(jvm_options=(small,)),
         worker=Component(jvm_options=(small, outside)),
