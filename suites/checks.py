@@ -7,7 +7,7 @@ runtime, events and a Pod's Ready are told, and never decide (fusePhase is alway
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from clusters import fluid_names, kinds
@@ -115,18 +115,26 @@ def dead_mount(user: User, pod: PodSnapshot) -> None:
     user.evidence.fact("application", f"{pod.name} reads no more: {DEAD}")
 
 
-def one_fuse_pod(user: User, node: str, dataset: str = DATASET) -> FuseSnapshot:
-    """Exactly one Fuse Pod of the Dataset exists, on that node."""
+def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterable[str] = ()) -> FuseSnapshot:
+    """Exactly one Fuse Pod of the Dataset exists, on that node.
+
+    Args:
+        user: whose Dataset it is.
+        node: where the Fuse Pod has to be.
+        dataset: its name.
+        warm: further nodes with one each, which applications before left there.
+    """
     fuse = user.observer.fuse(user.namespace, dataset)
+    nodes = {node, *warm}
     count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
-    if fuse.desired != 1 or count != 1 or not fuse.ready_on(node):
+    if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
         raise fail(
-            f"Dataset {dataset} has {count} Fuse Pods where one is wanted",
+            f"Dataset {dataset} has {count} Fuse Pods where {len(nodes)} on a node each are wanted",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
-            expected=f"one Fuse Pod, on {node}",
+            expected=f"one Fuse Pod each on {', '.join(sorted(nodes))}",
             seen=str(fuse),
         )
-    user.evidence.fact("Fuse DaemonSet", "exactly one Fuse Pod", desired=fuse.desired, pods=count)
+    user.evidence.fact("Fuse DaemonSet", f"exactly one Fuse Pod on {node}", desired=fuse.desired, pods=count)
     return fuse
 
 
@@ -354,6 +362,28 @@ def source_unchanged(user: User) -> None:
             seen=str(difference),
         )
     user.evidence.fact("NFS server's disk", "all files as they were made", files=len(found))
+
+
+def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) -> None:
+    """A Pod whose reads were cut off reads all files again, without being made anew.
+
+    Args:
+        user: whose files they are.
+        pod: the application.
+        timeout: seconds until it must.
+        advice: where to look when it does not.
+    """
+    with user.evidence.phase("waiting", "the application reads again"):
+        wait(
+            lambda: user.observer.read(pod),
+            lambda seen: seen.complete and not user.files.difference(seen.checksums),
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            condition="reads all files again, without being made anew",
+            timeout=timeout,
+            delay=2.0,
+            describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
+            advice=advice,
+        )
 
 
 def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> None:

@@ -1,10 +1,13 @@
-"""Workers that find no node: waited for, and watched for a while."""
+"""Where workers may run: nodes with a label for them, and workers that find no node."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from clusters import fluid_names
+from clusters import fluid_names, kinds
+from clusters.errors import FailureClass
 from clusters.snapshots import PodSnapshot
 from clusters.waiting import hold, wait
 from suites.user import User
@@ -13,6 +16,32 @@ from suites.user import User
 WORKER_SECONDS: Final = 420.0
 #: Seconds for which a worker that finds no node is watched.
 STAYS_SECONDS: Final = 20.0
+#: Seconds until the scheduler has placed a Pod that has a node now, and until a node tells a new label.
+PLACED_SECONDS: Final = 60.0
+
+
+@contextmanager
+def labelled(user: User, node: str, key: str) -> Iterator[None]:
+    """A node has a label, with the namespace for its value, while the context lasts."""
+    kube = user.system.kube
+
+    def put(value: str | None) -> None:
+        kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
+        wait(
+            lambda: user.observer.view.node(node),
+            lambda seen: seen is not None and seen.labels.get(key) == value,
+            subject=f"node {node}",
+            condition=f"label {key} {'set' if value else 'gone'}",
+            timeout=PLACED_SECONDS,
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )
+
+    try:
+        put(user.namespace)
+        user.evidence.fact("node labels", f"{node} is given {key}={user.namespace}")
+        yield
+    finally:
+        put(None)
 
 
 def worker_without_node(user: User, name: str) -> PodSnapshot:

@@ -72,6 +72,7 @@ def test_applications_on_one_node_share_one_fuse_pod(shared: User) -> None:
 
     The user starts three Pods on the same node, all on Fluid's claim, then deletes one.
     """
+    warm = shared.observer.fuse(shared.namespace, DATASET).pods.keys()
     first = shared.starts(shared.application("a3-first", DATASET))
     others = [shared.application(f"a3-{name}", DATASET, node=first.node) for name in ("second", "third")]
     for other in others:
@@ -79,11 +80,11 @@ def test_applications_on_one_node_share_one_fuse_pod(shared: User) -> None:
     pods = [first, *(shared.waits_until_running(other) for other in others)]
     for pod in pods:
         checks.served_by_fluid(shared, pod)
-    checks.one_fuse_pod(shared, first.node)
+    checks.one_fuse_pod(shared, first.node, warm=warm)
     shared.stops(first)
     for pod in pods[1:]:
         shared.reads_right(pod, who=f"application {pod.name}, after another one went")
-    checks.one_fuse_pod(shared, first.node)
+    checks.one_fuse_pod(shared, first.node, warm=warm)
 
 
 @scenario("A13", Level.SMOKE)

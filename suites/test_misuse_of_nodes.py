@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from clusters import fluid_names, kinds
-from clusters.errors import FailureClass, InfrastructureError
+from clusters.errors import InfrastructureError
 from clusters.reading import items, quantity_at, text
 from clusters.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.waiting import hold, wait
 from suites import checks, csi_plugin
 from suites.datasets import Birth
 from suites.diagnosis import CauseKind, Verdict
-from suites.placing import WORKER_SECONDS, worker_without_node
+from suites.placing import PLACED_SECONDS, WORKER_SECONDS, labelled, worker_without_node
 from suites.run import cannot_run_here
 from suites.scenario import Level, scenario
 from suites.telling import told_about_pod
@@ -32,8 +30,6 @@ from workloads.models.laptop import laptop_runtime
 
 #: Seconds for which an application that cannot start is watched.
 STUCK_SECONDS: Final = 20.0
-#: Seconds until the scheduler has found a node, once there is one.
-PLACED_SECONDS: Final = 60.0
 #: Starts of a worker that are waited for, to see that it ends each time.
 RESTARTS: Final = 2
 GIBIBYTE: Final = 2**30
@@ -252,7 +248,7 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
         Verdict.VOLUME_ELSEWHERE,
         names=(application.name, DATASET, FUSE_KEY, "spec.fuse.nodeSelector"),
     )
-    with _labelled(user, user.system.nodes[0], FUSE_KEY):
+    with labelled(user, user.system.nodes[0], FUSE_KEY):
         pod = user.waits_until_running(application)
         if pod.node != user.system.nodes[0]:
             raise checks.fail(
@@ -313,7 +309,7 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
         names=(DATASET, CACHE_KEY, "label a node"),
     )
     node, view = user.system.nodes[0], user.observer.view
-    with _labelled(user, node, CACHE_KEY), user.evidence.phase("waiting", "the worker gets its node"):
+    with labelled(user, node, CACHE_KEY), user.evidence.phase("waiting", "the worker gets its node"):
         wait(
             lambda: view.pod(user.namespace, worker.name),
             lambda seen: seen is not None and seen.node == node,
@@ -322,27 +318,3 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
             timeout=PLACED_SECONDS,
         )
     user.evidence.fact("control", f"once {node} had the label, the same worker was placed there")
-
-
-@contextmanager
-def _labelled(user: User, node: str, key: str) -> Iterator[None]:
-    """A node has a label, with the namespace for its value, while the context lasts."""
-    kube = user.system.kube
-
-    def put(value: str | None) -> None:
-        kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
-        wait(
-            lambda: user.observer.view.node(node),
-            lambda seen: seen is not None and seen.labels.get(key) == value,
-            subject=f"node {node}",
-            condition=f"label {key} {'set' if value else 'gone'}",
-            timeout=PLACED_SECONDS,
-            failure_class=FailureClass.INFRASTRUCTURE,
-        )
-
-    try:
-        put(user.namespace)
-        user.evidence.fact("node labels", f"{node} is given {key}={user.namespace}")
-        yield
-    finally:
-        put(None)

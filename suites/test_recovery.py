@@ -14,6 +14,7 @@ from clusters.snapshots import DaemonSetSnapshot, DatasetSnapshot, PodSnapshot
 from clusters.views import FuseSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites import checks
+from suites.csi_plugin import PLUGIN_LABELS
 from suites.diagnosis import Verdict
 from suites.scenario import Defect, Level, scenario
 from suites.telling import told_about_pod
@@ -100,17 +101,8 @@ def test_killed_fuse_is_mended_under_an_application_that_hears_of_mounts(fresh: 
         checks.served_by_fluid(fresh, deaf)
         _kill_fuse(fresh, hears.node, before)
         try:
-            with fresh.evidence.phase("waiting", "the application reads again"):
-                wait(
-                    lambda: fresh.observer.read(hears),
-                    lambda seen: seen.complete and not fresh.files.difference(seen.checksums),
-                    subject=f"Pod {hears.namespace}/{hears.name}",
-                    condition="reads all files again, without being made anew",
-                    timeout=RECOVERED_SECONDS,
-                    delay=2.0,
-                    describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
-                    advice="look at the CSI plugin's log for `recover`",
-                )
+            advice = "look at the CSI plugin's log for `recover`"
+            checks.reads_again(fresh, hears, RECOVERED_SECONDS, advice=advice)
         except WaitError:
             told = _recovered_events(fresh)
             if told:
@@ -202,11 +194,15 @@ def _switch(user: User, old: str, new: str) -> None:
     path = f"/spec/template/spec/containers/{number}/args/{place}"
     patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
     kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
+    # Left to itself it goes node by node, each time with 30 s of grace for a plugin that is deaf to signals.
+    for pod in user.observer.view.pods(fluid.NAMESPACE, PLUGIN_LABELS):
+        because = "the CSI plugin starts with other arguments"
+        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
 
     def look() -> tuple[int, int]:
         wanted = DaemonSetSnapshot.of(_plugin(user)).desired
         running = 0
-        for pod in kube.list(kinds.POD, fluid.NAMESPACE, labels="app=csi-nodeplugin-fluid"):
+        for pod in kube.list(kinds.POD, fluid.NAMESPACE, labels=PLUGIN_LABELS):
             seen = PodSnapshot.of(pod)
             words = [word for item in pod["spec"]["containers"] for word in item.get("args", [])]
             running += int(new in words and seen.ready and not seen.deleting)
@@ -261,17 +257,7 @@ def test_deleted_worker_comes_back_and_reads_go_on(user: User) -> None:
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
-    with user.evidence.phase("waiting", "reads are answered again"):
-        wait(
-            lambda: user.observer.read(pod),
-            lambda seen: seen.complete and not user.files.difference(seen.checksums),
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="reads all files again",
-            timeout=WORKER_BACK_SECONDS,
-            delay=2.0,
-            describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
-            advice="look at the worker's log",
-        )
+    checks.reads_again(user, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
     user.reads_right(pod, who="application, worker back")
     checks.all_cached(user)
     dataset = _bound_again(user)

@@ -10,10 +10,12 @@ from clusters.waiting import hold, wait
 from suites import checks
 from suites.diagnosis import CauseKind, Verdict
 from suites.events import told_by_event
-from suites.placing import STAYS_SECONDS, worker_without_node
-from suites.scenario import Level, scenario
+from suites.placing import STAYS_SECONDS, labelled, worker_without_node
+from suites.scenario import Defect, Leftover, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, SOURCE, User
+from workloads.faults import delete_pod
+from workloads.models.alluxio_runtime import Component
 from workloads.models.dataset import Dataset, NodeAffinity
 from workloads.models.laptop import laptop_runtime
 
@@ -24,6 +26,8 @@ THIRD: Final = "third"
 SCALE_SECONDS: Final = 240.0
 #: Alluxio counts the capacity of a worker that went for 5 min otherwise (its own default).
 FORGETS_SOON: Final = {"alluxio.master.worker.timeout": "20sec"}
+#: Key of a label that no node has before the scenario gives it to one.
+WORKER_KEY: Final = "fluid-conformance/worker"
 
 
 @scenario("A4", Level.CONFORMANCE, nodes=2)
@@ -263,3 +267,50 @@ def _labelled(user: User, name: str, key: str, value: str) -> None:
         describe=lambda node: f"{key}={node.labels.get(key, '(none)')}" if node else "no node",
     )
     user.evidence.fact("node labels", f"{name} carries {key}={value}")
+
+
+@scenario(
+    "D15",
+    Level.FULL,
+    nodes=2,
+    defects=(
+        Defect(
+            "blocks-left-on-former-node",
+            "When a worker's Pod comes back on another node, the blocks that it cached stay in the memory of "
+            "its former node, also after the Dataset is deleted: no worker is there any more to free them.",
+            "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
+        ),
+    ),
+    leaves=(Leftover("blocks-left-on-former-node", r"/alluxioworker/"),),
+)
+def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) -> None:
+    """A worker that comes back on another node serves from there, and the cache fills again.
+
+    The administrator moves the label of ``worker.nodeSelector`` from one node to the next, and the worker's
+    Pod is deleted while everything is cached. Alluxio is told to forget a worker that went after 20 s.
+    """
+    former, latter = user.system.nodes[:2]
+    runtime = laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON)
+    worker = (runtime.worker or Component()).but(node_selector={WORKER_KEY: user.namespace})
+    with labelled(user, former, WORKER_KEY):
+        user.makes_dataset(runtime=runtime.but(worker=worker))
+        user.waits_until_bound()
+        pod = user.starts(user.application("d15-reader", DATASET))
+        checks.served_by_fluid(user, pod)
+        user.reads_right(pod)
+        checks.all_cached(user)
+    name = _worker(user, DATASET).name
+    with labelled(user, latter, WORKER_KEY):
+        fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")
+        user.evidence.fact("fault", fault.says)
+        with user.evidence.phase("waiting", "the worker is back"):
+            wait(
+                lambda: user.observer.view.pod(user.namespace, name),
+                lambda seen: seen is not None and seen.ready and seen.node == latter,
+                subject=f"Pod {user.namespace}/{name}",
+                condition=f"ready on {latter}",
+                timeout=SCALE_SECONDS,
+            )
+        user.observer.drop_page_cache(pod.node)
+        checks.reads_again(user, pod, SCALE_SECONDS, advice="look at the worker's log")
+        checks.all_cached(user)
