@@ -128,10 +128,11 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
     nodes = {node, *warm}
     count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
     if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
+        wanted = "one is wanted" if len(nodes) == 1 else f"{len(nodes)} are wanted"
         raise fail(
-            f"Dataset {dataset} has {count} Fuse Pods where {len(nodes)} on a node each are wanted",
+            f"Dataset {dataset} has {count} Fuse Pods where {wanted}",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
-            expected=f"one Fuse Pod each on {', '.join(sorted(nodes))}",
+            expected=f"one Fuse Pod on each of {', '.join(sorted(nodes))}",
             seen=str(fuse),
         )
     user.evidence.fact("Fuse DaemonSet", f"exactly one Fuse Pod on {node}", desired=fuse.desired, pods=count)
