@@ -111,8 +111,8 @@ def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocke
     [
         ({"nodes": 3}, "it has 1 nodes, and 3 were asked for"),
         (
-            {"image": "kindest/node:v1.32.13"},
-            "its nodes are kindest/node:v1.33.13, and kindest/node:v1.32.13",
+            {"image": "kindest/node:v1.32.5"},
+            "its nodes are kindest/node:v1.33.13, and kindest/node:v1.32.5",
         ),
         ({"archive": Path("/other")}, "it was made with other images than there are now"),
         ({"archive": None}, "it was made with other images than there are now"),
