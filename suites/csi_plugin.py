@@ -15,7 +15,7 @@ from clusters.snapshots import DaemonSetSnapshot
 from clusters.views import View
 from clusters.waiting import wait
 
-#: Seconds until the plugin is gone from every node, or back.
+#: Seconds until the plugin is gone from every node, back, or running with other arguments.
 PLUGIN_SECONDS: Final = 120.0
 PLUGIN_LABELS: Final = "app=csi-nodeplugin-fluid"
 #: Label of a node that there is not.

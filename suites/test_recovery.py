@@ -14,7 +14,7 @@ from clusters.snapshots import DaemonSetSnapshot, DatasetSnapshot, PodSnapshot
 from clusters.views import FuseSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites import checks
-from suites.csi_plugin import PLUGIN_LABELS
+from suites.csi_plugin import PLUGIN_LABELS, PLUGIN_SECONDS
 from suites.diagnosis import Verdict
 from suites.scenario import Defect, Level, scenario
 from suites.telling import told_about_pod
@@ -36,8 +36,6 @@ BOUND_AGAIN_SECONDS: Final = ByVersion({"0.9": 120.0, "1.0": 0.0})
 STALL_SECONDS: Final = 6.0
 #: Seconds for which the Dataset is watched while the NFS server is stopped.
 DOWN_SECONDS: Final = 20.0
-#: Seconds until the CSI plugin runs with other arguments.
-PLUGIN_SECONDS: Final = 120.0
 
 #: What a Dataset may be while it has no worker. Up to 0.9 it is Failed until the worker is back
 #: (pkg/ddc/alluxio/health_check.go:38-59 of 0.9.3), later it stays Bound.

@@ -90,7 +90,7 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
         )
     for worker, name in ((first, DATASET), (second, SECOND)):
         value = fluid_names.exclusive_value(user.namespace, name)
-        _labelled(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value)
+        _carries(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value)
     wanted = len(user.system.nodes)
     _scale(user, SECOND, wanted)
     _one_waits(user, wanted)
@@ -200,7 +200,7 @@ def test_workers_can_be_added_and_taken_away_while_an_application_reads(user: Us
     told_by_event(user, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
     workers = user.observer.view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
     for node in sorted({worker.node for worker in workers}):
-        _labelled(user, node, fluid_names.common_label(user.namespace, DATASET), "true")
+        _carries(user, node, fluid_names.common_label(user.namespace, DATASET), "true")
     _scale(user, DATASET, 1)
     _workers_ready(user, pod, 1, "512.00MiB")
     told_by_event(user, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
@@ -252,7 +252,7 @@ def _worker(user: User, name: str) -> PodSnapshot:
     return found
 
 
-def _labelled(user: User, name: str, key: str, value: str) -> None:
+def _carries(user: User, name: str, key: str, value: str) -> None:
     """A node carries a label; Fluid sets it a moment after the worker is ready."""
 
     def look() -> NodeSnapshot | None:

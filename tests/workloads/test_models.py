@@ -178,7 +178,7 @@ def test_an_older_fluid_is_told_apart() -> None:
 def test_a_laptop_s_runtime_bounds_all_five_heaps() -> None:
     """Each process has the same small heap, whichever of its two places wins."""
     spec = laptop_runtime("demo", "imagenet", heap="300m", direct="400m").manifest()["spec"]
-    assert spec["jvmOptions"][0] == "-Xmx300m"
+    assert spec["jvmOptions"] == ["-Xmx300m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     for process in ("master", "jobMaster", "worker", "jobWorker", "fuse"):
         assert spec[process]["jvmOptions"][0] == "-Xmx300m"
     for process in ("worker", "fuse"):
