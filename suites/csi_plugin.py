@@ -1,17 +1,17 @@
-"""Fluid's CSI plugin taken off every node, and put back."""
+"""Fluid's CSI plugin on the nodes: taken off and put back, and started anew with another argument."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from clusters import fluid, fluid_names, kinds
-from clusters.errors import FailureClass
-from clusters.kube import Kube
+from clusters.errors import FailureClass, InfrastructureError
+from clusters.kube import JSON_PATCH, Kube
 from clusters.reading import items, text
-from clusters.snapshots import DaemonSetSnapshot
+from clusters.snapshots import DaemonSetSnapshot, PodSnapshot
 from clusters.views import View
 from clusters.waiting import wait
 
@@ -20,6 +20,9 @@ PLUGIN_SECONDS: Final = 120.0
 PLUGIN_LABELS: Final = "app=csi-nodeplugin-fluid"
 #: Label of a node that there is not.
 NOWHERE: Final = "fluid-conformance/nowhere"
+#: The plugin's own container, beside the one that registers it.
+CONTAINER: Final = "plugins"
+SUBJECT: Final = f"DaemonSet {fluid.NAMESPACE}/{fluid.CSI_DAEMON_SET}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,83 @@ def away(kube: Kube) -> Iterator[PluginState]:
     """
     try:
         _asks_for(kube, "true")
+        _hurry(kube, "no node shall have the CSI plugin")
         yield _await(kube, lambda seen: seen.gone, "gone from every node")
     finally:
         _asks_for(kube, None)
         _await(kube, lambda seen: seen.back, "back on every node")
+
+
+def arguments(kube: Kube) -> tuple[str, ...]:
+    """What the plugin is started with.
+
+    Raises:
+        InfrastructureError: there is no such DaemonSet.
+    """
+    _, container = _container(kube)
+    return tuple(container.get("args", ()))
+
+
+def switch(kube: Kube, old: str, new: str) -> None:
+    """Replace an argument of the plugin, and wait until it runs with it on every node.
+
+    It touches the whole cluster.
+
+    Raises:
+        InfrastructureError: the plugin is not there, or has no such argument.
+        WaitTimeoutError: it did not come back in time; an infrastructure failure.
+    """
+    number, container = _container(kube)
+    if old not in container.get("args", ()):
+        raise InfrastructureError(f"the CSI plugin is not started with {old}")
+    path = f"/spec/template/spec/containers/{number}/args/{container['args'].index(old)}"
+    patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
+    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
+    _hurry(kube, "the CSI plugin starts with other arguments")
+    wait(
+        lambda: _running_with(kube, new),
+        lambda seen: seen[0] == seen[1] > 0,
+        subject=SUBJECT,
+        condition=f"running with {new} on every node",
+        timeout=PLUGIN_SECONDS,
+        describe=lambda seen: f"{seen[0]} of {seen[1]}",
+        failure_class=FailureClass.INFRASTRUCTURE,
+    )
+
+
+def _daemon_set(kube: Kube) -> dict[str, Any]:
+    found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
+    if found is None:
+        raise InfrastructureError("there is no CSI plugin of Fluid's")
+    return found
+
+
+def _container(kube: Kube) -> tuple[int, Mapping[str, Any]]:
+    """The plugin's container, and which one of its Pod's it is."""
+    for number, container in enumerate(items(_daemon_set(kube), "spec", "template", "spec", "containers")):
+        if container["name"] == CONTAINER:
+            return number, container
+    raise InfrastructureError(f"Fluid's CSI plugin has no container {CONTAINER}")
+
+
+def _running_with(kube: Kube, argument: str) -> tuple[int, int]:
+    """On how many nodes the plugin is ready with an argument, and on how many it should be."""
+    running = 0
+    for pod in kube.list(kinds.POD, fluid.NAMESPACE, labels=PLUGIN_LABELS):
+        seen = PodSnapshot.of(pod)
+        words = [word for item in items(pod, "spec", "containers") for word in item.get("args", ())]
+        running += int(argument in words and seen.ready and not seen.deleting)
+    return running, DaemonSetSnapshot.of(_daemon_set(kube)).desired
+
+
+def _hurry(kube: Kube, because: str) -> None:
+    """Let all of the plugin's Pods go at once.
+
+    Left to itself the DaemonSet goes node by node, each time with 30 s of grace for a plugin that is deaf
+    to signals.
+    """
+    for pod in View(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS):
+        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
 
 
 def _asks_for(kube: Kube, value: str | None) -> None:
@@ -101,7 +177,7 @@ def _await(kube: Kube, ready: Callable[[PluginState], bool], condition: str) -> 
         return wait(
             lambda: state(kube),
             ready,
-            subject=f"DaemonSet {fluid.NAMESPACE}/{fluid.CSI_DAEMON_SET}",
+            subject=SUBJECT,
             condition=condition,
             timeout=PLUGIN_SECONDS,
             changes=changed,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-from clusters import fluid, fluid_names, kinds
-from clusters.errors import FailureClass, InfrastructureError
-from clusters.kube import JSON_PATCH
+from clusters import fluid_names
+from clusters.errors import InfrastructureError
 from clusters.podexec import ExecTimeoutError
-from clusters.snapshots import DaemonSetSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.views import FuseSnapshot
 from clusters.waiting import WaitError, hold, wait
-from suites import checks
-from suites.csi_plugin import PLUGIN_LABELS, PLUGIN_SECONDS
+from suites import checks, csi_plugin
 from suites.diagnosis import Verdict
 from suites.scenario import Defect, Level, scenario
 from suites.telling import told_about_pod
@@ -41,7 +39,6 @@ DOWN_SECONDS: Final = 20.0
 #: (pkg/ddc/alluxio/health_check.go:38-59 of 0.9.3), later it stays Bound.
 WITHOUT_WORKER: Final = ByVersion({"0.9": ("Bound", "Failed"), "1.0": ("Bound",)})
 
-PLUGIN_CONTAINER: Final = "plugins"
 RECOVERY_OFF: Final = "--feature-gates=FuseRecovery=false"
 RECOVERY_ON: Final = "--feature-gates=FuseRecovery=true"
 
@@ -53,7 +50,7 @@ def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(fresh: Use
     The Fuse's process is killed while the user's application has the claim mounted. Fluid's
     default is not to mend mounts (FuseRecovery=false).
     """
-    if _plugin_arguments(fresh).count(RECOVERY_ON):
+    if RECOVERY_ON in csi_plugin.arguments(fresh.system.kube):
         raise InfrastructureError(
             "the CSI plugin mends mounts here, and this scenario is about one that does not"
         )
@@ -156,66 +153,22 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
     user.evidence.fact("Fuse Pod", f"{pod.name} started again and mounted", restarts=pod.restarts)
 
 
-def _plugin(user: User) -> dict[str, Any]:
-    found = user.system.kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
-    if found is None:
-        raise InfrastructureError("there is no CSI plugin of Fluid's")
-    return found
-
-
-def _plugin_arguments(user: User) -> list[str]:
-    containers = _plugin(user)["spec"]["template"]["spec"]["containers"]
-    return [word for item in containers if item["name"] == PLUGIN_CONTAINER for word in item.get("args", [])]
-
-
 @contextmanager
 def _recovery(user: User) -> Iterator[None]:
     """Switch the CSI plugin's FuseRecovery on while the context lasts."""
-    if RECOVERY_ON in _plugin_arguments(user):
+    kube = user.system.kube
+    if RECOVERY_ON in csi_plugin.arguments(kube):
         yield
         return
     try:
-        _switch(user, RECOVERY_OFF, RECOVERY_ON)
+        with user.evidence.phase("waiting", "the CSI plugin starts with FuseRecovery"):
+            csi_plugin.switch(kube, RECOVERY_OFF, RECOVERY_ON)
         user.evidence.fact("CSI plugin", f"runs with {RECOVERY_ON}")
         yield
     finally:
-        if RECOVERY_ON in _plugin_arguments(user):
-            _switch(user, RECOVERY_ON, RECOVERY_OFF)
-
-
-def _switch(user: User, old: str, new: str) -> None:
-    """Replace an argument of the CSI plugin, and wait until it runs with it on every node."""
-    kube = user.system.kube
-    containers = _plugin(user)["spec"]["template"]["spec"]["containers"]
-    number = next(i for i, item in enumerate(containers) if item["name"] == PLUGIN_CONTAINER)
-    place = containers[number].get("args", []).index(old)
-    path = f"/spec/template/spec/containers/{number}/args/{place}"
-    patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
-    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
-    # Left to itself it goes node by node, each time with 30 s of grace for a plugin that is deaf to signals.
-    for pod in user.observer.view.pods(fluid.NAMESPACE, PLUGIN_LABELS):
-        because = "the CSI plugin starts with other arguments"
-        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
-
-    def look() -> tuple[int, int]:
-        wanted = DaemonSetSnapshot.of(_plugin(user)).desired
-        running = 0
-        for pod in kube.list(kinds.POD, fluid.NAMESPACE, labels=PLUGIN_LABELS):
-            seen = PodSnapshot.of(pod)
-            words = [word for item in pod["spec"]["containers"] for word in item.get("args", [])]
-            running += int(new in words and seen.ready and not seen.deleting)
-        return running, wanted
-
-    with user.evidence.phase("waiting", "the CSI plugin starts anew"):
-        wait(
-            look,
-            lambda seen: seen[0] == seen[1] > 0,
-            subject=f"DaemonSet {fluid.NAMESPACE}/{fluid.CSI_DAEMON_SET}",
-            condition=f"running with {new} on every node",
-            timeout=PLUGIN_SECONDS,
-            describe=lambda seen: f"{seen[0]} of {seen[1]}",
-            failure_class=FailureClass.INFRASTRUCTURE,
-        )
+        if RECOVERY_ON in csi_plugin.arguments(kube):
+            with user.evidence.phase("waiting", "the CSI plugin starts without FuseRecovery"):
+                csi_plugin.switch(kube, RECOVERY_ON, RECOVERY_OFF)
 
 
 @scenario("D4", Level.CONFORMANCE, alone=True)
