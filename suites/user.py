@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,7 +148,7 @@ class User:
         the same Dataset needs twice as long.
         """
         kube, view = self.system.kube, self.observer.view
-        nudged, pods_seen = 0.0, ""
+        nudged, pods_seen = kube.clock.now() - 2 * NUDGE_SECONDS, ""
 
         def look() -> tuple[DatasetSnapshot, tuple[PodSnapshot, ...], str]:
             nonlocal nudged, pods_seen
@@ -158,8 +157,8 @@ class User:
             claim = view.claim(self.namespace, name)
             told = "; ".join(str(pod) for pod in pods)
             claim_phase = claim.phase if claim else ""
-            if (dataset.bound or told != pods_seen) and time.monotonic() - nudged > NUDGE_SECONDS:
-                nudged, pods_seen = time.monotonic(), told
+            if (dataset.bound or told != pods_seen) and kube.clock.now() - nudged > NUDGE_SECONDS:
+                nudged, pods_seen = kube.clock.now(), told
                 self.nudges(name)
             return dataset, pods, claim_phase
 
