@@ -6,6 +6,7 @@ are those of the Dataset (the AlluxioRuntime has the same), ``uid`` is the Datas
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 #: pkg/common/volume.go:30
@@ -29,6 +30,7 @@ STORAGE_LABEL_PREFIX: Final = "fluid.io/s-"
 LABEL_LIMIT: Final = 63
 #: charts/fluid/fluid/values.yaml, runtime.mountRoot
 MOUNT_ROOT: Final = "/runtime-mnt"
+_HOST_MOUNT: Final = re.compile(rf"{MOUNT_ROOT}/[^/]+/(?P<namespace>[^/]+)/(?P<name>[^/]+)/[^/]+-fuse")
 
 DATASET_FINALIZER: Final = "fluid-dataset-controller-finalizer"
 RUNTIME_FINALIZER: Final = "alluxio-runtime-controller-finalizer"
@@ -133,6 +135,12 @@ def pod_labels(name: str, role: str) -> str:
 def host_mount(namespace: str, name: str) -> str:
     """Where a node has the Fuse mount (attribute ``fluid_path`` of the volume)."""
     return f"{MOUNT_ROOT}/alluxio/{namespace}/{name}/alluxio-fuse"
+
+
+def mounted_dataset(path: str) -> tuple[str, str] | None:
+    """Namespace and name of the Dataset whose Fuse mounts at a path of the node, whichever its runtime."""
+    found = _HOST_MOUNT.fullmatch(path)
+    return (found["namespace"], found["name"]) if found else None
 
 
 def tier_folder(namespace: str, name: str, medium: str = "/dev/shm") -> str:  # noqa: S108 - Alluxio's own place

@@ -79,7 +79,7 @@ class Overview:
 
     def cell(self, scenario: Scenario, version: str) -> str:
         """How a scenario ended on that version."""
-        if scenario.versions and version not in scenario.versions:
+        if scenario.since and not scenario.since.covers(version):
             return _NOT_FOR
         return str(self.outcomes.get((scenario.id, version), Ends()))
 

@@ -87,7 +87,9 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
         needs += ["alone"] if s.alone else []
         level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
-        versions = ", ".join(s.versions or sorted(pins().fluid, reverse=True))
+        pinned = sorted(pins().fluid, reverse=True)
+        versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))
+        versions += f" ({s.since.why})" if s.since else ""
         issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
         lines.append(table_row(s.id, s.does, s.title, level, versions, issues))
     return "\n".join(lines)

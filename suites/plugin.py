@@ -232,8 +232,9 @@ def _lacks(system: System, declared: Scenario | None) -> str:
     if declared.nodes > len(system.nodes):
         return f"needs {declared.nodes} nodes that take Pods; run with --nodes {declared.nodes + 1}"
     version = release(system.fluid.version)
-    if declared.versions and version not in declared.versions:
-        return f"it is about Fluid {', '.join(declared.versions)}, and this is {version}"
+    since = declared.since
+    if since and not since.covers(version):
+        return f"it is for Fluid {since.version} and later, and this is {version}: {since.why}"
     return ""
 
 
@@ -241,7 +242,7 @@ def _lacks(system: System, declared: Scenario | None) -> str:
 def _has_what_it_needs(request: pytest.FixtureRequest) -> None:
     """Before anything is made for a scenario: see that the cluster has what it needs."""
     found = scenarios.of(request.node)
-    if found is not None and (found.nodes > 1 or found.versions):
+    if found is not None and (found.nodes > 1 or found.since):
         lacks = _lacks(request.getfixturevalue("system"), found)
         if lacks:
             cannot_run_here(lacks)

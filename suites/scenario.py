@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
+from suites.versions import Since
+
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 MARKER: Final = "scenario"
@@ -76,7 +78,7 @@ class Scenario:
         defects: suspected defects of the product that it looks at.
         alone: it touches the whole host or cluster, so nothing else may run beside it.
         nodes: how many nodes that take Pods it needs.
-        versions: versions of Fluid for which it holds; empty is every one that is pinned.
+        since: the first version of Fluid that has what it is about; None is every one.
         leaves: what is known to stay when its Datasets are removed; anything else that stays is a failure.
     """
 
@@ -88,7 +90,7 @@ class Scenario:
     defects: tuple[Defect, ...] = ()
     alone: bool = False
     nodes: int = 1
-    versions: tuple[str, ...] = ()
+    since: Since | None = None
     leaves: tuple[Leftover, ...] = ()
 
 
@@ -100,7 +102,7 @@ def scenario(
     defects: tuple[Defect, ...] = (),
     alone: bool = False,
     nodes: int = 1,
-    versions: tuple[str, ...] = (),
+    since: Since | None = None,
     leaves: tuple[Leftover, ...] = (),
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
@@ -112,9 +114,7 @@ def scenario(
         does = " ".join(line.strip() for line in lines[1:] if line.strip())
         if unknown := {one.defect for one in leaves} - {defect.key for defect in defects}:
             raise TypeError(f"scenario {id} knows of leftovers by no defect of its own: {unknown}")
-        declared = Scenario(
-            id, level, lines[0].strip(), does, issues, defects, alone, nodes, versions, leaves
-        )
+        declared = Scenario(id, level, lines[0].strip(), does, issues, defects, alone, nodes, since, leaves)
         marked: Test = pytest.mark.scenario(declared)(test)
         return marked
 

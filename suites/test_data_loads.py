@@ -13,7 +13,7 @@ from suites import checks, operations
 from suites.loads import NOT_NOTICED, Overlooked
 from suites.scenario import Level, scenario
 from suites.user import DATASET, LOAD_SECONDS, User
-from suites.versions import ByVersion
+from suites.versions import ByVersion, Since
 from workloads.models.data_load import DataLoad
 
 #: Seconds until the next Job of a schedule for each minute is there.
@@ -28,7 +28,11 @@ STATUS_SECONDS: Final = 90.0
 AT_ONCE: Final = ByVersion({"0.9": False, "1.0": True})
 
 
-@scenario("A23", Level.FULL, versions=("1.0.8",))
+@scenario(
+    "A23",
+    Level.FULL,
+    since=Since("1.0", "a DataLoad of 0.9 has no schedule (api/v1alpha1/dataload_types.go of 0.9.3)"),
+)
 def test_scheduled_data_load_fills_the_cache_at_each_tick(fresh: User) -> None:
     """A DataLoad with a schedule runs one Job at each tick, and each of them fills the cache.
 

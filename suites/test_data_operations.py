@@ -13,6 +13,7 @@ from clusters.waiting import WaitError, hold, wait
 from suites import checks, loads, operations
 from suites.scenario import Defect, Level, scenario
 from suites.user import DATASET, PHASE_SECONDS, SOURCE, User
+from suites.versions import Since
 from workloads.models.data_backup import DataBackup
 from workloads.models.data_load import DataLoad
 from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToMigrate, ExternalStorage
@@ -29,7 +30,7 @@ BACKUP_FOLDER: Final = "/var/lib/fluid-conformance-backup"
 ALLUXIO_BACKUPS: Final = "/alluxio_backups"
 
 
-@scenario("A24", Level.FULL, versions=("1.0.8",))
+@scenario("A24", Level.FULL, since=Since("1.0", "0.9 has no DataProcess (api/v1alpha1 of 0.9.3)"))
 def test_data_process_reads_the_dataset_through_fluid(shared: User) -> None:
     """A DataProcess runs the user's script over the Dataset, which it reads right and through Fluid.
 

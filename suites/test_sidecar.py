@@ -14,10 +14,13 @@ from suites.diagnosis.picture import SERVERLESS_LABEL, SIDECAR_DONE_LABEL, SIDEC
 from suites.scenario import Defect, Leftover, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, User
+from suites.versions import ByVersion
 from workloads import inside
 
 #: The container that the webhook puts into a Pod (pkg/common/volume.go:42).
 SIDECAR: Final = "fluid-fuse-0"
+#: Whether a label of the Pod tells each sidecar's Dataset (mutator_default.go:438-467 of 1.0.8).
+LABELLED: Final = ByVersion({"0.9": False, "1.0": True})
 #: Seconds that a Pod with a sidecar gets to end: Kubernetes' own default, for the sidecar's unmount.
 GRACE_SECONDS: Final = 30
 #: Seconds for which the absence of a Fuse Pod is watched.
@@ -32,7 +35,6 @@ READ_SECONDS: Final = 30.0
     "A30",
     Level.FULL,
     issues=(2500, 2150, 2152, 5294),
-    versions=("1.0.8",),
     defects=(
         Defect(
             "sidecar-script-stays",
@@ -79,6 +81,7 @@ def _has_a_sidecar(user: User, pod: PodSnapshot) -> None:
     sidecar, mount = pod.container(SIDECAR), user.observer.mount(pod)
     folder = fluid_names.host_mount(user.namespace, DATASET)
     mapped = pod.labels.get(f"{SIDECAR_MAPPING_PREFIX}{SIDECAR}", "")
+    mapping = f"{user.namespace}_{DATASET}" if LABELLED.on(user.system) else ""
     wrong = [
         says
         for holds, says in (
@@ -86,7 +89,7 @@ def _has_a_sidecar(user: User, pod: PodSnapshot) -> None:
             (DATASET not in pod.claim_names, f"it still uses claim {DATASET}"),
             (folder in pod.host_paths.values(), f"its folders of the node are {dict(pod.host_paths)}"),
             (pod.labels.get(SIDECAR_DONE_LABEL) == "true", f"it lacks label {SIDECAR_DONE_LABEL}"),
-            (mapped == f"{user.namespace}_{DATASET}", f"{SIDECAR} is mapped to {mapped or 'nothing'}"),
+            (mapped == mapping, f"{SIDECAR} is mapped to {mapped or 'nothing'}"),
             (mount.serves == "fluid", f"/data is {mount}"),
         )
         if not holds

@@ -9,7 +9,7 @@ from clusters.kube import KubeError
 from clusters.reading import Json, items, text
 from clusters.waiting import hold
 from suites import checks, webhook
-from suites.diagnosis.picture import SERVERFUL_LABEL, SERVERLESS_LABEL
+from suites.diagnosis.picture import SERVERFUL_LABEL, SERVERLESS_LABEL, SIDECAR_CONTAINER
 from suites.scenario import Defect, Level, scenario
 from suites.user import DATASET, SOURCE, User
 from suites.webhook import Placing
@@ -21,8 +21,6 @@ OPT_OUT: Final = "fluid.io/enable-injection"
 MUST: Final = f"fluid.io/dataset.{DATASET}.sched"
 #: Chooses how a sidecar is made (pkg/common/label.go:119).
 PLATFORM: Final = "serverless.fluid.io/platform"
-#: Begins the names of the containers that the webhook puts into a Pod (pkg/common/volume.go:42).
-SIDECAR: Final = "fluid-fuse"
 #: Weight of the preference for nodes with the cache (charts/fluid/fluid/values.yaml:399-400).
 WEIGHT: Final = 100
 #: Seconds for which refusals are watched.
@@ -32,7 +30,6 @@ WINDOW_SECONDS: Final = 20.0
 @scenario(
     "A29",
     Level.FULL,
-    versions=("1.0.8",),
     defects=(
         Defect(
             "sched-true-not-required",
@@ -274,6 +271,6 @@ def _unknown_platform(user: User, application: Application) -> None:
     names = [text(container, "name") for container in items(pod, "spec", "containers")]
     user.evidence.defect(
         "webhook-swallows-errors",
-        seen=not any(name.startswith(SIDECAR) for name in names),
+        seen=not any(name.startswith(SIDECAR_CONTAINER) for name in names),
         says=f"with {PLATFORM}=no-such-platform a Pod is taken in with containers {', '.join(names)}",
     )

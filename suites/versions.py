@@ -43,6 +43,23 @@ class ByVersion(Generic[T]):
         return self.since[reached[-1] if reached else steps[0]]
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The first version of Fluid that has what a scenario is about.
+
+    Attributes:
+        version: such as ``1.0``.
+        why: what the versions before it lack, and where that was read.
+    """
+
+    version: str
+    why: str
+
+    def covers(self, version: str) -> bool:
+        """Whether a version has it; one that is no number (a build of a branch) has."""
+        return ByVersion({"0": False, self.version: True}).of(version)
+
+
 def release(version: str) -> str:
     """The release in a version as it is published: ``1.0.8`` of ``v1.0.8-6533239``."""
     return version.removeprefix("v").partition("-")[0]

@@ -54,6 +54,8 @@ SERVERLESS_LABEL: Final = "serverless.fluid.io/inject"
 OLD_SIDECAR_LABEL: Final = "fuse.sidecar.fluid.io/inject"
 SERVERFUL_LABEL: Final = "fuse.serverful.fluid.io/inject"
 SIDECAR_DONE_LABEL: Final = "done.sidecar.fluid.io/inject"
+#: Begins the names of the containers that the webhook puts into a Pod (pkg/common/volume.go:42).
+SIDECAR_CONTAINER: Final = "fluid-fuse"
 SIDECAR_MAPPING_PREFIX: Final = "container-dataset-mapping.sidecar.fluid.io/"
 #: charts/alluxio/templates/worker/statefulset.yaml:28-29
 WORKER_OF_LABEL: Final = "fluid.io/dataset"
@@ -73,7 +75,7 @@ class SeenPod:
         memory: bytes that its containers ask for together.
         began: when a container's present run began, by the container's name.
         exports: NFS exports that it mounts without any claim, by volume name.
-        arguments: command-line arguments of its containers.
+        arguments: command-line arguments, by the container's name.
     """
 
     snapshot: PodSnapshot
@@ -81,7 +83,7 @@ class SeenPod:
     memory: float
     began: Mapping[str, datetime]
     exports: Mapping[str, Export]
-    arguments: tuple[str, ...]
+    arguments: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, obj: Json) -> Self:
@@ -102,7 +104,7 @@ class SeenPod:
                 for volume in items(obj, "spec", "volumes")
                 if at(volume, "nfs")
             },
-            arguments=tuple(word for item in containers for word in texts(item, "args")),
+            arguments={text(item, "name"): texts(item, "args") for item in containers},
         )
 
     @property
@@ -118,10 +120,11 @@ class SeenPod:
 
     @property
     def sidecars(self) -> Mapping[str, Key]:
-        """Fluid's sidecars in it, as Fluid labelled them: Dataset by the container's name.
+        """Fluid's sidecars in it: Dataset by the container's name.
 
-        Empty unless Fluid says that it put them in
-        (pkg/webhook/plugins/fusesidecar, mutator_default.go:438-467).
+        Empty unless Fluid says that it put them in. Since 1.0 it labels them with their Datasets
+        (pkg/webhook/plugins/fusesidecar, mutator_default.go:438-467); up to 0.9 just where they mount
+        tells it (pkg/application/inject/fuse/injector.go:355-373 of 0.9.3).
         """
         if self.snapshot.labels.get(SIDECAR_DONE_LABEL) != "true":
             return {}
@@ -131,7 +134,13 @@ class SeenPod:
                 # Neither name may hold an underscore.
                 namespace, _, name = value.partition("_")
                 found[label.removeprefix(SIDECAR_MAPPING_PREFIX)] = (namespace, name)
-        return found
+        return found or {
+            container: key
+            for container, words in self.arguments.items()
+            if container.startswith(SIDECAR_CONTAINER)
+            for key in map(fluid_names.mounted_dataset, words)
+            if key
+        }
 
     @property
     def volumes_mounted(self) -> bool:
@@ -490,7 +499,9 @@ class Picture:
         """Fluid's CSI plugin was told to mount again after a Fuse came back."""
         keys = [key for key in self.daemon_sets_by_key if key[1] == CSI_DAEMON_SET]
         pods = [pod for ns, name in keys for pod in self.owned_by(ns, "DaemonSet", name)]
-        return any("FuseRecovery=true" in argument for pod in pods for argument in pod.arguments)
+        return any(
+            "FuseRecovery=true" in word for pod in pods for words in pod.arguments.values() for word in words
+        )
 
 
 def _grouped(pairs: Iterable[tuple[_K, _V]]) -> Mapping[_K, tuple[_V, ...]]:

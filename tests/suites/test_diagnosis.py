@@ -421,6 +421,14 @@ class TestSidecar:
         found = Cluster.right().add(self._pod()).finding()
         assert (found.verdict, found.state, found.dataset) == (Verdict.SIDECAR, State.OK, ("demo", "demo"))
 
+    def test_sidecar_without_a_label_of_its_dataset(self) -> None:
+        """Up to Fluid 0.9 nothing but the sidecar's own mount point tells whose it is."""
+        pod = self._pod()
+        pod["metadata"]["labels"].pop("container-dataset-mapping.sidecar.fluid.io/fluid-fuse-0")
+        pod["spec"]["containers"][0]["args"] = ["fuse", "/runtime-mnt/alluxio/demo/demo/alluxio-fuse", "/"]
+        found = Cluster.right().add(pod).finding()
+        assert (found.verdict, found.dataset) == (Verdict.SIDECAR, ("demo", "demo"))
+
     def test_sidecar_down(self) -> None:
         """A sidecar that crashes is named."""
         crashed = {

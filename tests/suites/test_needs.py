@@ -11,6 +11,7 @@ import pytest
 from clusters.stack import System
 from suites import plugin
 from suites.scenario import Level, Scenario
+from suites.versions import Since
 
 
 def a_system(*nodes: str, fluid: str = "v1.0.8-6533239") -> System:
@@ -36,9 +37,11 @@ def test_enough_nodes_lack_nothing() -> None:
 
 
 def test_scenario_of_another_version_is_told() -> None:
-    """A scenario about one version does not run on another; a build's suffix does not matter."""
-    assert "0.9.3" in plugin._lacks(a_system("n1"), a_scenario(versions=("0.9.3",)))
-    assert not plugin._lacks(a_system("n1"), a_scenario(versions=("1.0.8",)))
+    """What came with a version is not looked for in an older one, and the sentence says what that lacks."""
+    since = Since("1.0", "0.9 has no DataProcess")
+    lacks = plugin._lacks(a_system("n1", fluid="v0.9.3-5f7d24e"), a_scenario(since=since))
+    assert "1.0 and later, and this is 0.9.3: 0.9 has no DataProcess" in lacks
+    assert not plugin._lacks(a_system("n1"), a_scenario(since=since))
 
 
 @pytest.mark.parametrize("text", ["-1", "0", "inf", "nan", "soon"])

@@ -1,0 +1,22 @@
+"""Names that Fluid gives, read backwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters import fluid_names
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (fluid_names.host_mount("demo", "a"), ("demo", "a")),
+        ("/runtime-mnt/jindo/x/y/jindofs-fuse", ("x", "y")),
+        ("/runtime-mnt/alluxio/demo/a", None),
+        ("/runtime-mnt/alluxio/demo/a/alluxio-fuse/train", None),
+        ("/data", None),
+    ],
+)
+def test_a_mount_point_tells_its_dataset(path: str, expected: tuple[str, str] | None) -> None:
+    """Of any runtime; a folder above or below it is no mount point."""
+    assert fluid_names.mounted_dataset(path) == expected
