@@ -59,6 +59,7 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(fresh: User) -> Non
     without the label.
     """
     webhook.needed(fresh)
+    webhook.knows_the_dataset(fresh)
     application = fresh.application(
         "a30-sidecar", DATASET, labels={SERVERLESS_LABEL: "true"}, grace_seconds=GRACE_SECONDS
     )

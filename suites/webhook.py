@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from clusters import fluid, kinds
+from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError
 from clusters.reading import Json, items, number, text
 from clusters.snapshots import PodSnapshot
@@ -15,6 +15,7 @@ from clusters.waiting import wait
 from suites.diagnosis.picture import SERVERFUL_LABEL
 from suites.run import cannot_run_here
 from suites.user import DATASET, User
+from suites.versions import ByVersion
 
 #: The Deployment of the webhook, and what the API server knows of it.
 DEPLOYMENT: Final = "fluid-webhook"
@@ -23,6 +24,12 @@ REGISTERED: Final = "fluid-pod-admission-webhook"
 IN_USE: Final = "fluid.io/datasets-in-use"
 #: Seconds until the webhook is gone, or answers again.
 WEBHOOK_SECONDS: Final = 120.0
+#: Seconds until Fluid has looked at a Dataset that got Bound (it looks every 20 s).
+LABELLED_SECONDS: Final = 60.0
+#: Whether the status of a Dataset tells its runtime's kind as soon as it is Bound: the webhook refuses
+#: Pods that use one without (pkg/ddc/base/runtime.go:475 of 0.9.3). Up to 0.9 it is told at the first look
+#: after that (pkg/ddc/alluxio/dataset.go:56 of 0.9.3, :106 of 1.0.8).
+KNOWN_AT_ONCE: Final = ByVersion({"0.9": False, "1.0": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,41 @@ def needed(user: User) -> None:
     found = user.observer.view.deployment(fluid.NAMESPACE, DEPLOYMENT)
     if found is None or found.replicas == 0:
         cannot_run_here("Fluid is installed without its webhook here")
+
+
+def waits_for_node_labels(user: User) -> str:
+    """Wait until the nodes of the Dataset's workers, and no others, carry its label; returns that label.
+
+    Fluid puts it there at its first look at a Dataset that is Bound (pkg/ddc/base/syncs.go:103 of 0.9.3).
+    """
+    view = user.observer.view
+    label = fluid_names.common_label(user.namespace, DATASET)
+
+    def look() -> tuple[frozenset[str], frozenset[str]]:
+        workers = view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+        labelled = view.nodes(f"{label}=true")
+        return frozenset(pod.node for pod in workers), frozenset(node.name for node in labelled)
+
+    with user.evidence.phase("waiting", "the nodes are labelled for the cache"):
+        _, labelled = wait(
+            user.nudging(look),
+            lambda seen: bool(seen[1]) and seen[0] == seen[1],
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"label {label}=true on the nodes of its workers, and on no others",
+            timeout=LABELLED_SECONDS,
+            describe=lambda seen: (
+                f"on {', '.join(sorted(seen[1])) or 'none'}; the workers are on {', '.join(sorted(seen[0]))}"
+            ),
+            advice="look at the log of alluxioruntime-controller",
+        )
+    user.evidence.fact("node labels", f"{', '.join(sorted(labelled))} carries {label}")
+    return label
+
+
+def knows_the_dataset(user: User) -> None:
+    """Wait where the webhook does not know a Dataset as soon as it is Bound, and refuses its Pods."""
+    if not KNOWN_AT_ONCE.on(user.system):
+        waits_for_node_labels(user)
 
 
 @contextmanager
