@@ -6,6 +6,7 @@ are those of the Dataset (the AlluxioRuntime has the same), ``uid`` is the Datas
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -82,6 +83,16 @@ def exclusive_value(namespace: str, name: str, uid: str = "") -> str:
 def node_labels(namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
     """Every label key that a node can carry for this Dataset alone."""
     return (fuse_label(namespace, name, uid), *worker_labels(namespace, name, uid))
+
+
+def staging_folder(namespace: str, name: str) -> str:
+    """Where a node's kubelet keeps Fluid's volume from the first Pod that uses it until after the last one.
+
+    As long as it is there, the CSI plugin is not asked to prepare the node for another Pod
+    (Kubernetes' pkg/volume/csi/csi_util.go, makeDeviceMountPath).
+    """
+    handle = hashlib.sha256(volume_name(namespace, name).encode()).hexdigest()
+    return f"/var/lib/kubelet/plugins/kubernetes.io/csi/{CSI_DRIVER_NAME}/{handle}"
 
 
 def volume_name(namespace: str, name: str) -> str:

@@ -12,7 +12,13 @@ from typing import Any, Final, TypeVar
 from clusters import fluid, fluid_names, kinds
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
 from clusters.kinds import Kind
-from clusters.snapshots import DataLoadSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.snapshots import (
+    ClaimSnapshot,
+    DataLoadSnapshot,
+    DatasetSnapshot,
+    PodSnapshot,
+    VolumeSnapshot,
+)
 from clusters.stack import System
 from clusters.waiting import WaitError, wait
 from clusters.watches import Topic
@@ -109,19 +115,34 @@ class User:
             server=self.system.nfs.address,
             path=folder or self.folder,
         ).but(**changes)
-        self.applies(*source.manifests())
-        view = self.observer.view
-        with self.system.kube.changes(kinds.CLAIM, self.namespace) as changed:
+        volume, claim = source.manifests()
+        view, of_volume = self.observer.view, volume["metadata"]["name"]
+        self.applies(volume)
+        # A claim that Kubernetes sees before its volume is not looked at again for 15 s.
+        self._gets(kinds.VOLUME, of_volume, lambda: view.volume(of_volume), ("Available", "Bound"))
+        self.applies(claim)
+        self._gets(kinds.CLAIM, name, lambda: view.claim(self.namespace, name), ("Bound",))
+        return source
+
+    def _gets(
+        self,
+        kind: Kind,
+        name: str,
+        look: Callable[[], VolumeSnapshot | ClaimSnapshot | None],
+        phases: Sequence[str],
+    ) -> None:
+        """Wait until a volume or claim that is not Fluid's is in one of these phases, with all patience."""
+        namespace = self.namespace if kind.namespaced else None
+        with self.system.kube.changes(kind, namespace) as changed:
             wait(
-                lambda: view.claim(self.namespace, name),
-                lambda seen: seen is not None and seen.phase == "Bound",
-                subject=f"claim {self.namespace}/{name}",
-                condition="Bound",
-                timeout=PHASE_SECONDS * self.patience,
+                look,
+                lambda seen: seen is not None and seen.phase in phases,
+                subject=f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}",
+                condition=" or ".join(phases),
+                timeout=PHASE_SECONDS,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
             )
-        return source
 
     def makes_dataset(
         self,

@@ -282,6 +282,7 @@ class Stage:
         for load in kube.list(kinds.DATA_LOAD, namespace):
             kube.delete(kinds.DATA_LOAD, load["metadata"]["name"], namespace)
         for node in observer.view.nodes(f"{label}=true"):
+            self._is_not_staged(user, node.name)
             kube.patch(kinds.NODE, node.name, None, {"metadata": {"labels": {label: None}}})
         subject = f"Dataset {namespace}/{DATASET}"
         wait(
@@ -300,6 +301,19 @@ class Stage:
             bool,
             subject=subject,
             condition="nothing cached, and its status says so",
+            timeout=RENEWED_SECONDS,
+            delay=1.0,
+            failure_class=FailureClass.HARNESS,
+        )
+
+    def _is_not_staged(self, user: User, node: str) -> None:
+        """Wait until a node has forgotten the volume: one that has not would not ask for its label again."""
+        folder = fluid_names.staging_folder(user.namespace, DATASET)
+        wait(
+            lambda: self.system.provider.node_exec(node, ["test", "-e", folder]).exit_code != 0,
+            bool,
+            subject=f"volume of Dataset {user.namespace}/{DATASET} on {node}",
+            condition="forgotten by the kubelet",
             timeout=RENEWED_SECONDS,
             delay=1.0,
             failure_class=FailureClass.HARNESS,

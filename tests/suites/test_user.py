@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +12,7 @@ from clusters.errors import InfrastructureError
 from clusters.kinds import Kind
 from clusters.stack import System
 from suites.evidence import Evidence
-from suites.user import DATASET, NUDGE, WHOLE_LOOK_SECONDS, User
+from suites.user import DATASET, NUDGE, SOURCE, WHOLE_LOOK_SECONDS, User
 from workloads.data import one_file
 
 
@@ -72,3 +74,40 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
 def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
     """A nudge only saves time: one that is refused changes no look."""
     assert a_user(Touched(refuses=True)).nudging(lambda: "seen")() == "seen"
+
+
+class Cluster:
+    """A Kubernetes that has seen a volume, or bound a claim, only at the second look."""
+
+    def __init__(self) -> None:
+        """Nothing is there."""
+        self.applied: list[str] = []
+        self.looks: list[int] = []
+
+    @contextmanager
+    def changes(self, kind: Kind, namespace: str | None) -> Iterator[None]:
+        """Tell nothing, so that is looked again soon."""
+        yield None
+
+    def apply(self, manifest: dict[str, Any], **_: Any) -> None:
+        """Note its kind."""
+        self.applied.append(manifest["kind"])
+        self.looks.append(0)
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """Pending at first."""
+        self.looks[-1] += 1
+        there = "Available" if kind is kinds.VOLUME else "Bound"
+        phase = there if self.looks[-1] > 1 else "Pending"
+        return {"metadata": {"name": name}, "status": {"phase": phase}}
+
+
+def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
+    """Kubernetes looks at a claim that it saw before its volume only 15 s later."""
+    cluster = Cluster()
+    nfs = SimpleNamespace(address="10.0.0.9")
+    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
+    user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
+    assert user.makes_source().name == SOURCE
+    assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
+    assert cluster.looks == [2, 2]
