@@ -55,13 +55,19 @@ READ_SECONDS: Final = 30.0
 def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(fresh: User) -> None:
     """A Pod that asks for a sidecar reads through a Fuse of its own inside it, and no Fuse Pod runs.
 
-    The user labels a Pod with ``serverless.fluid.io/inject=true``, and later starts another one
-    without the label.
+    The user labels a Pod on the worker's node with ``serverless.fluid.io/inject=true``, and later starts
+    another one without the label.
     """
     webhook.needed(fresh)
     webhook.knows_the_dataset(fresh)
+    worker = fresh.observer.view.pod(fresh.namespace, f"{fluid_names.worker_name(DATASET)}-0")
+    assert worker is not None
     application = fresh.application(
-        "a30-sidecar", DATASET, labels={SERVERLESS_LABEL: "true"}, grace_seconds=GRACE_SECONDS
+        "a30-sidecar",
+        DATASET,
+        node=worker.node,
+        labels={SERVERLESS_LABEL: "true"},
+        grace_seconds=GRACE_SECONDS,
     )
     pod = fresh.starts(application)
     _has_a_sidecar(fresh, pod)
