@@ -112,12 +112,17 @@ def master_name(name: str) -> str:
 
 def master_pod(name: str) -> str:
     """The first master's Pod."""
-    return f"{name}-master-0"
+    return f"{master_name(name)}-0"
 
 
 def worker_name(name: str) -> str:
     """The workers' StatefulSet (pkg/ddc/alluxio/utils.go:109)."""
     return f"{name}-worker"
+
+
+def worker_pod(name: str) -> str:
+    """The first worker's Pod."""
+    return f"{worker_name(name)}-0"
 
 
 def fuse_name(name: str) -> str:

@@ -83,11 +83,11 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         "| id | what a user does | what must hold | level | Fluid | issues |",
         "|---|---|---|---|---|---|",
     ]
+    pinned = sorted(pins().fluid, reverse=True)
     for s in scenarios:
         needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
         needs += ["alone"] if s.alone else []
         level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
-        pinned = sorted(pins().fluid, reverse=True)
         versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))
         versions += f" ({s.since.why})" if s.since else ""
         issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)

@@ -86,7 +86,7 @@ class Observer:
         self, namespace: str, dataset: str, argv: inside.Argv, timeout: float = INSIDE_SECONDS
     ) -> Completed:
         """Run a program inside the Dataset's first worker."""
-        pod = f"{fluid_names.worker_name(dataset)}-0"
+        pod = fluid_names.worker_pod(dataset)
         return self.system.kube.exec(namespace, pod, fluid_names.WORKER_CONTAINER, argv, timeout=timeout)
 
     def worker_mount(self, namespace: str, dataset: str, path: str) -> mountinfo.Mount:

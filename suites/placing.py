@@ -46,7 +46,7 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
 
 def worker_without_node(user: User, name: str) -> PodSnapshot:
     """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
-    view, pod = user.observer.view, f"{fluid_names.worker_name(name)}-0"
+    view, pod = user.observer.view, fluid_names.worker_pod(name)
 
     def look() -> PodSnapshot | None:
         user.nudges(name)

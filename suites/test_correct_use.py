@@ -199,7 +199,7 @@ def test_quota_of_the_memory_tier_is_the_caches_size(shared: User) -> None:
     """
     quota = 512 * MEBIBYTE
     _capacity(shared, "512.00MiB", quota)
-    name = f"{fluid_names.worker_name(DATASET)}-0"
+    name = fluid_names.worker_pod(DATASET)
     pod = shared.system.kube.get(kinds.POD, name, shared.namespace) or {}
     requests = {
         container["name"]: quantity_at(container, "resources", "requests", "memory")

@@ -44,7 +44,7 @@ def test_reads_on_the_workers_node_are_local_and_on_another_remote(fresh: User) 
 
     The user runs an application away from the only worker, and when all is cached another one on its node.
     """
-    worker = fresh.observer.view.pod(fresh.namespace, f"{fluid_names.worker_name(DATASET)}-0")
+    worker = fresh.observer.view.pod(fresh.namespace, fluid_names.worker_pod(DATASET))
     assert worker is not None
     elsewhere = next(node for node in fresh.system.nodes if node != worker.node)
     far = fresh.starts(fresh.application("c8-far", DATASET, node=elsewhere))

@@ -201,7 +201,7 @@ def _replicas(user: User, number: int) -> bool:
 
 
 def _worker(user: User) -> PodSnapshot | None:
-    return user.observer.view.pod(user.namespace, f"{fluid_names.worker_name(DATASET)}-0")
+    return user.observer.view.pod(user.namespace, fluid_names.worker_pod(DATASET))
 
 
 def _same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSnapshot) -> None:

@@ -73,7 +73,7 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(user: Us
         cause=CauseKind.TOO_LITTLE_MEMORY,
         names=(DATASET, "memory", "Lower the quota"),
     )
-    small = user.observer.view.pod(birth.namespace, f"{fluid_names.worker_name(DATASET)}-0")
+    small = user.observer.view.pod(birth.namespace, fluid_names.worker_pod(DATASET))
     if small is None or not small.node:
         raise InfrastructureError(
             "the control says nothing: the worker with a small cache has no node either", last_seen=str(small)
@@ -133,7 +133,7 @@ def _shared_memory(user: User, node: str) -> int:
 
 def _ends_at_each_start(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
     """Wait until the worker was started several times; and the Dataset's phases on the way."""
-    view, name = user.observer.view, f"{fluid_names.worker_name(DATASET)}-0"
+    view, name = user.observer.view, fluid_names.worker_pod(DATASET)
     phases: dict[str, None] = {}
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:

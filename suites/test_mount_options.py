@@ -112,7 +112,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached_from_there(user: User) -> N
 
 def _runs_on(user: User, node: str) -> None:
     """Master and worker are where the folder is."""
-    names = (fluid_names.master_pod(DATASET), f"{fluid_names.worker_name(DATASET)}-0")
+    names = (fluid_names.master_pod(DATASET), fluid_names.worker_pod(DATASET))
     pods = {name: user.observer.view.pod(user.namespace, name) for name in names}
     where = {name: pod.node if pod else "" for name, pod in pods.items()}
     if set(where.values()) != {node}:

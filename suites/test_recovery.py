@@ -186,7 +186,7 @@ def test_deleted_worker_comes_back_and_reads_go_on(user: User) -> None:
     checks.served_by_fluid(user, pod)
     user.reads_right(pod)
     checks.all_cached(user)
-    name = f"{fluid_names.worker_name(DATASET)}-0"
+    name = fluid_names.worker_pod(DATASET)
     view, allowed = user.observer.view, WITHOUT_WORKER.on(user.system)
     was = view.pod(user.namespace, name)
     fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")

@@ -240,7 +240,7 @@ def _scale(user: User, name: str, replicas: int) -> None:
 
 
 def _worker(user: User, name: str) -> PodSnapshot:
-    found = user.observer.view.pod(user.namespace, f"{fluid_names.worker_name(name)}-0")
+    found = user.observer.view.pod(user.namespace, fluid_names.worker_pod(name))
     if found is None or not found.node:
         raise checks.fail(
             f"Dataset {name} is Bound and its worker runs nowhere",

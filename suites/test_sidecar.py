@@ -10,15 +10,20 @@ from clusters.snapshots import PodSnapshot
 from clusters.waiting import wait
 from suites import checks, webhook
 from suites.diagnosis import Verdict
-from suites.diagnosis.picture import SERVERLESS_LABEL, SIDECAR_DONE_LABEL, SIDECAR_MAPPING_PREFIX
+from suites.diagnosis.picture import (
+    SERVERLESS_LABEL,
+    SIDECAR_CONTAINER,
+    SIDECAR_DONE_LABEL,
+    SIDECAR_MAPPING_PREFIX,
+)
 from suites.scenario import Defect, Leftover, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, User
 from suites.versions import ByVersion
 from workloads import inside
 
-#: The container that the webhook puts into a Pod (pkg/common/volume.go:42).
-SIDECAR: Final = "fluid-fuse-0"
+#: The container that the webhook puts into a Pod with one Dataset.
+SIDECAR: Final = f"{SIDECAR_CONTAINER}-0"
 #: Whether a label of the Pod tells each sidecar's Dataset (mutator_default.go:438-467 of 1.0.8).
 LABELLED: Final = ByVersion({"0.9": False, "1.0": True})
 #: Seconds that a Pod with a sidecar gets to end: Kubernetes' own default, for the sidecar's unmount.
@@ -60,7 +65,7 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(fresh: User) -> Non
     """
     webhook.needed(fresh)
     webhook.knows_the_dataset(fresh)
-    worker = fresh.observer.view.pod(fresh.namespace, f"{fluid_names.worker_name(DATASET)}-0")
+    worker = fresh.observer.view.pod(fresh.namespace, fluid_names.worker_pod(DATASET))
     assert worker is not None
     application = fresh.application(
         "a30-sidecar",

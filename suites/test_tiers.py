@@ -196,7 +196,7 @@ def _was_started(pod: PodSnapshot | None) -> bool:
 def _what_comes_of_it(user: User) -> str:
     """What became of a worker whose tier has no volume, in a user's words; its log is kept."""
     kube, view = user.system.kube, user.observer.view
-    name = f"{fluid_names.worker_name(SECOND)}-0"
+    name = fluid_names.worker_pod(SECOND)
 
     def look() -> PodSnapshot | None:
         user.nudges(SECOND)

@@ -282,7 +282,7 @@ class Stage:
         for load in kube.list(kinds.DATA_LOAD, namespace):
             kube.delete(kinds.DATA_LOAD, load["metadata"]["name"], namespace)
         for node in observer.view.nodes(f"{label}=true"):
-            self._is_not_staged(user, node.name)
+            self._waits_until_unstaged(user, node.name)
             kube.patch(kinds.NODE, node.name, None, {"metadata": {"labels": {label: None}}})
         subject = f"Dataset {namespace}/{DATASET}"
         wait(
@@ -306,7 +306,7 @@ class Stage:
             failure_class=FailureClass.HARNESS,
         )
 
-    def _is_not_staged(self, user: User, node: str) -> None:
+    def _waits_until_unstaged(self, user: User, node: str) -> None:
         """Wait until a node has forgotten the volume: one that has not would not ask for its label again."""
         folder = fluid_names.staging_folder(user.namespace, DATASET)
         wait(
