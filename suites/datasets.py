@@ -2,12 +2,13 @@
 
 Making a Dataset takes a minute of waiting for JVMs. Fresh ones are therefore made while other
 scenarios run, one at a time (several at once starve each other's start-up probes on two cores),
-and used ones are removed in the background.
+each in the way that its scenario declares, and used ones are removed in the background.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,11 +17,12 @@ from clusters.host import MEMORY_FOR_RUN, Host
 from clusters.snapshots import DatasetSnapshot
 from clusters.stack import System
 from clusters.views import FuseSnapshot
-from suites.departures import Departures
+from suites.departures import LAST_LOOKS_SECONDS, Departures
 from suites.evidence import Evidence, Phase
-from suites.scenario import Scenario
+from suites.scenario import MakesDataset, Scenario
 from suites.user import User, unique
 from workloads.data import Files
+from workloads.models.base import yaml_of
 
 #: Fresh Datasets that are made, one after the other, before they are asked for.
 AHEAD: Final = 2
@@ -45,11 +47,16 @@ class Birth:
     phases: tuple[Phase, ...]
 
 
-def be_born(user: User) -> Birth:
-    """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once."""
+def be_born(user: User, makes: MakesDataset = User.makes_dataset) -> Birth:
+    """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once.
+
+    Args:
+        user: whose they are.
+        makes: makes Dataset and runtime, and what else has to be there before them.
+    """
     user.makes_namespace()
     user.makes_source()
-    user.makes_dataset()
+    makes(user)
     dataset = user.waits_until_bound()
     fuse = user.observer.fuse(user.namespace, dataset.name)
     return Birth(user.namespace, dataset, fuse, tuple(user.evidence.phases))
@@ -61,6 +68,15 @@ def ahead(host: Host) -> int:
     return max(1, min(AHEAD, room))
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A Dataset that is being made, or waits to be taken."""
+
+    user: User
+    makes: MakesDataset
+    birth: Future[Birth]
+
+
 @dataclass
 class DatasetPool:
     """Makes fresh Datasets ahead and removes used ones behind.
@@ -69,45 +85,86 @@ class DatasetPool:
         system: the cluster.
         folder: of the export that all of them show.
         files: what lies there.
-        wanted: how many scenarios will still ask for one.
+        wanted: how those are made that scenarios will still ask for, in the order of their asking.
         departures: removes them.
+        shared: who made the Dataset that reading scenarios share, while it is there.
     """
 
     system: System
     folder: str
     files: Files
-    wanted: int
+    wanted: Iterable[MakesDataset] = ()
     departures: Departures = field(default_factory=Departures)
+    shared: User | None = None
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
-    _coming: deque[tuple[User, Future[Birth]]] = field(default_factory=deque)
+    _coming: deque[_Coming] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._wanted = deque(self.wanted)
 
     def look_ahead(self) -> None:
         """Begin with the next one where it will be needed."""
-        while self.wanted > 0 and len(self._coming) < ahead(self.system.host):
-            self.wanted -= 1
-            user = User(
-                self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files
-            )
-            self._coming.append((user, self._maker.submit(be_born, user)))
+        while self._wanted and len(self._coming) < ahead(self.system.host):
+            self._begin(self._wanted.popleft())
 
-    def take(self, evidence: Evidence) -> tuple[User, Birth]:
+    def _begin(self, makes: MakesDataset) -> None:
+        user = User(self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files)
+        self._coming.append(_Coming(user, makes, self._maker.submit(be_born, user, makes)))
+
+    def take(self, evidence: Evidence, makes: MakesDataset = User.makes_dataset) -> tuple[User, Birth]:
         """A fresh Dataset that is Bound, in a namespace of its own.
+
+        Args:
+            evidence: of the scenario that takes it.
+            makes: how it is to have been made.
 
         Raises:
             HarnessError: it did not get Bound.
         """
-        if not self._coming:
-            self.wanted = max(self.wanted, 1)
-            self.look_ahead()
-        made, future = self._coming.popleft()
-        evidence.namespaces.append(made.namespace)
+        made = self._next(makes)
+        evidence.namespaces.append(made.user.namespace)
         user = User(
-            self.system, evidence, made.namespace, folder=self.folder, files=self.files, sent=made.sent
+            self.system,
+            evidence,
+            made.user.namespace,
+            folder=self.folder,
+            files=self.files,
+            sent=made.user.sent,
         )
         with evidence.phase("dataset", "wait for the Dataset that was made ahead"):
-            birth = future.result()
+            birth = made.birth.result()
+        evidence.attach("sent ahead", yaml_of(*user.sent), "yaml")
         self.look_ahead()
         return user, birth
+
+    def _next(self, makes: MakesDataset) -> _Coming:
+        """The next one that was made like this; one that was not asked for in its turn goes unused."""
+        self.look_ahead()
+        while self._coming:
+            made = self._coming.popleft()
+            if made.makes is makes:
+                return made
+            self.remove(made.user)
+            self.look_ahead()
+        self._begin(makes)
+        return self._coming.popleft()
+
+    def share(self) -> Birth:
+        """Make the Dataset that reading scenarios share.
+
+        Raises:
+            HarnessError: it did not get Bound.
+        """
+        self.shared = User(
+            self.system, Evidence(silent=True), unique("fc-shared"), folder=self.folder, files=self.files
+        )
+        return be_born(self.shared)
+
+    def remove_shared(self) -> None:
+        """Remove the Dataset that scenarios shared, if it is there."""
+        if self.shared is not None:
+            self.departures.remove_shared(self.shared)
+            self.shared = None
 
     def remove(self, user: User, declared: Scenario | None = None) -> None:
         """Remove what a user made, in the background.
@@ -118,10 +175,15 @@ class DatasetPool:
         """
         self.departures.remove(user, declared)
 
-    def close(self, *, clean: bool) -> list[str]:
-        """End the pool; with ``clean`` all that was made is removed first. Returns what would not go."""
+    def close(self, *, clean: bool, patience: float = LAST_LOOKS_SECONDS) -> list[str]:
+        """End the pool. Returns what would not go.
+
+        Args:
+            clean: all that was made is removed first; without it, it goes with the cluster.
+            patience: seconds for which removals are waited for that a scenario is told of, without ``clean``.
+        """
         self._maker.shutdown(wait=clean, cancel_futures=True)
         if clean:
-            for user, _ in self._coming:
-                self.remove(user)
-        return self.departures.close(clean=clean)
+            for coming in self._coming:
+                self.remove(coming.user)
+        return self.departures.close(clean=clean, patience=patience)

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -34,7 +35,23 @@ REMOVERS: Final = 3
 #: Seconds for which the infrastructure may be in trouble, and between two tries meanwhile.
 TROUBLE_SECONDS: Final = 120.0
 TROUBLE_DELAY: Final = 5.0
+#: Seconds for which a run whose cluster goes with it waits for the last looks; a Dataset that will not go
+#: has failed by then, and been told (`suites.user.GONE_SECONDS`).
+LAST_LOOKS_SECONDS: Final = 300.0
 SOURCE_OF_FACTS: Final = "leak check"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How far the end of the run has come.
+
+    Attributes:
+        cluster_goes: the cluster will be deleted as a whole, so nothing needs to go but what is looked at.
+        over: nothing is waited for any more.
+    """
+
+    cluster_goes: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +95,27 @@ class Leaving:
         return f"the Dataset that {', '.join(self.names)} shared"
 
 
-def depart(user: User, over: threading.Event) -> Found:
+def depart(user: User, ending: Ending) -> Found:
     """Remove all that a user made; in between, look at what stays of it.
+
+    The namespace is left to a cluster that goes.
 
     Raises:
         HarnessError: a Dataset would not go, or it could not be looked at.
     """
-    again(user.removes_datasets, f"Datasets of {user.namespace}", over)
+    again(user.removes_datasets, f"Datasets of {user.namespace}", ending)
     left = leaks.after_a_while(user)
-    at_source = again(lambda: user.observer.at_the_source(user.folder), "files at the source", over)
+    at_source = again(lambda: user.observer.at_the_source(user.folder), "files at the source", ending)
     trouble: HarnessError | None = None
     try:
-        again(user.leaves, f"namespace {user.namespace}", over)
+        if not ending.cluster_goes.is_set():
+            again(user.leaves, f"namespace {user.namespace}", ending)
     except HarnessError as error:
         trouble = error
     return Found(left, user.files.difference(at_source), trouble)
 
 
-def again(step: Callable[[], T], subject: str, over: threading.Event, *, clock: Clock = SYSTEM_CLOCK) -> T:
+def again(step: Callable[[], T], subject: str, ending: Ending, *, clock: Clock = SYSTEM_CLOCK) -> T:
     """Do something that may be done twice; again where the infrastructure failed.
 
     A scenario that runs meanwhile may have broken it on purpose, and mends it soon; when the run is over,
@@ -123,7 +143,7 @@ def again(step: Callable[[], T], subject: str, over: threading.Event, *, clock: 
             condition="done",
             timeout=TROUBLE_SECONDS,
             delay=TROUBLE_DELAY,
-            failed=lambda seen: "the run is over" if over.is_set() and not seen else None,
+            failed=lambda seen: "the run is over" if ending.over.is_set() and not seen else None,
             describe=lambda seen: "done" if seen else last[0].message,
             failure_class=FailureClass.INFRASTRUCTURE,
             clock=clock,
@@ -147,7 +167,7 @@ class Departures:
     _remover: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(REMOVERS, "remove-dataset")
     )
-    _over: threading.Event = field(default_factory=threading.Event)
+    _ending: Ending = field(default_factory=Ending)
     _leaving: list[Leaving] = field(default_factory=list)
     _ran: list[tuple[int, str]] = field(default_factory=list)
     _count: int = 0
@@ -184,14 +204,18 @@ class Departures:
             self._leaving.remove(leaving)
             self._tell(leaving)
 
-    def close(self, *, clean: bool) -> list[str]:
-        """End it; with ``clean`` all removals are waited for. Returns what would not go and nobody was told.
+    def close(self, *, clean: bool, patience: float = LAST_LOOKS_SECONDS) -> list[str]:
+        """End it. Returns what would not go and nobody was told.
 
-        Without it, what is not removed yet goes with the cluster, and is not looked at.
+        Args:
+            clean: all removals are waited for. Without it the cluster goes as a whole, and only those are
+                waited for that a scenario is told of.
+            patience: seconds for which these are waited for; what is not looked at by then is told as that.
         """
-        if not clean:
-            self._over.set()
-        self._remover.shutdown(wait=clean, cancel_futures=not clean)
+        if clean:
+            self._remover.shutdown()
+        else:
+            self._looks_for_the_last_time(patience)
         self.collect()
         for leaving in self._leaving:
             if leaving.names:
@@ -201,6 +225,15 @@ class Departures:
         self._leaving.clear()
         self._look_at_source()
         return self._troubles
+
+    def _looks_for_the_last_time(self, patience: float) -> None:
+        self._ending.cluster_goes.set()
+        for leaving in self._leaving:
+            if not leaving.names:
+                leaving.found.cancel()
+        futures.wait([leaving.found for leaving in self._leaving if leaving.names], patience)
+        self._ending.over.set()
+        self._remover.shutdown(wait=False, cancel_futures=True)
 
     def _remove(self, user: User, names: tuple[str, ...], known: tuple[Leftover, ...]) -> None:
         self.collect()
@@ -214,7 +247,7 @@ class Departures:
             files=user.files,
             sent=user.sent,
         )
-        found: Future[Found | None] = self._remover.submit(depart if names else _leave, quiet, self._over)
+        found: Future[Found | None] = self._remover.submit(depart if names else _leave, quiet, self._ending)
         self._leaving.append(Leaving(names, user, known, tuple(self._ran), found))
 
     def _tell(self, leaving: Leaving) -> None:
@@ -300,6 +333,6 @@ class Departures:
         evidence.failed_afterwards(error)
 
 
-def _leave(user: User, _over: threading.Event) -> None:
+def _leave(user: User, _: Ending) -> None:
     """Remove all that a user made."""
     user.leaves()

@@ -17,7 +17,8 @@ from clusters.progress import Progress
 from clusters.stack import Stack, System, machine_lock
 from suites import hopeless as hopeless_cases
 from suites import scenario as scenarios
-from suites.datasets import Birth, DatasetPool, be_born
+from suites.datasets import Birth, DatasetPool
+from suites.departures import LAST_LOOKS_SECONDS
 from suites.evidence import EVIDENCE, Evidence
 from suites.hopeless import Watched
 from suites.material import takers
@@ -257,14 +258,28 @@ def declared(request: pytest.FixtureRequest) -> Scenario:
 
 
 @pytest.fixture(scope="session")
-def birth(system: System, files: Files, progress: Progress, pool: DatasetPool) -> Iterator[Birth]:
+def birth(progress: Progress, pool: DatasetPool) -> Birth:
     """The Dataset that reading scenarios share, looked at just when it got Bound."""
-    user = User(system, Evidence(silent=True), unique("fc-shared"), folder=READ_ONLY_FOLDER, files=files)
     with progress.stage("shared Dataset gets Bound"):
-        born = be_born(user)
-    yield born
-    if cluster_stays(system):
-        pool.departures.remove_shared(user)
+        return pool.share()
+
+
+@pytest.fixture(autouse=True)
+def _shared_goes_with_its_last_user(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove the shared Dataset once nobody will ask for it, so that it is looked at while others run.
+
+    What it leaves behind is told at the last scenario that used it.
+    """
+    items = request.session.items
+    last = _uses_shared(request.node) and not any(map(_uses_shared, items[items.index(request.node) + 1 :]))
+    pool: DatasetPool | None = request.getfixturevalue("pool") if last else None
+    yield
+    if pool is not None:
+        pool.remove_shared()
+
+
+def _uses_shared(item: pytest.Item) -> bool:
+    return "birth" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -282,15 +297,22 @@ def shared(
 
 
 @pytest.fixture(scope="session")
-def pool(request: pytest.FixtureRequest, system: System, files: Files) -> Iterator[DatasetPool]:
+def pool(
+    request: pytest.FixtureRequest, system: System, files: Files, progress: Progress
+) -> Iterator[DatasetPool]:
     """Fresh Datasets, made ahead."""
-    wanted = sum(
-        "fresh" in getattr(item, "fixturenames", ()) and not _lacks(system, scenarios.of(item))
-        for item in request.session.items
+    asking = [item for item in request.session.items if "fresh" in getattr(item, "fixturenames", ())]
+    found = [declared for item in asking if (declared := scenarios.of(item)) is not None]
+    made = DatasetPool(
+        system, READ_ONLY_FOLDER, files, [one.dataset for one in found if not _lacks(system, one)]
     )
-    made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted)
     yield made
-    troubles = made.close(clean=cluster_stays(system))
+    stays = cluster_stays(system)
+    interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
+    if stays:
+        made.remove_shared()
+    with progress.stage("last Datasets go, and are looked for"):
+        troubles = made.close(clean=stays, patience=0.0 if interrupted else LAST_LOOKS_SECONDS)
     if troubles:
         raise HarnessError(
             f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
@@ -300,11 +322,10 @@ def pool(request: pytest.FixtureRequest, system: System, files: Files) -> Iterat
 
 
 @pytest.fixture
-def fresh(request: pytest.FixtureRequest, pool: DatasetPool) -> Iterator[User]:
-    """A user with a Dataset of their own that has just got Bound."""
+def fresh(request: pytest.FixtureRequest, declared: Scenario, pool: DatasetPool) -> Iterator[User]:
+    """A user with a Dataset of their own that has just got Bound, made in the scenario's own way."""
     evidence: Evidence = request.getfixturevalue("evidence")
-    user, _ = pool.take(evidence)
-    declared = scenarios.of(request.node)
+    user, _ = pool.take(evidence, declared.dataset)
     pool.departures.begins(declared, user)
     yield user
     pool.remove(user, declared)

@@ -9,7 +9,12 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
+from suites.user import User
 from suites.versions import Since
+
+#: Makes a Dataset named `suites.user.DATASET`, its runtime, and what has to be there before, in the user's
+#: namespace, where the source claim is already; it does not wait until it is Bound.
+MakesDataset = Callable[[User], None]
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
@@ -80,6 +85,7 @@ class Scenario:
         nodes: how many nodes that take Pods it needs.
         since: the first version of Fluid that has what it is about; None is every one.
         leaves: what is known to stay when its Datasets are removed; anything else that stays is a failure.
+        dataset: how the Dataset is made that it gets as ``fresh``, ahead of time where there is room.
     """
 
     id: str
@@ -92,6 +98,7 @@ class Scenario:
     nodes: int = 1
     since: Since | None = None
     leaves: tuple[Leftover, ...] = ()
+    dataset: MakesDataset = User.makes_dataset
 
 
 def scenario(
@@ -104,6 +111,7 @@ def scenario(
     nodes: int = 1,
     since: Since | None = None,
     leaves: tuple[Leftover, ...] = (),
+    dataset: MakesDataset = User.makes_dataset,
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
 
@@ -114,7 +122,9 @@ def scenario(
         does = " ".join(line.strip() for line in lines[1:] if line.strip())
         if unknown := {one.defect for one in leaves} - {defect.key for defect in defects}:
             raise TypeError(f"scenario {id} knows of leftovers by no defect of its own: {unknown}")
-        declared = Scenario(id, level, lines[0].strip(), does, issues, defects, alone, nodes, since, leaves)
+        declared = Scenario(
+            id, level, lines[0].strip(), does, issues, defects, alone, nodes, since, leaves, dataset
+        )
         marked: Test = pytest.mark.scenario(declared)(test)
         return marked
 

@@ -158,37 +158,39 @@ def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float 
     user.evidence.fact("Fuse DaemonSet", f"the same Fuse Pod all the time: {was.name}", looks=len(looks))
 
 
-@scenario("A7", Level.CONFORMANCE, issues=(3552,))
-def test_fuse_pod_on_demand_goes_with_the_last_application(user: User) -> None:
+def _on_demand(user: User) -> None:
+    runtime = laptop_runtime(user.namespace, DATASET)
+    fuse = (runtime.fuse or Fuse()).but(clean_policy="OnDemand")
+    user.makes_dataset(runtime=runtime.but(fuse=fuse))
+
+
+@scenario("A7", Level.CONFORMANCE, issues=(3552,), dataset=_on_demand)
+def test_fuse_pod_on_demand_goes_with_the_last_application(fresh: User) -> None:
     """With cleanPolicy OnDemand the Fuse Pod goes with the last application of its node, not before.
 
     The user sets ``fuse.cleanPolicy: OnDemand``, starts two applications on one node, and ends
     one after the other.
     """
-    runtime = laptop_runtime(user.namespace, DATASET)
-    fuse = (runtime.fuse or Fuse()).but(clean_policy="OnDemand")
-    user.makes_dataset(runtime=runtime.but(fuse=fuse))
-    user.waits_until_bound()
-    first = user.starts(user.application("a7-first", DATASET))
-    second = user.starts(user.application("a7-second", DATASET, node=first.node))
-    before = checks.served_by_fluid(user, first)
-    checks.served_by_fluid(user, second)
-    user.stops(first)
-    _same_fuse_stays(user, before, first.node)
-    user.reads_right(second, who="the other application")
-    user.stops(second)
-    with user.evidence.phase("waiting", "the Fuse Pod goes"):
+    first = fresh.starts(fresh.application("a7-first", DATASET))
+    second = fresh.starts(fresh.application("a7-second", DATASET, node=first.node))
+    before = checks.served_by_fluid(fresh, first)
+    checks.served_by_fluid(fresh, second)
+    fresh.stops(first)
+    _same_fuse_stays(fresh, before, first.node)
+    fresh.reads_right(second, who="the other application")
+    fresh.stops(second)
+    with fresh.evidence.phase("waiting", "the Fuse Pod goes"):
         wait(
-            lambda: user.observer.fuse(user.namespace, DATASET),
+            lambda: fresh.observer.fuse(fresh.namespace, DATASET),
             lambda seen: seen.absent,
-            subject=f"Dataset {user.namespace}/{DATASET}",
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
             condition="no Fuse Pod and no labelled node, now that nobody uses it",
             timeout=GOES_SECONDS,
             advice="look at the CSI plugin's log for NodeUnstageVolume",
         )
-    checks.fuse_absent(user, user.observer.fuse(user.namespace, DATASET))
-    again = user.starts(user.application("a7-again", DATASET))
-    checks.served_by_fluid(user, again)
+    checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
+    again = fresh.starts(fresh.application("a7-again", DATASET))
+    checks.served_by_fluid(fresh, again)
 
 
 @scenario("A19", Level.CONFORMANCE)
@@ -243,54 +245,56 @@ def _capacity(user: User, shown: str, size: int) -> None:
     user.evidence.fact("Alluxio report", f"capacity {summary.capacity / MEBIBYTE:g} MiB")
 
 
-@scenario("A20", Level.CONFORMANCE, alone=True)
-def test_two_tiers_hold_together_what_one_could_not(user: User) -> None:
-    """With a memory tier too small for the data and a disk tier below, all is cached, in both.
-
-    The user gives the runtime 1072Mi in ``/dev/shm`` and 1280Mi on the node's disk; Alluxio keeps 1 GiB of
-    each free, to move blocks between them.
-    """
+def _two_tiers(user: User) -> None:
     levels = (
         Tier(mediumtype="MEM", path="/dev/shm", quota=f"{RESERVED + MEMORY_LEFT}Mi"),  # noqa: S108 - the tier is memory
         Tier(mediumtype="SSD", path=DISK_TIER, quota=f"{RESERVED + DISK_LEFT}Mi"),
     )
     runtime = laptop_runtime(user.namespace, DATASET, properties=FILLED_TO_THE_END)
     user.makes_dataset(runtime=runtime.but(tieredstore=TieredStore(levels=levels)))
-    user.waits_until_bound()
-    _capacity(user, "2.30GiB", (2 * RESERVED + MEMORY_LEFT + DISK_LEFT) * MEBIBYTE)
-    pod = user.starts(user.application("a20-reader", DATASET))
-    checks.served_by_fluid(user, pod)
-    user.reads_right(pod)
+
+
+@scenario("A20", Level.CONFORMANCE, alone=True, dataset=_two_tiers)
+def test_two_tiers_hold_together_what_one_could_not(fresh: User) -> None:
+    """With a memory tier too small for the data and a disk tier below, all is cached, in both.
+
+    The user gives the runtime 1072Mi in ``/dev/shm`` and 1280Mi on the node's disk; Alluxio keeps 1 GiB of
+    each free, to move blocks between them.
+    """
+    _capacity(fresh, "2.30GiB", (2 * RESERVED + MEMORY_LEFT + DISK_LEFT) * MEBIBYTE)
+    pod = fresh.starts(fresh.application("a20-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
 
     def look() -> Listing:
         # A block for which a nearly full tier had no room is not tried again before somebody reads it.
-        user.observer.drop_page_cache(pod.node)
-        user.reads_right_quietly(pod)
-        return user.observer.listing(user.namespace, DATASET)
+        fresh.observer.drop_page_cache(pod.node)
+        fresh.reads_right_quietly(pod)
+        return fresh.observer.listing(fresh.namespace, DATASET)
 
-    with user.evidence.phase("waiting", "Alluxio holds all files, which are read again and again"):
+    with fresh.evidence.phase("waiting", "Alluxio holds all files, which are read again and again"):
         listing = wait(
             look,
             lambda seen: seen.all_cached,
-            subject=f"Dataset {user.namespace}/{DATASET}",
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
             condition="100 % of every file in Alluxio",
             timeout=checks.CACHED_SECONDS,
             delay=10.0,
             describe=lambda seen: f"{seen.percentage:.1f} % of {len(seen.files)} files",
         )
-    user.evidence.fact("Alluxio listing", f"{listing.percentage:.1f} % of {len(listing.files)} files cached")
+    fresh.evidence.fact("Alluxio listing", f"{listing.percentage:.1f} % of {len(listing.files)} files cached")
     held = {
-        "memory": sum(block.bytes for block in user.observer.blocks(user.namespace, DATASET)),
-        "disk": _disk_bytes(user),
+        "memory": sum(block.bytes for block in fresh.observer.blocks(fresh.namespace, DATASET)),
+        "disk": _disk_bytes(fresh),
     }
-    if min(held.values()) == 0 or sum(held.values()) < user.files.total_bytes:
+    if min(held.values()) == 0 or sum(held.values()) < fresh.files.total_bytes:
         raise checks.fail(
             "the two tiers do not hold the data together",
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            expected=f"{user.files.total_bytes} bytes in blocks, some in each tier",
+            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            expected=f"{fresh.files.total_bytes} bytes in blocks, some in each tier",
             seen=str(held),
         )
-    user.evidence.fact("workers' tier folders", f"blocks in both: {held}", **held)
+    fresh.evidence.fact("workers' tier folders", f"blocks in both: {held}", **held)
 
 
 def _disk_bytes(user: User) -> int:

@@ -171,48 +171,50 @@ def _recovery(user: User) -> Iterator[None]:
                 csi_plugin.switch(kube, RECOVERY_ON, RECOVERY_OFF)
 
 
-@scenario("D4", Level.CONFORMANCE, alone=True)
-def test_deleted_worker_comes_back_and_reads_go_on(user: User) -> None:
+def _for_one_node(user: User) -> None:
+    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).but(placement="Shared")
+    user.makes_dataset(wanted.but(node_affinity=NodeAffinity.on(user.system.nodes[0])))
+
+
+@scenario("D4", Level.CONFORMANCE, alone=True, dataset=_for_one_node)
+def test_deleted_worker_comes_back_and_reads_go_on(fresh: User) -> None:
     """A worker that is deleted comes back by itself; reads then go on and the cache fills again.
 
     The only worker's Pod is deleted while everything is cached; the Dataset stays Bound. The Dataset is for
     one node, so that the worker comes back there: on another one it would find none of its blocks, and
     those that it had would stay in memory.
     """
-    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).but(placement="Shared")
-    user.makes_dataset(wanted.but(node_affinity=NodeAffinity.on(user.system.nodes[0])))
-    user.waits_until_bound()
-    pod = user.starts(user.application("d4-reader", DATASET))
-    checks.served_by_fluid(user, pod)
-    user.reads_right(pod)
-    checks.all_cached(user)
+    pod = fresh.starts(fresh.application("d4-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
+    checks.all_cached(fresh)
     name = fluid_names.worker_pod(DATASET)
-    view, allowed = user.observer.view, WITHOUT_WORKER.on(user.system)
-    was = view.pod(user.namespace, name)
-    fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")
-    user.evidence.fact("fault", fault.says)
-    user.observer.drop_page_cache(pod.node)
+    view, allowed = fresh.observer.view, WITHOUT_WORKER.on(fresh.system)
+    was = view.pod(fresh.namespace, name)
+    fault = delete_pod(fresh.system.kube, fresh.namespace, name, because="the scenario's fault")
+    fresh.evidence.fact("fault", fault.says)
+    fresh.observer.drop_page_cache(pod.node)
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
-        return view.pod(user.namespace, name), user.observer.dataset(user.namespace, DATASET)
+        return view.pod(fresh.namespace, name), fresh.observer.dataset(fresh.namespace, DATASET)
 
     def unbound(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:
         return None if seen[1].phase in allowed else f"the Dataset's phase is {seen[1].phase}"
 
-    with user.evidence.phase("waiting", "the worker comes back"):
+    with fresh.evidence.phase("waiting", "the worker comes back"):
         wait(
             look,
             lambda seen: seen[0] is not None and seen[0].ready and (was is None or seen[0].uid != was.uid),
-            subject=f"Pod {user.namespace}/{name}",
+            subject=f"Pod {fresh.namespace}/{name}",
             condition=f"another one, ready, while the Dataset stays {' or '.join(allowed)}",
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
-    checks.reads_again(user, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
-    user.reads_right(pod, who="application, worker back")
-    checks.all_cached(user)
-    dataset = _bound_again(user)
-    user.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
+    checks.reads_again(fresh, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
+    fresh.reads_right(pod, who="application, worker back")
+    checks.all_cached(fresh)
+    dataset = _bound_again(fresh)
+    fresh.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
 
 
 def _bound_again(user: User) -> DatasetSnapshot:

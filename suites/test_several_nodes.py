@@ -135,19 +135,23 @@ def _one_waits(user: User, wanted: int) -> None:
     user.evidence.fact("AlluxioRuntime status", str(runtime))
 
 
-@scenario("A18", Level.CONFORMANCE)
-def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(user: User) -> None:
+def _shared_on_one_node(user: User, name: str = DATASET) -> None:
+    pinned = NodeAffinity.on(user.system.nodes[0])
+    dataset = Dataset.over_claim(user.namespace, name, SOURCE)
+    user.makes_dataset(dataset.but(placement="Shared", node_affinity=pinned))
+
+
+@scenario("A18", Level.CONFORMANCE, dataset=_shared_on_one_node)
+def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(fresh: User) -> None:
     """Workers of Datasets with Shared placement share a node, where no Exclusive one's then fits.
 
     The user makes two Datasets with ``placement: Shared`` and a third one without, all for one node.
     """
-    node = user.system.nodes[0]
+    node = fresh.system.nodes[0]
     pinned = NodeAffinity.on(node)
-    for name in (DATASET, SECOND):
-        dataset = Dataset.over_claim(user.namespace, name, SOURCE)
-        user.makes_dataset(dataset.but(placement="Shared", node_affinity=pinned))
-        user.waits_until_bound(name)
-    workers = [_worker(user, name) for name in (DATASET, SECOND)]
+    _shared_on_one_node(fresh, SECOND)
+    fresh.waits_until_bound(SECOND)
+    workers = [_worker(fresh, name) for name in (DATASET, SECOND)]
     if {worker.node for worker in workers} != {node}:
         raise checks.fail(
             "workers of two Shared Datasets are not on the node that both ask for",
@@ -155,13 +159,13 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(user: User) ->
             expected="both workers",
             seen="; ".join(map(str, workers)),
         )
-    _shares(user, node)
-    user.makes_dataset(Dataset.over_claim(user.namespace, THIRD, SOURCE).but(node_affinity=pinned))
-    application = user.application("a18-waits", THIRD)
-    user.applies(application.manifest())
-    worker_without_node(user, THIRD)
+    _shares(fresh, node)
+    fresh.makes_dataset(Dataset.over_claim(fresh.namespace, THIRD, SOURCE).but(node_affinity=pinned))
+    application = fresh.application("a18-waits", THIRD)
+    fresh.applies(application.manifest())
+    worker_without_node(fresh, THIRD)
     told_about_pod(
-        user,
+        fresh,
         application.name,
         Verdict.DATASET_NOT_BOUND,
         cause=CauseKind.NODES_TAKEN,
@@ -183,29 +187,31 @@ def _shares(user: User, node: str) -> None:
     user.evidence.fact("node labels", f"{node} caches {number} Datasets")
 
 
-@scenario("A28", Level.CONFORMANCE, nodes=2, alone=True)
-def test_workers_can_be_added_and_taken_away_while_an_application_reads(user: User) -> None:
+def _forgets_soon(user: User) -> None:
+    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
+
+
+@scenario("A28", Level.CONFORMANCE, nodes=2, alone=True, dataset=_forgets_soon)
+def test_workers_can_be_added_and_taken_away_while_an_application_reads(fresh: User) -> None:
     """A second worker doubles the cache on another node; taking it away again disturbs no reader.
 
     The user sets the runtime's ``replicas`` to 2 and back to 1 while an application reads. Alluxio is
     told to forget a worker that went after 20 s instead of 5 min: the status tells its capacity till then.
     """
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
-    user.waits_until_bound()
-    pod = user.starts(user.application("a28-reader", DATASET))
-    checks.served_by_fluid(user, pod)
-    user.reads_right(pod)
-    _scale(user, DATASET, 2)
-    _workers_ready(user, pod, 2, "1.00GiB")
-    told_by_event(user, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
-    workers = user.observer.view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+    pod = fresh.starts(fresh.application("a28-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
+    _scale(fresh, DATASET, 2)
+    _workers_ready(fresh, pod, 2, "1.00GiB")
+    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
+    workers = fresh.observer.view.pods(fresh.namespace, fluid_names.pod_labels(DATASET, "worker"))
     for node in sorted({worker.node for worker in workers}):
-        _carries(user, node, fluid_names.common_label(user.namespace, DATASET), "true")
-    _scale(user, DATASET, 1)
-    _workers_ready(user, pod, 1, "512.00MiB")
-    told_by_event(user, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
-    user.observer.drop_page_cache(pod.node)
-    user.reads_right(pod, who="application, one worker again")
+        _carries(fresh, node, fluid_names.common_label(fresh.namespace, DATASET), "true")
+    _scale(fresh, DATASET, 1)
+    _workers_ready(fresh, pod, 1, "512.00MiB")
+    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
+    fresh.observer.drop_page_cache(pod.node)
+    fresh.reads_right(pod, who="application, one worker again")
 
 
 def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:

@@ -19,6 +19,8 @@ from workloads.models.dataset import Dataset, Mount
 from workloads.models.laptop import laptop_runtime
 from workloads.web_server import PORT, web_server
 
+#: Of the export; each is shown by a claim of its own.
+TWO_FOLDERS: Final = ("train", "labels")
 #: Alluxio's property for where a write goes: to the cache and to the source at once.
 WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
 WRITTEN: Final = "written by the conformance harness\n"
@@ -31,66 +33,76 @@ WEB_FILE: Final = "hello.txt"
 WEB_TEXT: Final = "served by a web server"
 
 
-@scenario("A9", Level.CONFORMANCE, issues=(2752,))
-def test_dataset_over_a_folder_of_the_claim_shows_that_folder_alone(user: User) -> None:
+def _of_a_folder(user: User) -> None:
+    user.makes_dataset(
+        Dataset.over_claim(user.namespace, DATASET, SOURCE, folder="train").but(placement="Shared")
+    )
+
+
+@scenario("A9", Level.CONFORMANCE, issues=(2752,), dataset=_of_a_folder)
+def test_dataset_over_a_folder_of_the_claim_shows_that_folder_alone(fresh: User) -> None:
     """A Dataset over a folder of an NFS claim shows the files of that folder, and no others.
 
     The user's mount point is pvc://nfs-src/train.
     """
-    user.makes_dataset(
-        Dataset.over_claim(user.namespace, DATASET, SOURCE, folder="train").but(placement="Shared")
-    )
-    user.waits_until_bound()
-    reader = replace(user, files=user.files.below("train"))
+    reader = replace(fresh, files=fresh.files.below("train"))
     pod = reader.starts(reader.application("a9-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
 
 
-@scenario("A11", Level.CONFORMANCE)
-def test_two_claims_appear_as_two_folders_of_one_dataset(user: User) -> None:
+def _of_two_claims(user: User) -> None:
+    for folder in TWO_FOLDERS:
+        user.makes_source(f"nfs-{folder}", folder=f"{user.folder}/{folder}")
+    mounts = tuple(
+        Mount(mount_point=f"pvc://nfs-{folder}", name=folder, path=f"/{folder}") for folder in TWO_FOLDERS
+    )
+    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
+
+
+@scenario("A11", Level.CONFORMANCE, dataset=_of_two_claims)
+def test_two_claims_appear_as_two_folders_of_one_dataset(fresh: User) -> None:
     """A Dataset with two mounts of two NFS claims shows each in a folder of its own.
 
     The user's mount points are two claims, with paths ``/train`` and ``/labels``.
     """
-    folders = ("train", "labels")
-    for folder in folders:
-        user.makes_source(f"nfs-{folder}", folder=f"{user.folder}/{folder}")
-    mounts = tuple(
-        Mount(mount_point=f"pvc://nfs-{folder}", name=folder, path=f"/{folder}") for folder in folders
-    )
-    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
-    user.waits_until_bound()
     expected = Files(())
-    for folder in folders:
-        expected += user.files.below(folder).under(folder)
-    reader = replace(user, files=expected)
+    for folder in TWO_FOLDERS:
+        expected += fresh.files.below(folder).under(folder)
+    reader = replace(fresh, files=expected)
     pod = reader.starts(reader.application("a11-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
 
 
-@scenario("A14", Level.CONFORMANCE)
-def test_write_through_a_read_write_dataset_reaches_the_nfs_server(user: User) -> None:
+def _folder_for_writing(user: User) -> str:
+    return f"/export/written-{user.namespace}"
+
+
+def _read_write(user: User) -> None:
+    folder = _folder_for_writing(user)
+    user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
+    user.makes_source("nfs-rw", folder=folder)
+    dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
+    user.makes_dataset(
+        dataset.but(placement="Shared", access_modes=("ReadWriteMany",)),
+        laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
+    )
+
+
+@scenario("A14", Level.CONFORMANCE, dataset=_read_write)
+def test_write_through_a_read_write_dataset_reaches_the_nfs_server(fresh: User) -> None:
     """A file written through a read-write Dataset with write type CACHE_THROUGH lies on the NFS server.
 
     The user makes a Dataset with ``accessModes: [ReadWriteMany]`` over a claim of its own, and the
     application writes a file.
     """
-    server, folder = user.system.nfs, f"/export/written-{user.namespace}"
-    server.run("mkdir", "-m", "777", "-p", folder)
+    server, folder = fresh.system.nfs, _folder_for_writing(fresh)
     try:
-        user.makes_source("nfs-rw", folder=folder)
-        dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
-        user.makes_dataset(
-            dataset.but(placement="Shared", access_modes=("ReadWriteMany",)),
-            laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
-        )
-        user.waits_until_bound()
-        _claim_is_read_write(user)
-        pod = user.starts(user.application("a14-writer", DATASET))
-        checks.served_by_fluid(user, pod)
-        result = user.observer.write(pod, "/data/by-a14.txt")
+        _claim_is_read_write(fresh)
+        pod = fresh.starts(fresh.application("a14-writer", DATASET))
+        checks.served_by_fluid(fresh, pod)
+        result = fresh.observer.write(pod, "/data/by-a14.txt")
         if not result.written:
             raise checks.fail(
                 "a write through a read-write Dataset failed",
@@ -99,7 +111,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(user: User) -
                 seen=result.message,
             )
         wanted = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
-        there = dict(user.observer.at_the_source(folder))
+        there = dict(fresh.observer.at_the_source(folder))
         if there != wanted:
             raise checks.fail(
                 "what was written through Fluid is not on the NFS server",
@@ -107,8 +119,10 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(user: User) -
                 expected=str(wanted),
                 seen=str(there),
             )
-        user.evidence.fact("NFS server's disk", "the file that was written, checksum right", files=len(there))
-        seen = user.observer.read(pod)
+        fresh.evidence.fact(
+            "NFS server's disk", "the file that was written, checksum right", files=len(there)
+        )
+        seen = fresh.observer.read(pod)
         if dict(seen.checksums) != wanted:
             raise checks.fail(
                 "the application does not read back what it wrote",
@@ -116,7 +130,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(user: User) -
                 expected=str(wanted),
                 seen=f"{dict(seen.checksums)} {seen.message}",
             )
-        user.evidence.fact("application", "reads back what it wrote")
+        fresh.evidence.fact("application", "reads back what it wrote")
     finally:
         # The folder stays: it is mounted until the Dataset is gone.
         server.run("find", folder, "-mindepth", "1", "-delete")
@@ -152,34 +166,32 @@ def _claim_is_read_write(user: User) -> None:
         ),
     ),
 )
-def test_mount_points_can_be_added_to_a_bound_dataset(user: User) -> None:
+def test_mount_points_can_be_added_to_a_bound_dataset(fresh: User) -> None:
     """A web server added to the mounts of a Bound Dataset appears as a folder, and goes when taken out.
 
     The user adds an http:// mount point while an application runs, removes it again, and then
     changes the pvc:// mount point to another claim.
     """
-    server = _web(user)
-    user.makes_dataset()
-    user.waits_until_bound()
-    pod = user.starts(user.application("a27-reader", DATASET))
-    checks.served_by_fluid(user, pod)
+    server = _web(fresh)
+    pod = fresh.starts(fresh.application("a27-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
     native = Mount(mount_point=f"pvc://{SOURCE}", name=SOURCE, path="/")
     web = Mount(mount_point=f"http://{server.ip}:{PORT}/", name="web", path="/web")
-    _edits(user, native, web)
-    _mounted(user, "/web", there=True)
-    dataset = user.observer.dataset(user.namespace, DATASET)
+    _edits(fresh, native, web)
+    _mounted(fresh, "/web", there=True)
+    dataset = fresh.observer.dataset(fresh.namespace, DATASET)
     ready = next((c for c in dataset.conditions if c.type == "Ready"), None)
-    user.evidence.defect(
+    fresh.evidence.defect(
         "not-ready-after-update",
         seen=dataset.bound and ready is not None and ready.status == "False",
         says=f"phase {dataset.phase}, condition {ready}",
     )
-    _reads_web_file(user, pod)
-    _edits(user, native)
-    _mounted(user, "/web", there=False)
-    user.makes_source("nfs-other", folder=f"{user.folder}/labels")
-    _edits(user, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
-    _native_edit(user, pod)
+    _reads_web_file(fresh, pod)
+    _edits(fresh, native)
+    _mounted(fresh, "/web", there=False)
+    fresh.makes_source("nfs-other", folder=f"{fresh.folder}/labels")
+    _edits(fresh, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
+    _native_edit(fresh, pod)
 
 
 def _web(user: User) -> PodSnapshot:

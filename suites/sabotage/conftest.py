@@ -15,6 +15,7 @@ from suites.plugin import READ_ONLY_FOLDER, cluster_stays
 from suites.run import run_of
 from suites.sabotage.model import Place
 from suites.sabotage.stage import Stage
+from suites.user import User
 from workloads.data import Files
 
 #: Places on which scenarios need a Dataset that only they use.
@@ -28,7 +29,7 @@ def stage(
     """The Datasets on which scenarios run while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files, _wanted(places))
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.makes_dataset] * _wanted(places))
     made = Stage(system, files, READ_ONLY_FOLDER, birth, pool)
     pool.look_ahead()
     yield made

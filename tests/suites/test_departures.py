@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from clusters.kinds import Kind
 from clusters.stack import System
 from clusters.waiting import ProductTimeoutError, wait
 from suites import departures, leaks
-from suites.departures import Departures, Found
+from suites.departures import Departures, Ending, Found
 from suites.evidence import Evidence
 from suites.leaks import Leaks
 from suites.scenario import Defect, Leftover, Level, Scenario, scenario
@@ -47,7 +47,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     monkeypatch.setattr(User, "observer", source)
 
     def decide(found: object) -> None:
-        def depart(user: User, over: threading.Event) -> Found:
+        def depart(user: User, ending: Ending) -> Found:
             if isinstance(found, Exception):
                 raise found
             return found[user.namespace] if isinstance(found, Mapping) else cast("Found", found)
@@ -151,29 +151,91 @@ def test_removal_without_a_scenario_is_not_looked_at(
     assert not all_.told
 
 
-def test_removal_under_way_is_no_false_alarm_when_the_cluster_goes(
-    monkeypatch: pytest.MonkeyPatch, finds: Callable[[object], None]
-) -> None:
-    """A run that deletes its cluster waits for no removal, and says that it did not look."""
-    let_go = threading.Event()
+class Gate:
+    """Removals that take until they are let go.
 
-    def depart(user: User, over: threading.Event) -> Found:
-        let_go.wait(10)
-        return Found(LEFT, SAME)
+    Attributes:
+        opened: lets them go.
+        begun: the namespaces whose removal has begun.
+    """
 
-    monkeypatch.setattr(departures, "depart", depart)
-    all_ = Departures()
-    users = [a_user(f"fc-{number}") for number in range(departures.REMOVERS + 1)]
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = threading.Event()
+        self.begun: list[str] = []
+
+        def depart(user: User, ending: Ending) -> Found:
+            self.begun.append(user.namespace)
+            self.opened.wait(10)
+            return Found(LEFT, SAME)
+
+        def leave(user: User, ending: Ending) -> None:
+            depart(user, ending)
+
+        monkeypatch.setattr(departures, "depart", depart)
+        monkeypatch.setattr(departures, "_leave", leave)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, finds: Callable[[object], None]) -> Iterator[Gate]:
+    """Removals that are under way when the run ends."""
+    made = Gate(monkeypatch)
+    yield made
+    made.opened.set()
+
+
+def leaving(departures_: Departures, number: int) -> list[User]:
+    """Users whose scenarios have ended, one after the other."""
+    users = [a_user(f"fc-{index}") for index in range(number)]
     for user in users:
-        all_.begins(a_scenario(), user)
-        all_.remove(user, a_scenario())
-    try:
-        assert all_.close(clean=False) == []
-    finally:
-        let_go.set()
+        departures_.begins(a_scenario(), user)
+        departures_.remove(user, a_scenario())
+    return users
+
+
+def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> None:
+    """A run that deletes its cluster waits until it has seen what its last scenarios left behind."""
+    all_ = Departures()
+    users = leaving(all_, departures.REMOVERS + 1)
+    timer = threading.Timer(0.05, gate.opened.set)
+    timer.start()
+    assert all_.close(clean=False) == []
+    for user in users:
+        assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.afterwards] == [True]
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.05])
+def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, patience: float) -> None:
+    """An end in a hurry waits as long as it has patience, raises no alarm, and says what it did not do."""
+    all_ = Departures()
+    users = leaving(all_, departures.REMOVERS + 1)
+    assert all_.close(clean=False, patience=patience) == []
     for user in users:
         assert not user.evidence.afterwards
         assert "not done" in user.evidence.facts[0].says
+
+
+def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
+    """What no scenario used goes with the cluster; it does not keep the run, nor the looks of scenarios."""
+    all_ = Departures()
+    for number in range(departures.REMOVERS + 2):
+        all_.remove(a_user(f"fc-nobodys-{number}"))
+    assert all_.close(clean=False) == []
+    assert len(gate.begun) <= departures.REMOVERS
+
+
+def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the cluster is about to go, a removal ends with the look at what stayed."""
+    order: list[str] = []
+    monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
+    monkeypatch.setattr(User, "leaves", lambda user: order.append("namespace"))
+    monkeypatch.setattr(leaks, "after_a_while", lambda user: CLEAN)
+    monkeypatch.setattr(
+        User, "observer", SimpleNamespace(at_the_source=lambda folder: dict(FILES.checksums()))
+    )
+    ending = Ending()
+    ending.cluster_goes.set()
+    assert departures.depart(a_user(), ending) == Found(CLEAN, SAME)
+    assert order == ["datasets"]
 
 
 def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
@@ -239,7 +301,7 @@ def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
     )
-    found = departures.depart(a_user(), threading.Event())
+    found = departures.depart(a_user(), Ending())
     assert order == ["datasets", "look", "namespace"]
     assert found.left == LEFT
     assert found.changed.changed == ("data.bin",)
@@ -274,7 +336,7 @@ def test_trouble_of_the_infrastructure_passes() -> None:
             raise InfrastructureError("the API server does not answer")
         return "removed"
 
-    assert departures.again(step, "namespace", threading.Event(), clock=SkippingClock()) == "removed"
+    assert departures.again(step, "namespace", Ending(), clock=SkippingClock()) == "removed"
 
 
 def test_lasting_trouble_is_told_as_it_was() -> None:
@@ -284,7 +346,7 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         raise InfrastructureError("the API server does not answer")
 
     with pytest.raises(InfrastructureError, match="does not answer"):
-        departures.again(broken, "namespace", threading.Event(), clock=SkippingClock())
+        departures.again(broken, "namespace", Ending(), clock=SkippingClock())
 
     tries: list[int] = []
 
@@ -293,22 +355,22 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="gone", timeout=0.0)
 
     with pytest.raises(ProductTimeoutError, match="Dataset demo: no gone"):
-        departures.again(stuck, "namespace", threading.Event(), clock=SkippingClock())
+        departures.again(stuck, "namespace", Ending(), clock=SkippingClock())
     assert len(tries) == 1
 
 
 def test_nothing_is_tried_again_when_the_run_is_over() -> None:
     """A cluster that is taken down answers no more, and nobody waits for it."""
-    over, tries = threading.Event(), []
+    ending, tries = Ending(), []
 
     def step() -> str:
         tries.append(1)
-        over.set()
+        ending.over.set()
         message = "no answer"
         raise InfrastructureError(message)
 
     with pytest.raises(InfrastructureError, match="no answer"):
-        departures.again(step, "namespace", over, clock=SkippingClock())
+        departures.again(step, "namespace", ending, clock=SkippingClock())
     assert len(tries) == 1
 
 
