@@ -80,6 +80,7 @@ def render_page(verdict: Verdict, sections: Sequence[HtmlSection] = ()) -> str:
             counts=words.counts(verdict),
             classes=words.CLASSES,
             blame=words.blame,
+            not_seen=words.not_seen,
             phases=PHASES,
             ran=[s for s in verdict.scenarios if s.outcome != "skipped" or s.evidence],
             skipped=[s for s in verdict.scenarios if s.outcome == "skipped"],

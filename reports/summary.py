@@ -57,7 +57,11 @@ def terminal_lines(verdict: Verdict) -> list[tuple[str, Mapping[str, bool]]]:
         if s.reason and s.outcome != "pass":
             kind = f"{words.blame(s)}: " if s.failure_class else ""
             lines.append((f"{'':<{width}}  {kind}{s.reason}", {}))
-        told = [f"known defect {defect.key} is gone" for defect in s.defects if not defect.seen]
+        told = [
+            f"known defect {defect.key} {words.not_seen(defect, verdict.system)}"
+            for defect in s.defects
+            if not defect.seen
+        ]
         told += [f"{bundle.name}: {bundle.path}" for bundle in s.bundles]
         lines += [(f"{'':<{width}}  {text}", {}) for text in told]
     lines.append(("", {}))

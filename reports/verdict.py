@@ -84,7 +84,7 @@ class DefectResult(Model):
     key: str
     says: str
     source: str = ""
-    seen: bool = Field(description="false: it is gone")
+    seen: bool = Field(description="false: it did not show")
 
 
 class Failure(Model):

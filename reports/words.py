@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from reports.verdict import Outcome, ScenarioResult, Verdict, VerdictWord
+from reports.verdict import DefectResult, Outcome, ScenarioResult, System, Verdict, VerdictWord
+from suites.versions import reached, release
 
 #: A minute, and an hour, in seconds.
 MINUTE: Final = 60
@@ -72,6 +74,17 @@ def figures(data: Mapping[str, object]) -> str:
 def blame(scenario: ScenarioResult) -> str:
     """Whose fault a failure is, in words; empty without a failure."""
     return CLASSES[scenario.failure_class.value] if scenario.failure_class else ""
+
+
+def not_seen(defect: DefectResult, system: System | None) -> str:
+    """What is said of a known defect that did not show: that it is gone, unless it may not have come yet.
+
+    Its source ends with the version of Fluid in which it was found.
+    """
+    found = re.search(r"\(([\d.]+)\)$", defect.source)
+    if system is None or found is None or reached(system.fluid, found[1]):
+        return "is gone"
+    return f"of Fluid {found[1]} does not show on {release(system.fluid)}"
 
 
 def _figure(value: object) -> str:

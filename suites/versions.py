@@ -57,7 +57,12 @@ class Since:
 
     def covers(self, version: str) -> bool:
         """Whether a version has it; one that is no number (a build of a branch) has."""
-        return ByVersion({"0": False, self.version: True}).of(version)
+        return reached(version, self.version)
+
+
+def reached(version: str, wanted: str) -> bool:
+    """Whether a version is the wanted one or later; one that is no number (a build of a branch) is."""
+    return ByVersion({"0": False, wanted: True}).of(version)
 
 
 def release(version: str) -> str:
