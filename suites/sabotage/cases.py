@@ -11,6 +11,7 @@ from typing import Final
 from clusters import fluid_names, kinds
 from clusters.errors import FailureClass
 from clusters.waiting import wait
+from suites.evidence import Evidence
 from suites.sabotage import breaking
 from suites.sabotage.breaking import edited, run_on
 from suites.sabotage.model import Break, Sabotage, Target, Twist, Users
@@ -20,7 +21,6 @@ from workloads.faults import FaultError, delete_pod
 from workloads.models.base import Manifest
 from workloads.models.laptop import laptop_runtime
 from workloads.slowness import slowed
-from workloads.source import NfsSource
 
 RUNTIME_CONTROLLER: Final = "alluxioruntime-controller"
 DATASET_CONTROLLER: Final = "dataset-controller"
@@ -62,28 +62,31 @@ def other_claim(said: str, used: str) -> Break:
 @contextmanager
 def claims_by_hand(stage: Stage, users: Users) -> Iterator[Twist]:
     """Somebody makes the claim that the application lacks, over the NFS server, beside the application."""
-    made: list[NfsSource] = []
+    helpers: list[User] = []
     kube = stage.system.kube
 
     def tamper(user: User, manifest: Manifest) -> tuple[Manifest, ...]:
         if manifest["kind"] != "Pod":
             return (manifest,)
-        source = NfsSource(
-            namespace=manifest["metadata"]["namespace"],
-            name=manifest["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"],
-            server=stage.system.nfs.address,
-            path=user.folder,
+        somebody = User(
+            stage.system,
+            Evidence(silent=True),
+            manifest["metadata"]["namespace"],
+            folder=user.folder,
+            files=user.files,
         )
-        made.append(source)
-        return (*source.manifests(), manifest)
+        helpers.append(somebody)
+        # Bound before the application comes: Kubernetes may take longer to bind it than the check looks.
+        somebody.makes_source(manifest["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"])
+        return (manifest,)
 
     del users
     try:
         yield Twist(tamper=tamper)
     finally:
-        for source in made:
-            kube.delete(kinds.CLAIM, source.name, source.namespace)
-            kube.delete(kinds.VOLUME, source.volume_name)
+        for manifest in (sent for helper in helpers for sent in reversed(helper.sent)):
+            meta = manifest["metadata"]
+            kube.delete(kinds.kind_of(manifest), meta["name"], meta.get("namespace"))
 
 
 @contextmanager
@@ -362,7 +365,7 @@ CASES: Final = (
             Target(
                 "A1",
                 "born",
-                reason="claim .*nfs-src: no Bound within",
+                reason="PersistentVolumeClaim .*nfs-src: no Bound within",
                 failure_class=FailureClass.INFRASTRUCTURE,
                 patience=0.2,
             ),
