@@ -7,6 +7,7 @@ what it waited for, how long, what it saw last, and what changed on the way ther
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
@@ -174,6 +175,7 @@ def hold(
     subject: str,
     condition: str,
     window: float,
+    over: threading.Event | None = None,
     delay: float = 1.0,
     describe: Callable[[T], str] = str,
     failure_class: FailureClass = FailureClass.PRODUCT,
@@ -190,7 +192,8 @@ def hold(
         still: returns what is wrong with a snapshot, or None when the condition still holds.
         subject: what is looked at.
         condition: what must hold all the time.
-        window: seconds.
+        window: seconds; infinite where just ``over`` ends it.
+        over: ends the window early, with a last look.
         delay: seconds between two looks.
         describe: a snapshot as short text.
         failure_class: whose failure it is when it does not hold.
@@ -201,15 +204,18 @@ def hold(
         WaitFailedError: ``still`` objected.
     """
     start = clock.now()
+    over = over or threading.Event()
+    length = f"a {window:g} s" if math.isfinite(window) else "an open"
     snapshots: list[T] = []
     while True:
+        last = over.is_set()
         snapshot = look()
         snapshots.append(snapshot)
         reason = still(snapshot)
         elapsed = clock.now() - start
         if reason is not None:
             raise _kind(WaitFailedError, failure_class)(
-                f"{subject}: {reason} after {elapsed:.1f} s of a {window:g} s window ({condition})",
+                f"{subject}: {reason} after {elapsed:.1f} s of {length} window ({condition})",
                 failure_class=failure_class,
                 subject=subject,
                 condition=condition,
@@ -217,6 +223,6 @@ def hold(
                 last_seen=describe(snapshot),
                 advice=advice,
             )
-        if elapsed >= window:
+        if last or elapsed >= window:
             return snapshots
-        clock.sleep(min(delay, window - elapsed))
+        clock.wait(over, min(delay, window - elapsed))

@@ -17,6 +17,7 @@ from clusters.snapshots import PodSnapshot
 from clusters.views import FuseSnapshot
 from clusters.waiting import hold, wait
 from suites.observer import Cached
+from suites.untouched import NOT_WATCHED, Untouched
 from suites.user import DATASET, User
 
 #: Seconds from the last read until Alluxio holds all of it: it caches behind the reader's back.
@@ -261,30 +262,47 @@ def _state_cached(user: User, cached: Cached) -> None:
 
 
 def no_fuse_over_window(
-    user: User, window: float, reading: Callable[[], None], dataset: str = DATASET
+    user: User,
+    window: float,
+    reading: Callable[[], None],
+    dataset: str = DATASET,
+    *,
+    before: Untouched = NOT_WATCHED,
 ) -> None:
-    """All through the window, while the application reads, no Fuse Pod comes and nothing gets cached."""
+    """All through the window, while the application reads, no Fuse Pod comes.
+
+    Args:
+        user: whose Dataset it is.
+        window: seconds.
+        reading: what the user does at each look.
+        dataset: its name.
+        before: the part of the window that has passed already.
+    """
+    if before.wrong is not None:
+        raise before.wrong
     observer = user.observer
+    left = max(0.0, window - before.seconds)
 
     def look() -> FuseSnapshot:
         reading()
         return observer.fuse(user.namespace, dataset)
 
-    with user.evidence.phase("window", f"no Fuse Pod for {window:g} s"):
+    with user.evidence.phase("window", f"no Fuse Pod for {left:g} s"):
         seen = hold(
             look,
             why_fuse_present,
             subject=f"Dataset {user.namespace}/{dataset}",
             condition="no Fuse Pod while the application reads",
-            window=window,
+            window=left,
             delay=2.0,
             advice="somebody else may be using the Dataset's claim",
         )
     user.evidence.fact(
         "Fuse DaemonSet",
-        f"wanted no Fuse Pod in {len(seen)} looks over {window:g} s",
-        looks=len(seen),
-        window=window,
+        f"wanted no Fuse Pod in {before.looks + len(seen)} looks over {before.seconds + left:g} s"
+        + (f", {before.seconds:.0f} s of it while other scenarios ran" if before.looks else ""),
+        looks=before.looks + len(seen),
+        window=before.seconds + left,
     )
 
 

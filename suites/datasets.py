@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from clusters.host import MEMORY_FOR_RUN, Host
 from clusters.snapshots import DatasetSnapshot
 from clusters.stack import System
 from clusters.views import FuseSnapshot
+from suites import checks
 from suites.departures import LAST_LOOKS_SECONDS, Departures
 from suites.evidence import Evidence, Phase
 from suites.scenario import MakesDataset, Scenario
-from suites.user import User, unique
+from suites.untouched import NOT_WATCHED, Untouched, Watch
+from suites.user import DATASET, User, unique
 from workloads.data import Files
 from workloads.models.base import yaml_of
 
@@ -32,19 +34,21 @@ MEMORY_OF_ONE: Final = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What was seen of a Dataset just when it got Bound, before any application used it.
+    """What was seen of a Dataset just when it got Bound, and until somebody used it.
 
     Attributes:
         namespace: of the Dataset.
         dataset: the Dataset.
         fuse: its Fuse.
         phases: how long its making took.
+        untouched: how it was while it waited for its scenario.
     """
 
     namespace: str
     dataset: DatasetSnapshot
     fuse: FuseSnapshot
     phases: tuple[Phase, ...]
+    untouched: Untouched = NOT_WATCHED
 
 
 def be_born(user: User, makes: MakesDataset = User.makes_dataset) -> Birth:
@@ -75,6 +79,7 @@ class _Coming:
     user: User
     makes: MakesDataset
     birth: Future[Birth]
+    watch: Watch
 
 
 @dataclass
@@ -109,7 +114,18 @@ class DatasetPool:
 
     def _begin(self, makes: MakesDataset) -> None:
         user = User(self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files)
-        self._coming.append(_Coming(user, makes, self._maker.submit(be_born, user, makes)))
+        watch = Watch(
+            f"Dataset {user.namespace}/{DATASET}",
+            lambda: user.observer.fuse(user.namespace, DATASET),
+            checks.why_fuse_present,
+        )
+
+        def make() -> Birth:
+            birth = be_born(user, makes)
+            watch.begin()
+            return birth
+
+        self._coming.append(_Coming(user, makes, self._maker.submit(make), watch))
 
     def take(self, evidence: Evidence, makes: MakesDataset = User.makes_dataset) -> tuple[User, Birth]:
         """A fresh Dataset that is Bound, in a namespace of its own.
@@ -132,7 +148,7 @@ class DatasetPool:
             sent=made.user.sent,
         )
         with evidence.phase("dataset", "wait for the Dataset that was made ahead"):
-            birth = made.birth.result()
+            birth = replace(made.birth.result(), untouched=made.watch.end())
         evidence.attach("sent ahead", yaml_of(*user.sent), "yaml")
         self.look_ahead()
         return user, birth
@@ -144,6 +160,7 @@ class DatasetPool:
             made = self._coming.popleft()
             if made.makes is makes:
                 return made
+            made.watch.end()
             self.remove(made.user)
             self.look_ahead()
         self._begin(makes)
@@ -183,7 +200,8 @@ class DatasetPool:
             patience: seconds for which removals are waited for that a scenario is told of, without ``clean``.
         """
         self._maker.shutdown(wait=clean, cancel_futures=True)
-        if clean:
-            for coming in self._coming:
+        for coming in self._coming:
+            coming.watch.end()
+            if clean:
                 self.remove(coming.user)
         return self.departures.close(clean=clean, patience=patience)

@@ -24,6 +24,7 @@ from suites.hopeless import Watched
 from suites.material import takers
 from suites.run import ImageFact, Run, SystemFacts, cannot_run_here, run_of
 from suites.scenario import Level, Scenario
+from suites.untouched import Untouched
 from suites.user import User, unique
 from suites.versions import release
 from workloads.data import Files, smoke
@@ -322,10 +323,21 @@ def pool(
 
 
 @pytest.fixture
-def fresh(request: pytest.FixtureRequest, declared: Scenario, pool: DatasetPool) -> Iterator[User]:
-    """A user with a Dataset of their own that has just got Bound, made in the scenario's own way."""
-    evidence: Evidence = request.getfixturevalue("evidence")
-    user, _ = pool.take(evidence, declared.dataset)
+def taken(evidence: Evidence, declared: Scenario, pool: DatasetPool) -> tuple[User, Birth]:
+    """A Dataset of the scenario's own, as it comes out of the pool."""
+    return pool.take(evidence, declared.dataset)
+
+
+@pytest.fixture
+def untouched(taken: tuple[User, Birth]) -> Untouched:
+    """How the scenario's own Dataset was between getting Bound and being given to the scenario."""
+    return taken[1].untouched
+
+
+@pytest.fixture
+def fresh(taken: tuple[User, Birth], declared: Scenario, pool: DatasetPool) -> Iterator[User]:
+    """A user with a Dataset of their own that nobody used yet, made in the scenario's own way."""
+    user, _ = taken
     pool.departures.begins(declared, user)
     yield user
     pool.remove(user, declared)

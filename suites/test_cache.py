@@ -9,6 +9,7 @@ from clusters.snapshots import CacheStates, PodSnapshot
 from clusters.waiting import wait
 from suites import checks
 from suites.scenario import Level, scenario
+from suites.untouched import Untouched
 from suites.user import DATASET, SOURCE, User
 from workloads import inside
 from workloads.faults import stopped
@@ -24,12 +25,14 @@ STALL_SECONDS = 6.0
 
 
 @scenario("C1", Level.CONFORMANCE)
-def test_fuse_pod_comes_with_the_first_application_and_not_before(fresh: User, window: float) -> None:
+def test_fuse_pod_comes_with_the_first_application_and_not_before(
+    fresh: User, untouched: Untouched, window: float
+) -> None:
     """No Fuse Pod runs and no node is labelled until an application uses the claim; then just one.
 
     The user leaves a Bound Dataset alone for a while, and then starts an application.
     """
-    checks.no_fuse_over_window(fresh, window, lambda: None)
+    checks.no_fuse_over_window(fresh, window, lambda: None, before=untouched)
     checks.nothing_cached(fresh)
     pod = fresh.starts(fresh.application("c1-first", DATASET))
     fuse = checks.served_by_fluid(fresh, pod)

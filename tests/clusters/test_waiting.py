@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -194,6 +195,23 @@ def test_hold_looks_at_both_ends_of_its_window(clock: FakeClock) -> None:
         lambda: clock.now() - 100, lambda _: None, subject="s", condition="c", window=2.5, clock=clock
     )
     assert seen == [0, 1, 2, 2.5]
+
+
+def test_hold_without_an_end_looks_once_more_when_it_is_over(clock: FakeClock) -> None:
+    """A window that others end has a look after its end, too."""
+    over = threading.Event()
+    clock.on_wait = lambda event: event.set() if clock.now() >= 101 else None
+    seen = hold(
+        lambda: clock.now() - 100,
+        lambda _: None,
+        subject="s",
+        condition="c",
+        window=math.inf,
+        over=over,
+        clock=clock,
+    )
+    assert over.is_set()
+    assert seen == [0, 1, 1]
 
 
 def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:

@@ -17,6 +17,7 @@ from suites.evidence import Evidence
 from suites.sabotage.cases import CASES
 from suites.sabotage.stage import scenarios
 from suites.scenario import MakesDataset, Scenario
+from suites.untouched import Untouched, Watch
 from suites.user import User
 from workloads.data import one_file
 
@@ -72,6 +73,12 @@ def born(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, MakesDataset]]:
         if makes is broken:
             raise ProductFailureError("no phase Bound")
         return Birth(user.namespace, cast("Any", None), cast("Any", None), ())
+
+    def begin(watch: Watch) -> None:
+        """See at once that nobody uses it."""
+        watch._seen = Untouched(3, 4.0)
+
+    monkeypatch.setattr(Watch, "begin", begin)
 
     monkeypatch.setattr(datasets, "be_born", be_born)
     return made
@@ -138,6 +145,13 @@ def test_dataset_that_nobody_planned_is_made_when_it_is_asked_for(
     user, birth = pool.take(Evidence(silent=True))
     assert born == [(user.namespace, User.makes_dataset)]
     assert birth.namespace == user.namespace
+
+
+def test_dataset_comes_with_what_was_seen_of_it_until_then(born: list[tuple[str, MakesDataset]]) -> None:
+    """A Dataset is watched from its birth until a scenario takes it."""
+    pool, _ = a_pool(on_demand)
+    _, birth = pool.take(Evidence(silent=True), on_demand)
+    assert birth.untouched == Untouched(3, 4.0)
 
 
 def test_dataset_that_does_not_get_bound_fails_the_scenario_that_takes_it(
