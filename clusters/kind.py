@@ -34,6 +34,10 @@ from clusters.waiting import WaitTimeoutError, wait
 
 #: Where a node of ours shows our state folder: the mark that the cluster is ours.
 MARK: Final = "/kind/fluid-conformance"
+#: Lies in the state folder of a cluster that is to outlive the run that made it.
+KEPT: Final = "kept"
+#: With which kind labels the containers of a cluster, by its name.
+CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
 #: Where it finds the archive of the images that it imports.
 IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
@@ -66,6 +70,7 @@ class KindProvider:
         host: facts of the host.
         progress: where stages are told.
         run: run that made it, for labels.
+        keep: it is to outlive the run.
         kubeconfig: where to write the kubeconfig; in the state folder when None.
     """
 
@@ -80,6 +85,7 @@ class KindProvider:
     host: Host
     progress: Progress
     run: str
+    keep: bool = False
     own_network: bool = True
     kubeconfig: Path | None = None
 
@@ -106,7 +112,7 @@ class KindProvider:
                     advice="choose another --cluster-name; the harness never touches what it did not make",
                 )
             if self._found_warm(containers):
-                return Cluster("kind", self.name, self.kubeconfig_path, made_here=False)
+                return self._here(made_here=False)
             self.progress.note(f"cluster {self.name} is ours and does not answer: making it again")
             self.down()
         with self.progress.stage(f"create kind cluster {self.name}") as stage:
@@ -123,7 +129,14 @@ class KindProvider:
                 else:
                     shutil.rmtree(self.state, ignore_errors=True)
                 raise
-        return Cluster("kind", self.name, self.kubeconfig_path, made_here=True)
+        return self._here(made_here=True)
+
+    def _here(self, *, made_here: bool) -> Cluster:
+        """The cluster, marked where it is to outlive the run."""
+        if self.keep:
+            self.state.mkdir(parents=True, exist_ok=True)
+            (self.state / KEPT).touch()
+        return Cluster("kind", self.name, self.kubeconfig_path, made_here=made_here)
 
     def _found_warm(self, containers: Sequence[str]) -> bool:
         """Whether our cluster answers; its nodes are then made ready, where a killed run did not."""
@@ -175,7 +188,7 @@ class KindProvider:
 
     def ours(self, containers: Sequence[str]) -> bool:
         """Whether any of the containers carries our mark."""
-        return any(is_ours(self.engine, container) for container in containers)
+        return any(own_node(self.engine, container) is not None for container in containers)
 
     def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         """Run a program on a node; a non-zero exit is returned, not raised."""
@@ -356,15 +369,45 @@ class KindProvider:
 
 def cluster_containers(engine: Engine, name: str | None = None) -> tuple[str, ...]:
     """Containers that are kind nodes, of one cluster or of all."""
-    label = "io.x-k8s.kind.cluster" + (f"={name}" if name else "")
+    label = CLUSTER_LABEL + (f"={name}" if name else "")
     done = engine.run("ps", "-a", "--filter", f"label={label}", "--format", "{{.Names}}")
     return tuple(sorted(done.stdout.split()))
 
 
-def is_ours(engine: Engine, container: str) -> bool:
-    """Whether a container carries the mark that the harness made it."""
+@dataclass(frozen=True, slots=True)
+class OwnNode:
+    """A container that is a node of a cluster of ours.
+
+    Attributes:
+        container: its name.
+        cluster: name of its cluster.
+        state: folder of ours for that cluster, in the cache of whoever made it.
+    """
+
+    container: str
+    cluster: str
+    state: Path
+
+    @property
+    def kept(self) -> bool:
+        """Whether its cluster is to outlive the run that made it."""
+        return (self.state / KEPT).exists()
+
+
+def own_nodes(engine: Engine, name: str | None = None) -> tuple[OwnNode, ...]:
+    """The nodes of our clusters: of one, or of all."""
+    found = (own_node(engine, container) for container in cluster_containers(engine, name))
+    return tuple(node for node in found if node is not None)
+
+
+def own_node(engine: Engine, container: str) -> OwnNode | None:
+    """What a container says of the cluster of ours that it is a node of; None when it is somebody else's."""
     told = engine.inspect("container", container) or {}
-    return any(mount.get("Destination") == MARK for mount in told.get("Mounts", []))
+    marks = [mount for mount in told.get("Mounts", []) if mount.get("Destination") == MARK]
+    if not marks:
+        return None
+    labels = (told.get("Config") or {}).get("Labels") or {}
+    return OwnNode(container, str(labels.get(CLUSTER_LABEL, container)), Path(marks[0].get("Source", "")))
 
 
 def bridge_config(cidr: str) -> dict[str, Any]:

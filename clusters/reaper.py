@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clusters import bootstrap, engine
+from clusters import bootstrap, engine, host
 from clusters.commands import CommandError, Commands, SystemCommands
 from clusters.engine import Engine
 from clusters.errors import HarnessError, RefusalError
 from clusters.images.workshop import Workshop, cache_root
-from clusters.kind import cluster_containers, is_ours
+from clusters.kind import CLUSTER_LABEL, OwnNode, cluster_containers, own_nodes
 from clusters.progress import Progress
 
 #: The network that kind makes in every engine it works with.
 _NETWORK: Final = "kind"
 _INTERFACES: Final = Path("/sys/class/net")
-_CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
 _SECONDS: Final = 20.0
 
 
@@ -61,10 +62,10 @@ def reap(progress: Progress, *, only_cluster: str | None = None, commands: Comma
     cache = cache_root()
     removed: list[str] = []
     still_used = False
-    for running in engine.every(commands):
+    for running in _engines(cache, only_cluster, commands, progress):
         removed += _remove_clusters(running, only_cluster, progress)
         if running.ours:
-            still_used = bool(our_containers(running))
+            still_used = bool(own_nodes(running))
             if not still_used:
                 running.run("network", "rm", _NETWORK, check=False)
     for name in [only_cluster] if only_cluster else _states(cache):
@@ -85,14 +86,49 @@ def _states(cache: Path) -> list[str]:
     return [path.name for path in (cache / "clusters").glob("*") if not path.name.endswith("-failed")]
 
 
-def our_containers(running: Engine, only: str | None = None) -> list[str]:
-    """Names of the containers that are nodes of our clusters: of all, or of one."""
-    return [name for name in cluster_containers(running, only) if is_ours(running, name)]
+def remove_orphans(running: Engine, progress: Progress) -> None:
+    """Remove clusters that killed runs left: their nodes run on, and the engine starts them anew with itself.
+
+    To be called with the lock of the cache held, when no other run is under way. Clusters that were to be
+    kept stay, and so do those that were made from another cache, whose lock is another one.
+    """
+    folder = cache_root() / "clusters"
+    orphans = [node for node in own_nodes(running) if node.state.parent == folder and not node.kept]
+    for name in _removed(running, orphans, progress):
+        progress.note(f"cluster {name} was left by a run that was killed")
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def in_use(running: Engine) -> bool:
     """Whether an engine holds a cluster of ours, running or not, or runs anything else."""
-    return bool(our_containers(running)) or bool(running.run("ps", "-q").stdout.split())
+    return bool(own_nodes(running)) or bool(running.run("ps", "-q").stdout.split())
+
+
+def _engines(cache: Path, only: str | None, commands: Commands, progress: Progress) -> Iterator[Engine]:
+    """All engines that may hold what is ours; our own is started where clusters lie in a dead one."""
+    running = engine.every(commands)
+    yield from running
+    at_rest = _clusters_at_rest(engine.data_folder(cache))
+    if any(one.ours for one in running) or not (at_rest if only is None else only in at_rest):
+        return
+    try:
+        # Without the wrapper that nodes may need to run, since these need not.
+        yield engine.start(host.probe(), cache, None, commands, progress)
+    except HarnessError as error:
+        names = ", ".join(sorted(at_rest))
+        progress.note(f"{names} cannot be removed from the engine that died with it: {error.message}")
+
+
+def _clusters_at_rest(data: Path) -> set[str]:
+    """Names of the kind clusters in our engine's data, as it noted them (config.v2.json of Docker 20.10)."""
+    found = set()
+    for file in (data / "containers").glob("*/config.v2.json"):
+        try:
+            labels = (json.loads(file.read_text()).get("Config") or {}).get("Labels") or {}
+        except (OSError, ValueError):
+            continue
+        found.add(str(labels.get(CLUSTER_LABEL, "")))
+    return found - {""}
 
 
 def end_engine(running: Engine, commands: Commands, progress: Progress) -> None:
@@ -109,19 +145,22 @@ def end_engine(running: Engine, commands: Commands, progress: Progress) -> None:
 
 
 def _remove_clusters(running: Engine, only: str | None, progress: Progress) -> list[str]:
-    ours = our_containers(running, only)
+    ours = own_nodes(running, only)
     if only is not None and not ours and cluster_containers(running, only):
         raise RefusalError(
             f"kind cluster {only} was not made by the harness, so it is left alone",
             advice=f"remove it yourself: kind delete cluster --name {only}",
         )
+    return _removed(running, ours, progress)
+
+
+def _removed(running: Engine, nodes: Iterable[OwnNode], progress: Progress) -> list[str]:
+    """Remove nodes; the names of their clusters."""
     removed = set()
-    for container in ours:
-        told = running.inspect("container", container) or {}
-        labels = (told.get("Config") or {}).get("Labels") or {}
-        with progress.stage(f"remove {container}"):
-            running.run("rm", "-f", "-v", container)
-        removed.add(str(labels.get(_CLUSTER_LABEL, container)))
+    for node in nodes:
+        with progress.stage(f"remove {node.container}"):
+            running.run("rm", "-f", "-v", node.container)
+        removed.add(node.cluster)
     return sorted(removed)
 
 

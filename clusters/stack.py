@@ -17,7 +17,7 @@ from clusters.images import artifacts, charts, definitions
 from clusters.images.supply import ImageFact, NfsClient, Supplier
 from clusters.images.tools import Tools
 from clusters.images.workshop import Workshop, cache_root
-from clusters.kind import KindProvider
+from clusters.kind import KindProvider, own_nodes
 from clusters.kube import Kube
 from clusters.options import Options
 from clusters.pins import require_buildable, require_runs_on
@@ -147,13 +147,13 @@ class Stack:
     def _stop_engine(self) -> None:
         """End our engine with the last cluster in it.
 
-        One that this run started is kept only for a cluster that it was told to keep. One that was
+        One that this run started is kept only for a cluster that is to be kept. One that was
         there already may have been left by a killed run; it ends unless something else uses it, or
         may do so unseen because it works in another cache than the one that this run has locked.
         """
         if self._started is not None:
             running = self._started
-            kept = self.options.keep_cluster and bool(reaper.our_containers(running))
+            kept = any(node.kept for node in own_nodes(running))
         elif self._found is not None and self._found.ours and engine.works_for(cache_root()):
             running = self._found
             kept = reaper.in_use(running)
@@ -165,7 +165,7 @@ class Stack:
     def _is_warm(self) -> bool:
         """Whether a cluster of ours of that name is there already."""
         found = engine.find(self.commands)
-        return found is not None and bool(reaper.our_containers(found, self.options.cluster_name))
+        return found is not None and bool(own_nodes(found, self.options.cluster_name))
 
     @property
     def provider(self) -> Provider | None:
@@ -179,6 +179,9 @@ class Stack:
         if options.bootstrap:
             bootstrap.require_root(facts)
         require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
+        running = engine.find(self.commands)
+        if running is not None:
+            reaper.remove_orphans(running, self.progress)
         if not self._is_warm():
             host.require_memory(facts)
         cache = cache_root()
@@ -201,6 +204,7 @@ class Stack:
             host=facts,
             progress=self.progress,
             run=self.run,
+            keep=options.keep_cluster,
             own_network=supply.own_network,
         )
         self._provider = provider
@@ -252,6 +256,7 @@ class Stack:
             wrapper = tools.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper"
         started = engine.start(facts, tools.workshop.root, wrapper, self.commands, self.progress)
         self._started = started
+        reaper.remove_orphans(started, self.progress)
         return started
 
     def _up_existing(self, kubeconfig: Path) -> System:

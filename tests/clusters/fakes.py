@@ -121,11 +121,20 @@ class FakeDocker:
         """The engine, as one that answers."""
         return Engine("unix:///fake.sock", "20.10.24", ours=False, commands=self.commands)
 
-    def node(self, name: str, cluster: str, *, ours: bool, image: str = "node:1", **more: str) -> None:
+    def node(
+        self,
+        name: str,
+        cluster: str,
+        *,
+        ours: bool,
+        image: str = "node:1",
+        state: Path = Path("/state"),
+        **more: str,
+    ) -> None:
         """Add a container that is a kind node; ``more`` are further mounts, target → source."""
         mounts = [{"Destination": target, "Source": source} for target, source in more.items()]
         if ours:
-            mounts.append({"Destination": MARK, "Source": "/state"})
+            mounts.append({"Destination": MARK, "Source": str(state)})
         labels = {"io.x-k8s.kind.cluster": cluster}
         self.containers[name] = {"Mounts": mounts, "Config": {"Labels": labels, "Image": image}}
 

@@ -19,7 +19,7 @@ from clusters import kind as module
 from clusters import kind_child
 from clusters.commands import CommandError
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.kind import IMAGES, MARK, KindProvider, bridge_config
+from clusters.kind import IMAGES, MARK, KindProvider, bridge_config, own_nodes
 from clusters.progress import Progress
 from clusters.waiting import WaitTimeoutError
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, programs
@@ -40,8 +40,9 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
         config = yaml.safe_load(Path(ran.argv[-1]).read_text())
         for number, node in enumerate(config["nodes"]):
             mounts = {mount["containerPath"]: mount["hostPath"] for mount in node["extraMounts"]}
-            del mounts[MARK]
-            fake.node(f"{ran.argv[4]}-{number}", ran.argv[4], ours=True, image=ran.argv[6], **mounts)
+            state = Path(mounts.pop(MARK))
+            name = f"{ran.argv[4]}-{number}"
+            fake.node(name, ran.argv[4], ours=True, image=ran.argv[6], state=state, **mounts)
         Path(ran.argv[5]).write_text("made")
 
     def delete(ran: Ran) -> None:
@@ -104,6 +105,18 @@ def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocke
     assert (second.kubeconfig, second.made_here) == (first.kubeconfig, False)
     assert len(docker.commands.asked("clusters.kind_child", "create")) == 1
     assert "find kind cluster demo (cached" in told(provider)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_cluster_that_is_to_outlive_its_run_says_so(
+    provider: KindProvider, docker: FakeDocker, keep: bool
+) -> None:
+    """Also one that a run without that wish had made; it is how a killed run's cluster is known."""
+    provider.up()
+    assert not any(node.kept for node in own_nodes(docker.engine))
+    replace(provider, keep=keep).up()
+    (node,) = own_nodes(docker.engine, "demo")
+    assert (node.cluster, node.state, node.kept) == ("demo", provider.state, keep)
 
 
 @pytest.mark.parametrize(

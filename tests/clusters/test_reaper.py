@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from clusters import bootstrap, engine, reaper
 from clusters.commands import CommandError, Completed
+from clusters.engine import Engine
 from clusters.errors import RefusalError
 from clusters.images.workshop import cache_root
 from clusters.progress import Progress
@@ -124,6 +127,66 @@ def test_a_full_reap_clears_what_killed_runs_left(docker: FakeDocker, stopped: l
     assert [path.name for path in (cache_root() / "artifacts").iterdir()] == ["a-1"]
     assert list((cache_root() / "contexts").iterdir()) == []
     assert not bootstrap._POLICY.exists()
+
+
+@pytest.fixture
+def at_rest(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Our engine is dead with a cluster, a failed build and a broken note in it; where it is started."""
+    listening(docker.commands)
+    docker.node("killed-0", "killed", ours=True)
+    for name, config in (
+        ("1", {"Config": {"Labels": {"io.x-k8s.kind.cluster": "killed"}}}),
+        ("2", {"Config": {"Labels": None}}),
+        ("3", None),
+    ):
+        folder = engine.data_folder(cache_root()) / "containers" / name
+        folder.mkdir(parents=True)
+        (folder / "config.v2.json").write_text(json.dumps(config) if config else "{")
+    started: list[Path] = []
+
+    def start(host: object, cache: Path, *_: object) -> Engine:
+        started.append(cache)
+        listening(docker.commands, engine.own_address())
+        return replace(docker.engine, address=engine.own_address(), ours=True)
+
+    monkeypatch.setattr(engine, "start", start)
+    return started
+
+
+def test_a_cluster_in_a_dead_engine_goes_too(
+    docker: FakeDocker, stopped: list[Path], at_rest: list[Path]
+) -> None:
+    """It would rise again with the engine of the next run, so the engine is started to remove it."""
+    assert run(docker).clusters == ("killed",)
+    assert (docker.containers, at_rest, stopped) == ({}, [cache_root()], [cache_root()])
+
+
+def test_a_dead_engine_is_started_for_the_cluster_that_is_meant_only(
+    docker: FakeDocker, stopped: list[Path], at_rest: list[Path]
+) -> None:
+    """Taking down another one does not need it."""
+    assert run(docker, only_cluster="other").clusters == ()
+    assert at_rest == []
+    assert run(docker, only_cluster="killed").clusters == ("killed",)
+
+
+def test_an_engine_that_does_not_start_is_told(
+    docker: FakeDocker, stopped: list[Path], at_rest: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else there is to remove is removed."""
+
+    def refuse(*_: object) -> Engine:
+        raise RefusalError("no container engine is installed")
+
+    monkeypatch.setattr(engine, "start", refuse)
+    (cache_root() / "clusters" / "a").mkdir(parents=True)
+    progress = Progress(io.StringIO())
+    assert reap(progress, commands=docker.commands).clusters == ()
+    assert isinstance(progress.stream, io.StringIO)
+    assert "killed cannot be removed from the engine that died with it: no container engine" in (
+        progress.stream.getvalue()
+    )
+    assert list((cache_root() / "clusters").iterdir()) == []
 
 
 RULES = """\

@@ -16,6 +16,7 @@ from clusters.commands import CommandError, Completed
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.images import tools
 from clusters.images.workshop import cache_root
+from clusters.kind import KEPT
 from clusters.kube import Kube
 from clusters.options import Options
 from clusters.pins import versions
@@ -90,6 +91,20 @@ def told(made: Stack) -> str:
     return made.progress.stream.getvalue()
 
 
+def a_state(cluster: str, *, kept: bool) -> Path:
+    """The folder of a cluster, which is to outlive its run or not."""
+    folder = cache_root() / "clusters" / cluster
+    folder.mkdir(parents=True)
+    if kept:
+        (folder / KEPT).touch()
+    return folder
+
+
+def the_build_breaks(*_: object) -> None:
+    """Stands in for the supply of images."""
+    raise InfrastructureError("the build broke")
+
+
 def test_taking_down_nothing_is_nothing(docker: FakeDocker, fate: Fate) -> None:
     """A stack that never came up has nothing to take down, and no engine of others is stopped."""
     assert of(docker).down() == ()
@@ -107,11 +122,12 @@ def test_an_engine_is_stopped_though_no_cluster_came_up(docker: FakeDocker, fate
 
 
 def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, fate: Fate) -> None:
-    """A warm cluster in an engine that was stopped would be a cold one."""
-    docker.node("demo-0", "demo", ours=True)
-    made = of(docker, keep_cluster=True)
-    made._started, made._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
-    assert made.down() == ()
+    """A warm cluster in an engine that was stopped would be a cold one, whichever run was to keep it."""
+    docker.node("demo-0", "demo", ours=True, state=a_state("demo", kept=True))
+    for keep in (True, False):
+        made = of(docker, keep_cluster=keep)
+        made._started, made._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
+        assert made.down() == ()
     assert fate.stopped == []
     assert list(docker.containers) == ["demo-0"]
 
@@ -332,14 +348,13 @@ def test_an_engine_that_was_started_is_remembered_at_once(
     docker.commands.on("docker", "version", exit_code=1)
     programs(monkeypatch, "docker", "dockerd", "containerd", "iptables")
     monkeypatch.setattr(engine, "start", lambda *_: docker.engine)
-
-    def fail(*_: object) -> None:
-        raise InfrastructureError("the build broke")
-
-    monkeypatch.setattr(stack, "Supplier", fail)
+    monkeypatch.setattr(stack, "Supplier", the_build_breaks)
+    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
     made = of(docker, bootstrap=True)
     with pytest.raises(InfrastructureError, match="the build broke"):
         made.up()
+    # The engine starts the nodes of a killed run anew with itself.
+    assert docker.containers == {}
     made.down()
     assert fate.stopped == [cache_root()]
 
@@ -420,6 +435,23 @@ def test_the_whole_way_up(
     assert isinstance(made.provider, Provider)
     assert made.provider.downs == 1
     assert fate.stopped == []
+
+
+def test_clusters_of_killed_runs_go_before_anything_is_made(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would run on beside the new one; what was to be kept, or is another cache's, stays."""
+    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
+    docker.node("kept-0", "kept", ours=True, state=a_state("kept", kept=True))
+    docker.node("elsewhere-0", "elsewhere", ours=True, state=Path("/other/cache/clusters/elsewhere"))
+    docker.node("foreign-0", "foreign", ours=False)
+    made = of(docker)
+    monkeypatch.setattr(stack, "Supplier", the_build_breaks)
+    with pytest.raises(InfrastructureError, match="the build broke"):
+        made.up()
+    assert sorted(docker.containers) == ["elsewhere-0", "foreign-0", "kept-0"]
+    assert [path.name for path in (cache_root() / "clusters").iterdir()] == ["kept"]
+    assert "cluster killed was left by a run that was killed" in told(made)
 
 
 def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
