@@ -144,14 +144,20 @@ def _keep_sabotages(config: pytest.Config, items: list[pytest.Item]) -> None:
         config.hook.pytest_deselected(items=left)
 
 
-def _cost(item: pytest.Item) -> tuple[bool, bool, bool]:
+def _cost(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     """Those first that share a Dataset, so that fresh ones get made meanwhile; those alone last.
 
-    Of those with a fresh one, those that hold a window come first: the next one gets made in it.
+    Of those with a fresh one, those that hold a window come first: the next one gets made in it. What is
+    left of that window then counts for those whose Dataset only has to be left alone.
     """
     declared = scenarios.of(item)
     names = getattr(item, "fixturenames", ())
-    return declared is not None and declared.alone, "fresh" in names, "window" not in names
+    return (
+        declared is not None and declared.alone,
+        "fresh" in names,
+        "window" not in names,
+        "untouched" in names,
+    )
 
 
 @pytest.fixture(scope="session")
