@@ -11,7 +11,7 @@ from clusters.waiting import hold, wait
 from suites import checks
 from suites.diagnosis import CauseKind, Verdict
 from suites.events import told_by_event
-from suites.placing import STAYS_SECONDS, labelled, worker_without_node
+from suites.placing import LABELLED_SECONDS, STAYS_SECONDS, labelled, worker_without_node
 from suites.scenario import Defect, Leftover, Level, scenario
 from suites.telling import told_about_pod
 from suites.user import DATASET, SOURCE, User
@@ -27,8 +27,6 @@ THIRD: Final = "third"
 SCALE_SECONDS: Final = 240.0
 #: Alluxio counts the capacity of a worker that went for 5 min otherwise (its own default).
 FORGETS_SOON: Final = {"alluxio.master.worker.timeout": "20sec"}
-#: Seconds until a node of a ready worker has its labels: Fluid sets them at its next look (20 s), or later.
-LABEL_SECONDS: Final = 60.0
 #: Key of a label that no node has before the scenario gives it to one.
 WORKER_KEY: Final = "fluid-conformance/worker"
 
@@ -93,7 +91,7 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
         )
     for worker, name in ((first, DATASET), (second, SECOND)):
         value = fluid_names.exclusive_value(user.namespace, name)
-        _carries(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value)
+        _carries(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value, name)
     wanted = len(user.system.nodes)
     _scale(user, SECOND, wanted)
     _one_waits(user, wanted)
@@ -178,7 +176,7 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(fresh: User) -
 
 def _shares(user: User, node: str) -> None:
     """The node counts the Datasets that it caches: the two of this scenario, and others may add."""
-    number = _label_of(user, node, fluid_names.DATASET_NUMBER_LABEL, _two_or_more, "2 or more")
+    number = _label_of(user, node, fluid_names.DATASET_NUMBER_LABEL, _two_or_more, "2 or more", SECOND)
     user.evidence.fact("node labels", f"{node} caches {number} Datasets")
 
 
@@ -257,27 +255,29 @@ def _worker(user: User, name: str) -> PodSnapshot:
     return found
 
 
-def _carries(user: User, node: str, key: str, value: str) -> None:
-    """A node carries a label."""
-    _label_of(user, node, key, lambda seen: seen == value, value)
+def _carries(user: User, node: str, key: str, value: str, name: str = DATASET) -> None:
+    """A node carries a label for a Dataset."""
+    _label_of(user, node, key, lambda seen: seen == value, value, name)
     user.evidence.fact("node labels", f"{node} carries {key}={value}")
 
 
-def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], wanted: str) -> str:
-    """A node's label, once it is good: Fluid sets it a moment after the worker is ready."""
+def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], wanted: str, name: str) -> str:
+    """A node's label, once it is good: Fluid sets it at its first whole look at a Dataset that is Bound."""
 
     def look() -> str:
         found = user.observer.view.node(node)
         return found.labels.get(key, "") if found else ""
 
-    return wait(
-        look,
-        good,
-        subject=f"node {node}",
-        condition=f"label {key}={wanted}",
-        timeout=LABEL_SECONDS * user.patience,
-        describe=lambda seen: f"{key}={seen or '(none)'}",
-    )
+    with user.evidence.phase("waiting", "the node is labelled for the cache"):
+        return wait(
+            user.nudging(look, name),
+            good,
+            subject=f"node {node}",
+            condition=f"label {key}={wanted}",
+            timeout=LABELLED_SECONDS * user.patience,
+            describe=lambda seen: f"{key}={seen or '(none)'}",
+            advice="look at the log of alluxioruntime-controller",
+        )
 
 
 @scenario(

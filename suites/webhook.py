@@ -13,6 +13,7 @@ from clusters.reading import Json, items, number, text
 from clusters.snapshots import PodSnapshot
 from clusters.waiting import wait
 from suites.diagnosis.picture import SERVERFUL_LABEL
+from suites.placing import LABELLED_SECONDS
 from suites.run import cannot_run_here
 from suites.user import DATASET, User
 from suites.versions import ByVersion
@@ -24,8 +25,6 @@ REGISTERED: Final = "fluid-pod-admission-webhook"
 IN_USE: Final = "fluid.io/datasets-in-use"
 #: Seconds until the webhook is gone, or answers again.
 WEBHOOK_SECONDS: Final = 120.0
-#: Seconds until Fluid has looked at a Dataset that got Bound (it looks every 20 s).
-LABELLED_SECONDS: Final = 60.0
 #: Whether the status of a Dataset tells its runtime's kind as soon as it is Bound: the webhook refuses
 #: Pods that use one without (pkg/ddc/base/runtime.go:475 of 0.9.3). Up to 0.9 it is told at the first look
 #: after that (pkg/ddc/alluxio/dataset.go:56 of 0.9.3, :106 of 1.0.8).
