@@ -176,7 +176,7 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(fresh: User) -
 
 def _shares(user: User, node: str) -> None:
     """The node counts the Datasets that it caches: the two of this scenario, and others may add."""
-    number = _label_of(user, node, fluid_names.DATASET_NUMBER_LABEL, _two_or_more, "2 or more", SECOND)
+    number = _label_of(user, node, fluid_names.DATASET_NUMBER_LABEL, _two_or_more, "2 or more", name=SECOND)
     user.evidence.fact("node labels", f"{node} caches {number} Datasets")
 
 
@@ -257,11 +257,11 @@ def _worker(user: User, name: str) -> PodSnapshot:
 
 def _carries(user: User, node: str, key: str, value: str, name: str = DATASET) -> None:
     """A node carries a label for a Dataset."""
-    _label_of(user, node, key, lambda seen: seen == value, value, name)
+    _label_of(user, node, key, lambda seen: seen == value, value, name=name)
     user.evidence.fact("node labels", f"{node} carries {key}={value}")
 
 
-def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], wanted: str, name: str) -> str:
+def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], wanted: str, *, name: str) -> str:
     """A node's label, once it is good: Fluid sets it at its first whole look at a Dataset that is Bound."""
 
     def look() -> str:
