@@ -299,7 +299,7 @@ def no_fuse_over_window(
         )
     user.evidence.fact(
         "Fuse DaemonSet",
-        f"wanted no Fuse Pod in {before.looks + len(seen)} looks over {before.seconds + left:g} s"
+        f"wanted no Fuse Pod in {before.looks + len(seen)} looks over {before.seconds + left:.3g} s"
         + (f", {before.seconds:.0f} s of it while other scenarios ran" if before.looks else ""),
         looks=before.looks + len(seen),
         window=before.seconds + left,
