@@ -287,7 +287,7 @@ def no_fuse_over_window(
         reading()
         return observer.fuse(user.namespace, dataset)
 
-    with user.evidence.phase("window", f"no Fuse Pod for {left:g} s"):
+    with user.evidence.phase("window", f"no Fuse Pod for {left:.0f} s"):
         seen = hold(
             look,
             why_fuse_present,
@@ -299,7 +299,7 @@ def no_fuse_over_window(
         )
     user.evidence.fact(
         "Fuse DaemonSet",
-        f"wanted no Fuse Pod in {before.looks + len(seen)} looks over {before.seconds + left:.3g} s"
+        f"wanted no Fuse Pod in {before.looks + len(seen)} looks over {before.seconds + left:.0f} s"
         + (f", {before.seconds:.0f} s of it while other scenarios ran" if before.looks else ""),
         looks=before.looks + len(seen),
         window=before.seconds + left,
