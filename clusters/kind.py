@@ -37,7 +37,7 @@ MARK: Final = "/kind/fluid-conformance"
 #: Lies in the state folder of a cluster that is to outlive the run that made it.
 KEPT: Final = "kept"
 #: With which kind labels the containers of a cluster, by its name.
-CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
+_CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
 #: Where it finds the archive of the images that it imports.
 IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
@@ -369,7 +369,7 @@ class KindProvider:
 
 def cluster_containers(engine: Engine, name: str | None = None) -> tuple[str, ...]:
     """Containers that are kind nodes, of one cluster or of all."""
-    label = CLUSTER_LABEL + (f"={name}" if name else "")
+    label = _CLUSTER_LABEL + (f"={name}" if name else "")
     done = engine.run("ps", "-a", "--filter", f"label={label}", "--format", "{{.Names}}")
     return tuple(sorted(done.stdout.split()))
 
@@ -406,8 +406,12 @@ def own_node(engine: Engine, container: str) -> OwnNode | None:
     marks = [mount for mount in told.get("Mounts", []) if mount.get("Destination") == MARK]
     if not marks:
         return None
-    labels = (told.get("Config") or {}).get("Labels") or {}
-    return OwnNode(container, str(labels.get(CLUSTER_LABEL, container)), Path(marks[0].get("Source", "")))
+    return OwnNode(container, cluster_of(told), Path(marks[0].get("Source", "")))
+
+
+def cluster_of(told: Mapping[str, Any]) -> str:
+    """The kind cluster of a container, by what the engine tells or notes of it; empty when it is of none."""
+    return str(((told.get("Config") or {}).get("Labels") or {}).get(_CLUSTER_LABEL, ""))
 
 
 def bridge_config(cidr: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from clusters.commands import CommandError, Commands, SystemCommands
 from clusters.engine import Engine
 from clusters.errors import HarnessError, RefusalError
 from clusters.images.workshop import Workshop, cache_root
-from clusters.kind import CLUSTER_LABEL, OwnNode, cluster_containers, own_nodes
+from clusters.kind import OwnNode, cluster_containers, cluster_of, own_nodes
 from clusters.progress import Progress
 
 #: The network that kind makes in every engine it works with.
@@ -124,10 +124,9 @@ def _clusters_at_rest(data: Path) -> set[str]:
     found = set()
     for file in (data / "containers").glob("*/config.v2.json"):
         try:
-            labels = (json.loads(file.read_text()).get("Config") or {}).get("Labels") or {}
+            found.add(cluster_of(json.loads(file.read_text())))
         except (OSError, ValueError):
             continue
-        found.add(str(labels.get(CLUSTER_LABEL, "")))
     return found - {""}
 
 

@@ -162,11 +162,6 @@ class Stack:
         if not kept:
             reaper.end_engine(running, self.commands, self.progress)
 
-    def _is_warm(self) -> bool:
-        """Whether a cluster of ours of that name is there already."""
-        found = engine.find(self.commands)
-        return found is not None and bool(own_nodes(found, self.options.cluster_name))
-
     @property
     def provider(self) -> Provider | None:
         """The provider once it is known, also when bringing the system up failed later."""
@@ -179,17 +174,18 @@ class Stack:
         if options.bootstrap:
             bootstrap.require_root(facts)
         require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
-        running = engine.find(self.commands)
-        if running is not None:
-            reaper.remove_orphans(running, self.progress)
-        if not self._is_warm():
+        found = engine.find(self.commands)
+        if found is not None:
+            reaper.remove_orphans(found, self.progress)
+            facts = host.probe()  # they held memory
+        if found is None or not own_nodes(found, options.cluster_name):
             host.require_memory(facts)
         cache = cache_root()
         host.require_disk(cache, host.DISK_FOR_RUN)
         for limit in facts.limits():
             self.progress.note(f"host limit worked round: {limit}")
         tools = self._tools(facts, cache)
-        running = self._engine(facts, tools)
+        running = self._engine(facts, tools, found)
         supply = Supplier(tools, running).supply()
         state = cache / "clusters" / options.cluster_name
         provider = KindProvider(
@@ -242,8 +238,8 @@ class Stack:
     def _tools(self, facts: host.Host, cache: Path) -> Tools:
         return Tools(self.options, facts, Workshop(cache, self.commands, self.progress))
 
-    def _engine(self, facts: host.Host, tools: Tools) -> engine.Engine:
-        found = engine.find(self.commands)
+    def _engine(self, facts: host.Host, tools: Tools, found: engine.Engine | None) -> engine.Engine:
+        """The engine that was found, or one of our own."""
         if found is not None:
             self._found = found
             return found

@@ -17,7 +17,7 @@ from clusters.snapshots import PodSnapshot
 from clusters.views import FuseSnapshot
 from clusters.waiting import hold, wait
 from suites.observer import Cached
-from suites.untouched import NOT_WATCHED, Untouched
+from suites.untouched import ADVICE, DELAY, NOT_WATCHED, Untouched
 from suites.user import DATASET, User
 
 #: Seconds from the last read until Alluxio holds all of it: it caches behind the reader's back.
@@ -294,8 +294,8 @@ def no_fuse_over_window(
             subject=f"Dataset {user.namespace}/{dataset}",
             condition="no Fuse Pod while the application reads",
             window=left,
-            delay=2.0,
-            advice="somebody else may be using the Dataset's claim",
+            delay=DELAY,
+            advice=ADVICE,
         )
     user.evidence.fact(
         "Fuse DaemonSet",

@@ -92,6 +92,7 @@ class DatasetPool:
         files: what lies there.
         wanted: how those are made that scenarios will still ask for, in the order of their asking.
         departures: removes them.
+        watches: a scenario will ask how its Dataset was while it waited.
         shared: who made the Dataset that reading scenarios share, while it is there.
     """
 
@@ -100,6 +101,7 @@ class DatasetPool:
     files: Files
     wanted: Iterable[MakesDataset] = ()
     departures: Departures = field(default_factory=Departures)
+    watches: bool = False
     shared: User | None = None
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
     _coming: deque[_Coming] = field(default_factory=deque)
@@ -113,7 +115,7 @@ class DatasetPool:
             self._begin(self._wanted.popleft())
 
     def _begin(self, makes: MakesDataset) -> None:
-        user = User(self.system, Evidence(silent=True), unique("fc"), folder=self.folder, files=self.files)
+        user = self._user("fc")
         watch = Watch(
             f"Dataset {user.namespace}/{DATASET}",
             lambda: user.observer.fuse(user.namespace, DATASET),
@@ -122,7 +124,8 @@ class DatasetPool:
 
         def make() -> Birth:
             birth = be_born(user, makes)
-            watch.begin()
+            if self.watches:
+                watch.begin()
             return birth
 
         self._coming.append(_Coming(user, makes, self._maker.submit(make), watch))
@@ -139,14 +142,7 @@ class DatasetPool:
         """
         made = self._next(makes)
         evidence.namespaces.append(made.user.namespace)
-        user = User(
-            self.system,
-            evidence,
-            made.user.namespace,
-            folder=self.folder,
-            files=self.files,
-            sent=made.user.sent,
-        )
+        user = replace(made.user, evidence=evidence)
         with evidence.phase("dataset", "wait for the Dataset that was made ahead"):
             birth = replace(made.birth.result(), untouched=made.watch.end())
         evidence.attach("sent ahead", yaml_of(*user.sent), "yaml")
@@ -172,10 +168,12 @@ class DatasetPool:
         Raises:
             HarnessError: it did not get Bound.
         """
-        self.shared = User(
-            self.system, Evidence(silent=True), unique("fc-shared"), folder=self.folder, files=self.files
-        )
+        self.shared = self._user("fc-shared")
         return be_born(self.shared)
+
+    def _user(self, prefix: str) -> User:
+        """Somebody new."""
+        return User(self.system, Evidence(silent=True), unique(prefix), folder=self.folder, files=self.files)
 
     def remove_shared(self) -> None:
         """Remove the Dataset that scenarios shared, if it is there."""
@@ -199,6 +197,8 @@ class DatasetPool:
             clean: all that was made is removed first; without it, it goes with the cluster.
             patience: seconds for which removals are waited for that a scenario is told of, without ``clean``.
         """
+        if clean:
+            self.remove_shared()
         self._maker.shutdown(wait=clean, cancel_futures=True)
         for coming in self._coming:
             coming.watch.end()

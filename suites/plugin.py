@@ -310,16 +310,15 @@ def pool(
     """Fresh Datasets, made ahead."""
     asking = [item for item in request.session.items if "fresh" in getattr(item, "fixturenames", ())]
     found = [declared for item in asking if (declared := scenarios.of(item)) is not None]
-    made = DatasetPool(
-        system, READ_ONLY_FOLDER, files, [one.dataset for one in found if not _lacks(system, one)]
-    )
+    wanted = [one.dataset for one in found if not _lacks(system, one)]
+    watches = any("untouched" in getattr(item, "fixturenames", ()) for item in asking)
+    made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted, watches=watches)
     yield made
-    stays = cluster_stays(system)
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
-    if stays:
-        made.remove_shared()
     with progress.stage("last Datasets go, and are looked for"):
-        troubles = made.close(clean=stays, patience=0.0 if interrupted else LAST_LOOKS_SECONDS)
+        troubles = made.close(
+            clean=cluster_stays(system), patience=0.0 if interrupted else LAST_LOOKS_SECONDS
+        )
     if troubles:
         raise HarnessError(
             f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
@@ -13,10 +14,14 @@ from clusters.errors import HarnessError
 from clusters.views import FuseSnapshot
 from clusters.waiting import WaitError, hold
 
+log = logging.getLogger(__name__)
+
 #: Seconds between two looks.
 DELAY: Final = 2.0
 #: What must hold of a Dataset that nobody uses.
 CONDITION: Final = "no Fuse Pod while nobody uses it"
+#: What to do where it did not.
+ADVICE: Final = "somebody else may be using the Dataset's claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +84,13 @@ class Watch:
                 window=math.inf,
                 over=self._over,
                 delay=DELAY,
-                advice="somebody else may be using the Dataset's claim",
+                advice=ADVICE,
                 clock=self.clock,
             )
         except WaitError as error:
             self._seen = Untouched(wrong=error)
-        except HarnessError:
+        except HarnessError as error:
             # Another scenario may have the API server away just now: the window is held anew then.
-            self._seen = NOT_WATCHED
+            log.info("%s is watched no more: %s", self.subject, error.message)
         else:
             self._seen = Untouched(len(seen), self.clock.now() - start)

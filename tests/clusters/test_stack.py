@@ -445,6 +445,9 @@ def test_clusters_of_killed_runs_go_before_anything_is_made(
     docker.node("kept-0", "kept", ours=True, state=a_state("kept", kept=True))
     docker.node("elsewhere-0", "elsewhere", ours=True, state=Path("/other/cache/clusters/elsewhere"))
     docker.node("foreign-0", "foreign", ours=False)
+    # What it holds does not count against the new one.
+    crowded = replace(HOST, memory_available=GIB)
+    monkeypatch.setattr(host, "probe", lambda: crowded if "killed-0" in docker.containers else HOST)
     made = of(docker)
     monkeypatch.setattr(stack, "Supplier", the_build_breaks)
     with pytest.raises(InfrastructureError, match="the build broke"):

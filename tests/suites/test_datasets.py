@@ -17,7 +17,7 @@ from suites.evidence import Evidence
 from suites.sabotage.cases import CASES
 from suites.sabotage.stage import scenarios
 from suites.scenario import MakesDataset, Scenario
-from suites.untouched import Untouched, Watch
+from suites.untouched import NOT_WATCHED, Untouched, Watch
 from suites.user import User
 from workloads.data import one_file
 
@@ -150,8 +150,16 @@ def test_dataset_that_nobody_planned_is_made_when_it_is_asked_for(
 def test_dataset_comes_with_what_was_seen_of_it_until_then(born: list[tuple[str, MakesDataset]]) -> None:
     """A Dataset is watched from its birth until a scenario takes it."""
     pool, _ = a_pool(on_demand)
+    pool.watches = True
     _, birth = pool.take(Evidence(silent=True), on_demand)
     assert birth.untouched == Untouched(3, 4.0)
+
+
+def test_dataset_is_not_watched_where_nobody_will_ask(born: list[tuple[str, MakesDataset]]) -> None:
+    """Looks cost the API server something."""
+    pool, _ = a_pool(on_demand)
+    _, birth = pool.take(Evidence(silent=True), on_demand)
+    assert birth.untouched == NOT_WATCHED
 
 
 def test_dataset_that_does_not_get_bound_fails_the_scenario_that_takes_it(
