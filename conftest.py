@@ -1,3 +1,8 @@
 """Wiring: the plugins of the suites and of the reports."""
 
-pytest_plugins = ("suites.plugin", "suites.benchmark.plugin", "reports.plugin", "reports.performance_plugin")
+pytest_plugins = (
+    "suites.run.plugin",
+    "suites.benchmark.plugin",
+    "reports.verdict.plugin",
+    "reports.performance.plugin",
+)

@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from clusters import existing, fluid, kinds
 from clusters.errors import HarnessError
-from clusters.images.workshop import cache_root
-from clusters.kube import Kube, is_ours
-from clusters.nfs import NAMESPACE
+from clusters.images.offline.artifact_cache import cache_root
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube, is_ours
 from clusters.options import Options, add_arguments, options_of
+from clusters.product import fluid
+from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
-from clusters.reaper import reap
-from clusters.stack import Stack, machine_lock
+from clusters.providers import existing
+from clusters.providers.reaper import reap
+from clusters.system import Stack, machine_lock
 
 #: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
 FAILED = 2

@@ -21,19 +21,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from clusters import engine, host
-from clusters.commands import SystemCommands
-from clusters.engine import Engine, docker_client
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
-from clusters.images import artifacts, build, charts, definitions
-from clusters.images.definitions import Image
+from clusters.host import engine, probes
+from clusters.host.commands import SystemCommands
+from clusters.host.engine import Engine, docker_client
+from clusters.images import charts
+from clusters.images.offline import artifacts, build, definitions
+from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.definitions import Image
+from clusters.images.offline.tools import Tools
 from clusters.images.pull import reference
-from clusters.images.tools import Tools
-from clusters.images.workshop import Workshop, cache_root
 from clusters.options import add_arguments, options_of
 from clusters.pins import pins, require_buildable
 from clusters.progress import Progress
-from clusters.stack import machine_lock
+from clusters.system import machine_lock
 from clusters.waiting import WaitFailedError, wait
 
 PORT: Final = 5001
@@ -192,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise RefusalError("push wants a HOST, and serve none", advice="see --help")
         commands, progress = SystemCommands(), Progress()
         workshop = Workshop(cache_root(), commands, progress)
-        tools = Tools(options, host.probe(), workshop)
+        tools = Tools(options, probes.probe(), workshop)
         running = engine.require(commands)
         with machine_lock(workshop.root):
             entries = built_entries(tools, running, everything=given.all or given.command == "serve")

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import HarnessError
-from reports import repeats, verdict
 from reports.files import write_atomically
-from reports.page import render_page
-from reports.sabotage import sabotage_sections
-from reports.summary import render_summary, terminal_lines
+from reports.runs import flakiness
+from reports.verdict import model
+from reports.verdict.page import render_page
+from reports.verdict.sabotage import sabotage_sections
+from reports.verdict.summary import render_summary, terminal_lines
 from suites.benchmark import results
 
 #: The schemas, by the name of their file.
 SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
-    "verdict": verdict.schema_text,
+    "verdict": model.schema_text,
     "benchmark": results.schema_text,
 }
 
@@ -92,19 +93,19 @@ def _run(options: argparse.Namespace) -> int:
 
 def _show(folder: Path) -> None:
     # What plots need takes a moment to load, which a run without measurements should not pay.
-    from reports import performance  # noqa: PLC0415 - see above
+    from reports.performance import report  # noqa: PLC0415 - see above
 
     tested = (folder / "verdict.json").exists()
     if not tested and (folder / results.FILE).exists():
-        performance.write(folder, performance.load_results(folder), page=True)
-        sys.stdout.write(f"report: {folder / performance.PAGE_FILE}\n")
+        report.write(folder, report.load_results(folder), page=True)
+        sys.stdout.write(f"report: {folder / report.PAGE_FILE}\n")
         return
-    told = verdict.load(folder / "verdict.json")
+    told = model.load(folder / "verdict.json")
     measured = None
     if told.benchmark is not None or (folder / results.FILE).exists():
-        measured = performance.load_results(folder)
-        performance.write(folder, measured, page=False)
-    sections = (*sabotage_sections(told), *performance.performance_sections(measured))
+        measured = report.load_results(folder)
+        report.write(folder, measured, page=False)
+    sections = (*sabotage_sections(told), *report.performance_sections(measured))
     write_atomically(folder / "report.html", render_page(told, sections))
     write_atomically(folder / "summary.md", render_summary(told))
     lines = [text for text, _ in terminal_lines(told)]
@@ -112,27 +113,27 @@ def _show(folder: Path) -> None:
 
 
 def _compare(a: Path, b: Path) -> int:
-    from reports import compare, performance  # noqa: PLC0415 - see `_show`
+    from reports.performance import compare, report  # noqa: PLC0415 - see `_show`
 
-    outcome = compare.compare(performance.load_results(a), performance.load_results(b))
+    outcome = compare.compare(report.load_results(a), report.load_results(b))
     sys.stdout.write(compare.render(outcome))
     return outcome.status
 
 
 def _repeats(places: Sequence[Path]) -> int:
-    found = repeats.read(places)
-    sys.stdout.write(repeats.render(found))
+    found = flakiness.read(places)
+    sys.stdout.write(flakiness.render(found))
     return found.status
 
 
 def _overview(places: Sequence[Path]) -> None:
-    from reports import overview  # noqa: PLC0415 - it needs what the suites need
+    from reports.runs import overview  # noqa: PLC0415 - it needs what the suites need
 
     sys.stdout.write(overview.render(overview.read(places)))
 
 
 def _history(folder: Path, to: Path | None) -> None:
-    from reports import history  # noqa: PLC0415 - see `_show`
+    from reports.runs import history  # noqa: PLC0415 - see `_show`
 
     page = to or folder / history.FILE
     write_atomically(page, history.render_history(history.read(folder), folder.resolve().name))

@@ -1,6 +1,6 @@
 """A user's application: a Pod that mounts a claim, rightly or wrongly, and then waits to be asked.
 
-What it does with the data is run inside it afterwards; see `workloads.inside`.
+What it does with the data is run inside it afterwards; see `workloads.pod_commands`.
 """
 
 from collections.abc import Mapping

@@ -117,7 +117,7 @@ class Files:
         return sum(file.size for file in self.files)
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 in hex by path, as `workloads.inside.read_result` gives them."""
+        """SHA-256 in hex by path, as `workloads.pod_commands.read_result` gives them."""
         return {file.path: file.sha256() for file in self.files}
 
     def difference(self, read: Mapping[str, str]) -> Difference:

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 from clusters.clock import SYSTEM_CLOCK, Clock
-from clusters.commands import Completed
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
-from clusters.kinds import NODE, POD, Kind
+from clusters.host.commands import Completed
+from clusters.kubernetes.kinds import NODE, POD, Kind
 from clusters.waiting import wait
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Run(Protocol):
 
 
 class Objects(Protocol):
-    """The part of `clusters.kube.Kube` that faults need."""
+    """The part of `clusters.kubernetes.client.Kube` that faults need."""
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """One object, or None."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from clusters import fluid_names
+from clusters.product import fluid_names
 from workloads.models.base import Manifest, metadata
 
 _NO_LABELS: Final[Mapping[str, str]] = {}

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import yaml
 
-from clusters.commands import Commands
 from clusters.errors import RefusalError
-from clusters.fluid import NAMESPACE, RELEASE
-from clusters.fluid_chart import ALLUXIO_PLACES, ALLUXIO_SETTINGS, Values, image_at, own_values
-from clusters.images import go
-from clusters.images.artifacts import FLUID_MODULE, restore_chart_dependencies
+from clusters.host.commands import Commands
+from clusters.images.offline import go
+from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifacts import FLUID_MODULE, restore_chart_dependencies
 from clusters.images.pull import reference
-from clusters.images.workshop import Artifact, Workshop
+from clusters.kubernetes.fields import Json, at, items, text
 from clusters.pins import pins
+from clusters.product.fluid import NAMESPACE, RELEASE
+from clusters.product.fluid_chart import ALLUXIO_PLACES, ALLUXIO_SETTINGS, Values, image_at, own_values
 from clusters.progress import RunningStage
-from clusters.reading import Json, at, items, text
 
 #: Where Fluid publishes its charts.
 CHART_REPOSITORY: Final = "https://fluid-cloudnative.github.io/charts"

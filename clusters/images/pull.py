@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from clusters.commands import CommandError
-from clusters.engine import Engine, docker_client
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.commands import CommandError
+from clusters.host.engine import Engine, docker_client
 from clusters.progress import Progress
 
 #: Seconds within which a registry has to say that it is there.

@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, cast
 
-from clusters import fluid_names, kinds
 from clusters.errors import HarnessError
-from clusters.mountinfo import Mount
-from clusters.snapshots import NodeSnapshot, PodSnapshot
-from suites.benchmark.bench import FOLDER, QUOTA, Bench
+from clusters.host.mountinfo import Mount
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots import NodeSnapshot, PodSnapshot
+from clusters.product import fluid_names
 from suites.benchmark.results import Environment, Fuse, Image, Machine, Nfs, Tier
-from suites.run import NfsClient
-from suites.user import DATASET
-from workloads.inside import Argv
+from suites.benchmark.testbed import FOLDER, QUOTA, Bench
+from suites.record.run import NfsClient
+from suites.steps.user import DATASET
+from workloads.pod_commands import Argv
 
 #: Where the user-space NFS client of a node of ours tells what it mounted.
 _RECORDS: Final = "/run/mount.nfs"

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from clusters.commands import Completed
 from clusters.errors import HarnessError
-from clusters.podexec import ExecTimeoutError
-from clusters.snapshots import PodSnapshot
+from clusters.host.commands import Completed
+from clusters.kubernetes.exec import ExecTimeoutError
+from clusters.kubernetes.snapshots import PodSnapshot
 from suites.benchmark import arms
-from suites.benchmark.bench import MOUNT, Bench, Layout, Look
+from suites.benchmark.fio_run import HungError, Reading, Reads, measure_argv, reading
+from suites.benchmark.parallel_pods import BEFOREHAND, INDEX, at_once, by_hand
 from suites.benchmark.profile import Wanted
-from suites.benchmark.proofs import EMPTY_MEMORY, Expected, polluted, saturated, unproved
-from suites.benchmark.reading import HungError, Reading, Reads, measure_argv, reading
 from suites.benchmark.results import ArmKind, Proof, RoundResult, Sample, State
+from suites.benchmark.round_validation import EMPTY_MEMORY, Expected, polluted, saturated, unproved
 from suites.benchmark.schedule import Measured
 from suites.benchmark.shaping import held_to
-from suites.benchmark.together import BEFOREHAND, INDEX, at_once, by_hand
-from suites.user import DATASET, SOURCE
+from suites.benchmark.testbed import MOUNT, Bench, Layout, Look
+from suites.steps.user import DATASET, SOURCE
 from workloads.application import CONTAINER
 from workloads.fio import Plan
 

@@ -13,8 +13,8 @@ import pytest
 
 from clusters.errors import RefusalError
 from clusters.progress import Progress
-from clusters.stack import System
-from suites.run import run_of
+from clusters.system import System
+from suites.record.run import run_of
 
 if TYPE_CHECKING:
     from suites.benchmark.profile import Settings

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from clusters import kinds
 from clusters.errors import FailureClass, HarnessError
-from clusters.kube import Kube
-from clusters.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.lookups import View
+from clusters.kubernetes.server_pod import server_manifests
 from clusters.pins import pins
+from clusters.product.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
 from clusters.progress import Progress
-from clusters.server_pod import server_manifests
-from clusters.views import View
 from clusters.waiting import wait
 from suites.benchmark.shaping import ShapingError
 

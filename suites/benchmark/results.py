@@ -28,9 +28,9 @@ from suites.benchmark.judge import (
     arm_figures,
     judge,
 )
-from suites.benchmark.proving import JudgeFigures
+from suites.benchmark.judge_calibration import JudgeFigures
 from suites.benchmark.rounds import Round, Unit
-from suites.run import NfsClient, Origin
+from suites.record.run import NfsClient, Origin
 
 #: The file's name in the folder of a run.
 FILE: Final = "benchmark.json"
@@ -511,7 +511,7 @@ def judged_series(
 
 
 class JudgeProof(Model):
-    """How the judge did on made-up series whose truth is known; see `suites.benchmark.proving`."""
+    """How the judge did on made-up series whose truth is known; see `suites.benchmark.judge_calibration`."""
 
     noise: str = Field(description="which noise the series had, such as: like the measured rounds")
     series: int = Field(ge=1)

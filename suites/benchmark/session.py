@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
-from clusters.commands import SystemCommands
 from clusters.errors import HarnessError
-from clusters.images import artifacts
-from clusters.images.tools import Tools
-from clusters.images.workshop import Workshop, cache_root
+from clusters.host.commands import SystemCommands
+from clusters.images.offline import artifacts
+from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.tools import Tools
 from clusters.progress import Progress, RunningStage
-from clusters.stack import System
+from clusters.system import System
 from suites.benchmark import arms, proxy, results
-from suites.benchmark.bench import MOUNT, Bench, Layout
 from suites.benchmark.environment import environment, mount_words
+from suites.benchmark.fio_run import measure_argv, reading
 from suites.benchmark.judge import FEWEST_ROUNDS, judge, narrow_enough
+from suites.benchmark.judge_calibration import like, lognormal, prove
 from suites.benchmark.measure import Measurer, deadline
 from suites.benchmark.profile import COPIES, LEAVING, MIB, Settings, Wanted
-from suites.benchmark.proving import like, lognormal, prove
-from suites.benchmark.reading import measure_argv, reading
 from suites.benchmark.results import (
     Arm,
     Benchmark,
@@ -42,6 +41,7 @@ from suites.benchmark.results import (
 from suites.benchmark.rounds import Round, Unit
 from suites.benchmark.schedule import Ending, planned, run
 from suites.benchmark.shaping import ShapingError, cleared, held_to
+from suites.benchmark.testbed import MOUNT, Bench, Layout
 from workloads.application import CONTAINER
 from workloads.fio import Plan, load
 

@@ -4,10 +4,10 @@
 The doctor and the scenarios of misuse both ask here.
 """
 
+from suites.diagnosis.cluster_state import Picture
 from suites.diagnosis.collecting import CannotLookError, collect
 from suites.diagnosis.datasets import why_not_bound
 from suites.diagnosis.inside import Proof, look_inside
-from suites.diagnosis.picture import Picture
 from suites.diagnosis.pods import diagnose, diagnose_pod
 from suites.diagnosis.verdicts import Cause, CauseKind, Evidence, Finding, State, Verdict
 

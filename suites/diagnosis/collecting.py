@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from clusters import kinds
 from clusters.errors import RefusalError
-from clusters.fluid import NAMESPACE as FLUID_NAMESPACE
-from clusters.kinds import Kind
-from clusters.kube import Kube, KubeError
-from clusters.reading import at, items, text
-from suites.diagnosis.picture import RUNTIME_KINDS, Picture
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube, KubeError
+from clusters.kubernetes.fields import at, items, text
+from clusters.kubernetes.kinds import Kind
+from clusters.product.fluid import NAMESPACE as FLUID_NAMESPACE
+from suites.diagnosis.cluster_state import RUNTIME_KINDS, Picture
 
 _FORBIDDEN: Final = 403
 _CLUSTER_WIDE: Final = (kinds.VOLUME, kinds.NODE, kinds.CSI_NODE)

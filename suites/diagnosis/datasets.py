@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from clusters import fluid_names
-from clusters.snapshots import DatasetMount, DatasetSnapshot, NodeSnapshot, PodSnapshot
-from suites.diagnosis.picture import PLACEMENT_LABEL, WORKER_OF_LABEL, Picture, SeenPod, SeenRuntime
+from clusters.kubernetes.snapshots import DatasetMount, DatasetSnapshot, NodeSnapshot, PodSnapshot
+from clusters.product import fluid_names
+from suites.diagnosis.cluster_state import PLACEMENT_LABEL, WORKER_OF_LABEL, Picture, SeenPod, SeenRuntime
 from suites.diagnosis.verdicts import Cause, CauseKind, Evidence
 from suites.diagnosis.words import mebibytes, namespaced, quoted_list, shown
 

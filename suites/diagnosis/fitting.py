@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from clusters.reading import Json, at, items, text, texts
-from clusters.snapshots import NodeSnapshot
+from clusters.kubernetes.fields import Json, at, items, text, texts
+from clusters.kubernetes.snapshots import NodeSnapshot
 
 _NAME_FIELD: Final = "metadata.name"
 _KEEPS_OUT: Final = ("NoSchedule", "NoExecute")

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from clusters import mountinfo
-from clusters.commands import Completed
-from clusters.connection import KubeError
-from clusters.podexec import ExecTimeoutError
-from suites.diagnosis.picture import Picture, SeenPod
+from clusters.host import mountinfo
+from clusters.host.commands import Completed
+from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.exec import ExecTimeoutError
+from suites.diagnosis.cluster_state import Picture, SeenPod
 from suites.diagnosis.verdicts import Evidence, Finding, State, Verdict
 from suites.diagnosis.words import shown
 
@@ -58,7 +58,7 @@ _EXPECTS_FUSE: Final = frozenset({Verdict.SERVED, Verdict.FUSE_NOT_READY, Verdic
 
 
 class Exec(Protocol):
-    """Runs a program in a container; `clusters.kube.Kube.exec` is one."""
+    """Runs a program in a container; `clusters.kubernetes.client.Kube.exec` is one."""
 
     def __call__(  # noqa: D102 - said above
         self, namespace: str, pod: str, container: str, argv: tuple[str, ...], *, timeout: float

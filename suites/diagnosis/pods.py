@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from clusters import fluid_names
-from clusters.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
-from clusters.views import FuseSnapshot
+from clusters.kubernetes.lookups import FuseSnapshot
+from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.product import fluid_names
+from suites.diagnosis.cluster_state import Export, Picture, SeenPod, SeenVolume
 from suites.diagnosis.datasets import nearest, serves, why_not_bound
-from suites.diagnosis.picture import Export, Picture, SeenPod, SeenVolume
 from suites.diagnosis.verdicts import Cause, Evidence, Finding, Key, State, Verdict
 from suites.diagnosis.words import namespaced, quoted_list, shown
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from clusters.errors import HarnessError, RefusalError
-from clusters.kube import Kube
+from clusters.kubernetes.client import Kube
 from suites.diagnosis import CannotLookError, Finding, Picture, collect, diagnose, look_inside
 from suites.doctor.rendering import Answer, as_json, print_answer, refusal_json
 

@@ -8,19 +8,20 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Final
 
-from clusters import fluid_names, kinds
 from clusters.errors import FailureClass
+from clusters.kubernetes import kinds
+from clusters.product import fluid_names
 from clusters.waiting import wait
-from suites.evidence import Evidence
-from suites.sabotage import breaking
-from suites.sabotage.breaking import edited, run_on
+from suites.record.evidence import Evidence
+from suites.sabotage import breaks
+from suites.sabotage.breaks import edited, run_on
 from suites.sabotage.model import Break, Sabotage, Target, Twist, Users
-from suites.sabotage.stage import Stage
-from suites.user import DATASET, SOURCE, User
+from suites.sabotage.runner import Stage
+from suites.steps.user import DATASET, SOURCE, User
 from workloads.faults import FaultError, delete_pod
 from workloads.models.base import Manifest
-from workloads.models.laptop import laptop_runtime
-from workloads.slowness import slowed
+from workloads.models.small_runtime import laptop_runtime
+from workloads.throttling import slowed
 
 RUNTIME_CONTROLLER: Final = "alluxioruntime-controller"
 DATASET_CONTROLLER: Final = "dataset-controller"
@@ -157,7 +158,7 @@ def made_writable(stage: Stage, users: Users) -> Iterator[Twist]:
     finally:
         stage.observer.alluxio(namespace, DATASET).run("alluxio", "fs", "rm", f"/{WRITTEN}", check=False)
         stage.system.nfs.run("rm", "-f", "--", f"{stage.folder}/{WRITTEN}")
-        breaking.unchanged(stage, stage.system.nfs)
+        breaks.unchanged(stage, stage.system.nfs)
 
 
 @contextmanager
@@ -202,7 +203,7 @@ def fuse_deleted(stage: Stage, users: Users) -> Iterator[Twist]:
 
     def delete(user: User) -> None:
         for pod in user.observer.fuse(user.namespace, DATASET).pods.values():
-            delete_pod(stage.system.kube, user.namespace, pod.name, because=breaking.BY_HAND)
+            delete_pod(stage.system.kube, user.namespace, pod.name, because=breaks.BY_HAND)
 
     yield Twist(when="exactly one Fuse Pod", then=delete)
 
@@ -276,7 +277,7 @@ def left_over_object(stage: Stage, users: Users) -> Iterator[Twist]:
     try:
         yield Twist()
     finally:
-        kube.delete(kinds.CONFIG_MAP, name, namespace, not_ours=breaking.BY_HAND)
+        kube.delete(kinds.CONFIG_MAP, name, namespace, not_ours=breaks.BY_HAND)
 
 
 @contextmanager
@@ -284,7 +285,7 @@ def left_over_file(stage: Stage, users: Users) -> Iterator[Twist]:
     """A block file is still in memory on the node."""
     folder = fluid_names.tier_folder(users.only.namespace, DATASET)
     does = ("bash", "-c", 'mkdir -p "$1" && echo left > "$1/1"', "leave", folder)
-    with breaking.on_nodes(stage, does, ("rm", "-f", f"{folder}/1")) as twist:
+    with breaks.on_nodes(stage, does, ("rm", "-f", f"{folder}/1")) as twist:
         yield twist
 
 
@@ -293,7 +294,7 @@ def left_over_mount(stage: Stage, users: Users) -> Iterator[Twist]:
     """A mount is still there under Fluid's folder on the node."""
     folder = fluid_names.host_mount(users.only.namespace, DATASET)
     does = ("bash", "-c", 'mkdir -p "$1" && mount -t tmpfs left "$1"', "leave", folder)
-    with breaking.on_nodes(stage, does, ("umount", folder)) as twist:
+    with breaks.on_nodes(stage, does, ("umount", folder)) as twist:
         yield twist
 
 
@@ -335,12 +336,12 @@ def slow_and_other_claim(stage: Stage, users: Users) -> Iterator[Twist]:
 
 def missing(name: str) -> Break:
     """A controller is missing."""
-    return partial(breaking.without_controller, name=name)
+    return partial(breaks.without_controller, name=name)
 
 
 def no_rights(role: str, resource: str, *verbs: str) -> Break:
     """A role has lost rights."""
-    return partial(breaking.without_rights, role=role, resource=resource, verbs=frozenset(verbs))
+    return partial(breaks.without_rights, role=role, resource=resource, verbs=frozenset(verbs))
 
 
 NOT_SERVED: Final = r"still does not read through Fluid.*fuse\.alluxio-fuse.*nfs"
@@ -428,7 +429,7 @@ CASES: Final = (
         "source-changed",
         "other data at the source",
         "a file at the source gets other bytes before anyone has read it through Fluid",
-        partial(breaking.changed_at_the_source, path=CHANGED_FILE),
+        partial(breaks.changed_at_the_source, path=CHANGED_FILE),
         (
             Target("A2", "fresh", reason=f"did not read what lies at the source.*changed: {CHANGED_FILE}"),
             Target("A13", reason=f"the data at the source changed.*changed: {CHANGED_FILE}"),
@@ -439,7 +440,7 @@ CASES: Final = (
         "node-labelled",
         "someone else uses the claim",
         "somebody labels the node for the Dataset's Fuse, as for warming it up",
-        breaking.labelled,
+        breaks.labelled,
         (
             Target("A1", "fresh", reason="labelled for a Fuse Pod|there is a Fuse Pod"),
             Target("B1", "fresh", reason="is labelled for a Fuse Pod after .* window"),
@@ -450,7 +451,7 @@ CASES: Final = (
         "stranger-in-the-window",
         "someone else uses the claim",
         "somebody else's application mounts Fluid's claim while no Fuse Pod is to come",
-        partial(breaking.foreign_application, when="^application: read "),
+        partial(breaks.foreign_application, when="^application: read "),
         (Target("B1", "fresh", reason="(labelled for|there is) a Fuse Pod.*window", patience=0.5),),
         ("A13", "B6"),
     ),
@@ -474,7 +475,7 @@ CASES: Final = (
         "csi-plugin-missing",
         "component missing",
         "Fluid's CSI plugin runs on no node",
-        breaking.without_csi_plugin,
+        breaks.without_csi_plugin,
         (Target("A2", "fresh", reason="no Running within.*fuse\\.csi\\.fluid\\.io", patience=0.15),),
         ("B6", "B11"),
     ),
@@ -614,7 +615,7 @@ CASES: Final = (
         "dataset-in-use",
         "someone else uses the claim",
         "somebody else's application still uses the Dataset that is deleted",
-        breaking.foreign_application,
+        breaks.foreign_application,
         (Target("E1", "spent", reason="no gone with its runtime and Pods", patience=0.3),),
         ("A13", "B6"),
     ),
@@ -638,7 +639,7 @@ CASES: Final = (
         "node-label-left",
         "edited by hand meanwhile",
         "a node is labelled for the Fuse of the deleted Dataset",
-        breaking.labelled,
+        breaks.labelled,
         (Target("E3", "gone", reason="nothing left behind.*fluid\\.io/f-", patience=0.06),),
         ("A1", "A13"),
     ),

@@ -9,13 +9,13 @@ import pytest
 
 from clusters.errors import HarnessError
 from clusters.progress import Progress
-from clusters.stack import System
-from suites.datasets import Birth, DatasetPool
-from suites.plugin import READ_ONLY_FOLDER, cluster_stays
-from suites.run import run_of
+from clusters.system import System
+from suites.record.run import run_of
+from suites.run.dataset_pool import Birth, DatasetPool
+from suites.run.plugin import READ_ONLY_FOLDER, cluster_stays
 from suites.sabotage.model import Place
-from suites.sabotage.stage import Stage
-from suites.user import User
+from suites.sabotage.runner import Stage
+from suites.steps.user import User
 from workloads.data import Files
 
 #: Places on which scenarios need a Dataset that only they use.

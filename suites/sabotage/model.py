@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from clusters.errors import FailureClass
-from suites.user import User
+from suites.steps.user import User
 from workloads.models.base import Manifest
 
 if TYPE_CHECKING:
-    from suites.sabotage.stage import Stage
+    from suites.sabotage.runner import Stage
 
 #: The kinds of the issue that asks for sabotage.
 Kind = Literal[

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from clusters.errors import HarnessError
-from suites.run import Run
+from suites.record.run import Run
 from suites.sabotage.cases import CASES
 from suites.sabotage.model import Sabotage
-from suites.sabotage.stage import Stage
+from suites.sabotage.runner import Stage
 
 
 @pytest.mark.sabotage

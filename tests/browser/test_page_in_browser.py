@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import pytest
 
-from reports.history import Runs, group, render_history
-from reports.page import render_page
-from reports.performance import performance_sections, render_performance_page
-from reports.verdict import RunFacts, Verdict
+from reports.performance.report import performance_sections, render_performance_page
+from reports.runs.history import Runs, group, render_history
+from reports.verdict.model import RunFacts, Verdict
+from reports.verdict.page import render_page
 from suites.benchmark.results import Benchmark
 from tests.reports.conftest import scenario
 from tests.reports.measurements import BEGAN, FLUID_FRESH, HELD, MIB, benchmark, series

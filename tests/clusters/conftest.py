@@ -19,8 +19,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from clusters import bootstrap, engine, reaper
-from clusters.kube import Kube
+from clusters.host import bootstrap, engine
+from clusters.kubernetes.client import Kube
+from clusters.providers import reaper
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clusters import bootstrap
-from clusters.commands import CommandError, Completed
-from clusters.engine import Engine
-from clusters.host import Host
-from clusters.kind import MARK
+from clusters.host import bootstrap
+from clusters.host.commands import CommandError, Completed
+from clusters.host.engine import Engine
+from clusters.host.probes import Host
+from clusters.providers.kind import MARK
 
 HOST = Host(
     kernel="6.1.0",

@@ -1,12 +1,6 @@
 """What an error shows, and whose fault it says it is."""
 
-from clusters.errors import (
-    FailureClass,
-    HarnessError,
-    InfrastructureError,
-    ProductFailureError,
-    RefusalError,
-)
+from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError, RefusalError
 
 
 def test_an_error_shows_its_data_and_one_line_of_advice() -> None:

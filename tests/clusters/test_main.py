@@ -16,14 +16,14 @@ import pytest
 
 import clusters
 from clusters import __main__ as module
-from clusters import stack
+from clusters import system
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.images.workshop import cache_root
-from clusters.kube import MANAGED_BY_LABEL
-from clusters.nfs import NAMESPACE
+from clusters.images.offline.artifact_cache import cache_root
+from clusters.kubernetes.client import MANAGED_BY_LABEL
 from clusters.options import Options
-from clusters.reaper import Reaped
-from clusters.stack import machine_lock
+from clusters.product.nfs import NAMESPACE
+from clusters.providers.reaper import Reaped
+from clusters.system import machine_lock
 
 if TYPE_CHECKING:
     from tests.clusters.conftest import FakeApi
@@ -153,7 +153,7 @@ def test_no_command_disturbs_a_run_under_way(
     command: str,
 ) -> None:
     """Reaping under a running suite would take its cluster away."""
-    monkeypatch.setattr(stack, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(system, "LOCK_SECONDS", 0.05)
     with machine_lock(cache_root()):
         assert module.main([command]) == 2
     assert "another run of the harness is under way" in capsys.readouterr().err

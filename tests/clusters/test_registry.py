@@ -11,7 +11,7 @@ import pytest
 
 from clusters import registry
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.images import definitions
+from clusters.images.offline import definitions
 from clusters.pins import versions
 from clusters.progress import Progress
 from clusters.registry import Entry, harness_entries, push, serving, system_entries

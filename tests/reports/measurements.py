@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from suites.benchmark.proving import lognormal, prove
+from suites.benchmark.judge_calibration import lognormal, prove
 from suites.benchmark.results import (
     Arm,
     ArmKind,

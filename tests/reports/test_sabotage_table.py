@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from clusters.errors import ProductFailureError
-from reports.page import render_page
-from reports.sabotage import sabotage_sections
-from reports.verdict import Verdict
-from suites.outcome import failure_class, reason
+from reports.verdict.model import Verdict
+from reports.verdict.page import render_page
+from reports.verdict.sabotage import sabotage_sections
+from suites.record.failure_class import failure_class, reason
 from suites.sabotage.model import Row, Sabotage, Seen, Target, Twist
 
 

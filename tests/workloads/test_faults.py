@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from clusters.commands import Completed
 from clusters.errors import FailureClass, InfrastructureError, RefusalError
-from clusters.kinds import Kind
+from clusters.host.commands import Completed
+from clusters.kubernetes.kinds import Kind
 from clusters.waiting import WaitTimeoutError
 from workloads.faults import (
     FaultError,

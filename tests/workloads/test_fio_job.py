@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.commands import SystemCommands
 from clusters.errors import RefusalError
+from clusters.host.commands import SystemCommands
 from workloads.fio import Amounts, Plan, load, names, parse
 from workloads.fio.job import KIB, MIB
 

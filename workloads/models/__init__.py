@@ -27,8 +27,8 @@ from workloads.models.dataset import (
     NodeSelectorTerm,
     Runtime,
 )
-from workloads.models.laptop import laptop_runtime
 from workloads.models.shared import PodMetadata, Resources, Toleration, User
+from workloads.models.small_runtime import laptop_runtime
 
 __all__ = [
     "AccessMode",

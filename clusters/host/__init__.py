@@ -1,0 +1,1 @@
+"""The machine that runs the harness: its container engine, programs, limits and mounts."""

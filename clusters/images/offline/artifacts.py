@@ -1,0 +1,207 @@
+"""What is built on the host, for a set of versions: programs, charts, jars and a Debian root."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+import yaml
+
+from clusters.images.offline import go
+from clusters.images.offline.artifact_cache import RECIPES, Artifact, Workshop
+from clusters.pins import pins
+from clusters.progress import RunningStage
+
+#: Fluid's commands that the harness runs: folder under cmd/, and the program's name in its image.
+FLUID_PROGRAMS: Final = {
+    "alluxio": "alluxioruntime-controller",
+    "dataset": "dataset-controller",
+    "csi": "fluid-csi",
+    "fluidapp": "fluidapp-controller",
+    "thin": "thinruntime-controller",
+    "webhook": "fluid-webhook",
+}
+
+_KUBERNETES: Final = "k8s.io/kubernetes"
+FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
+
+#: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores come on top.
+ALLUXIO_MODULES: Final = (
+    "alluxio-core-server-master",
+    "alluxio-core-server-worker",
+    "alluxio-job-server",
+    "alluxio-integration-fuse",
+    "alluxio-shell",
+)
+
+
+def kubernetes(version: str) -> Artifact:
+    """All Kubernetes commands in one program, `kubernetes`."""
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        module = go.download(workshop, _KUBERNETES, version)
+        major, minor, _ = version.split(".", 2)
+        told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+        go.build_wrapper(
+            workshop,
+            folder / "kubernetes",
+            stage,
+            require={_KUBERNETES: version},
+            main=RECIPES / "kubernetes" / "main.go",
+            replace=go.staging_versions(module.go_mod, version),
+            go=go.go_line(module.go_mod),
+            # kubeadm refuses to work with a control plane of a version it cannot read.
+            variables={f"k8s.io/component-base/version.{name}": value for name, value in told.items()},
+        )
+
+    return Artifact(f"kubernetes-{version}", (version,), make, recipe=(RECIPES / "kubernetes",))
+
+
+def go_program(name: str, module: str, version: str, package: str = "") -> Artifact:
+    """One command of a published module, as program ``name``."""
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        go.build_wrapper(
+            workshop, folder / name, stage, require={module: version}, package=module + package, main=None
+        )
+
+    return Artifact(f"{name}-{version}", (module, version, package), make)
+
+
+def own_program(name: str) -> Artifact:
+    """A small Go program of ours, from `recipes/<name>`."""
+    recipe = RECIPES / name
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        copy = folder / ".source"
+        shutil.copytree(recipe, copy)
+        go.build(workshop, copy, folder / name, stage)
+        shutil.rmtree(copy)
+
+    return Artifact(name, (), make, recipe=(recipe,))
+
+
+def kind() -> Artifact:
+    """The kind program."""
+    return go_program("kind", "sigs.k8s.io/kind", pins().build.kind)
+
+
+def helm(version: str) -> Artifact:
+    """The helm program."""
+    return go_program("helm", "helm.sh/helm/v3", version, "/cmd/helm")
+
+
+def etcd(version: str) -> Artifact:
+    """The etcd server program."""
+    return go_program("etcd", "go.etcd.io/etcd/server/v3", version)
+
+
+def coredns(version: str) -> Artifact:
+    """The CoreDNS program."""
+    return go_program("coredns", "github.com/coredns/coredns", version)
+
+
+def crane() -> Artifact:
+    """A registry of our own, and the tool to fill it."""
+    return go_program("crane", "github.com/google/go-containerregistry", pins().build.crane, "/cmd/crane")
+
+
+def toxiproxy() -> Artifact:
+    """A proxy that slows connections down."""
+    return go_program(
+        "toxiproxy-server", "github.com/Shopify/toxiproxy/v2", pins().build.toxiproxy, "/cmd/server"
+    )
+
+
+def fluid(version: str) -> Artifact:
+    """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`."""
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        module = go.download(workshop, FLUID_MODULE, version)
+        source = folder / ".source"
+        go.copy_module(module, source)
+        (folder / "bin").mkdir()
+        told = {"version": f"v{version}", "gitTreeState": "clean"}
+        for command, program in FLUID_PROGRAMS.items():
+            go.build(
+                workshop,
+                source,
+                folder / "bin" / program,
+                stage,
+                package=f"./cmd/{command}",
+                variables={f"{FLUID_MODULE}.{name}": value for name, value in told.items()},
+            )
+        shutil.copytree(source / "charts", folder / "charts")
+        restore_chart_dependencies(folder / "charts")
+        shutil.copytree(source / "csi" / "shell", folder / "shell")
+        for script in (folder / "shell").iterdir():
+            script.chmod(0o755)
+        shutil.rmtree(source)
+
+    return Artifact(f"fluid-{version}", (version, *FLUID_PROGRAMS), make)
+
+
+def restore_chart_dependencies(charts: Path) -> None:
+    """Put the charts that a chart names by a relative path where helm looks for them.
+
+    In Fluid's repository they are symbolic links, and a Go module's archive holds none.
+    """
+    for file in charts.rglob("Chart.yaml"):
+        chart: dict[str, Any] = yaml.safe_load(file.read_text())
+        for dependency in chart.get("dependencies", []):
+            repository = str(dependency.get("repository", ""))
+            place = file.parent / "charts" / dependency["name"]
+            if repository.startswith("file://") and not place.exists():
+                place.parent.mkdir(exist_ok=True)
+                shutil.copytree(file.parent / repository.removeprefix("file://"), place)
+
+
+def alluxio(version: str) -> Artifact:
+    """Alluxio's jars: all on the class path in `jars/`, the under-stores in `lib/`."""
+    under_stores = pins().alluxio[version].under_stores
+    # The first to ask for a module decides on its version, so what is lent comes last.
+    modules = [(name, version) for name in ALLUXIO_MODULES]
+    modules += [(f"alluxio-underfs-{name}", of) for name, of in under_stores.items()]
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        dependencies = "".join(
+            f"<dependency><groupId>org.alluxio</groupId><artifactId>{escape(name)}</artifactId>"
+            f"<version>{escape(of)}</version></dependency>"
+            for name, of in modules
+        )
+        pom = folder / "pom.xml"
+        pom.write_text(
+            '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+            "<groupId>invalid.harness</groupId><artifactId>alluxio</artifactId><version>1</version>"
+            f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>"
+        )
+        argv: list[str | Path] = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies"]
+        argv += [f"-DoutputDirectory={folder / 'jars'}", "-DincludeScope=runtime"]
+        workshop.commands.run(argv, on_line=stage.says)
+        pom.unlink()
+        (folder / "lib").mkdir()
+        # Under-stores are found by file in ${alluxio.home}/lib, each with its own class loader.
+        for jar in (folder / "jars").glob("alluxio-underfs-*.jar"):
+            shutil.copy(jar, folder / "lib")
+
+    return Artifact(f"alluxio-{version}", tuple(f"{name} {of}" for name, of in modules), make)
+
+
+def debian_root(release: str) -> Artifact:
+    """A minimal Debian as `root.tar`."""
+
+    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+        root = folder / "root"
+        argv: list[str | Path] = ["debootstrap", "--variant=minbase", "--merged-usr"]
+        argv += ["--include=ca-certificates", release, root]
+        workshop.commands.run(argv, on_line=stage.says)
+        for waste in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
+            shutil.rmtree(root / waste, ignore_errors=True)
+        (root / "var/cache/apt/archives/partial").mkdir(parents=True)
+        (root / "var/lib/apt/lists/partial").mkdir(parents=True)
+        workshop.commands.run(["tar", "--numeric-owner", "-C", root, "-cf", folder / "root.tar", "."])
+        shutil.rmtree(root)
+
+    return Artifact(f"debian-{release}", (release, "minbase"), make)

@@ -1,0 +1,237 @@
+"""Building the images with the container engine, and packing them for the nodes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from clusters.errors import RefusalError
+from clusters.host import bootstrap, leftovers
+from clusters.host.commands import GRACE_SECONDS, CommandError, end_running
+from clusters.host.engine import Engine, docker_client
+from clusters.host.known_errors import retold
+from clusters.images.offline.artifact_cache import Artifact, Workshop, digest, disk_errors
+from clusters.images.offline.definitions import Image
+from clusters.progress import RunningStage
+
+KEY_LABEL: Final = "fluid-conformance.key"
+#: Lanes of work: compiling fills the CPUs, unpacking and downloading wait for disk and network.
+_LANES: Final = 2
+#: Programs that artifacts are made with besides Go, by the first word of their names.
+_PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
+
+
+def build_all(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> None:
+    """Build what is not there yet: artifacts first, side by side, then the images in order."""
+    obtain_all(workshop, missing_artifacts(workshop, engine, images))
+    for image in _wanted(engine, images):
+        build(workshop, engine, image)
+
+
+def missing_artifacts(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> list[Artifact]:
+    """What has to be built on the host first for the images that are not there yet, each once."""
+    found = {
+        artifact.key: artifact
+        for image in _wanted(engine, images)
+        for artifact in _artifacts(image)
+        if not workshop.path(artifact).exists()
+    }
+    return list(found.values())
+
+
+def _wanted(engine: Engine, images: Sequence[Image]) -> list[Image]:
+    """The images that are not there yet, and what they stand on, bases first."""
+    return [image for image in _closure(images) if image_id(engine, image) is None]
+
+
+def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
+    """Make artifacts side by side; when one fails, or at Ctrl-C, what the others run is ended too."""
+    artifacts = list(artifacts)
+    _require_programs(artifacts)
+    compiled = [artifact for artifact in artifacts if not _waits_for_network(artifact)]
+    fetched = [artifact for artifact in artifacts if _waits_for_network(artifact)]
+    stop = threading.Event()
+    with ThreadPoolExecutor(_LANES) as lanes:
+        running = [lanes.submit(_obtain, workshop, lane, stop) for lane in (compiled, fetched) if lane]
+        try:
+            done, _ = wait_for(running, return_when=FIRST_EXCEPTION)
+            for lane in done:
+                lane.result()
+        except BaseException:
+            stop.set()
+            _end(running)
+            raise
+
+
+def _require_programs(artifacts: Sequence[Artifact]) -> None:
+    """Refuse before the first of them is made what the last could not be made without."""
+    for artifact in artifacts:
+        kind = artifact.name.partition("-")[0]
+        lacking = [name for name in _PROGRAMS.get(kind, ()) if bootstrap.find(name) is None]
+        if lacking:
+            raise RefusalError(
+                f"building {artifact.name} needs {' and '.join(lacking)}, which this host lacks",
+                advice="install that, or add --bootstrap to have it installed, or use --images=pull",
+            )
+        if kind == "debian" and os.geteuid() != 0:
+            raise RefusalError(
+                f"building {artifact.name} needs root (debootstrap makes it)",
+                advice="run as root, or use --images=pull",
+            )
+
+
+def _end(running: Sequence[Future[None]]) -> None:
+    """End what the lanes run, politely first: leaving the executor waits for them."""
+    end_running()
+    while wait_for(running, GRACE_SECONDS).not_done:
+        end_running(signal.SIGKILL)
+
+
+@contextmanager
+def _context(workshop: Workshop) -> Iterator[Path]:
+    """An empty folder for a build context; what killed runs left of theirs is removed."""
+    contexts = workshop.root / "contexts"
+    contexts.mkdir(exist_ok=True)
+    for stale in contexts.iterdir():
+        leftovers.remove(stale, workshop.commands)
+    with tempfile.TemporaryDirectory(dir=contexts) as folder:
+        yield Path(folder)
+
+
+def build(workshop: Workshop, engine: Engine, image: Image) -> None:
+    """Build one image whose base is there; nothing is done when it is there already."""
+    with (
+        FileLock(workshop.root / "images.lock"),
+        workshop.progress.stage(f"image {image.name}") as stage,
+        _context(workshop) as context,
+        disk_errors(image.name),
+    ):
+        if image_id(engine, image) is not None:
+            stage.was_cached()
+            return
+        _assemble(workshop, image, context)
+        if (context / "root.tar").exists():
+            engine.run("import", context / "root.tar", image.name, timeout=600)
+            (context / "root.tar").unlink()
+            (context / "Dockerfile").write_text(f"FROM {image.name}\n")
+        _docker_build(engine, image, context, stage)
+        for name in image.names[1:]:
+            engine.run("tag", image.name, name)
+
+
+def image_id(engine: Engine, image: Image) -> str | None:
+    """The engine's id of the image when it was built from just these inputs, else None."""
+    ids = set()
+    for name in image.names:
+        told = engine.inspect("image", name)
+        labels = (told or {}).get("Config", {}).get("Labels") or {}
+        if told is None or labels.get(KEY_LABEL) != image.key:
+            return None
+        ids.add(str(told["Id"]))
+    return ids.pop() if len(ids) == 1 else None
+
+
+def pack(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> Path:
+    """One archive of built images for the nodes; see `pack_names`."""
+    ids = [image_id(engine, image) or "" for image in images]
+    return pack_names(workshop, engine, ids, [name for image in images for name in image.names])
+
+
+def pack_names(workshop: Workshop, engine: Engine, ids: Sequence[str], names: Sequence[str]) -> Path:
+    """One archive of images for the nodes, in a folder of its own; layers that they share once.
+
+    Args:
+        workshop: the cache folder.
+        engine: has the images.
+        ids: what decides the content; the same is packed once.
+        names: under which the nodes are to know the images.
+    """
+    folder = workshop.root / "archives" / digest(ids)
+    if folder.exists():
+        return folder
+    with workshop.progress.stage("pack images for the nodes"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for old in folder.parent.iterdir():
+            shutil.rmtree(old, ignore_errors=True)
+        partial = folder.with_suffix(".partial")
+        partial.mkdir()
+        engine.run("save", "-o", partial / "images.tar", *names, timeout=900)
+        partial.rename(folder)
+    return folder
+
+
+def _closure(images: Sequence[Image]) -> list[Image]:
+    """The images and what they stand on, each once, bases first."""
+    found: dict[str, Image] = {}
+
+    def add(image: Image) -> None:
+        if image.base is not None:
+            add(image.base)
+        found.setdefault(image.key, image)
+
+    for image in images:
+        add(image)
+    return list(found.values())
+
+
+def _artifacts(image: Image) -> list[Artifact]:
+    return [part.artifact for part in image.parts]
+
+
+def _waits_for_network(artifact: Artifact) -> bool:
+    return artifact.name.startswith(("debian-", "alluxio-"))
+
+
+def _obtain(workshop: Workshop, artifacts: Sequence[Artifact], stop: threading.Event) -> None:
+    for artifact in artifacts:
+        if stop.is_set():
+            return
+        workshop.obtain(artifact)
+
+
+def _assemble(workshop: Workshop, image: Image, context: Path) -> None:
+    shutil.copytree(image.recipe, context, dirs_exist_ok=True)
+    for folder in image.also:
+        shutil.copytree(folder, context / folder.name)
+    for part in image.parts:
+        source, target = workshop.obtain(part.artifact) / part.inside, context / part.to
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=_link_or_copy)
+        else:
+            _link_or_copy(source, target)
+    if image.link:
+        (context / "root" / image.link).symlink_to("program")
+
+
+def _link_or_copy(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _docker_build(engine: Engine, image: Image, context: Path, stage: RunningStage) -> None:
+    argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.name]
+    argv += ["--label", f"{KEY_LABEL}={image.key}"]
+    if image.base is not None:
+        argv += ["--build-arg", f"BASE={image.base.name}"]
+    for name, value in image.args:
+        argv += ["--build-arg", f"{name}={value}"]
+    try:
+        engine.commands.run([*argv, context], env=engine.env, on_line=stage.says)
+    except CommandError as error:
+        told = retold(error, f"image {image.name} was not built")
+        told.advice = told.advice or "read the end of the build's output above"
+        raise told from error

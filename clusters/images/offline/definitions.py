@@ -1,0 +1,268 @@
+"""Which images a system is made of, under their published names, and how each is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from clusters.images.offline import artifacts
+from clusters.images.offline.artifact_cache import RECIPES, Artifact, digest, file_digest
+from clusters.pins import Versions, pins
+
+
+class Origin(StrEnum):
+    """Where an image comes from."""
+
+    PULLED = "pulled"
+    BUILT = "built"
+    SUBSTITUTE = "substitute"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something of an artifact that goes into an image's build context.
+
+    Attributes:
+        artifact: what it is taken from.
+        inside: path within the artifact.
+        to: path within the context.
+    """
+
+    artifact: Artifact
+    inside: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image and how it is built.
+
+    Attributes:
+        names: repository and tag, as published; all name the same image.
+        recipe: folder with its Dockerfile.
+        origin: `built` when the product's own code is inside, else `substitute`.
+        base: image that it stands on.
+        parts: built files that go into it.
+        also: further recipe folders copied into the context under their own names.
+        args: build arguments.
+        link: second name of the program in a `program` image.
+    """
+
+    names: tuple[str, ...]
+    recipe: Path
+    origin: Origin
+    base: Image | None = None
+    parts: tuple[Part, ...] = ()
+    also: tuple[Path, ...] = ()
+    args: tuple[tuple[str, str], ...] = ()
+    link: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its first name."""
+        return self.names[0]
+
+    @property
+    def key(self) -> str:
+        """Digest of all that decides the content."""
+        return digest(
+            [
+                *self.names,
+                file_digest(self.recipe),
+                self.base.key if self.base else "",
+                *(f"{part.artifact.key} {part.inside} {part.to}" for part in self.parts),
+                *(file_digest(path) for path in self.also),
+                *(f"{name}={value}" for name, value in self.args),
+                self.link,
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SystemImages:
+    """The images of one system under test.
+
+    Attributes:
+        node: the kind node; empty where the cluster is not ours to make.
+        control_plane: what kubeadm starts on a node that carries no images of its own.
+        fluid: Fluid's own, by the name that its chart knows.
+        alluxio: the Alluxio runtime and Fuse.
+        nfs_server: NFS-Ganesha.
+        toolbox: what application Pods run.
+    """
+
+    node: Image
+    control_plane: tuple[Image, ...]
+    fluid: dict[str, Image] = field(hash=False)
+    alluxio: Image
+    nfs_server: Image
+    toolbox: Image
+
+    @property
+    def loaded(self) -> tuple[Image, ...]:
+        """All that has to lie on the nodes before Pods start, the smallest closure first."""
+        return (*self.control_plane, *self.fluid.values(), self.alluxio, self.nfs_server, self.toolbox)
+
+    @property
+    def all(self) -> tuple[Image, ...]:
+        """Every image, the node's included."""
+        return (self.node, *self.loaded)
+
+
+def debian() -> Image:
+    """A bare Debian, imported rather than built."""
+    root = artifacts.debian_root(pins().build.debian)
+    return Image(
+        (f"fluid-conformance/debian:{root.key}",),
+        RECIPES / "base",
+        Origin.SUBSTITUTE,
+        parts=(Part(root, "root.tar", "root.tar"),),
+    )
+
+
+def base() -> Image:
+    """Debian with what all images on it share."""
+    return Image(("fluid-conformance/base:latest",), RECIPES / "base", Origin.SUBSTITUTE, base=debian())
+
+
+def _program(names: tuple[str, ...], artifact: Artifact, program: str, origin: Origin) -> Image:
+    part = Part(artifact, program, "root/program")
+    return Image(names, RECIPES / "program", origin, parts=(part,), link=program)
+
+
+def nfs_server() -> Image:
+    """NFS-Ganesha as Debian packages it."""
+    recipe = RECIPES / "nfs-server"
+    return Image((f"fluid-conformance/nfs-server:{_tag(recipe)}",), recipe, Origin.BUILT, base=base())
+
+
+def toolbox() -> Image:
+    """Shell, checksums and fio for application Pods."""
+    recipe = RECIPES / "toolbox"
+    return Image((f"fluid-conformance/toolbox:{_tag(recipe)}",), recipe, Origin.BUILT, base=base())
+
+
+def alluxio(version: str) -> Image:
+    """Alluxio under the contract that Fluid's chart has with its image."""
+    jars = artifacts.alluxio(version)
+    return Image(
+        (f"alluxio/alluxio-dev:{version}",),
+        RECIPES / "alluxio",
+        Origin.BUILT,
+        base=base(),
+        parts=(Part(jars, "jars", "jars"), Part(jars, "lib", "lib")),
+        args=(("ALLUXIO_VERSION", version),),
+    )
+
+
+def fluid(wanted: Versions) -> dict[str, Image]:
+    """Fluid's images by the chart's name for each, and the registrar beside them.
+
+    Those of a Fluid that calls kubectl have that of the run's Kubernetes.
+    """
+    version = wanted.fluid
+    built, pin = artifacts.fluid(version), pins().fluid[version]
+    tools = [Part(artifacts.helm(pin.helm), "helm", "tools/ddc-helm")]
+    if pin.kubectl:
+        tools.append(Part(artifacts.kubernetes(wanted.kubernetes), "kubernetes", "tools/kubectl"))
+    parts = (
+        *tools,
+        Part(built, "charts", "charts"),
+        Part(built, "shell", "shell"),
+        Part(built, "bin", "programs"),
+    )
+    repositories = {
+        "alluxioruntime-controller": "alluxioruntime-controller",
+        "dataset-controller": "dataset-controller",
+        "fluid-csi": "fluid-csi",
+        "application-controller": "fluidapp-controller",
+        "fluid-webhook": "fluid-webhook",
+        "thinruntime-controller": "thinruntime-controller",
+    }
+    images = {
+        repository: Image(
+            (f"fluidcloudnative/{repository}:v{version}",),
+            RECIPES / "fluid",
+            Origin.BUILT,
+            base=base(),
+            parts=parts,
+            args=(("PROGRAM", program),),
+        )
+        for repository, program in repositories.items()
+    }
+    registrar = artifacts.own_program("registrar")
+    images["csi-node-driver-registrar"] = _program(
+        (f"fluidcloudnative/csi-node-driver-registrar:substitute-{registrar.key}",),
+        registrar,
+        "registrar",
+        Origin.SUBSTITUTE,
+    )
+    return images
+
+
+def control_plane(version: str) -> tuple[Image, ...]:
+    """What kubeadm of that version starts, under the names that it asks for."""
+    pin = pins().kubernetes[version]
+    programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+    return (
+        _program(
+            (f"registry.k8s.io/pause:{pin.pause}",),
+            artifacts.own_program("pause"),
+            "pause",
+            Origin.SUBSTITUTE,
+        ),
+        Image(
+            tuple(f"registry.k8s.io/{program}:v{version}" for program in programs),
+            RECIPES / "control-plane",
+            Origin.BUILT,
+            base=base(),
+            parts=(Part(artifacts.kubernetes(version), "kubernetes", "kubernetes"),),
+        ),
+        _program((f"registry.k8s.io/etcd:{pin.etcd_tag}",), artifacts.etcd(pin.etcd), "etcd", Origin.BUILT),
+        _program(
+            (f"registry.k8s.io/coredns/coredns:v{pin.coredns}",),
+            artifacts.coredns(pin.coredns),
+            "coredns",
+            Origin.BUILT,
+        ),
+    )
+
+
+def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> Image:
+    """A kind node; `wrapped` starts containers through the runtime wrapper."""
+    pause = pins().kubernetes[version].pause
+    wrapper = artifacts.own_program("runtime-wrapper")
+    return Image(
+        (f"kindest/node:v{version}",),
+        RECIPES / "node",
+        Origin.BUILT,
+        base=base(),
+        parts=(
+            Part(artifacts.kubernetes(version), "kubernetes", "kubernetes"),
+            Part(wrapper, "runtime-wrapper", "runtime-wrapper"),
+        ),
+        also=(RECIPES / "mount-nfs",),
+        args=(
+            ("KUBERNETES", version),
+            ("PAUSE", f"registry.k8s.io/pause:{pause}"),
+            ("WRAPPED", "yes" if wrapped else "no"),
+            ("NFS_CLIENT", "user-space" if user_space_nfs else "kernel"),
+        ),
+    )
+
+
+def system(wanted: Versions, *, wrapped: bool, user_space_nfs: bool) -> SystemImages:
+    """All images of a system that is built here."""
+    return SystemImages(
+        node=node(wanted.kubernetes, wrapped=wrapped, user_space_nfs=user_space_nfs),
+        control_plane=control_plane(wanted.kubernetes),
+        fluid=fluid(wanted),
+        alluxio=alluxio(wanted.alluxio),
+        nfs_server=nfs_server(),
+        toolbox=toolbox(),
+    )
+
+
+def _tag(recipe: Path) -> str:
+    return file_digest(recipe)[:12]

@@ -1,0 +1,102 @@
+"""The programs that a run needs on this machine: given, pinned and built, or this host's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters.host import bootstrap
+from clusters.host.commands import CommandError
+from clusters.host.engine import Engine
+from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host, require_disk
+from clusters.images.offline import artifacts
+from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.options import Options
+from clusters.pins import at_least, pins
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Finds programs, and builds those that are nowhere.
+
+    Attributes:
+        options: of the run.
+        host: what this host can do.
+        workshop: builds.
+    """
+
+    options: Options
+    host: Host
+    workshop: Workshop
+
+    def ready_to_build(self) -> None:
+        """Have compilers, found or installed where that is allowed; called only before something is built.
+
+        Raises:
+            RefusalError: too little disk, or no compiler and no leave to install one.
+        """
+        workshop, may_install = self.workshop, self.options.bootstrap
+        compiled = workshop.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
+        require_disk(workshop.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
+        if may_install:
+            needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
+            bootstrap.install(needed, workshop.commands, workshop.progress)
+        workshop.go = bootstrap.go_program(
+            workshop.commands, workshop.root / "tools", workshop.progress, may_install=may_install
+        )
+
+    def obtain(self, artifact: Artifact) -> Path:
+        """An artifact's folder; compilers are made ready only where it is still to be made."""
+        if not self.workshop.path(artifact).exists():
+            self.ready_to_build()
+        return self.workshop.obtain(artifact)
+
+    def kind(self) -> Path:
+        """The kind program: given, the pinned one, or this host's where it is as new."""
+        if self.options.kind_bin is not None:
+            return self.options.kind_bin
+        pinned = artifacts.kind()
+        # Newer ones give up cgroup v1, so there it has to be the pinned one.
+        if not self.workshop.path(pinned).exists() and not self.host.cgroup_v1:
+            found = bootstrap.find("kind")
+            if found is not None and self._kind_suits(found):
+                return found
+        return self.obtain(pinned) / "kind"
+
+    def helm(self) -> Path:
+        """The helm program: the pinned one where it is built already, this host's, else built now."""
+        known = pins()
+        pin = known.fluid.get(self.options.versions.fluid) or known.fluid[known.default.fluid]
+        pinned = artifacts.helm(pin.helm)
+        found = None if self.workshop.path(pinned).exists() else bootstrap.find("helm")
+        return found or self.obtain(pinned) / "helm"
+
+    def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
+        """The kubectl program: given, built, this host's, or the one in the node image.
+
+        KindCluster only wants to know one; the harness does not call it. In ``folder`` it lies for
+        people to use, under its own name: one built program answers to all of Kubernetes' names.
+        """
+        if self.options.kubectl_bin is not None:
+            return self.options.kubectl_bin
+        place = folder / "kubectl"
+        folder.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        built = self.workshop.path(artifacts.kubernetes(self.options.versions.kubernetes))
+        found = built / "kubernetes" if built.exists() else bootstrap.find("kubectl")
+        if found is not None:
+            place.symlink_to(found)
+            return place
+        container = engine.run("create", node).stdout.strip()
+        try:
+            engine.run("cp", "-L", f"{container}:/usr/bin/kubectl", place)
+        finally:
+            engine.run("rm", container, check=False)
+        return place
+
+    def _kind_suits(self, program: Path) -> bool:
+        try:
+            told = self.workshop.commands.run([program, "version", "-q"], timeout=10.0).stdout.strip()
+        except CommandError:
+            return False
+        return at_least(told, pins().build.kind)

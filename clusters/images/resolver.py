@@ -1,0 +1,377 @@
+"""The images of one system, pulled or built: from here on both ways look the same.
+
+Whichever way an image came, the engine knows it by the name that the manifests use, and the
+nodes get all of them in one archive. With ``auto`` each part is pulled where a registry answers
+and has it, and built where not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from clusters.errors import RefusalError
+from clusters.host.engine import Engine
+from clusters.host.probes import Host
+from clusters.images import charts
+from clusters.images.offline import artifacts, build, definitions
+from clusters.images.offline.artifact_cache import RECIPES, Artifact, Workshop
+from clusters.images.offline.definitions import Image, Origin
+from clusters.images.offline.tools import Tools
+from clusters.images.pull import NotPublishedError, Pulled, Registry
+from clusters.options import Options
+from clusters.pins import pins, require_buildable
+from clusters.product import fluid_chart
+from clusters.progress import Progress
+
+NfsClient = Literal["kernel", "user-space"]
+T = TypeVar("T")
+
+#: Labels of our own node image (recipes/node): what it is made for.
+NETWORK_LABEL: Final = "fluid-conformance.network"
+WRAPPED_LABEL: Final = "fluid-conformance.wrapped"
+NFS_LABEL: Final = "fluid-conformance.nfs-client"
+#: Added to the tag of an image of ours that stands on Debian's published image.
+SLIM: Final = "-slim"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFact:
+    """An image of the system: its name, what it is by content, and where it came from."""
+
+    name: str
+    digest: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What a kind cluster with Fluid is made of.
+
+    Attributes:
+        node: node image.
+        own_network: the node image leaves the Pods' network to us.
+        archive: folder with the archive of all images that the nodes need.
+        chart: folder of Fluid's chart.
+        chart_values: what to set in it.
+        nfs_server: image of the NFS server.
+        toolbox: image of application Pods.
+        nfs_client: how the nodes mount NFS.
+        facts: every image with its origin.
+        limits: what of this host or of the registry had to be worked round; one sentence each.
+    """
+
+    node: str
+    own_network: bool
+    archive: Path
+    chart: Path
+    chart_values: Mapping[str, Any]
+    nfs_server: str
+    toolbox: str
+    nfs_client: NfsClient
+    facts: tuple[ImageFact, ...]
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Images that come the same way: by name, and what is known of each."""
+
+    names: tuple[str, ...]
+    build: tuple[Image, ...] = ()
+    pulled: tuple[Pulled, ...] = ()
+
+    @classmethod
+    def built(cls, *images: Image) -> _Piece:
+        return cls(tuple(name for image in images for name in image.names), build=images)
+
+    @classmethod
+    def taken(cls, *images: Pulled) -> _Piece:
+        return cls(tuple(image.name for image in images), pulled=images)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The node image, and the images of the control plane where it carries none."""
+
+    piece: _Piece
+    control_plane: _Piece
+    own_network: bool
+    nfs_client: NfsClient
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fluid:
+    """Fluid's images with the chart that names them; ``values`` takes the chart's folder."""
+
+    piece: _Piece
+    chart: Artifact
+    inside: str
+    values: Callable[[Path, str], Mapping[str, Any]]
+
+
+@dataclass
+class Supplier:
+    """Chooses the images of a system and has them ready.
+
+    Attributes:
+        tools: programs, and the options and facts of the host that decide on them.
+        engine: holds the images.
+    """
+
+    tools: Tools
+    engine: Engine
+
+    @property
+    def options(self) -> Options:
+        """Of the run."""
+        return self.tools.options
+
+    @property
+    def workshop(self) -> Workshop:
+        """Builds."""
+        return self.tools.workshop
+
+    @property
+    def progress(self) -> Progress:
+        """Where stages are told."""
+        return self.tools.workshop.progress
+
+    def supply(self) -> Supply:
+        """Have all images in the engine, and an archive of those that the nodes need.
+
+        Raises:
+            RefusalError: an image can neither be pulled nor built with these options.
+            InfrastructureError: a build or a download broke.
+        """
+        wanted = self.options.versions
+        registry = Registry(self.engine, self.options.registry, self.progress)
+        if not self._pulls(registry):
+            require_buildable(wanted)
+            node, product = self._node_built(), self._fluid_built()
+            alluxio = self._alluxio_built()
+            own = [_Piece.built(definitions.nfs_server()), _Piece.built(definitions.toolbox())]
+        else:
+            node = self._node(registry)
+            product = self._either(lambda: self._fluid_pulled(registry), self._fluid_built)
+            alluxio = self._either(
+                lambda: _Piece.taken(registry.pull(_alluxio(wanted.alluxio))),
+                self._alluxio_built,
+            )
+            own = self._own(registry)
+        loaded = (node.control_plane, product.piece, alluxio, *own)
+        pieces = (node.piece, *loaded)
+        self._build([image for piece in pieces for image in piece.build])
+        chart = self.tools.obtain(product.chart) / product.inside
+        names = [name for piece in loaded for name in piece.names]
+        return Supply(
+            node=node.piece.names[0],
+            own_network=node.own_network,
+            archive=build.pack_names(self.workshop, self.engine, self._ids(loaded), names),
+            chart=chart,
+            chart_values=product.values(chart, alluxio.names[0]),
+            nfs_server=own[0].names[0],
+            toolbox=own[1].names[0],
+            nfs_client=node.nfs_client,
+            facts=tuple(fact for piece in pieces for fact in self._facts(piece)),
+            limits=(*node.limits, *_built_by_us(registry, pieces)),
+        )
+
+    def _pulls(self, registry: Registry) -> bool:
+        if self.options.images == "build":
+            return False
+        said = registry.answers()
+        if not said:
+            return True
+        if self.options.images == "pull":
+            raise RefusalError(
+                f"--images=pull, and {registry} does not answer",
+                last_seen=said,
+                advice="check the network, name a mirror with --registry, or build with --images=build",
+            )
+        self.progress.note(f"{registry} does not answer: building the images ({said})")
+        return False
+
+    def _either(self, pull: Callable[[], T], built: Callable[[], T]) -> T:
+        """Pull; with ``auto``, what is not published is built."""
+        try:
+            return pull()
+        except NotPublishedError as error:
+            if self.options.images == "pull":
+                raise
+            self.progress.note(f"{error.message}: building it")
+            return built()
+
+    def _build(self, images: Sequence[Image]) -> None:
+        if build.missing_artifacts(self.workshop, self.engine, images):
+            self.tools.ready_to_build()
+        build.build_all(self.workshop, self.engine, images)
+
+    def _node(self, registry: Registry) -> _Node:
+        if self.options.kind_image is not None:
+            return self._node_given(self.options.kind_image)
+        hindrance = unfit({}, self.tools.host)
+        if hindrance and registry.mirror is None:
+            return self._node_instead(hindrance)
+        return self._either(lambda: self._node_pulled(registry), self._node_built)
+
+    def _node_pulled(self, registry: Registry) -> _Node:
+        version = self.options.versions.kubernetes
+        published = pins().node_digests.get(version, "")
+        pulled = registry.pull(f"kindest/node:v{version}", published)
+        hindrance = unfit(pulled.labels, self.tools.host)
+        if hindrance:
+            return self._node_instead(hindrance)
+        node = self._node_by_labels(_Piece.taken(pulled), pulled.labels)
+        if node.own_network:
+            images = definitions.control_plane(version)
+            names = [name for image in images for name in image.names]
+            node = replace(node, control_plane=_Piece.taken(*map(registry.pull, names)))
+        if published and pulled.digest != published:
+            limit = f"{pulled.name} of {registry} is not the published image: its digest is {pulled.digest}"
+            node = replace(node, limits=(limit,))
+        return node
+
+    def _node_given(self, name: str) -> _Node:
+        """The node image of --kind-image, pulled where the engine does not have it."""
+        if self.engine.inspect("image", name) is None:
+            Registry(self.engine, None, self.progress).pull(name)
+        told = self.engine.inspect("image", name) or {}
+        return self._node_by_labels(_Piece((name,)), (told.get("Config") or {}).get("Labels") or {})
+
+    def _node_by_labels(self, piece: _Piece, labels: Mapping[str, str]) -> _Node:
+        """A node image of ours brings neither network nor control plane; kind's own brings both."""
+        own, plane = labels.get(NETWORK_LABEL) == "bridge", _Piece(())
+        if own:
+            require_buildable(self.options.versions, "kubernetes")
+            plane = _Piece.built(*definitions.control_plane(self.options.versions.kubernetes))
+        client: NfsClient = "user-space" if labels.get(NFS_LABEL) == "user-space" else "kernel"
+        return _Node(piece, plane, own, client)
+
+    def _node_instead(self, hindrance: str) -> _Node:
+        """A node image of ours, because the one to be had cannot work on this host."""
+        limit = f"the published node image cannot work here ({hindrance}): node and Kubernetes are built"
+        self.progress.note(limit)
+        return replace(self._node_built(), limits=(limit,))
+
+    def _node_built(self) -> _Node:
+        if self.options.kind_image is not None:
+            return self._node_given(self.options.kind_image)
+        version, host = self.options.versions.kubernetes, self.tools.host
+        require_buildable(self.options.versions, "kubernetes")
+        node = definitions.node(version, wrapped=not host.sys_resource, user_space_nfs=not host.kernel_nfs)
+        plane = _Piece.built(*definitions.control_plane(version))
+        client: NfsClient = "kernel" if host.kernel_nfs else "user-space"
+        return _Node(_Piece.built(node), plane, own_network=True, nfs_client=client)
+
+    def _fluid_pulled(self, registry: Registry) -> _Fluid:
+        version, helm = self.options.versions.fluid, self.tools.helm()
+        artifact = charts.fluid_chart(version, helm)
+        chart = (self.tools if charts.in_module(version) else self.workshop).obtain(artifact)
+        alluxio = _alluxio(self.options.versions.alluxio)
+        names = charts.named_images(
+            chart / "fluid",
+            charts.published_values(chart / "fluid", alluxio),
+            helm=helm,
+            folder=self.workshop.root / "tools",
+            commands=self.workshop.commands,
+        )
+        pulled = _Piece.taken(*(registry.pull(name) for name in names))
+        return _Fluid(pulled, artifact, "fluid", charts.published_values)
+
+    def _fluid_built(self) -> _Fluid:
+        require_buildable(self.options.versions, "fluid")
+        images = definitions.fluid(self.options.versions)
+        references = {name: image.name for name, image in images.items()}
+        return _Fluid(
+            _Piece.built(*images.values()),
+            artifacts.fluid(self.options.versions.fluid),
+            "charts/fluid/fluid",
+            lambda chart, alluxio: fluid_chart.values(chart, references, alluxio),
+        )
+
+    def _alluxio_built(self) -> _Piece:
+        require_buildable(self.options.versions, "alluxio")
+        return _Piece.built(definitions.alluxio(self.options.versions.alluxio))
+
+    def _own(self, registry: Registry) -> list[_Piece]:
+        """The NFS server and the toolbox: published nowhere, so from a mirror that has them, or built."""
+        found = []
+        base: Image | None = None
+        for image in (definitions.nfs_server(), definitions.toolbox()):
+            if registry.mirror is not None:
+                try:
+                    found.append(_Piece.taken(registry.pull(image.name)))
+                except NotPublishedError:
+                    self.progress.note(f"{registry} has no {image.name}: building it")
+                else:
+                    continue
+            base = base or self._base(registry)
+            found.append(_Piece.built(on(base, image)))
+        return found
+
+    def _base(self, registry: Registry) -> Image:
+        """What our own images stand on: Debian's published image, else a Debian made here."""
+        try:
+            return slim_base(registry.pull(f"debian:{pins().build.debian}-slim"))
+        except NotPublishedError:
+            return definitions.base()
+
+    def _facts(self, piece: _Piece) -> list[ImageFact]:
+        facts = [ImageFact(image.name, image.digest, Origin.PULLED) for image in piece.pulled]
+        facts += [
+            ImageFact(name, self._id(name), image.origin) for image in piece.build for name in image.names
+        ]
+        told = {fact.name for fact in facts}
+        # Named by --kind-image and found in the engine: nobody can say more of it.
+        facts += [ImageFact(name, self._id(name), Origin.PULLED) for name in piece.names if name not in told]
+        return facts
+
+    def _ids(self, pieces: Sequence[_Piece]) -> list[str]:
+        """What decides an archive: a built image has its names in its id, a pulled one has not."""
+        built = [self._id(image.name) for piece in pieces for image in piece.build]
+        return built + [f"{image.id} {image.name}" for piece in pieces for image in piece.pulled]
+
+    def _id(self, name: str) -> str:
+        told = self.engine.inspect("image", name) or {}
+        return str(told.get("Id", ""))
+
+
+def unfit(labels: Mapping[str, str], host: Host) -> str:
+    """Why a node image with these labels cannot work on this host; empty when it can."""
+    lacks = []
+    if not host.sys_resource and labels.get(WRAPPED_LABEL) != "yes":
+        lacks.append("it starts containers with CAP_SYS_RESOURCE, which this host lacks")
+    if not host.kernel_nfs and labels.get(NFS_LABEL) != "user-space":
+        lacks.append("it mounts NFS through the kernel, and this host's has no NFS client")
+    return "; ".join(lacks)
+
+
+def slim_base(debian: Pulled) -> Image:
+    """The base of our own images on Debian's published image."""
+    args = (("BASE", debian.source),)
+    return Image((f"fluid-conformance/base:published{SLIM}",), RECIPES / "base", Origin.SUBSTITUTE, args=args)
+
+
+def on(base: Image, image: Image) -> Image:
+    """The image on another base; on Debian's published one it gets a tag of its own."""
+    if base.name == definitions.base().name:
+        return image
+    return replace(image, names=tuple(name + SLIM for name in image.names), base=base)
+
+
+def _alluxio(version: str) -> str:
+    return definitions.alluxio(version).name
+
+
+def _built_by_us(registry: Registry, pieces: Sequence[_Piece]) -> tuple[str, ...]:
+    """Pulled images that carry our mark: a registry of our own serves what was built, and says so."""
+    names = [image.name for piece in pieces for image in piece.pulled if build.KEY_LABEL in image.labels]
+    if not names:
+        return ()
+    return (
+        f"{registry} serves images that the harness built, under their published names: {', '.join(names)}",
+    )

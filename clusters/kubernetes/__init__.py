@@ -1,0 +1,1 @@
+"""Access to a cluster's API server: requests, watches, exec, and frozen snapshots of what it said."""

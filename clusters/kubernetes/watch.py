@@ -1,0 +1,163 @@
+"""Noticing changes in a cluster at once, so that a wait looks again without polling fast."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from clusters.errors import HarnessError
+from clusters.kubernetes.connection import Connection, KubeError, Query
+from clusters.kubernetes.kinds import Kind
+
+if TYPE_CHECKING:
+    import urllib3
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which the server ends a watch by itself; it is then taken up again where it was.
+WATCH_SECONDS: Final = 240
+#: Pauses after a failure, in seconds: the first, doubled each time, and the longest.
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 5.0
+#: Seconds that starting waits for the first answers, and stopping for the threads.
+START_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 2.0
+_GONE: Final = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What is watched: a kind, in one namespace or all, narrowed by selectors."""
+
+    kind: Kind
+    namespace: str | None = None
+    labels: str = ""
+    fields: str = ""
+
+    def query(self) -> list[tuple[str, str]]:
+        """The selectors as parameters of a request."""
+        pairs = (("labelSelector", self.labels), ("fieldSelector", self.fields))
+        return [(key, value) for key, value in pairs if value]
+
+
+class Watch:
+    """Sets `event` whenever one of its topics changes; a context manager.
+
+    It never raises: while the server cannot be reached it tries again, and the wait that
+    uses it still looks at its own pace.
+    """
+
+    def __init__(self, connection: Connection, topics: tuple[Topic, ...]) -> None:
+        self.event = threading.Event()
+        self.changes = 0
+        self._connection = connection
+        self._stop = threading.Event()
+        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self._started = [threading.Event() for _ in topics]
+        self._threads = [
+            threading.Thread(
+                target=self._follow, args=(topic, started), name=f"watch {topic.kind}", daemon=True
+            )
+            for topic, started in zip(topics, self._started, strict=True)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        # From here on no change is missed, unless the server is slow; then a look at the usual pace finds it.
+        for started in self._started:
+            started.wait(START_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for response in tuple(self._open):
+            try:
+                response.shutdown()  # wakes the thread that reads from it
+            except (OSError, ValueError, RuntimeError) as error:  # it ended by itself meanwhile
+                log.debug("watch ended before it was stopped: %s", error)
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def _follow(self, topic: Topic, started: threading.Event) -> None:
+        """Watch one topic until stopped."""
+        version = ""
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                if not version:
+                    version = self._list(topic)
+                    if started.is_set():  # there was a gap, so anything may have changed
+                        self._changed()
+                    started.set()
+                version = self._read(topic, version)
+                pause = FIRST_PAUSE
+            except Exception as error:  # noqa: BLE001 - a watch is a help; without it the wait still looks
+                gone = isinstance(error, KubeError) and error.status == _GONE
+                log.debug("watch of %s: %s", topic.kind, error)
+                version = ""
+                started.set()  # nobody waits for a watch that cannot start, such as of a missing kind
+                if not gone:
+                    self._stop.wait(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.event.set()
+
+    def _list(self, topic: Topic) -> str:
+        """The version of the cluster's state from which to watch."""
+        data = self._connection.request(
+            "GET",
+            topic.kind.path(topic.namespace),
+            what=f"watch {topic.kind}",
+            query=[*topic.query(), ("limit", "1")],
+            retry_for=0,
+        )
+        version = json.loads(data).get("metadata", {}).get("resourceVersion", "")
+        if not version:
+            raise HarnessError(f"the list of {topic.kind.plural} has no resourceVersion")
+        return str(version)
+
+    def _read(self, topic: Topic, version: str) -> str:
+        """Read events until the server ends the watch; return the version reached."""
+        query: Query = [
+            *topic.query(),
+            ("watch", "1"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(WATCH_SECONDS)),
+        ]
+        path = topic.kind.path(topic.namespace)
+        response = self._connection.stream(
+            path, what=f"watch {topic.kind}", query=query, timeout=WATCH_SECONDS + 10
+        )
+        self._open.add(response)
+        try:
+            if self._stop.is_set():
+                return version
+            for line in response:
+                if line.strip():
+                    version = self._take(line, version)
+            return version
+        finally:
+            self._open.discard(response)
+            response.close()
+
+    def _take(self, line: bytes, version: str) -> str:
+        """Take in one event; return the version it stands for."""
+        event = json.loads(line)
+        found = event.get("object") or {}
+        if event.get("type") == "ERROR":
+            raise KubeError(
+                "watch",
+                status=int(found.get("code") or 0),
+                reason=str(found.get("reason", "")),
+                said=str(found.get("message", "")),
+            )
+        if event.get("type") != "BOOKMARK":
+            self._changed()
+        return str((found.get("metadata") or {}).get("resourceVersion") or version)

@@ -1,0 +1,375 @@
+"""The whole system in order: host, engine, images, cluster, NFS server, Fluid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock, Timeout
+
+from clusters.errors import HarnessError, InfrastructureError, RefusalError
+from clusters.host import bootstrap, engine, probes
+from clusters.host.commands import Commands, SystemCommands
+from clusters.images import charts
+from clusters.images.offline import artifacts, definitions
+from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.tools import Tools
+from clusters.images.resolver import ImageFact, NfsClient, Supplier
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.options import Options
+from clusters.pins import require_buildable, require_runs_on
+from clusters.product import fluid, fluid_chart, nfs
+from clusters.progress import Progress
+from clusters.providers import existing, reaper
+from clusters.providers.base import Cluster, Provider
+from clusters.providers.kind import KindProvider, own_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Seconds that a second run on the same machine waits for the first.
+LOCK_SECONDS: Final = 5.0
+_LEFT_BEHIND: Final = "not all could be taken down"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The system under test, up and ready.
+
+    Attributes:
+        cluster: where it runs.
+        provider: reaches its nodes.
+        kube: reaches its API.
+        nfs: its NFS server.
+        fluid: what of Fluid is there.
+        options: that it was made by.
+        host: facts of the machine.
+        images: what runs on it.
+        toolbox: image of application Pods.
+        nodes: names of the nodes that Pods may run on.
+        nfs_client: how nodes mount NFS; None where nobody knows before a mount was seen.
+        kubernetes: version that the API server says.
+        limits: of the host, worked round.
+    """
+
+    cluster: Cluster
+    provider: Provider
+    kube: Kube
+    nfs: nfs.NfsServer
+    fluid: fluid.FluidState
+    options: Options
+    host: probes.Host
+    images: tuple[ImageFact, ...]
+    toolbox: str
+    nodes: tuple[str, ...]
+    nfs_client: NfsClient | None
+    kubernetes: str
+    limits: tuple[str, ...]
+
+
+@dataclass
+class Stack:
+    """Brings the system up, and takes down what it made.
+
+    Attributes:
+        options: of the run.
+        run: its id.
+        progress: where stages are told.
+        commands: runs programs.
+    """
+
+    options: Options
+    run: str
+    progress: Progress
+    commands: Commands = field(default_factory=SystemCommands)
+    _provider: Provider | None = field(default=None, init=False)
+    _kube: Kube | None = field(default=None, init=False)
+    _started: engine.Engine | None = field(default=None, init=False)
+    _found: engine.Engine | None = field(default=None, init=False)
+
+    def up(self) -> System:
+        """The system, ready for a Dataset.
+
+        Raises:
+            RefusalError: it cannot be had with these options on this host; nothing was made.
+            InfrastructureError: something broke on the way; what was made half-way is removed.
+        """
+        if self.options.kubeconfig is not None:
+            return self._up_existing(self.options.kubeconfig)
+        return self._up_kind()
+
+    def down(self) -> tuple[str, ...]:
+        """Take down what this run made, also when `up` failed half-way; bounded in time.
+
+        Each step is tried whatever became of the others, and none raises: that would hide the
+        failure which led here.
+
+        Returns:
+            What could not be taken down, a sentence each.
+        """
+        troubles = []
+        for step in (self._remove_cluster, self._disconnect, self._stop_engine):
+            try:
+                step()
+            except (HarnessError, OSError) as error:
+                troubles.append(error.message if isinstance(error, HarnessError) else str(error))
+                self.progress.note(f"not taken down: {troubles[-1]}; `python -m clusters reap` tries again")
+        return tuple(troubles)
+
+    @contextmanager
+    def standing(self) -> Iterator[System]:
+        """The system for as long as the block lasts; then what this run made is taken down.
+
+        Raises:
+            InfrastructureError: not all could be taken down. A failure of `up` or of the block comes
+                before it, and then only carries a note of that.
+        """
+        try:
+            yield self.up()
+        except BaseException as error:
+            for trouble in self.down():
+                error.add_note(f"{_LEFT_BEHIND}: {trouble}")
+            raise
+        if troubles := self.down():
+            raise InfrastructureError(
+                f"{_LEFT_BEHIND}: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+            )
+
+    def _disconnect(self) -> None:
+        if self._kube is not None:
+            self._kube.close()
+
+    def _remove_cluster(self) -> None:
+        if self._provider is not None and not self.options.keep_cluster:
+            self._provider.down()
+
+    def _stop_engine(self) -> None:
+        """End our engine with the last cluster in it.
+
+        One that this run started is kept only for a cluster that is to be kept. One that was
+        there already may have been left by a killed run; it ends unless something else uses it, or
+        may do so unseen because it works in another cache than the one that this run has locked.
+        """
+        if self._started is not None:
+            running = self._started
+            kept = any(node.kept for node in own_nodes(running))
+        elif self._found is not None and self._found.ours and engine.works_for(cache_root()):
+            running = self._found
+            kept = reaper.in_use(running)
+        else:
+            return
+        if not kept:
+            reaper.end_engine(running, self.commands, self.progress)
+
+    @property
+    def provider(self) -> Provider | None:
+        """The provider once it is known, also when bringing the system up failed later."""
+        return self._provider
+
+    def _up_kind(self) -> System:
+        options, facts = self.options, probes.probe()
+        if options.images == "build":
+            require_buildable(options.versions)
+        if options.bootstrap:
+            bootstrap.require_root(facts)
+        require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
+        found = engine.find(self.commands)
+        if found is not None:
+            reaper.remove_orphans(found, self.progress)
+            facts = probes.probe()  # they held memory
+        if found is None or not own_nodes(found, options.cluster_name):
+            probes.require_memory(facts)
+        cache = cache_root()
+        probes.require_disk(cache, probes.DISK_FOR_RUN)
+        for limit in facts.limits():
+            self.progress.note(f"host limit worked round: {limit}")
+        tools = self._tools(facts, cache)
+        running = self._engine(facts, tools, found)
+        supply = Supplier(tools, running).supply()
+        state = cache / "clusters" / options.cluster_name
+        provider = KindProvider(
+            name=options.cluster_name,
+            engine=running,
+            kind=tools.kind(),
+            kubectl=tools.kubectl(running, supply.node, state.parent / "bin"),
+            image=supply.node,
+            nodes=options.nodes,
+            archive=supply.archive,
+            state=state,
+            host=facts,
+            progress=self.progress,
+            run=self.run,
+            keep=options.keep_cluster,
+            own_network=supply.own_network,
+        )
+        self._provider = provider
+        cluster = provider.up()
+        kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run)
+        nodes = schedulable(kube)
+        server = nfs.install(kube, supply.nfs_server, _first_node(kube), self.progress)
+        installed = fluid.install(
+            kube,
+            helm=tools.helm(),
+            chart=supply.chart,
+            chart_values=supply.chart_values,
+            kubeconfig=cluster.kubeconfig,
+            folder=state,
+            commands=self.commands,
+            progress=self.progress,
+            replace_unfinished=True,
+        )
+        return System(
+            cluster=cluster,
+            provider=provider,
+            kube=kube,
+            nfs=server,
+            fluid=installed,
+            options=options,
+            host=facts,
+            images=supply.facts,
+            toolbox=supply.toolbox,
+            nodes=nodes,
+            nfs_client=supply.nfs_client,
+            kubernetes=kube.server_version().removeprefix("v"),
+            limits=(*facts.limits(), *supply.limits),
+        )
+
+    def _tools(self, facts: probes.Host, cache: Path) -> Tools:
+        return Tools(self.options, facts, Workshop(cache, self.commands, self.progress))
+
+    def _engine(self, facts: probes.Host, tools: Tools, found: engine.Engine | None) -> engine.Engine:
+        """The engine that was found, or one of our own."""
+        if found is not None:
+            self._found = found
+            return found
+        if not self.options.bootstrap:
+            return engine.require(self.commands)
+        needed = bootstrap.missing(bootstrap.ENGINE_PACKAGES | bootstrap.CLIENT_PACKAGES)
+        bootstrap.install(needed, self.commands, self.progress)
+        wrapper = None
+        if not facts.sys_resource:
+            wrapper = tools.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper"
+        started = engine.start(facts, tools.workshop.root, wrapper, self.commands, self.progress)
+        self._started = started
+        reaper.remove_orphans(started, self.progress)
+        return started
+
+    def _up_existing(self, kubeconfig: Path) -> System:
+        options = self.options
+        kube = self._kube = Kube.connect(kubeconfig, run=self.run)
+        existing.require_free(kube)
+        found = existing.has_fluid(kube)
+        if not found and not options.install_fluid:
+            raise RefusalError(
+                "this cluster has no Fluid, and the harness installs it there only when told to",
+                advice="install Fluid yourself, or add --install-fluid",
+            )
+        nodes = schedulable(kube)
+        seen = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+        toolbox = existing.harness_image(definitions.toolbox(), seen, options.registry)
+        server_image = existing.harness_image(definitions.nfs_server(), seen, options.registry)
+        provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress, self.commands)
+        self._provider = provider
+        facts = provider.host(next(node for node in seen if node.name == nodes[0]))
+        server = nfs.install(kube, server_image, _first_node(kube), self.progress)
+        if not found:
+            self._install_on_existing(provider, facts, seen)
+        state = existing.wait_for_fluid(kube, self.progress)
+        versions = existing.versions_there(kube, state)
+        return System(
+            cluster=provider.up(),
+            provider=provider,
+            kube=kube,
+            nfs=server,
+            fluid=state,
+            options=replace(options, versions=versions),
+            host=facts,
+            images=existing.image_facts(kube, versions),
+            toolbox=toolbox,
+            nodes=nodes,
+            nfs_client=None,
+            kubernetes=versions.kubernetes,
+            limits=(),
+        )
+
+    def _install_on_existing(
+        self, provider: existing.ExistingProvider, facts: probes.Host, nodes: Sequence[NodeSnapshot]
+    ) -> None:
+        """Install Fluid with images that the nodes have, or pull: from --registry, else as published."""
+        options, cache = self.options, cache_root()
+        tools = self._tools(facts, cache)
+        helm = tools.helm()
+        chart = tools.obtain(charts.fluid_chart(options.versions.fluid, helm)) / "fluid"
+        alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
+        built = existing.built_fluid(options.versions, nodes) if options.registry is None else {}
+        if options.images == "build" and not built:
+            raise RefusalError(
+                "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
+                advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
+            )
+        provider.installs_fluid(helm)
+        fluid.install(
+            provider.kube,
+            helm=helm,
+            chart=chart,
+            chart_values=(
+                fluid_chart.values(chart, built, alluxio)
+                if built
+                else charts.published_values(chart, alluxio, options.registry)
+            ),
+            kubeconfig=provider.kubeconfig,
+            folder=cache / "existing",
+            commands=self.commands,
+            progress=self.progress,
+        )
+
+
+@contextmanager
+def machine_lock(cache: Path) -> Iterator[None]:
+    """Keep a second run off this machine's engine and caches while one is under way.
+
+    Raises:
+        RefusalError: another run holds it, or another user made it.
+    """
+    lock = FileLock(cache / "run.lock")
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise RefusalError(
+            "another run of the harness is under way on this machine",
+            advice="wait until it ends, or end it",
+        ) from None
+    except OSError as error:
+        raise RefusalError(
+            f"the lock {lock.lock_file} of the cache cannot be taken: {error.strerror or error}",
+            advice="run as the user who owns it, or set FLUID_CONFORMANCE_CACHE to a folder of yours",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def schedulable(kube: Kube) -> tuple[str, ...]:
+    """Names of the nodes that Pods may run on; a single control-plane node is one of them."""
+    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+    names = tuple(sorted(node.name for node in nodes if node.pods_may_run))
+    if not names:
+        raise InfrastructureError(
+            f"none of {len(nodes)} nodes takes Pods",
+            last_seen=", ".join(str(node) for node in nodes),
+            advice="see the nodes' kubelet journals in the bundle",
+        )
+    return names
+
+
+def _first_node(kube: Kube) -> str:
+    """The node for the NFS server: the control plane, which keeps it off the nodes that faults hit."""
+    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+    planes = [node.name for node in nodes if "node-role.kubernetes.io/control-plane" in node.labels]
+    return planes[0] if planes else min(node.name for node in nodes)

@@ -1,0 +1,1 @@
+"""The verdict of one run: its model, its pages, its failure bundles."""

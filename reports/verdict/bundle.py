@@ -1,0 +1,175 @@
+"""Failure bundles: what a stranger needs to understand a failure, taken while it is still there.
+
+A bundle is a folder with an ``index.md`` that tells what happened and lists the files.
+Taking one never raises and never lasts: a collector that fails or hangs leaves a note.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from clusters.clock import SYSTEM_CLOCK, Clock
+from reports.files import clipped, safe_path, write_atomically
+from reports.verdict.model import Failure
+from suites.record.evidence import Fact
+from suites.record.run import BundleTaker, Trouble
+
+MEBIBYTE: Final = 1024 * 1024
+
+#: What one file, and one bundle, may hold.
+FILE_LIMIT: Final = 2 * MEBIBYTE
+BUNDLE_LIMIT: Final = 20 * MEBIBYTE
+
+INDEX: Final = "index.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the index tells of a failure.
+
+    Attributes:
+        trouble: the scenario, the part that failed, its namespaces and when it began.
+        title: what should have held.
+        failures: what went wrong.
+        seconds: how long the part ran until it failed.
+        trace: the whole error as pytest shows it.
+        facts: what the scenario had seen by then.
+        texts: texts that are at hand already, by file name (YAML sent, captured output).
+    """
+
+    trouble: Trouble
+    title: str
+    failures: Sequence[Failure]
+    seconds: float
+    trace: str
+    facts: Sequence[Fact] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Collected:
+    """What one collector gave, or why it did not."""
+
+    taker: BundleTaker
+    files: dict[str, bytes] = field(default_factory=dict)
+    note: str = ""
+
+
+def take_bundle(
+    folder: Path,
+    story: Story,
+    takers: Iterable[BundleTaker],
+    *,
+    file_limit: int = FILE_LIMIT,
+    bundle_limit: int = BUNDLE_LIMIT,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Path | None:
+    """Fill ``folder`` with a bundle and return the path of its index.
+
+    All collectors work side by side, so the bundle takes as long as the slowest of them is
+    allowed. Files beyond the limit of the bundle are left out, and the index says so.
+
+    Returns:
+        The index, or None when nothing could be written (a full disk).
+    """
+    collected = _collect(list(takers), story.trouble, clock)
+    own = {"error.txt": story.trace.encode("utf-8", errors="replace")}
+    own |= {f"test/{name}": text.encode("utf-8", errors="replace") for name, text in story.texts.items()}
+    notes = [f"{c.taker.name}: {c.note}" for c in collected if c.note]
+    written: list[tuple[str, int, int]] = []
+    left = bundle_limit
+    try:
+        for owner, files in [("", own), *((c.taker.name, c.files) for c in collected)]:
+            for name, data in files.items():
+                kept = clipped(data, file_limit)
+                if len(kept) > left:
+                    notes.append(f"{owner or 'test'}: {name} was left out, the bundle is full")
+                    continue
+                path = _unused(folder, str(safe_path(f"{owner}/{name}" if owner else name)))
+                write_atomically(folder / path, kept)
+                left -= len(kept)
+                written.append((path, len(kept), len(data)))
+        write_atomically(folder / INDEX, _index(story, written, notes))
+    except OSError:
+        return None
+    return folder / INDEX
+
+
+def _collect(takers: list[BundleTaker], trouble: Trouble, clock: Clock) -> list[Collected]:
+    """Run every collector in a thread of its own, none longer than it may take."""
+    results = [Collected(taker) for taker in takers]
+    done = [threading.Event() for _ in takers]
+
+    def work(result: Collected, finished: threading.Event) -> None:
+        try:
+            texts = result.taker.take(trouble)
+            result.files = {
+                name: text.encode("utf-8", errors="replace") if isinstance(text, str) else text
+                for name, text in texts.items()
+            }
+            if not result.files:
+                result.note = "found nothing"
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the bundle goes on without it
+            result.note = f"failed: {type(error).__name__}: {error}".strip()
+        finally:
+            finished.set()
+
+    start = clock.now()
+    for result, finished in zip(results, done, strict=True):
+        # A collector that hangs cannot be ended, so it must not keep the process alive.
+        threading.Thread(target=work, args=(result, finished), daemon=True).start()
+    settled: list[Collected] = []
+    for result, finished in zip(results, done, strict=True):
+        left = start + result.taker.seconds - clock.now()
+        if clock.wait(finished, max(left, 0.0)) or finished.is_set():
+            settled.append(result)
+        else:
+            settled.append(Collected(result.taker, note=f"gave nothing within {result.taker.seconds:g} s"))
+    return settled
+
+
+def _unused(folder: Path, path: str) -> str:
+    """``path``, or with a number where the folder has it already."""
+    wanted, number = path, 1
+    while (folder / path).exists() or path == INDEX:
+        number += 1
+        stem, dot, suffix = wanted.rpartition(".")
+        path = f"{stem}-{number}{dot}{suffix}" if dot else f"{wanted}-{number}"
+    return path
+
+
+def _index(story: Story, written: Sequence[tuple[str, int, int]], notes: Sequence[str]) -> str:
+    trouble = story.trouble
+    part = {"setup": "while it was set up", "call": "in its body", "teardown": "while it was cleaned up"}
+    lines = [
+        f"# {trouble.scenario} failed {part[trouble.phase]}",
+        "",
+        f"- What should hold: {story.title}",
+        f"- Test began: {trouble.since:%Y-%m-%d %H:%M:%S} UTC; this part failed after {story.seconds:.1f} s",
+        f"- Namespaces: {', '.join(trouble.namespaces) or 'none noted'}",
+    ]
+    for failure in story.failures:
+        lines += [
+            "",
+            f"## {failure.failure_class.value} failure",
+            "",
+            *_block(failure.detail or failure.reason),
+        ]
+    lines += ["", "## What the scenario had seen", ""]
+    lines += [f"- {fact.at:.1f} s, {fact.source}: {fact.says}" for fact in story.facts] or ["Nothing yet."]
+    lines += ["", "## Files", "", "| file | bytes |", "|---|---|"]
+    for path, size, whole in written:
+        cut = f" (of {whole:,}; middle left out)" if whole > size else ""
+        lines.append(f"| [{path}]({path}) | {size:,}{cut} |")
+    if notes:
+        lines += ["", "## Not in this bundle", "", *(f"- {note}" for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _block(text: str) -> list[str]:
+    """Text as a code block, whatever fences stand in it."""
+    return [f"    {line}" for line in text.splitlines()]

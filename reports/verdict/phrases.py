@@ -1,0 +1,99 @@
+"""The words that all reports share, so that page, summary and terminal say the same."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from reports.verdict.model import DefectResult, Outcome, ScenarioResult, System, Verdict, VerdictWord
+from suites.record.versions import reached, release
+
+#: A minute, and an hour, in seconds.
+MINUTE: Final = 60
+HOUR: Final = 3600
+
+EXPLANATIONS: Final[Mapping[VerdictWord, str]] = {
+    "pass": "Each scenario that could be judged showed what it must, by its own evidence.",
+    "fail": "Fluid did not do what it must, on a system that was otherwise whole.",
+    "inconclusive": "Nothing failed, but scenarios were left out, and a scenario left out is not one passed.",
+    "invalid": "The cluster, the host or the harness itself broke. Mend that and run again; "
+    "no conclusion about Fluid can be drawn, for better or worse.",
+}
+
+CLASSES: Final[Mapping[str, str]] = {
+    "product": "Fluid's fault",
+    "harness": "the harness's fault",
+    "infrastructure": "the cluster's or host's fault",
+}
+
+
+def seconds(value: float) -> str:
+    """A length of time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``."""
+    if value < 10:  # noqa: PLR2004 - from here on, tenths are noise
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in a few words, such as ``Fluid passed 11 of 12 scenarios``."""
+    if verdict.verdict == "invalid":
+        return "This run says nothing about Fluid"
+    if verdict.verdict == "inconclusive":
+        return "Too little was run to say"
+    hit = sum(s.outcome == verdict.verdict for s in verdict.scenarios)
+    every = len(verdict.scenarios)
+    how_many = f"{hit} of {every}" if hit < every else "the only" if every == 1 else f"all {every}"
+    return f"Fluid {verdict.verdict}ed {how_many} scenario{'' if every == 1 else 's'}"
+
+
+def counts(verdict: Verdict) -> str:
+    """How many scenarios had which outcome, as ``9 passed, 1 failed, 2 skipped``."""
+    words: dict[Outcome, str] = {
+        "pass": "passed",
+        "fail": "failed",
+        "known-defect": "known defect",
+        "skipped": "skipped",
+    }
+    found = Counter(s.outcome for s in verdict.scenarios)
+    parts = [f"{found[outcome]} {word}" for outcome, word in words.items() if found[outcome]]
+    return ", ".join(parts) or "no scenario"
+
+
+def figures(data: Mapping[str, object]) -> str:
+    """The figures behind a fact, as ``bytes=1,024, files=3``."""
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in data.items())
+
+
+def blame(scenario: ScenarioResult) -> str:
+    """Whose fault a failure is, in words; empty without a failure."""
+    return CLASSES[scenario.failure_class.value] if scenario.failure_class else ""
+
+
+def not_seen(defect: DefectResult, system: System | None) -> str:
+    """What is said of a known defect that did not show: that it is gone, unless it may not have come yet.
+
+    Its source ends with the version of Fluid in which it was found.
+    """
+    found = re.search(r"\(([\d.]+)\)$", defect.source)
+    if system is None or found is None or reached(system.fluid, found[1]):
+        return "is gone"
+    return f"of Fluid {found[1]} does not show on {release(system.fluid)}"
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return str(value)

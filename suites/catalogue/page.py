@@ -1,0 +1,102 @@
+"""The page of all scenarios, made from the code: ``python -m suites.catalogue`` writes docs/scenarios.md.
+
+With ``--check`` it writes nothing, and ends with 1 when the page is not what the code says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from clusters.pins import pins
+from suites.catalogue.discovery import declared
+from suites.catalogue.scenario import Defect, Scenario
+from suites.catalogue.unwritten import GROUPS, LEFT_OUT, rows
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "scenarios.md"
+_TITLES: Final = {
+    "A": "Correct use",
+    "B": "Misuse",
+    "C": "What is cached",
+    "D": "Recovery",
+    "E": "Lifecycle",
+    "DOC": "The doctor",
+}
+
+
+def page(scenarios: Sequence[Scenario]) -> str:
+    """The page as Markdown."""
+    total = len(rows())
+    parts = [
+        "# Scenarios",
+        (
+            "Made from the code by `python -m suites.catalogue`; a test fails when it is not current. "
+            f"The catalogue has {total} rows: {len(scenarios)} are scenarios, {len(LEFT_OUT)} are left out, "
+            "with their reasons at the end."
+        ),
+        (
+            "Each level includes those before it: `smoke`, `conformance`, `full`. “Alone” means that "
+            "nothing else runs beside it."
+        ),
+    ]
+    for group in GROUPS:
+        parts.append(f"## {group}. {_TITLES[group]}")
+        parts.append(_scenarios(s for s in scenarios if s.id.rstrip("0123456789") == group))
+    parts += ["## Defects of Fluid that are looked at", _defects(scenarios)]
+    parts += ["## Left out", _left_out()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scenarios(scenarios: Iterable[Scenario]) -> str:
+    lines = [
+        "| id | what a user does | what must hold | level | Fluid | issues |",
+        "|---|---|---|---|---|---|",
+    ]
+    pinned = sorted(pins().fluid, reverse=True)
+    for s in scenarios:
+        needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
+        needs += ["alone"] if s.alone else []
+        level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
+        versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))
+        versions += f" ({s.since.why})" if s.since else ""
+        issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
+        lines.append(table_row(s.id, s.does, s.title, level, versions, issues))
+    return "\n".join(lines)
+
+
+def _defects(scenarios: Iterable[Scenario]) -> str:
+    lines = ["| key | what looks wrong | where it was read | scenario |", "|---|---|---|---|"]
+    shown: dict[Defect, list[str]] = {}
+    for scenario in scenarios:
+        for defect in scenario.defects:
+            shown.setdefault(defect, []).append(scenario.id)
+    lines += [table_row(f"`{d.key}`", d.says, f"`{d.source}`", ", ".join(ids)) for d, ids in shown.items()]
+    return "\n".join(lines)
+
+
+def _left_out() -> str:
+    lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
+    lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
+    return "\n".join(lines)
+
+
+def table_row(*cells: str) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or check that it is current."""
+    parser = argparse.ArgumentParser(prog="python -m suites.catalogue", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when the page is not current")
+    wanted = page(declared())
+    if parser.parse_args(arguments).check:
+        current = PAGE.is_file() and PAGE.read_text() == wanted
+        if not current:
+            sys.stderr.write("docs/scenarios.md is not current: run `python -m suites.catalogue`\n")
+        return int(not current)
+    PAGE.write_text(wanted)
+    return 0

@@ -1,0 +1,141 @@
+"""What a scenario is: one behaviour that a user of Fluid recognises, with its id and level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+import pytest
+
+from suites.record.versions import Since
+from suites.steps.user import User
+
+#: Creates the Dataset `suites.steps.user.DATASET`, its runtime and what they need, in the namespace of the user,
+#: which has the source claim already. It does not wait for phase Bound.
+MakesDataset = Callable[[User], None]
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+MARKER: Final = "scenario"
+
+
+class Level(IntEnum):
+    """How much is run; each level includes the ones before it."""
+
+    SMOKE = 1
+    CONFORMANCE = 2
+    FULL = 3
+
+    @classmethod
+    def of(cls, name: str) -> Level:
+        """The level of that (lower-case) name; ValueError when there is none."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            names = ", ".join(level.name.lower() for level in cls)
+            raise ValueError(f"no level {name!r}; there are {names}") from None
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """Something that looks wrong in the product itself; recorded, never held against a run.
+
+    Attributes:
+        key: short name, such as ``same-name-claim-accepted``.
+        says: what is wrong, in a user's words.
+        source: where it was read (Fluid file and line at the version).
+    """
+
+    key: str
+    says: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that is known to stay when what a scenario made is removed.
+
+    Attributes:
+        defect: key of the defect, among the scenario's own, that explains it.
+        pattern: found in the words of the leak check, such as ``ConfigMap demo-config`` or
+            ``node-1: /dev/shm/…``.
+    """
+
+    defect: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario as its marker and docstring declare it.
+
+    Attributes:
+        id: row of the catalogue, such as ``B1``.
+        level: the first level at which it runs.
+        title: what must hold; first line of the test's docstring.
+        does: what the user does; the rest of the docstring.
+        issues: numbers of Fluid's issues that it guards.
+        defects: suspected defects of the product that it looks at.
+        alone: it touches the whole host or cluster, so nothing else may run beside it.
+        nodes: how many nodes that take Pods it needs.
+        since: the first version of Fluid that has what it is about; None is every one.
+        leaves: what is known to stay when its Datasets are removed; anything else that stays is a failure.
+        dataset: how the Dataset is made that it gets as ``fresh``, ahead of time where there is room.
+    """
+
+    id: str
+    level: Level
+    title: str
+    does: str = ""
+    issues: tuple[int, ...] = ()
+    defects: tuple[Defect, ...] = ()
+    alone: bool = False
+    nodes: int = 1
+    since: Since | None = None
+    leaves: tuple[Leftover, ...] = ()
+    dataset: MakesDataset = User.makes_dataset
+
+
+def scenario(
+    id: str,  # noqa: A002 - the catalogue's own word, always passed first
+    level: Level,
+    *,
+    issues: tuple[int, ...] = (),
+    defects: tuple[Defect, ...] = (),
+    alone: bool = False,
+    nodes: int = 1,
+    since: Since | None = None,
+    leaves: tuple[Leftover, ...] = (),
+    dataset: MakesDataset = User.makes_dataset,
+) -> Callable[[Test], Test]:
+    """Mark a test function as the scenario ``id``; its docstring says what must hold."""
+
+    def mark(test: Test) -> Test:
+        lines = (test.__doc__ or "").strip().splitlines()
+        if not lines:
+            raise TypeError(f"scenario {id} ({test.__name__}) has no docstring to say what must hold")
+        does = " ".join(line.strip() for line in lines[1:] if line.strip())
+        if unknown := {one.defect for one in leaves} - {defect.key for defect in defects}:
+            raise TypeError(f"scenario {id} knows of leftovers by no defect of its own: {unknown}")
+        declared = Scenario(
+            id, level, lines[0].strip(), does, issues, defects, alone, nodes, since, leaves, dataset
+        )
+        marked: Test = pytest.mark.scenario(declared)(test)
+        return marked
+
+    return mark
+
+
+def of(item: pytest.Item) -> Scenario | None:
+    """The scenario that a collected test declares, or None for an ordinary test."""
+    marker = item.get_closest_marker(MARKER)
+    if marker is None:
+        return None
+    declared = marker.args[0]
+    assert isinstance(declared, Scenario)
+    return declared

@@ -1,0 +1,1 @@
+"""What a run records: evidence, facts of the system, failure classes, versions."""

@@ -1,0 +1,216 @@
+"""The run as a whole: what it is called, where its files go, which system it looks at.
+
+The fixtures fill it while they work; the reports read it. Nothing here knows of reports.
+"""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+import pytest
+
+from clusters.host import probes
+from clusters.images.offline.artifact_cache import digest, file_digest
+from clusters.progress import Stage
+
+Origin = Literal["pulled", "built", "substitute"]
+ClusterKind = Literal["kind", "existing"]
+NfsClient = Literal["kernel", "user-space"]
+When = Literal["setup", "call", "teardown"]
+
+#: How the reason of an allowed skip begins; any other skip leaves the run without a clear verdict.
+CANNOT_RUN_HERE: Final = "cannot run here: "
+
+#: Where the folders of runs are made unless ``--out`` says otherwise.
+DEFAULT_OUT: Final = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFact:
+    """An image that the system was made of.
+
+    Attributes:
+        name: repository and tag.
+        digest: ``sha256:…``, or empty where none is known.
+        origin: ``pulled``, ``built`` (the product's own code at that version) or
+            ``substitute`` (something of ours that stands in for a part that is not under test).
+    """
+
+    name: str
+    digest: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """The system that was tested.
+
+    Attributes:
+        kubernetes: version of the API server.
+        fluid: version of Fluid.
+        alluxio: version of Alluxio.
+        cluster: ``kind`` when the harness made it, ``existing`` when it was given.
+        nodes: how many nodes it has.
+        nfs_client: who mounts NFS in the nodes; None while that is not known.
+        images: the images, each with its origin.
+        host_limits: what this host cannot do, and how it was worked round; one sentence each.
+    """
+
+    kubernetes: str
+    fluid: str
+    alluxio: str
+    cluster: ClusterKind
+    nodes: int
+    nfs_client: NfsClient | None = None
+    images: tuple[ImageFact, ...] = ()
+    host_limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The machine that a run was started on; with an existing cluster, its nodes are others.
+
+    Attributes:
+        name: as it calls itself.
+        kernel: its release.
+        cpus: CPUs that the run may use.
+        cpu_model: as the kernel names it.
+        memory: bytes in all.
+    """
+
+    name: str
+    kernel: str
+    cpus: int
+    cpu_model: str
+    memory: int
+
+    @classmethod
+    def here(cls) -> HostFacts:
+        """This machine."""
+        facts = probes.probe()
+        return cls(platform.node(), facts.kernel, facts.cpus, facts.cpu_model, facts.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failure for which material is collected.
+
+    Attributes:
+        scenario: id of the scenario.
+        phase: the part of the test that failed.
+        namespaces: namespaces that the scenario used.
+        since: when its test began; logs from before it are of no interest.
+    """
+
+    scenario: str
+    phase: When
+    namespaces: tuple[str, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BundleTaker:
+    """Something that collects material for a failure bundle.
+
+    Attributes:
+        name: what it collects, such as ``events``.
+        take: returns the texts by file name (``pods/app.log`` makes a folder). It may
+            raise or hang: the bundle then has a note instead.
+        seconds: how long it may take.
+    """
+
+    name: str
+    take: Callable[[Trouble], Mapping[str, str | bytes]]
+    seconds: float = 30.0
+
+
+@dataclass
+class Run:
+    """One run of the suites.
+
+    Attributes:
+        id: name of the run and of its folder.
+        out: the folder for all that it leaves; made when the first file is written.
+        started: when it began.
+        command: the command line, as a person would type it.
+        options: what was asked for, such as the level; shown in the report.
+        host: the machine that it was started on.
+        harness: short digest of the harness's own code, so that runs of the same code are known.
+        system: the system, once it is known.
+        stages: the stages of making it. Share the list with `clusters.progress.Progress`.
+        bundle_takers: who collects material when a scenario fails.
+        sabotage: how the product was broken on purpose and who noticed, as `verdict.json` lists it.
+    """
+
+    id: str
+    out: Path
+    started: datetime
+    command: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    host: HostFacts | None = None
+    harness: str = ""
+    system: SystemFacts | None = None
+    stages: list[Stage] = field(default_factory=list)
+    bundle_takers: list[BundleTaker] = field(default_factory=list)
+    sabotage: list[dict[str, Any]] = field(default_factory=list)
+
+
+#: Where the run hangs on pytest's configuration.
+RUN: Final = pytest.StashKey[Run]()
+
+
+def run_of(config: pytest.Config) -> Run:
+    """The run of this pytest session; it begins when it is asked for first.
+
+    So it does not matter which plugin is set up before which.
+    """
+    run = config.stash.get(RUN, None)
+    if run is None:
+        started = datetime.now(UTC)
+        base = Path(config.getoption("out", None) or DEFAULT_OUT)
+        if not base.is_absolute():
+            base = config.invocation_params.dir / base
+        name = _free_name(base, started.strftime("%Y%m%d-%H%M%S"))
+        command = shlex.join(["pytest", *(str(word) for word in config.invocation_params.args)])
+        run = config.stash[RUN] = Run(
+            id=name,
+            out=base / name,
+            started=started,
+            command=command,
+            host=HostFacts.here(),
+            harness=own_digest(),
+        )
+    return run
+
+
+@cache
+def own_digest() -> str:
+    """Digest of all Python code of the harness that a run is made by."""
+    house = Path(__file__).parents[2]
+    folders = ("clusters", "workloads", "suites", "reports")
+    files = sorted(file for folder in folders for file in (house / folder).rglob("*.py"))
+    return digest(f"{file.relative_to(house)}:{file_digest(file)}" for file in files)
+
+
+def cannot_run_here(reason: str) -> NoReturn:
+    """Skip the scenario because this host or cluster has not got what it needs.
+
+    Only this skip leaves the verdict open to be a pass; see `reports.verdict.model.judge_run`.
+    """
+    __tracebackhide__ = True
+    pytest.skip(CANNOT_RUN_HERE + reason)
+
+
+def _free_name(base: Path, wanted: str) -> str:
+    name, number = wanted, 1
+    while (base / name).exists():
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

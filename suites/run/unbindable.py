@@ -1,0 +1,225 @@
+"""Datasets that cannot get Bound: all that a run asks for are made at once and watched over one window.
+
+An absence needs its time, and the times of several may pass together. Each has a namespace of its
+own and an application that waits for its claim; what one of them does, does not touch the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.waiting import hold
+from suites.record.evidence import Evidence
+from suites.steps.user import DATASET, SOURCE, User
+from workloads.models.alluxio_runtime import Component, Level, TieredStore
+from workloads.models.data_load import DataLoad
+from workloads.models.dataset import Dataset, Mount
+from workloads.models.shared import Resources
+from workloads.models.small_runtime import laptop_runtime
+
+#: The application that waits for the Dataset's claim.
+APPLICATION: Final = "waiting-app"
+#: Seconds for which they are watched together: two rounds of Fluid's retry and more.
+WINDOW: Final = 30.0
+#: How many are made at the same time.
+AT_ONCE: Final = 4
+#: A name that begins with a digit, and one with a dot.
+DIGIT: Final = "20-hbase"
+DOT: Final = "imagenet.2012"
+#: A claim that is not there.
+MISSING: Final = "missing"
+#: A claim that is there, but in another namespace. A name of its own: claims of one name in several
+#: namespaces would make the diagnosis of each other's scenarios ambiguous.
+BESIDE: Final = "nfs-beside"
+#: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
+ELSEWHERE: Final = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One of them at one moment."""
+
+    dataset: DatasetSnapshot | None
+    claim: ClaimSnapshot | None
+    application: PodSnapshot | None
+    pods: tuple[PodSnapshot, ...]
+
+    @property
+    def wrong(self) -> str:
+        """What contradicts that the Dataset cannot get Bound, or nothing."""
+        if self.dataset is not None and self.dataset.phase not in ("", "NotBound"):
+            return f"the Dataset's phase is {self.dataset.phase}"
+        if self.claim is not None:
+            return f"there is a {self.claim}"
+        if self.application is None or self.application.node:
+            return f"the application does not wait: {self.application}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One of them after the window.
+
+    Attributes:
+        user: whose it is.
+        name: of the Dataset.
+        looks: how many were taken.
+        together: how many were watched at the same time.
+        wrong: what contradicted first; empty when nothing did.
+        last: how it was at the end.
+    """
+
+    user: User
+    name: str
+    looks: int
+    together: int
+    wrong: str
+    last: Look
+
+    def told_by(self, evidence: Evidence) -> Watched:
+        """The same with another collector of evidence."""
+        return replace(self, user=replace(self.user, evidence=evidence))
+
+
+def _without_runtime(user: User) -> None:
+    user.makes_dataset(without_runtime=True)
+
+
+def _without_dataset(user: User) -> None:
+    user.applies(laptop_runtime(user.namespace, DATASET).manifest())
+
+
+def _of_mounts(user: User, *mounts: Mount) -> None:
+    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
+
+
+def _nfs_scheme(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"nfs://{user.system.nfs.address}{user.folder}", name="nfs"))
+
+
+def _scheme_in_capitals(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"PVC://{SOURCE}", name=SOURCE))
+
+
+def _claim_elsewhere(user: User) -> None:
+    """The claim is in a namespace of its own, which goes with the claim's scenario."""
+    elsewhere = replace(user, namespace=f"{user.namespace}-{ELSEWHERE}")
+    elsewhere.makes_namespace()
+    elsewhere.makes_source(BESIDE)
+    _of_mounts(user, Mount(mount_point=f"pvc://{BESIDE}", name="data", path="/"))
+
+
+def _without_quota(user: User) -> None:
+    tier = TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm"),))  # noqa: S108 - the tier is memory
+    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET).but(tieredstore=tier))
+
+
+def _missing_claim(user: User) -> None:
+    _of_mounts(user, Mount(mount_point=f"pvc://{MISSING}", name="data", path="/"))
+
+
+def _claim_twice(user: User) -> None:
+    _of_mounts(
+        user,
+        Mount(mount_point=f"pvc://{SOURCE}/train", name="train"),
+        Mount(mount_point=f"pvc://{SOURCE}/labels", name="labels"),
+    )
+
+
+def _quota_over_limit(user: User) -> None:
+    runtime = laptop_runtime(user.namespace, DATASET, quota="512Mi")
+    worker = (runtime.worker or Component()).but(resources=Resources(limits={"memory": "256Mi"}))
+    user.makes_dataset(runtime=runtime.but(worker=worker))
+
+
+def _loads(user: User) -> None:
+    _without_runtime(user)
+    user.applies(
+        DataLoad.whole(user.namespace, "load-not-bound", DATASET).manifest(),
+        DataLoad.whole(user.namespace, "load-missing", MISSING).manifest(),
+    )
+
+
+def _names_not_taken(user: User) -> None:
+    over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).but(placement="Shared")
+    user.makes_dataset(over)
+    user.makes_dataset(over.but(name=DOT), without_runtime=True)
+
+
+#: What the user of each scenario does, by its id.
+CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
+    {
+        "B11": _without_runtime,
+        "B12": _without_dataset,
+        "B14": _nfs_scheme,
+        "B15": _scheme_in_capitals,
+        "B16": _missing_claim,
+        "B17": _claim_elsewhere,
+        "B18": _claim_twice,
+        "B20": _quota_over_limit,
+        "B22": _without_quota,
+        "B29": _names_not_taken,
+        "B38": _loads,
+    }
+)
+
+
+#: Names of Datasets that are called otherwise than usual; Fluid gives these no phase at all.
+NAMES: Final[Mapping[str, str]] = MappingProxyType({"B29": DIGIT})
+
+
+def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watched]:
+    """Make all of them, let Fluid take them up, and watch them over one window."""
+    users = {id_: new_user() for id_ in ids}
+    with ThreadPoolExecutor(AT_ONCE, "make-hopeless") as makers:
+        for made in [makers.submit(_make, id_, user) for id_, user in users.items()]:
+            made.result()
+    looks = hold(
+        lambda: {id_: _look(user, _name(id_)) for id_, user in users.items()},
+        lambda _: None,  # each scenario judges its own
+        subject=f"{len(users)} Datasets",
+        condition="not Bound",
+        window=WINDOW,
+        delay=2.0,
+    )
+    return {
+        id_: Watched(
+            user=user,
+            name=_name(id_),
+            looks=len(looks),
+            together=len(users),
+            wrong=next((look[id_].wrong for look in looks if look[id_].wrong), ""),
+            last=looks[-1][id_],
+        )
+        for id_, user in users.items()
+    }
+
+
+def _name(id_: str) -> str:
+    return NAMES.get(id_, DATASET)
+
+
+def _make(id_: str, user: User) -> None:
+    """Make one, and let Fluid and the scheduler take it up."""
+    user.makes_namespace()
+    user.makes_source()
+    CASES[id_](user)
+    user.applies(user.application(APPLICATION, _name(id_)).manifest())
+    user.waits_for_scheduling_verdict(user.namespace, APPLICATION)
+    if id_ not in NAMES and user.observer.view.dataset(user.namespace, DATASET) is not None:
+        user.waits_for_phase(DATASET)
+
+
+def _look(user: User, name: str) -> Look:
+    view = user.observer.view
+    return Look(
+        dataset=view.dataset(user.namespace, name),
+        claim=view.claim(user.namespace, name),
+        application=view.pod(user.namespace, APPLICATION),
+        pods=view.pods(user.namespace, f"release={name}"),
+    )

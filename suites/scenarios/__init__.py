@@ -1,0 +1,1 @@
+"""The scenarios, by group of the catalogue."""

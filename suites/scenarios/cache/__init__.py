@@ -1,0 +1,1 @@
+"""Scenarios about what is cached, and where."""

@@ -1,0 +1,149 @@
+"""Group A: what users set on Fluid's claim and on what the Dataset's status tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.waiting import hold, wait
+from suites.catalogue.scenario import Level, scenario
+from suites.record.versions import ByVersion
+from suites.steps import checks
+from suites.steps.user import DATASET, SOURCE, User, fluid_volume
+from workloads.models.alluxio_runtime import Management, MetadataSyncPolicy
+from workloads.models.dataset import Dataset
+from workloads.models.small_runtime import laptop_runtime
+
+#: The annotation that sets the size of Fluid's claim (pkg/utils/dataset.go:33 of 1.0.8), and a size.
+SIZE: Final = "pvc.fluid.io/resources.requests.storage"
+GIBIBYTE: Final = 2**30
+#: Bytes that claim and volume then have: Fluid 0.9.3 does not know the annotation, and takes 100Pi always
+#: (pkg/utils/dataset/volume/create.go:68).
+CLAIM_BYTES: Final = ByVersion({"0.9": 100 * 2**50, "1.0": GIBIBYTE})
+
+#: Seconds until the status tells what is cached, and until files are counted (steady reconcile: 90 s).
+STATUS_SECONDS: Final = 240.0
+#: Seconds for which a status that must not tell a count is watched, with nudges.
+UNCOUNTED_SECONDS: Final = 20.0
+#: What the status says while files are being counted (pkg/ddc/alluxio/const.go:38 of 1.0.8).
+CALCULATING: Final = "[Calculating]"
+
+
+@scenario("A32", Level.FULL)
+def test_size_of_fluids_claim_can_be_set(user: User) -> None:
+    """Fluid's claim and volume have the size that the Dataset's annotation sets, and serve as ever.
+
+    The user sets ``pvc.fluid.io/resources.requests.storage: 1Gi`` on the Dataset, for a quota that
+    counts what claims ask for; without it a claim asks for 100Pi.
+    """
+    dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
+    user.makes_dataset(dataset.but(placement="Shared", annotations={SIZE: "1Gi"}))
+    user.waits_until_bound()
+    view = user.observer.view
+    claim, volume = view.claim(user.namespace, DATASET), view.volume(fluid_volume(user))
+    sizes = {"claim": claim.requested if claim else 0.0, "volume": volume.capacity if volume else 0.0}
+    wanted = CLAIM_BYTES.on(user.system)
+    if set(sizes.values()) != {wanted}:
+        raise checks.fail(
+            "Fluid's claim and volume have not the size that the Dataset's annotation sets",
+            subject=f"claim {user.namespace}/{DATASET}",
+            expected=f"{wanted} bytes, with {SIZE}: 1Gi",
+            seen=str(sizes),
+        )
+    user.evidence.fact("claim and volume", f"both of {wanted / GIBIBYTE:g} GiB", **sizes)
+    checks.claim_and_volume_of_fluid(user)
+    pod = user.starts(user.application("a32-reader", DATASET))
+    checks.served_by_fluid(user, pod)
+    user.reads_right(pod)
+
+
+@scenario("A33", Level.FULL)
+def test_count_of_files_can_be_switched_off_and_on(user: User) -> None:
+    """With the count of files switched off the status tells none, and data are served; switched on, it does.
+
+    The user sets ``management.metadataSyncPolicy.autoSync: false`` on the runtime, for a source with
+    very many files, and ``true`` later.
+    """
+    policy = MetadataSyncPolicy(auto_sync=False)
+    runtime = laptop_runtime(user.namespace, DATASET)
+    user.makes_dataset(runtime=runtime.but(management=Management(metadata_sync_policy=policy)))
+    user.waits_until_bound()
+    pod = user.starts(user.application("a33-reader", DATASET))
+    checks.served_by_fluid(user, pod)
+    user.reads_right(pod)
+    checks.all_cached(user)
+    _tells_no_count(user)
+    body = {"spec": {"management": {"metadataSyncPolicy": {"autoSync": True}}}}
+    user.system.kube.patch(kinds.ALLUXIO_RUNTIME, DATASET, user.namespace, body)
+    user.evidence.fact("AlluxioRuntime", "the user switches the count on")
+    _tells_the_count(user)
+
+
+def _looking(user: User) -> Callable[[], DatasetSnapshot]:
+    """Looks at the Dataset, and nudges the controller now and then."""
+    return user.nudging(lambda: user.observer.dataset(user.namespace, DATASET))
+
+
+def _why_counted(dataset: DatasetSnapshot) -> str | None:
+    """What the status tells that only a count can know, or None."""
+    told = {
+        "ufsTotal": dataset.ufs_total,
+        "fileNum": dataset.file_num,
+        "cachedPercentage": dataset.cache.raw.get("cachedPercentage", ""),
+    }
+    return ", ".join(f"{name} is {value}" for name, value in told.items() if value) or None
+
+
+def _told(dataset: DatasetSnapshot) -> str:
+    return f"{dataset}, ufsTotal “{dataset.ufs_total}”, fileNum “{dataset.file_num}”"
+
+
+def _tells_no_count(user: User) -> None:
+    """The status tells the cached bytes, so it is kept, and goes on telling no count."""
+    look, subject = _looking(user), f"Dataset {user.namespace}/{DATASET}"
+    with user.evidence.phase("waiting", "the status tells what is cached"):
+        wait(
+            look,
+            lambda seen: seen.cache.cached not in ("", "0.00B"),
+            subject=subject,
+            condition="cacheStates.cached of what was read",
+            timeout=STATUS_SECONDS * user.patience,
+            failed=_why_counted,
+            describe=_told,
+            advice="the controller refreshes cacheStates every 90 s",
+        )
+    with user.evidence.phase("window", "the status tells no count"):
+        looks = hold(
+            look,
+            _why_counted,
+            subject=subject,
+            condition="no ufsTotal, fileNum and cachedPercentage",
+            window=UNCOUNTED_SECONDS,
+            describe=_told,
+        )
+    user.evidence.fact(
+        "Dataset status",
+        f"{looks[-1].cache.cached} cached, and no ufsTotal, fileNum or cachedPercentage",
+        looks=len(looks),
+        window=UNCOUNTED_SECONDS,
+    )
+
+
+def _tells_the_count(user: User) -> None:
+    """The status tells how many files and bytes there are: the same Dataset can be counted."""
+    number = str(len(user.files.files))
+    with user.evidence.phase("waiting", "the files are counted"):
+        dataset = wait(
+            _looking(user),
+            lambda seen: seen.file_num == number and seen.ufs_total not in ("", CALCULATING),
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"ufsTotal, and fileNum {number}, once the count is switched on",
+            timeout=STATUS_SECONDS * user.patience,
+            describe=_told,
+            advice="look at the alluxioruntime-controller's log for `Metadata Sync`",
+        )
+    user.evidence.fact(
+        "Dataset status", f"{dataset.file_num} files, {dataset.ufs_total}", files=dataset.file_num
+    )

@@ -1,0 +1,110 @@
+"""Group A: a Fuse Pod that is there before any application is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters.host.mountinfo import Mount
+from clusters.kubernetes.lookups import FuseSnapshot
+from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.product import fluid_names
+from clusters.waiting import wait
+from suites.catalogue.scenario import Level, scenario
+from suites.steps import checks
+from suites.steps.user import DATASET, User
+from workloads.node_setup import labelled
+
+#: Seconds until the Fuse Pod of a node that was labelled serves there.
+AHEAD_SECONDS: Final = 180.0
+#: Seconds until it is gone once the label is.
+GOES_SECONDS: Final = 90.0
+
+
+@scenario("A8", Level.FULL)
+def test_fuse_pod_of_a_node_labelled_by_hand_is_there_ahead(fresh: User) -> None:
+    """A node labelled by hand has a Fuse Pod ahead, and the first application there uses that very one.
+
+    The user labels a node as Fluid would, ``fluid.io/f-<namespace>-<dataset>=true``, starts an
+    application on it later, ends it, and takes the label off again.
+    """
+    node = fresh.system.nodes[0]
+    label = fresh.observer.fuse(fresh.namespace, DATASET).label
+    checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
+    application = fresh.application("a8-first", DATASET, node=node)
+    with labelled(fresh.system.kube, node, label):
+        fresh.evidence.fact("node labels", f"the user sets {label}=true on {node}")
+        try:
+            ahead = _comes_ahead(fresh, node)
+            pod = fresh.starts(application)
+            checks.served_by_fluid(fresh, pod)
+            fresh.reads_right(pod)
+            _the_same(fresh, ahead, node)
+        finally:
+            # Before the label goes, or its mount would die under it.
+            left = fresh.observer.view.pod(fresh.namespace, application.name)
+            if left is not None:
+                fresh.stops(left)
+    _goes_with_the_label(fresh, node)
+
+
+def _comes_ahead(user: User, node: str) -> PodSnapshot:
+    """Wait until the labelled node has a ready Fuse Pod and its mount, and no other node has either."""
+    path = fluid_names.host_mount(user.namespace, DATASET)
+    with user.evidence.phase("waiting", "a Fuse Pod comes ahead"):
+        fuse, mounts = wait(
+            lambda: _look(user, node),
+            lambda seen: seen[0].ready_on(node) and any(mount.serves == "fluid" for mount in seen[1]),
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"a ready Fuse Pod on {node}, and its mount there, with no application",
+            timeout=AHEAD_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
+            advice="look at the Fuse DaemonSet's node selector and at the Fuse Pod's log",
+        )
+    users = [pod.name for pod in user.observer.view.pods(user.namespace) if DATASET in pod.claim_names]
+    if users or fuse.labelled != (node,) or {mount.mount_point for mount in mounts} != {path}:
+        raise checks.fail(
+            "a Fuse Pod that was asked for ahead is not there alone",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=f"one mount, {path}, on the one labelled node {node}, and no application",
+            seen=f"applications: {', '.join(users) or 'none'}; {fuse}; {'; '.join(map(str, mounts))}",
+        )
+    user.evidence.fact("node's mounts", f"{path} is of type {mounts[0].fs_type}, with no application")
+    ahead = checks.one_fuse_pod(user, node).pod_on(node)
+    assert ahead is not None
+    return ahead
+
+
+def _look(user: User, node: str) -> tuple[FuseSnapshot, tuple[Mount, ...]]:
+    """The Fuse, and the Dataset's mounts on the node itself."""
+    fuse = user.observer.fuse(user.namespace, DATASET)
+    return fuse, user.observer.host_mounts(node, user.namespace, DATASET)
+
+
+def _the_same(user: User, ahead: PodSnapshot, node: str) -> None:
+    """The node still has just that Fuse Pod, and it never started anew."""
+    now = checks.one_fuse_pod(user, node).pod_on(node)
+    if now is None or (now.uid, now.restarts) != (ahead.uid, ahead.restarts):
+        raise checks.fail(
+            "the application does not use the Fuse Pod that was there ahead",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=f"{ahead}, uid {ahead.uid}",
+            seen=f"{now}, uid {now.uid if now else ''}",
+        )
+    user.evidence.fact("Fuse DaemonSet", f"the application uses {ahead.name}, which was there before it")
+
+
+def _goes_with_the_label(user: User, node: str) -> None:
+    """The Fuse Pod goes once the label is off, and leaves no mount on the node."""
+    with user.evidence.phase("waiting", "the Fuse Pod goes with the label"):
+        wait(
+            lambda: _look(user, node),
+            lambda seen: seen[0].absent and not seen[1],
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"no Fuse Pod and no mount on {node} once the user took the label off",
+            timeout=GOES_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
+            advice="look whether something set the label again",
+        )
+    user.evidence.fact("node labels", f"the user took the label off {node}, and the Fuse Pod went with it")

@@ -1,0 +1,327 @@
+"""Groups A, B and E: Datasets that refer to others, and runtimes that share a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.product import fluid_names
+from clusters.waiting import hold, wait
+from suites.catalogue.scenario import Defect, Leftover, Level, scenario
+from suites.diagnosis import Verdict
+from suites.steps import checks, leaks
+from suites.steps.dataset_references import (
+    BORROWED,
+    borrower,
+    borrows,
+    gives_back,
+    needs_controller,
+    waits_for_controller,
+)
+from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.events import told_by_event
+from suites.steps.user import DATASET, User, fluid_volume, unique
+from workloads.models.base import Manifest, metadata
+
+#: Seconds for which things that must stay as they are get watched; Fluid tries a deletion again each 10 s.
+WATCH_SECONDS: Final = 25.0
+#: Seconds until Fluid has taken up a second runtime, or refused it.
+DECIDED_SECONDS: Final = 90.0
+#: Seconds until a runtime is gone that was deleted (the controller tries again each 20 s).
+RUNTIME_GONE_SECONDS: Final = 180.0
+#: What Fluid says to a runtime whose Dataset belongs to another (runtime_controller.go:150-158 of 1.0.8).
+REFUSED: Final = "already bound to another runtime"
+
+TAKES_ALONG: Final = "second-runtime-takes-the-first-along"
+
+
+@scenario("A16", Level.FULL, issues=(2061, 199))
+def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared: User) -> None:
+    """A Dataset that refers to one of another namespace serves its data through that one's Fuse and cache.
+
+    The user makes, in a namespace of their own, a Dataset whose mount point is dataset:// with
+    namespace and name of a Dataset there, no runtime, and an application on the claim of its name.
+    """
+    needs_controller(shared)
+    with borrower(shared) as user:
+        dataset = borrows(shared, user)
+        user.evidence.fact("Dataset status", f"{dataset.name} is {dataset.phase}, without a runtime of ours")
+        checks.claim_and_volume_of_fluid(user, BORROWED)
+        _same_volume(shared, user)
+        _referred_to(shared, user)
+        pod = user.starts(user.application("a16-reader", BORROWED))
+        checks.served_by_fluid(shared, pod)
+        user.reads_right(pod, who="application in another namespace")
+        _no_fuse_of_its_own(user, pod)
+        checks.all_cached(shared)
+        told_about_pod(user, pod.name, Verdict.SERVED, names=(BORROWED,))
+        user.stops(pod)
+        gives_back(shared, user)
+    checks.source_unchanged(shared)
+
+
+def _same_volume(owner: User, user: User) -> None:
+    """The reference's volume is the same to Fluid's driver as that of the Dataset that it refers to."""
+    view = user.observer.view
+    own, borrowed = view.volume(fluid_volume(owner)), view.volume(fluid_volume(user, BORROWED))
+    if own is None or borrowed is None or own.volume_handle != borrowed.volume_handle:
+        raise checks.fail(
+            "the reference's volume is not that of the Dataset that it refers to",
+            subject=f"volume {fluid_volume(user, BORROWED)}",
+            expected=f"volumeHandle {own.volume_handle if own else '(no volume)'}",
+            seen=f"{borrowed.volume_handle} of {borrowed}" if borrowed else "no volume",
+        )
+    user.evidence.fact("volumes", f"both have the handle {own.volume_handle}", volume=borrowed.name)
+
+
+def _referred_to(owner: User, user: User) -> None:
+    """The Dataset that is referred to knows by whom."""
+    wanted = f"{user.namespace}/{BORROWED}"
+    found = owner.observer.dataset(owner.namespace, DATASET).dataset_ref
+    if wanted not in found:
+        raise checks.fail(
+            "a Dataset does not know that another one refers to it",
+            subject=f"Dataset {owner.namespace}/{DATASET}",
+            expected=f"{wanted} in status.datasetRef",
+            seen=", ".join(found) or "nobody",
+        )
+    user.evidence.fact("Dataset status", f"{DATASET} knows that {wanted} refers to it")
+
+
+def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
+    """Over a window, while the application reads, its namespace has no other Pod and wants no Fuse."""
+
+    def look() -> tuple[int, tuple[str, ...]]:
+        user.reads_right_quietly(reader)
+        others = [pod for pod in user.observer.view.pods(user.namespace) if pod.name != reader.name]
+        return user.observer.fuse(user.namespace, BORROWED).desired, tuple(map(str, others))
+
+    with user.evidence.phase("window", "no Fuse Pod of its own"):
+        looks = hold(
+            look,
+            lambda seen: (
+                f"{seen[0]} Fuse Pods are wanted; {'; '.join(seen[1]) or 'no Pods'}" if any(seen) else None
+            ),
+            subject=f"Dataset {user.namespace}/{BORROWED}",
+            condition="no Fuse Pod and no Pod of a runtime beside the application",
+            window=WATCH_SECONDS,
+            delay=2.0,
+        )
+    user.evidence.fact("Pods", "the application is the only one in its namespace", looks=len(looks))
+
+
+@scenario("E10", Level.FULL)
+def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(fresh: User) -> None:
+    """A Dataset that is deleted while another one refers to it serves on, says who does, and goes then.
+
+    The user deletes a Dataset that is referred to from another namespace; an application there is
+    started and ended, then the reference is deleted, then the owner's own last application ends.
+    """
+    needs_controller(fresh)
+    with borrower(fresh) as user:
+        borrows(fresh, user)
+        fresh.system.kube.delete(kinds.DATASET, DATASET, fresh.namespace)
+        told_by_event(
+            fresh,
+            "Dataset",
+            DATASET,
+            reason="ErrorDeleteDataset",
+            says=f"there are datasets [{user.namespace}/{BORROWED}] mounted to it",
+        )
+        pod = user.starts(user.application("e10-reader", BORROWED))
+        checks.served_by_fluid(fresh, pod)
+        user.reads_right(pod, who="application in another namespace, Dataset deleted")
+        checks.deletion_waits(fresh, user, pod, "the application of the Dataset that refers to it")
+        user.stops(pod)
+        # It holds the Dataset until the reference is gone as a whole: a Dataset that goes before leaves the
+        # ThinRuntime of a reference behind (pkg/ddc/thin/referencedataset/engine.go:204-208 of 1.0.8).
+        holder = fresh.starts(fresh.application("e10-holder", DATASET))
+        fresh.reads_right(holder, who="application on the Dataset that is being deleted")
+        gives_back(fresh, user)
+    fresh.stops(holder)
+    fresh.deletes_dataset()
+    leaks.nothing_left(fresh)
+    checks.source_unchanged(fresh)
+
+
+@scenario(
+    "B13",
+    Level.FULL,
+    defects=(
+        Defect(
+            "second-kind-of-runtime-accepted",
+            "A runtime of another kind, made with the name of a Dataset that is Bound, is taken up beside "
+            "the first one, and nothing says so.",
+            "api/v1alpha1/dataset_types.go:324-339 (1.0.8)",
+        ),
+        Defect(
+            TAKES_ALONG,
+            "When the second runtime is deleted, Fluid removes claim, volume and helm release of their "
+            "common name: those of the first. Its node labels and cached blocks then stay for good.",
+            "pkg/ddc/thin/shutdown.go:54-75 (1.0.8)",
+        ),
+    ),
+    leaves=(
+        Leftover(TAKES_ALONG, r": fluid\.io/s-"),
+        Leftover(TAKES_ALONG, r"/alluxioworker/"),
+    ),
+)
+def test_second_runtime_of_another_kind_does_not_disturb_the_first(fresh: User) -> None:
+    """While a second runtime of another kind has the Dataset's name, applications go on reading right.
+
+    The user makes a ThinRuntime with the name of a Dataset that an AlluxioRuntime serves already, sees
+    the mistake, and deletes it again.
+    """
+    needs_controller(fresh)
+    pod = fresh.starts(fresh.application("b13-reader", DATASET))
+    checks.served_by_fluid(fresh, pod)
+    fresh.reads_right(pod)
+    with _second_runtime(fresh):
+        waits_for_controller(fresh)
+        accepted = _taken_up(fresh)
+        _first_serves_on(fresh, pod)
+        fresh.stops(pod)
+        _deletes_second(fresh)
+    whole = _first_is_whole(fresh) if accepted else True
+    fresh.evidence.defect(
+        TAKES_ALONG,
+        seen=not whole,
+        says=f"with the ThinRuntime deleted, the AlluxioRuntime's own objects are {_there(whole)}",
+    )
+    if whole:
+        again = fresh.starts(fresh.application("b13-after", DATASET))
+        checks.served_by_fluid(fresh, again)
+        fresh.reads_right(again, who="application, second runtime deleted")
+        fresh.stops(again)
+    fresh.deletes_dataset()
+    if whole:
+        leaks.nothing_left(fresh)
+    checks.source_unchanged(fresh)
+
+
+def _there(whole: bool) -> str:
+    return "there" if whole else "gone as well"
+
+
+@contextmanager
+def _second_runtime(user: User) -> Iterator[None]:
+    """A ThinRuntime with the Dataset's name, and the profile that it needs, while the context lasts."""
+    profile = unique("fc-profile")
+    image, _, tag = user.system.toolbox.rpartition(":")
+    user.applies(_profile(profile, image, tag), _thin_runtime(user, profile))
+    try:
+        yield
+    finally:
+        user.system.kube.delete(kinds.THIN_RUNTIME, DATASET, user.namespace)
+        user.system.kube.delete(kinds.THIN_RUNTIME_PROFILE, profile)
+
+
+def _profile(name: str, image: str, tag: str) -> Manifest:
+    """How its Fuse would be started; it never is, because the Dataset is set up already."""
+    fuse = {"image": image, "imageTag": tag, "imagePullPolicy": "IfNotPresent"}
+    kind = kinds.THIN_RUNTIME_PROFILE
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": metadata(name),
+        "spec": {"fileSystemType": "nfs", "fuse": fuse},
+    }
+
+
+def _thin_runtime(user: User, profile: str) -> Manifest:
+    kind = kinds.THIN_RUNTIME
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": metadata(DATASET, user.namespace),
+        "spec": {"profileName": profile},
+    }
+
+
+def _taken_up(user: User) -> bool:
+    """Wait until Fluid has taken up the second runtime, which its finalizer shows, or has refused it."""
+    kube, view = user.system.kube, user.observer.view
+
+    def look() -> tuple[tuple[str, ...], str]:
+        obj: dict[str, Any] = kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace) or {}
+        events = view.events(user.namespace, DATASET, kinds.THIN_RUNTIME.name)
+        refused = next((event.message for event in events if REFUSED in event.message), "")
+        return tuple(obj.get("metadata", {}).get("finalizers", ())), refused
+
+    with user.evidence.phase("waiting", "Fluid decides on the second runtime"):
+        finalizers, refused = wait(
+            look,
+            any,
+            subject=f"ThinRuntime {user.namespace}/{DATASET}",
+            condition="taken up or refused",
+            timeout=DECIDED_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: f"finalizers {', '.join(seen[0]) or 'none'}; {seen[1] or 'not refused'}",
+            advice="look at the log of the thinruntime-controller",
+        )
+    user.evidence.defect(
+        "second-kind-of-runtime-accepted",
+        seen=not refused,
+        says=f"it is refused: {refused[:300]}"
+        if refused
+        else f"it is taken up (finalizer {', '.join(finalizers)}), and no event refuses it",
+    )
+    return not refused
+
+
+def _first_serves_on(user: User, reader: PodSnapshot) -> None:
+    """Over a window the application reads right, the Dataset is Bound, and the master is the same."""
+    view, name = user.observer.view, fluid_names.master_pod(DATASET)
+    was = view.pod(user.namespace, name)
+
+    def look() -> str:
+        user.reads_right_quietly(reader)
+        dataset, master = user.observer.dataset(user.namespace, DATASET), view.pod(user.namespace, name)
+        if not dataset.bound:
+            return f"the Dataset's phase is {dataset.phase}"
+        same = was is not None and master is not None and master.uid == was.uid
+        return "" if same else f"the master is another one: {master}"
+
+    with user.evidence.phase("window", "the first runtime serves on"):
+        looks = hold(
+            look,
+            lambda wrong: wrong or None,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="Bound by the same Alluxio, and read right",
+            window=WATCH_SECONDS,
+            delay=2.0,
+        )
+    cache = user.observer.dataset(user.namespace, DATASET).cache
+    user.evidence.fact("application", "reads right all the time", looks=len(looks))
+    user.evidence.fact("Dataset status", f"cacheStates of both runtimes, in turn: {dict(cache.raw)}")
+
+
+def _deletes_second(user: User) -> None:
+    """Delete the second runtime, now that nobody uses the claim, and wait until it is gone."""
+    kube = user.system.kube
+    kube.delete(kinds.THIN_RUNTIME, DATASET, user.namespace)
+    with user.evidence.phase("teardown", "the second runtime is deleted"):
+        wait(
+            lambda: kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace),
+            lambda seen: seen is None,
+            subject=f"ThinRuntime {user.namespace}/{DATASET}",
+            condition="gone",
+            timeout=RUNTIME_GONE_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: "gone" if seen is None else "there, being deleted",
+            advice="look at its events",
+        )
+
+
+def _first_is_whole(user: User) -> bool:
+    """Whether the first runtime still has its master and its claim, now that the second is gone."""
+    view = user.observer.view
+    master, claim = fluid_names.master_name(DATASET), view.claim(user.namespace, DATASET)
+    there = view.stateful_set(user.namespace, master) is not None
+    kept = claim is not None and not claim.deleting
+    user.evidence.fact("StatefulSet of the master", "there" if there else "gone")
+    user.evidence.fact("claim", str(claim or "gone"))
+    return there and kept

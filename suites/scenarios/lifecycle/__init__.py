@@ -1,0 +1,1 @@
+"""Scenarios of a Dataset's lifecycle, and of Fluid's own."""

@@ -1,0 +1,116 @@
+"""Group B: what users do wrongly, and what then has to be seen and said."""
+
+from __future__ import annotations
+
+from clusters.waiting import hold
+from suites.catalogue.scenario import Level, scenario
+from suites.diagnosis import Verdict
+from suites.steps import checks
+from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.user import DATASET, SOURCE, User, unique
+
+#: Seconds for which a Pod that cannot start is watched: kubelet and scheduler try within these.
+STUCK_SECONDS = 20.0
+
+
+@scenario("B1", Level.SMOKE, issues=(4388,))
+def test_application_on_the_original_claim_is_not_accelerated(fresh: User, window: float) -> None:
+    """An application on the original NFS claim runs and reads right, and nothing is accelerated.
+
+    The user makes a Dataset and then mounts the *source* claim instead of Fluid's, as in issue
+    4388. No event and no warning says so; the same application on Fluid's claim then gets its Fuse Pod.
+    """
+    wrong = fresh.starts(fresh.application("b1-original", SOURCE))
+    checks.reads_raw_nfs(fresh, wrong, "the application on the original claim")
+    fresh.reads_right(wrong)
+    checks.no_fuse_over_window(fresh, window, lambda: fresh.reads_right_quietly(wrong))
+    checks.nothing_cached(fresh)
+    checks.events_told(fresh, DATASET)
+    told_about_pod(
+        fresh,
+        wrong.name,
+        Verdict.ORIGINAL_CLAIM,
+        names=(
+            f"Pod `{wrong.name}` mounts claim `{SOURCE}`",
+            f"source of Dataset `{DATASET}`",
+            "reads past Fluid",
+            f"Mount claim `{DATASET}` instead",
+        ),
+    )
+    right = fresh.starts(fresh.application("b1-right", DATASET))
+    checks.served_by_fluid(fresh, right)
+    told_about_pod(fresh, right.name, Verdict.SERVED, names=(DATASET,))
+    fresh.reads_right(right, who="positive control")
+    checks.all_cached(fresh)
+
+
+@scenario("B5", Level.SMOKE)
+def test_claim_of_another_namespace_leaves_the_application_pending(shared: User) -> None:
+    """An application in another namespace than the Dataset's stays Pending, and the reason is told.
+
+    The user starts a Pod that names Fluid's claim from a namespace where there is none.
+    """
+    elsewhere = shared.makes_namespace_beside(unique("fc-elsewhere"))
+    try:
+        application = shared.application("b5-elsewhere", DATASET, namespace=elsewhere)
+        shared.applies(application.manifest())
+        _stays_pending(shared, elsewhere, "b5-elsewhere", DATASET)
+        told_about_pod(
+            shared,
+            "b5-elsewhere",
+            Verdict.OTHER_NAMESPACE,
+            names=(elsewhere, shared.namespace, DATASET),
+            namespace=elsewhere,
+        )
+    finally:
+        shared.removes_namespace(elsewhere)
+
+
+@scenario("B6", Level.SMOKE)
+def test_misspelt_claim_leaves_the_application_pending(shared: User) -> None:
+    """An application that misspells the claim stays Pending, and the reason is told.
+
+    The user starts a Pod on claim ``demmo`` where Fluid's claim is ``demo``.
+    """
+    shared.applies(shared.application("b6-misspelt", "demmo").manifest())
+    _stays_pending(shared, shared.namespace, "b6-misspelt", "demmo")
+    told_about_pod(shared, "b6-misspelt", Verdict.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`"))
+
+
+def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
+    """The Pod is not scheduled all through a window, and Kubernetes says that the claim is missing."""
+    view = user.observer.view
+    user.waits_for_scheduling_verdict(namespace, name)
+    before = user.observer.fuse(user.namespace, DATASET)
+    with user.evidence.phase("window", f"Pod {name} stays Pending"):
+        seen = hold(
+            lambda: view.pod(namespace, name),
+            lambda pod: (
+                "it is gone"
+                if pod is None
+                else f"it was scheduled to {pod.node}"
+                if pod.node or pod.phase != "Pending"
+                else None
+            ),
+            subject=f"Pod {namespace}/{name}",
+            condition="Pending, without a node",
+            window=STUCK_SECONDS,
+        )
+    last = seen[-1]
+    assert last is not None
+    if not last.scheduling:
+        raise checks.fail(
+            f"Pod {name} is Pending and nothing says why",
+            subject=f"Pod {namespace}/{name}",
+            expected=f"condition PodScheduled=False with a message about claim {claim}",
+            seen=str(last),
+        )
+    user.evidence.fact("Pod condition", last.scheduling, looks=len(seen))
+    after = user.observer.fuse(user.namespace, DATASET)
+    if set(after.pods) - set(before.pods):
+        raise checks.fail(
+            "a Fuse Pod came for a Pod that is not scheduled",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected="no new Fuse Pod",
+            seen=str(after),
+        )

@@ -1,0 +1,1 @@
+"""What a user does, what is observed, and what must hold."""

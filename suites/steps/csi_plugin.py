@@ -1,0 +1,186 @@
+"""Fluid's CSI plugin on the nodes: taken off and put back, and started anew with another argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clusters.errors import FailureClass, InfrastructureError
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import JSON_PATCH, Kube
+from clusters.kubernetes.fields import items, text
+from clusters.kubernetes.lookups import View
+from clusters.kubernetes.snapshots import DaemonSetSnapshot, PodSnapshot
+from clusters.product import fluid, fluid_names
+from clusters.waiting import wait
+
+#: Seconds until the plugin is gone from every node, back, or running with other arguments.
+PLUGIN_SECONDS: Final = 120.0
+PLUGIN_LABELS: Final = "app=csi-nodeplugin-fluid"
+#: Label of a node that there is not.
+NOWHERE: Final = "fluid-conformance/nowhere"
+#: The plugin's own container, beside the one that registers it.
+CONTAINER: Final = "plugins"
+SUBJECT: Final = f"DaemonSet {fluid.NAMESPACE}/{fluid.CSI_DAEMON_SET}"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginState:
+    """Where the plugin is.
+
+    Attributes:
+        desired: nodes that should run it.
+        pods: nodes that have a Pod of it, be it ready or going.
+        ready: nodes where it is ready.
+        registered: nodes whose kubelet knows the driver.
+    """
+
+    desired: int
+    pods: frozenset[str]
+    ready: frozenset[str]
+    registered: frozenset[str]
+
+    @property
+    def gone(self) -> bool:
+        """No node has it, and every kubelet knows that."""
+        return not (self.desired or self.pods or self.registered)
+
+    @property
+    def back(self) -> bool:
+        """It serves wherever it should."""
+        return 0 < self.desired == len(self.ready) and self.ready <= self.registered
+
+    def __str__(self) -> str:
+        return (
+            f"wanted on {self.desired} nodes, Pods on {len(self.pods)}, ready on {len(self.ready)}, "
+            f"known to the kubelet of {', '.join(sorted(self.registered)) or 'none'}"
+        )
+
+
+def state(kube: Kube) -> PluginState:
+    """Where the plugin is at this moment."""
+    pods = View(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS)
+    found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
+    return PluginState(
+        desired=DaemonSetSnapshot.of(found or {}).desired,
+        pods=frozenset(pod.node for pod in pods),
+        ready=frozenset(pod.node for pod in pods if pod.ready and not pod.deleting),
+        registered=frozenset(
+            text(node, "metadata", "name")
+            for node in kube.list(kinds.CSI_NODE)
+            if any(
+                text(item, "name") == fluid_names.CSI_DRIVER_NAME for item in items(node, "spec", "drivers")
+            )
+        ),
+    )
+
+
+@contextmanager
+def away(kube: Kube) -> Iterator[PluginState]:
+    """No node has the plugin while the context lasts.
+
+    Its DaemonSet asks for a node that there is not. Mounts that are there stay: they lie in the
+    nodes' own mount namespaces. It touches the whole cluster.
+
+    Raises:
+        WaitTimeoutError: it did not go, or did not come back; an infrastructure failure.
+    """
+    try:
+        _asks_for(kube, "true")
+        _hurry(kube, "no node shall have the CSI plugin")
+        yield _await(kube, lambda seen: seen.gone, "gone from every node")
+    finally:
+        _asks_for(kube, None)
+        _await(kube, lambda seen: seen.back, "back on every node")
+
+
+def arguments(kube: Kube) -> tuple[str, ...]:
+    """What the plugin is started with.
+
+    Raises:
+        InfrastructureError: there is no such DaemonSet.
+    """
+    _, container = _container(kube)
+    return tuple(container.get("args", ()))
+
+
+def switch(kube: Kube, old: str, new: str) -> None:
+    """Replace an argument of the plugin, and wait until it runs with it on every node.
+
+    It touches the whole cluster.
+
+    Raises:
+        InfrastructureError: the plugin is not there, or has no such argument.
+        WaitTimeoutError: it did not come back in time; an infrastructure failure.
+    """
+    number, container = _container(kube)
+    if old not in container.get("args", ()):
+        raise InfrastructureError(f"the CSI plugin is not started with {old}")
+    path = f"/spec/template/spec/containers/{number}/args/{container['args'].index(old)}"
+    patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
+    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
+    _hurry(kube, "the CSI plugin starts with other arguments")
+    wait(
+        lambda: _running_with(kube, new),
+        lambda seen: seen[0] == seen[1] > 0,
+        subject=SUBJECT,
+        condition=f"running with {new} on every node",
+        timeout=PLUGIN_SECONDS,
+        describe=lambda seen: f"{seen[0]} of {seen[1]}",
+        failure_class=FailureClass.INFRASTRUCTURE,
+    )
+
+
+def _daemon_set(kube: Kube) -> dict[str, Any]:
+    found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
+    if found is None:
+        raise InfrastructureError("there is no CSI plugin of Fluid's")
+    return found
+
+
+def _container(kube: Kube) -> tuple[int, Mapping[str, Any]]:
+    """The plugin's container, and which one of its Pod's it is."""
+    for number, container in enumerate(items(_daemon_set(kube), "spec", "template", "spec", "containers")):
+        if container["name"] == CONTAINER:
+            return number, container
+    raise InfrastructureError(f"Fluid's CSI plugin has no container {CONTAINER}")
+
+
+def _running_with(kube: Kube, argument: str) -> tuple[int, int]:
+    """On how many nodes the plugin is ready with an argument, and on how many it should be."""
+    running = 0
+    for pod in kube.list(kinds.POD, fluid.NAMESPACE, labels=PLUGIN_LABELS):
+        seen = PodSnapshot.of(pod)
+        words = [word for item in items(pod, "spec", "containers") for word in item.get("args", ())]
+        running += int(argument in words and seen.ready and not seen.deleting)
+    return running, DaemonSetSnapshot.of(_daemon_set(kube)).desired
+
+
+def _hurry(kube: Kube, because: str) -> None:
+    """Let all of the plugin's Pods go at once.
+
+    Left to itself the DaemonSet goes node by node, each time with 30 s of grace for a plugin that is deaf
+    to signals.
+    """
+    for pod in View(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS):
+        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
+
+
+def _asks_for(kube: Kube, value: str | None) -> None:
+    body = {"spec": {"template": {"spec": {"nodeSelector": {NOWHERE: value}}}}}
+    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, body)
+
+
+def _await(kube: Kube, ready: Callable[[PluginState], bool], condition: str) -> PluginState:
+    with kube.changes(kinds.POD, fluid.NAMESPACE) as changed:
+        return wait(
+            lambda: state(kube),
+            ready,
+            subject=SUBJECT,
+            condition=condition,
+            timeout=PLUGIN_SECONDS,
+            changes=changed,
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )

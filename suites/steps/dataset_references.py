@@ -1,0 +1,119 @@
+"""Datasets that refer to another one, and the controller that Fluid starts for them when it is needed.
+
+A Dataset over ``dataset://namespace/name`` has no cache of its own: Fluid makes a ThinRuntime, a claim
+and a volume for it, and its applications read through the Fuse of the Dataset that it refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots import DatasetSnapshot, DeploymentSnapshot
+from clusters.product import fluid
+from clusters.waiting import wait
+from suites.record.run import cannot_run_here
+from suites.steps.user import DATASET, NUDGE, User, unique
+from workloads.models.dataset import Dataset, Mount
+
+#: The Dataset that refers to another one.
+BORROWED: Final = "borrowed"
+#: Handles references and ThinRuntimes; Fluid's chart has it with no replicas.
+CONTROLLER: Final = "thinruntime-controller"
+#: Seconds until Fluid has started its controller, and it is ready.
+CONTROLLER_SECONDS: Final = 180.0
+#: Seconds until a reference is gone with its ThinRuntime, and the other Dataset knows of it.
+RETURNED_SECONDS: Final = 120.0
+
+
+def needs_controller(user: User) -> DeploymentSnapshot:
+    """The controller of ThinRuntimes, which a scenario cannot do without.
+
+    It may have no replicas: Fluid starts it with the first runtime of its kind
+    (pkg/controllers/deploy/runtime_controllers.go:83 of 1.0.8).
+    """
+    found = user.observer.view.deployment(fluid.NAMESPACE, CONTROLLER)
+    if found is None:
+        cannot_run_here(f"this Fluid has no {CONTROLLER}")
+    return found
+
+
+def waits_for_controller(user: User) -> None:
+    """Wait until Fluid has started the controller for a runtime that is there.
+
+    Where a Dataset has runtimes of several kinds, Fluid looks for one of them in no order and starts
+    the controller of that one, each time that the Dataset changes; so the Dataset is touched.
+    """
+    kube, view = user.system.kube, user.observer.view
+    count = 0
+
+    def look() -> DeploymentSnapshot | None:
+        nonlocal count
+        count += 1
+        kube.patch(kinds.DATASET, DATASET, user.namespace, {"metadata": {"annotations": {NUDGE: str(count)}}})
+        return view.deployment(fluid.NAMESPACE, CONTROLLER)
+
+    with user.evidence.phase("waiting", f"Fluid starts its {CONTROLLER}"):
+        found = wait(
+            look,
+            lambda seen: seen is not None and seen.ready > 0,
+            subject=f"Deployment {fluid.NAMESPACE}/{CONTROLLER}",
+            condition="started by Fluid, and ready",
+            timeout=CONTROLLER_SECONDS * user.patience,
+            delay=1.0,
+            advice="look at the log of the dataset-controller, and whether the nodes have the image",
+        )
+    user.evidence.fact("Fluid", f"runs its {CONTROLLER}: {found}")
+
+
+@contextmanager
+def borrower(owner: User) -> Iterator[User]:
+    """A user in a namespace beside the owner's; what refers to the owner's Dataset goes with it."""
+    beside = owner.makes_namespace_beside(unique("fc-borrower"))
+    user = replace(owner, namespace=beside)
+    try:
+        yield user
+    finally:
+        # Before the owner's Dataset, which waits for those that refer to it.
+        user.removes_datasets()
+        owner.removes_namespace(beside)
+
+
+def borrows(owner: User, user: User) -> DatasetSnapshot:
+    """Make a Dataset that refers to the owner's, and wait until it is Bound and has its claim."""
+    point = f"dataset://{owner.namespace}/{DATASET}"
+    dataset = Dataset(namespace=user.namespace, name=BORROWED, mounts=(Mount(mount_point=point),))
+    user.makes_dataset(dataset, without_runtime=True)
+    return user.waits_until_bound(BORROWED)
+
+
+def gives_back(owner: User, user: User) -> None:
+    """Delete the reference; wait until it is gone and the owner's Dataset is not referred to any more."""
+    user.deletes_dataset(BORROWED)
+    kube = user.system.kube
+
+    def look() -> tuple[bool, bool, tuple[str, ...]]:
+        return (
+            kube.get(kinds.THIN_RUNTIME, BORROWED, user.namespace) is not None,
+            user.observer.view.claim(user.namespace, BORROWED) is not None,
+            owner.observer.dataset(owner.namespace, DATASET).dataset_ref,
+        )
+
+    with user.evidence.phase("teardown", "the reference goes"):
+        wait(
+            look,
+            lambda seen: not any(seen),
+            subject=f"Dataset {user.namespace}/{BORROWED}",
+            condition="gone with ThinRuntime and claim, and no more in the other Dataset's status",
+            timeout=RETURNED_SECONDS * user.patience,
+            delay=1.0,
+            describe=lambda seen: (
+                f"ThinRuntime {'there' if seen[0] else 'gone'}, claim {'there' if seen[1] else 'gone'}, "
+                f"referred to by {', '.join(seen[2]) or 'nobody'}"
+            ),
+            advice=f"look at the log of the {CONTROLLER}",
+        )
+    user.evidence.fact("reference", "gone with its ThinRuntime and claim")

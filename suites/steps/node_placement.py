@@ -1,0 +1,83 @@
+"""Where workers may run: nodes with a label for them, and workers that find no node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from clusters.errors import FailureClass
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.product import fluid_names
+from clusters.waiting import hold, wait
+from suites.steps.user import User
+
+#: Seconds until a worker that cannot be placed has been made; the master has to be ready first.
+WORKER_SECONDS: Final = 420.0
+#: Seconds for which a worker that finds no node is watched.
+STAYS_SECONDS: Final = 20.0
+#: Seconds until the node of a ready worker has Fluid's labels: Fluid sets them at its first whole look at a
+#: Dataset that is Bound, which is 90 s after the last one when nothing nudges it (seen on 0.9.3).
+LABELLED_SECONDS: Final = 120.0
+#: Seconds until the scheduler has placed a Pod that has a node now, and until a node tells a new label.
+PLACED_SECONDS: Final = 60.0
+
+
+@contextmanager
+def labelled(user: User, node: str, key: str) -> Iterator[None]:
+    """A node has a label, with the namespace for its value, while the context lasts."""
+    kube = user.system.kube
+
+    def put(value: str | None) -> None:
+        kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
+        wait(
+            lambda: user.observer.view.node(node),
+            lambda seen: seen is not None and seen.labels.get(key) == value,
+            subject=f"node {node}",
+            condition=f"label {key} {'set' if value else 'gone'}",
+            timeout=PLACED_SECONDS,
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )
+
+    try:
+        put(user.namespace)
+        user.evidence.fact("node labels", f"{node} is given {key}={user.namespace}")
+        yield
+    finally:
+        put(None)
+
+
+def worker_without_node(user: User, name: str) -> PodSnapshot:
+    """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
+    view, pod = user.observer.view, fluid_names.worker_pod(name)
+
+    def look() -> PodSnapshot | None:
+        user.nudges(name)
+        return view.pod(user.namespace, pod)
+
+    with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
+        wait(
+            look,
+            lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="looked at by the scheduler",
+            timeout=WORKER_SECONDS,
+            delay=5.0,
+        )
+    with user.evidence.phase("window", f"the worker of {name} finds no node"):
+        looks = hold(
+            lambda: (view.pod(user.namespace, pod), user.observer.dataset(user.namespace, name)),
+            lambda seen: (
+                None
+                if seen[0] is not None and not seen[0].node and not seen[1].bound
+                else f"{seen[0] or 'no worker'}; {seen[1]}"
+            ),
+            subject=f"Pod {user.namespace}/{pod}",
+            condition="without a node, its Dataset not Bound",
+            window=STAYS_SECONDS,
+        )
+    last = looks[-1][0]
+    assert last is not None
+    user.evidence.fact("Pod condition", last.scheduling, pod=last.name, looks=len(looks))
+    return last

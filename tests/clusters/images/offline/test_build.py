@@ -1,0 +1,299 @@
+"""Building images with an engine that only pretends, and being interrupted at it."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.commands import CommandError, SystemCommands
+from clusters.images.offline import build
+from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.definitions import Image, Origin, Part
+from clusters.progress import Progress
+from tests.clusters.fakes import FakeCommands, FakeDocker, Ran, programs
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> FakeCommands:
+    """A host with all that building needs."""
+    programs(monkeypatch, "docker", "mvn", "java", "debootstrap")
+    return FakeCommands()
+
+
+@pytest.fixture
+def docker(commands: FakeCommands) -> FakeDocker:
+    """An engine that knows what it has built, imported and tagged."""
+    fake = FakeDocker(commands)
+
+    def built(ran: Ran) -> None:
+        labels = dict([ran.argv[ran.argv.index("--label") + 1].split("=", 1)])
+        image = {"Id": f"sha256:{len(fake.images)}", "Config": {"Labels": labels}}
+        fake.images[ran.argv[ran.argv.index("-t") + 1]] = image
+
+    def tagged(ran: Ran) -> None:
+        fake.images[ran.argv[-1]] = fake.images[ran.argv[-2]]
+
+    commands.on("docker", "build", does=built)
+    commands.on("docker", "tag", does=tagged)
+    return fake
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, commands: FakeCommands) -> Workshop:
+    """An empty cache folder."""
+    (tmp_path / "w").mkdir()
+    return Workshop(tmp_path / "w", commands, Progress(io.StringIO()))
+
+
+def artifact(name: str, make: Callable[[Path], None] | None = None) -> Artifact:
+    """An artifact of one file of its own name."""
+
+    def whole(folder: Path) -> None:
+        (folder / name).write_text(name)
+
+    return Artifact(name, (), lambda _, folder, __: (make or whole)(folder))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A folder with a Dockerfile."""
+    folder = tmp_path / "recipe"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    return folder
+
+
+def test_an_image_is_built_from_its_context_once(
+    workshop: Workshop, docker: FakeDocker, recipe: Path
+) -> None:
+    """Recipe, parts and link are in the context; names and arguments reach the engine."""
+    part = Part(artifact("program-1"), "program-1", "root/program")
+    image = Image(
+        ("a:1", "b:1"), recipe, Origin.BUILT, parts=(part,), args=(("PROGRAM", "x"),), link="usr-bin-x"
+    )
+    seen: dict[str, str] = {}
+    done = docker.commands.deeds[1][1]
+
+    def look(ran: Ran) -> object:
+        context = Path(ran.argv[-1])
+        for path in context.rglob("*"):
+            seen[str(path.relative_to(context))] = str(path.readlink()) if path.is_symlink() else ""
+        return done(ran)
+
+    docker.commands.on("docker", "build", does=look)
+    build.build_all(workshop, docker.engine, [image])
+    assert seen == {"Dockerfile": "", "root": "", "root/program": "", "root/usr-bin-x": "program"}
+    ran = docker.commands.asked("docker", "build")[0]
+    assert "PROGRAM=x" in ran.argv
+    assert f"{build.KEY_LABEL}={image.key}" in ran.argv
+    assert ran.env["DOCKER_HOST"] == docker.engine.address
+    assert set(docker.images) == {"a:1", "b:1"}
+    build.build_all(workshop, docker.engine, [image])
+    assert len(docker.commands.asked("docker", "build")) == 1
+    assert list((workshop.root / "contexts").iterdir()) == []
+
+
+def test_a_base_is_built_first_and_named(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+    """Images that share it build it once."""
+    base = Image(("base:1",), recipe, Origin.SUBSTITUTE)
+    images = [Image((name,), recipe, Origin.BUILT, base=base) for name in ("a:1", "b:1")]
+    build.build_all(workshop, docker.engine, images)
+    built = docker.commands.asked("docker", "build")
+    assert [ran.argv[ran.argv.index("-t") + 1] for ran in built] == ["base:1", "a:1", "b:1"]
+    assert "BASE=base:1" in built[1].argv
+
+
+def test_a_root_is_imported_before_its_labels_are_put_on(
+    workshop: Workshop, docker: FakeDocker, recipe: Path
+) -> None:
+    """A Debian root is an archive, not the result of a Dockerfile; it is not sent as context too."""
+    image = Image(
+        ("debian:1",), recipe, Origin.SUBSTITUTE, parts=(Part(artifact("root"), "root", "root.tar"),)
+    )
+    seen: list[object] = []
+    docker.commands.on("docker", "import", does=lambda ran: seen.append(Path(ran.argv[2]).read_text()))
+    docker.commands.on(
+        "docker",
+        "build",
+        does=lambda ran: seen.append({p.name: p.read_text() for p in Path(ran.argv[-1]).iterdir()}),
+    )
+    build.build(workshop, docker.engine, image)
+    assert seen == ["root", {"Dockerfile": "FROM debian:1\n"}]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        [],
+        [("a:1", "1", None), ("b:1", "1", None)],
+        [("a:1", "1", "KEY")],
+        [("a:1", "1", "KEY"), ("b:1", "2", "KEY")],
+        [("a:1", "1", "old"), ("b:1", "1", "old")],
+    ],
+)
+def test_a_half_made_or_old_image_does_not_count(
+    docker: FakeDocker, recipe: Path, there: list[tuple[str, str, str | None]]
+) -> None:
+    """Missing, without our label, not under all names, two images, or of other inputs: built again."""
+    image = Image(("a:1", "b:1"), recipe, Origin.BUILT)
+    for name, found, key in there:
+        labels = {build.KEY_LABEL: key.replace("KEY", image.key)} if key else None
+        docker.images[name] = {"Id": found, "Config": {"Labels": labels}}
+    assert build.image_id(docker.engine, image) is None
+
+
+def test_a_failed_build_is_a_sentence(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+    """A full disk is called that, and the context is gone."""
+    docker.commands.on("docker", "build", exit_code=1, stdout="write /x: no space left on device")
+    with pytest.raises(CommandError, match="image a:1 was not built: the disk is full"):
+        build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+    docker.commands.on("docker", "build", exit_code=1, stdout="E: unable to locate package x")
+    with pytest.raises(CommandError, match=r"image a:1 was not built: docker build .* exit code 1") as caught:
+        build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+    assert "unable to locate package x" in caught.value.last_seen
+    assert list((workshop.root / "contexts").iterdir()) == []
+
+
+def test_contexts_of_killed_runs_are_removed(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+    """The next build clears them away."""
+    stale = workshop.root / "contexts" / "tmpdead"
+    stale.mkdir(parents=True)
+    (stale / "file").write_text("")
+    build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+    assert not stale.exists()
+
+
+def test_a_part_that_is_not_there_is_told(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+    """A broken cache is named, not thrown as a traceback."""
+    image = Image(("a:1",), recipe, Origin.BUILT, parts=(Part(artifact("x-1"), "gone", "gone"),))
+    with pytest.raises(InfrastructureError, match=r"a:1 could not be made: .*gone"):
+        build.build(workshop, docker.engine, image)
+
+
+def test_images_are_packed_once_and_old_archives_go(
+    workshop: Workshop, docker: FakeDocker, recipe: Path
+) -> None:
+    """The same images are the same archive; others of before would only fill the disk."""
+    images = [Image(("a:1", "b:1"), recipe, Origin.BUILT)]
+    build.build_all(workshop, docker.engine, images)
+    docker.commands.on(
+        "docker", "save", does=lambda ran: Path(ran.argv[3]).write_text(" ".join(ran.argv[4:]))
+    )
+    old = workshop.root / "archives" / "old"
+    old.mkdir(parents=True)
+    folder = build.pack(workshop, docker.engine, images)
+    assert (folder / "images.tar").read_text() == "a:1 b:1"
+    assert build.pack(workshop, docker.engine, images) == folder
+    assert len(docker.commands.asked("docker", "save")) == 1
+    assert not old.exists()
+
+
+def test_an_interrupted_archive_is_not_used(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+    """A node that imports half an archive would lack images; it is packed again instead."""
+    images = [Image(("a:1",), recipe, Origin.BUILT)]
+    build.build_all(workshop, docker.engine, images)
+
+    def half(ran: Ran) -> None:
+        Path(ran.argv[3]).write_text("half")
+        raise KeyboardInterrupt
+
+    docker.commands.on("docker", "save", does=half)
+    with pytest.raises(KeyboardInterrupt):
+        build.pack(workshop, docker.engine, images)
+    docker.commands.on("docker", "save", does=lambda ran: Path(ran.argv[3]).write_text("whole"))
+    assert (build.pack(workshop, docker.engine, images) / "images.tar").read_text() == "whole"
+    assert len(list((workshop.root / "archives").iterdir())) == 1
+
+
+def sleeper(ready: Path) -> Callable[[Path], None]:
+    """Makes an artifact by a real program that would take a minute."""
+
+    def make(folder: Path) -> None:
+        SystemCommands().run(["sh", "-c", f"echo $$ > {ready}; sleep 60 & wait"], on_line=lambda line: None)
+
+    return make
+
+
+def gone(ready: Path) -> bool:
+    """Whether that program has ended."""
+    pid = int(ready.read_text())
+    return not Path(f"/proc/{pid}").exists()
+
+
+def appears(file: Path) -> None:
+    """Wait for a file with something in it."""
+    while not file.exists() or not file.read_text():
+        time.sleep(0.01)
+
+
+def test_one_failure_ends_the_other_lane(workshop: Workshop, tmp_path: Path) -> None:
+    """Nobody waits minutes for a compiler to be told that a download failed."""
+    ready = tmp_path / "ready"
+
+    def fail(folder: Path) -> None:
+        appears(ready)
+        raise CommandError("no network")
+
+    begun = time.monotonic()
+    never: list[str] = []
+    after = artifact("after-1", lambda folder: never.append("made"))
+    lanes = [artifact("compiled-1", sleeper(ready)), after, artifact("alluxio-1", fail)]
+    with pytest.raises(CommandError, match="no network"):
+        build.obtain_all(workshop, lanes)
+    assert time.monotonic() - begun < 5
+    assert gone(ready)
+    assert never == []
+
+
+def test_an_interruption_ends_what_is_running(workshop: Workshop, tmp_path: Path) -> None:
+    """Ctrl-C reaches the compilers, which a terminal's signal does not; nothing half made stays."""
+    ready = tmp_path / "ready"
+
+    def interrupt() -> None:
+        appears(ready)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        build.obtain_all(workshop, [artifact("compiled-1", sleeper(ready))])
+    thread.join()
+    assert time.monotonic() - begun < 5
+    assert gone(ready)
+    assert [path for path in (workshop.root / "artifacts").iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"), [("debian-bookworm", "debootstrap"), ("alluxio-2.9.6", "mvn and java")]
+)
+def test_a_missing_program_is_refused_before_anything_is_made(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str, lacking: str
+) -> None:
+    """Not after ten minutes of compiling."""
+    programs(monkeypatch, "docker")
+    made: list[str] = []
+    first = artifact("first-1", lambda folder: made.append("made"))
+    with pytest.raises(
+        RefusalError, match=f"building {name} needs {lacking}, which this host lacks"
+    ) as caught:
+        build.obtain_all(workshop, [first, artifact(name)])
+    assert "--bootstrap" in caught.value.advice
+    assert made == []
+
+
+def test_a_debian_needs_root(
+    workshop: Workshop, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What debootstrap says for want of it is hard to read."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(RefusalError, match="building debian-bookworm needs root"):
+        build.obtain_all(workshop, [artifact("debian-bookworm")])

@@ -1,0 +1,568 @@
+"""Pulling: names on mirrors, what engines say, and the choice between pulled and built images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.commands import CommandError, Completed
+from clusters.images import charts
+from clusters.images.offline import artifacts, build, definitions
+from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.definitions import Image, Origin
+from clusters.images.offline.tools import Tools
+from clusters.images.pull import NotPublishedError, Registry, is_missing, reference
+from clusters.images.resolver import (
+    NETWORK_LABEL,
+    NFS_LABEL,
+    WRAPPED_LABEL,
+    Supplier,
+    Supply,
+    on,
+    slim_base,
+    unfit,
+)
+from clusters.options import Options
+from clusters.pins import pins, versions
+from clusters.product.fluid_chart import ALLUXIO_SETTINGS
+from clusters.progress import Progress, RunningStage
+from clusters.providers.kind import KindProvider
+from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, chart_values, programs
+
+MIRROR = "127.0.0.1:5001"
+DIGEST = "sha256:" + "1" * 64
+# As Docker 20.10.24 says them.
+NO_NAME = (
+    'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: '
+    "lookup registry-1.docker.io on 192.0.2.53:53: no such host"
+)
+NO_LISTENER = (
+    'Error response from daemon: Get "http://127.0.0.1:5999/v2/": dial tcp 127.0.0.1:5999: '
+    "connect: connection refused"
+)
+NO_MANIFEST = (
+    "Error response from daemon: manifest for debian:fluid-conformance-probe not found: "
+    "manifest unknown: manifest unknown"
+)
+# The same engine on the registry of go-containerregistry 0.22.0.
+UNKNOWN_NAME = (
+    "Error response from daemon: repository 127.0.0.1:5055/library/debian not found: "
+    "name unknown: Unknown name"
+)
+UNKNOWN_MANIFEST = (
+    "Error response from daemon: manifest for 127.0.0.1:5055/a/b:none not found: "
+    "manifest unknown: Unknown manifest"
+)
+NO_REPOSITORY = (
+    "Error response from daemon: pull access denied for nobody/nothing, repository does not exist "
+    "or may require 'docker login': denied: requested access to the resource is denied"
+)
+TOO_MANY = "Error response from daemon: toomanyrequests: You have reached your pull rate limit."
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("fluidcloudnative/fluid-csi:v1", f"{MIRROR}/fluidcloudnative/fluid-csi:v1"),
+        ("debian:bookworm-slim", f"{MIRROR}/library/debian:bookworm-slim"),
+        ("docker.io/alluxio/alluxio-dev:2.9.0", f"{MIRROR}/alluxio/alluxio-dev:2.9.0"),
+        ("registry.k8s.io/pause:3.10", f"{MIRROR}/registry.k8s.io/pause:3.10"),
+    ],
+)
+def test_a_mirror_serves_published_names_under_its_own(name: str, asked: str) -> None:
+    """A mirror's path is the hub's, or begins with the name of another registry."""
+    assert reference(name, MIRROR) == asked
+    assert reference(name, None) == name
+
+
+def test_a_known_digest_is_asked_for_only_where_images_are_published() -> None:
+    """A mirror may hold the image as another manifest, so it is asked by tag."""
+    assert reference("kindest/node:v1.34.0", None, DIGEST) == f"kindest/node@{DIGEST}"
+    assert reference("kindest/node:v1.34.0", MIRROR, DIGEST) == f"{MIRROR}/kindest/node:v1.34.0"
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        (NO_NAME, False),
+        (NO_LISTENER, False),
+        (TOO_MANY, False),
+        (NO_MANIFEST, True),
+        (NO_REPOSITORY, True),
+        (UNKNOWN_NAME, True),
+        (UNKNOWN_MANIFEST, True),
+    ],
+)
+def test_an_absent_image_is_told_from_an_absent_registry(said: str, missing: bool) -> None:
+    """Only a registry that answered can say that it has no such image."""
+    assert is_missing(said) is missing
+
+
+@dataclass
+class Bench:
+    """An engine whose registry serves what a test says."""
+
+    commands: FakeCommands
+    docker: FakeDocker
+    served: dict[str, dict[str, Any]]
+    otherwise: str = NO_MANIFEST
+
+    def registry(self, mirror: str | None = MIRROR) -> Registry:
+        """The registry, as the harness sees it."""
+        return Registry(self.docker.engine, mirror, Progress())
+
+    def serve(self, name: str, mirror: str | None = MIRROR, **labels: str) -> None:
+        """Let the registry have an image."""
+        self.served[reference(name, mirror)] = {"Id": f"sha256:id-{name}", "Config": {"Labels": labels}}
+
+    def has(self, image: Image) -> None:
+        """Let the engine have a built image that is up to date."""
+        for name in image.names:
+            labels = {build.KEY_LABEL: image.key}
+            self.docker.images[name] = {"Id": f"sha256:{image.key}", "Config": {"Labels": labels}}
+        if image.base is not None:
+            self.has(image.base)
+
+    def pull(self, ran: Ran) -> Completed:
+        """Play `docker pull`."""
+        source = ran.argv[-1]
+        found = self.served.get(source)
+        if found is None:
+            return Completed(ran.argv, 1, self.otherwise, "")
+        digest = source.partition("@")[2] or DIGEST
+        repository = source.partition("@")[0] if "@" in source else source.rpartition(":")[0]
+        self.docker.images[source] = {**found, "RepoDigests": [f"{repository}@{digest}"]}
+        return Completed(ran.argv, 0, "Status: Downloaded", "")
+
+    def tag(self, ran: Ran) -> None:
+        """Play `docker tag`."""
+        self.docker.images[ran.argv[-1]] = self.docker.images[ran.argv[-2]]
+
+    def pulled(self) -> list[str]:
+        """What was asked of a registry, in order."""
+        return [ran.argv[-1] for ran in self.commands.asked("docker", "pull")]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An engine with nothing in it."""
+    commands = FakeCommands()
+    made = Bench(commands, FakeDocker(commands), {})
+    commands.on("docker", "image", "inspect", does=made.docker._inspect)
+    commands.on("docker", "pull", does=made.pull)
+    commands.on("docker", "tag", does=made.tag)
+    return made
+
+
+def test_a_pulled_image_gets_its_published_name(bench: Bench) -> None:
+    """Whichever registry served it, manifests find the image under the published name."""
+    bench.serve("alluxio/alluxio-dev:2.9.0")
+    pulled = bench.registry().pull("alluxio/alluxio-dev:2.9.0")
+    assert "alluxio/alluxio-dev:2.9.0" in bench.docker.images
+    assert (pulled.digest, pulled.source) == (DIGEST, f"{MIRROR}/alluxio/alluxio-dev@{DIGEST}")
+
+
+def test_what_was_pulled_is_not_pulled_again(bench: Bench) -> None:
+    """The second run finds a published image by the digest that it came with."""
+    bench.serve("a/b:1", None)
+    first, second = bench.registry(None).pull("a/b:1"), bench.registry(None).pull("a/b:1")
+    assert first == second
+    assert len(bench.pulled()) == 1
+
+
+def test_a_mirror_that_was_filled_anew_is_noticed(bench: Bench) -> None:
+    """A mirror may serve another image under the same tag the next time."""
+    bench.serve("a/b:1")
+    bench.registry().pull("a/b:1")
+    bench.served[f"{MIRROR}/a/b:1"]["Id"] = "sha256:newer"
+    assert bench.registry().pull("a/b:1").id == "sha256:newer"
+    assert bench.docker.images["a/b:1"]["Id"] == "sha256:newer"
+
+
+def test_a_built_image_of_that_name_does_not_count_as_pulled(bench: Bench) -> None:
+    """What was built here has the published name as well, and no digest of that registry."""
+    bench.docker.images["a/b:1"] = {"Id": "sha256:built", "Config": {}, "RepoDigests": []}
+    bench.serve("a/b:1")
+    assert bench.registry().pull("a/b:1").id == "sha256:id-a/b:1"
+
+
+def test_a_known_digest_is_pulled_and_tagged(bench: Bench) -> None:
+    """An image pulled by digest has no tag until it is given one."""
+    bench.served[f"kindest/node@{DIGEST}"] = {"Id": "sha256:node", "Config": {"Labels": None}}
+    assert bench.registry(None).pull("kindest/node:v1", DIGEST).digest == DIGEST
+    assert bench.docker.images["kindest/node:v1"]["Id"] == "sha256:node"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        (NO_REPOSITORY, NotPublishedError, "has no image a/b:1"),
+        (NO_LISTENER, RefusalError, "does not answer"),
+        (TOO_MANY, RefusalError, "no more images for now"),
+        ("error pulling image: unexpected end of layer", InfrastructureError, "cannot pull"),
+    ],
+)
+def test_a_failed_pull_says_why(bench: Bench, said: str, kind: type[Exception], told: str) -> None:
+    """An image that is not there, a registry that is not there, and a broken download differ."""
+    bench.otherwise = said
+    with pytest.raises(kind, match=told):
+        bench.registry().pull("a/b:1")
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [(NO_MANIFEST, True), (NO_REPOSITORY, True), (TOO_MANY, True), (NO_NAME, False), (NO_LISTENER, False)],
+)
+def test_a_registry_is_probed_through_the_engine(bench: Bench, said: str, answers: bool) -> None:
+    """A refusal by a registry shows that it is there; that no connection was made shows that it is not."""
+    bench.otherwise = said
+    assert (bench.registry().answers() == "") is answers
+    assert all(ran.timeout == 10.0 for ran in bench.commands.asked("docker", "pull"))
+
+
+def test_a_registry_that_keeps_silent_does_not_answer(bench: Bench) -> None:
+    """The probe is bounded, and its end counts as no answer."""
+    bench.commands.on("docker", "pull", raises=CommandError("docker pull did not end within 10 s"))
+    assert "did not end" in bench.registry().answers()
+
+
+NEW_VALUES = chart_values("v1")
+OLD_VALUES = chart_values("v0.9.3-e0184cf", whole=True)
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """A chart with the given values."""
+
+    def make(values: dict[str, Any]) -> Path:
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+        return tmp_path
+
+    return make
+
+
+def test_the_chart_keeps_its_own_images(chart: Callable[[dict[str, Any]], Path]) -> None:
+    """With published images little is set: no upgrade hook, Alluxio on, and its version."""
+    values = charts.published_values(chart(NEW_VALUES), "alluxio/alluxio-dev:2.9.4")
+    alluxio = {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.4"}
+    assert values == {
+        "crdUpgrade": {"enabled": False},
+        "runtime": {"alluxio": {**ALLUXIO_SETTINGS, "runtime": alluxio, "fuse": alluxio}},
+    }
+
+
+def test_older_charts_want_images_in_one_piece(chart: Callable[[dict[str, Any]], Path]) -> None:
+    """Charts up to 0.9 name an image by one value."""
+    values = charts.published_values(chart(OLD_VALUES), "alluxio/alluxio-dev:2.9.4")
+    assert values["runtime"]["alluxio"]["fuse"] == {"image": "alluxio/alluxio-dev:2.9.4"}
+
+
+def test_nodes_can_be_led_to_a_mirror(chart: Callable[[dict[str, Any]], Path]) -> None:
+    """For a cluster that pulls by itself, every image of the chart is named on the mirror."""
+    values = charts.published_values(chart(NEW_VALUES), "alluxio/alluxio-dev:2.9.4", MIRROR)
+    assert values["dataset"] == {"controller": {"imagePrefix": f"{MIRROR}/fluidcloudnative"}}
+    assert values["runtime"]["thin"]["controller"] == {"imagePrefix": f"{MIRROR}/fluidcloudnative"}
+    assert values["runtime"]["alluxio"]["fuse"]["imagePrefix"] == f"{MIRROR}/alluxio"
+    assert "imagePrefix" not in values
+    assert "image" not in values
+    older = charts.published_values(chart(OLD_VALUES), "alluxio/alluxio-dev:2.9.4", MIRROR)
+    assert older["dataset"]["controller"]["image"].startswith(
+        f"{MIRROR}/fluidcloudnative/dataset-controller:"
+    )
+
+
+def _workload(kind: str, *images: str, name: str = "", **spec: Any) -> dict[str, Any]:
+    containers = [{"name": str(number), "image": image} for number, image in enumerate(images)]
+    template = {"spec": {"containers": containers}}
+    return {"kind": kind, "metadata": {"name": name}, "spec": {**spec, "template": template}}
+
+
+def test_only_what_starts_is_needed() -> None:
+    """Controllers that are switched off stand in the chart with no replicas; one is started on demand."""
+    manifests = [
+        _workload("Deployment", "a:1", replicas=1),
+        _workload("Deployment", "jindo:1", name="jindoruntime-controller", replicas=0),
+        _workload("Deployment", "thin:1", name="thinruntime-controller", replicas=0),
+        _workload("DaemonSet", "b:1", "a:1"),
+        {"kind": "ConfigMap", "data": {}},
+    ]
+    assert charts.images_of(manifests) == ("a:1", "thin:1", "b:1")
+
+
+def test_a_published_node_must_suit_the_host() -> None:
+    """A host without CAP_SYS_RESOURCE or an NFS client needs a node that works round it."""
+    weak = replace(HOST, sys_resource=False, kernel_nfs=False)
+    ours = {NETWORK_LABEL: "bridge", WRAPPED_LABEL: "yes", NFS_LABEL: "user-space"}
+    assert unfit({}, HOST) == ""
+    assert "CAP_SYS_RESOURCE" in unfit({}, weak)
+    assert "NFS" in unfit({}, weak)
+    assert unfit(ours, weak) == ""
+    assert unfit({**ours, WRAPPED_LABEL: "no"}, weak)
+
+
+def test_our_images_on_a_published_base_have_tags_of_their_own(bench: Bench) -> None:
+    """The toolbox on Debian's published image is not taken for the one on our own."""
+    bench.serve("debian:bookworm-slim", None)
+    base = slim_base(bench.registry(None).pull("debian:bookworm-slim"))
+    assert dict(base.args)["BASE"] == f"debian@{DIGEST}"
+    assert on(base, definitions.toolbox()).name == definitions.toolbox().name + "-slim"
+    assert on(definitions.base(), definitions.toolbox()).key == definitions.toolbox().key
+
+
+DEFAULT = pins().default
+NODE = f"kindest/node:v{DEFAULT.kubernetes}"
+ALLUXIO = f"alluxio/alluxio-dev:{DEFAULT.alluxio}"
+FLUID_TAGS = [
+    f"fluidcloudnative/{name}:v{DEFAULT.fluid}-6533239" for name in ("dataset-controller", "fluid-csi")
+]
+SYSTEM = definitions.system(versions(), wrapped=False, user_space_nfs=False)
+
+
+@dataclass
+class Shop:
+    """A supplier on a bench."""
+
+    bench: Bench
+    workshop: Workshop
+
+    def supply(self, **options: Any) -> Supply:
+        """Supply with these options, on a host without limits."""
+        tools = Tools(Options(**options), HOST, self.workshop)
+        return Supplier(tools, self.bench.docker.engine).supply()
+
+    def made(self, artifact: Artifact) -> Path:
+        """Let an artifact be in the cache."""
+        place = self.workshop.path(artifact)
+        place.mkdir(parents=True)
+        return place
+
+
+@pytest.fixture
+def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A supplier whose cache holds charts and tools, and whose registry serves Fluid and Alluxio."""
+    programs(monkeypatch, "docker", "helm")
+    made = Shop(bench, Workshop(tmp_path / "cache", bench.commands, Progress()))
+    (tmp_path / "cache").mkdir()
+    helm = Path("/usr/bin/helm")
+    chart = made.made(charts.fluid_chart(DEFAULT.fluid, helm)) / "fluid"
+    chart.mkdir()
+    (chart / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
+    built = made.made(artifacts.fluid(DEFAULT.fluid)) / "charts" / "fluid" / "fluid"
+    built.mkdir(parents=True)
+    (built / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
+    rendered = yaml.safe_dump_all(_workload("Deployment", image, replicas=1) for image in FLUID_TAGS)
+    bench.commands.on("helm", "template", stdout=rendered)
+
+    def save(ran: Ran) -> None:
+        Path(ran.argv[ran.argv.index("-o") + 1]).write_text(" ".join(ran.argv))
+
+    bench.commands.on("docker", "save", does=save)
+    for mirror in (MIRROR, None):
+        for name in [*FLUID_TAGS, ALLUXIO, "debian:bookworm-slim"]:
+            bench.serve(name, mirror)
+    bench.commands.on("docker", "build", does=lambda ran: _built(bench, ran))
+    return made
+
+
+def _built(bench: Bench, ran: Ran) -> None:
+    """Play `docker build`."""
+    name, label = (ran.argv[ran.argv.index(flag) + 1] for flag in ("-t", "--label"))
+    bench.docker.images[name] = {
+        "Id": f"sha256:{name}",
+        "Config": {"Labels": {build.KEY_LABEL: label.partition("=")[2]}},
+    }
+
+
+def _packed(supply: Supply) -> list[str]:
+    return [word for word in (supply.archive / "images.tar").read_text().split() if ":" in word]
+
+
+def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
+    """The published node brings network and control plane; Fluid's images are those that its chart names."""
+    shop.bench.serve(NODE, None)
+    supply = shop.supply(images="pull")
+    assert (supply.node, supply.own_network, supply.nfs_client) == (NODE, False, "kernel")
+    assert _packed(supply)[:3] == [*FLUID_TAGS, ALLUXIO]
+    assert supply.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
+    assert {fact.origin for fact in supply.facts if not fact.name.startswith("fluid-conformance/")} == {
+        Origin.PULLED
+    }
+    assert all(fact.digest == DIGEST for fact in supply.facts if fact.origin is Origin.PULLED)
+    assert supply.toolbox.endswith("-slim")
+    assert supply.limits == ()
+
+
+def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(shop: Shop) -> None:
+    """Its label says so; the control plane is then pulled beside it, and the report names what was built."""
+    labels = {NETWORK_LABEL: "bridge", build.KEY_LABEL: "k"}
+    shop.bench.serve(NODE, **labels)
+    for image in SYSTEM.control_plane:
+        for name in image.names:
+            shop.bench.serve(name)
+    supply = shop.supply(images="pull", registry=MIRROR)
+    assert supply.own_network
+    assert SYSTEM.control_plane[2].name in _packed(supply)
+    (limit,) = supply.limits
+    assert NODE in limit
+    assert "harness built" in limit
+
+
+def test_a_mirror_with_the_harness_own_images_saves_building_them(shop: Shop) -> None:
+    """The toolbox and the NFS server are pulled from a mirror that has them."""
+    shop.bench.serve(NODE)
+    for image in (SYSTEM.toolbox, SYSTEM.nfs_server):
+        shop.bench.serve(image.name)
+    supply = shop.supply(images="pull", registry=MIRROR)
+    assert (supply.toolbox, supply.nfs_server) == (SYSTEM.toolbox.name, SYSTEM.nfs_server.name)
+    assert not shop.bench.commands.asked("docker", "build")
+
+
+def test_pull_refuses_what_is_not_published(shop: Shop) -> None:
+    """With --images=pull nothing is built behind the user's back."""
+    with pytest.raises(NotPublishedError, match=f"no image {NODE}"):
+        shop.supply(images="pull")
+
+
+def test_auto_builds_what_is_not_published(shop: Shop) -> None:
+    """Where a registry answers and lacks one image, that one is built and the rest is pulled."""
+    for image in (SYSTEM.node, *SYSTEM.control_plane):
+        shop.bench.has(image)
+    supply = shop.supply(images="auto")
+    origins = {fact.name: fact.origin for fact in supply.facts}
+    assert supply.own_network
+    assert origins[NODE] is Origin.BUILT
+    assert origins[SYSTEM.control_plane[0].name] is Origin.SUBSTITUTE
+    assert origins[ALLUXIO] is Origin.PULLED
+
+
+def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
+    """Nothing is pulled, and the chart gets the built images' names."""
+    shop.bench.served.clear()
+    shop.bench.otherwise = NO_NAME
+    for image in SYSTEM.all:
+        shop.bench.has(image)
+    supply = shop.supply(images="auto")
+    assert len(shop.bench.pulled()) == 1
+    assert {fact.origin for fact in supply.facts} == {Origin.BUILT, Origin.SUBSTITUTE}
+    assert supply.chart_values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
+
+
+def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
+    """With --images=pull a silent registry is told, not worked round."""
+    shop.bench.served.clear()
+    shop.bench.otherwise = NO_NAME
+    with pytest.raises(RefusalError, match="does not answer"):
+        shop.supply(images="pull", registry=MIRROR)
+
+
+def test_build_asks_no_registry(shop: Shop) -> None:
+    """With --images=build no registry is even probed."""
+    for image in SYSTEM.all:
+        shop.bench.has(image)
+    shop.supply(images="build")
+    assert shop.bench.pulled() == []
+
+
+def test_the_node_is_built_where_the_published_one_cannot_work(shop: Shop) -> None:
+    """A limit of the host is worked round by a node of ours, and said."""
+    weak = replace(HOST, kernel_nfs=False)
+    node = definitions.node(DEFAULT.kubernetes, wrapped=False, user_space_nfs=True)
+    for image in (node, *SYSTEM.control_plane):
+        shop.bench.has(image)
+    supply = Supplier(Tools(Options(images="pull"), weak, shop.workshop), shop.bench.docker.engine).supply()
+    assert supply.nfs_client == "user-space"
+    assert any("published node image cannot work here" in limit for limit in supply.limits)
+    assert NODE not in shop.bench.pulled()
+
+
+def test_the_same_images_under_other_names_make_another_archive(shop: Shop) -> None:
+    """A registry of our own serves built images under other tags; nodes must know them by those."""
+    shop.bench.serve(NODE, None)
+    pulled = shop.supply(images="pull").archive
+    for image in SYSTEM.all:
+        shop.bench.has(image)
+    assert shop.supply(images="build").archive != pulled
+
+
+def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> None:
+    """Fluid 1.0.2 of issue 4388 is no Go module; its chart comes by helm from Fluid's own repository."""
+    shop.bench.serve(NODE, None)
+    shop.bench.commands.on("helm", "pull", exit_code=1, stdout="Error: no such host")
+    with pytest.raises(RefusalError, match=r"chart of Fluid 1\.0\.2"):
+        shop.supply(images="pull", versions=versions(fluid="1.0.2"))
+    (ran,) = shop.bench.commands.asked("helm", "pull")
+    assert ran.argv[2:7] == ("fluid", "--repo", charts.CHART_REPOSITORY, "--version", "1.0.2")
+
+
+def _tools(shop: Shop, **changes: Any) -> Tools:
+    return Tools(Options(), replace(HOST, **changes), shop.workshop)
+
+
+@pytest.mark.parametrize(("told", "used"), [("0.31.0", True), ("0.30.0", True), ("0.29.0", False)])
+def test_this_hosts_kind_serves_when_it_is_new_enough(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, told: str, used: bool
+) -> None:
+    """An older kind does not know the node images of the pinned one."""
+    programs(monkeypatch, "kind")
+    shop.bench.commands.on("kind", "version", stdout=f"{told}\n")
+    monkeypatch.setattr(Tools, "obtain", lambda self, artifact: Path("/built"))
+    assert _tools(shop).kind() == (Path("/usr/bin/kind") if used else Path("/built/kind"))
+    assert _tools(shop, cgroup_v1=True).kind() == Path("/built/kind")
+
+
+def test_kubectl_is_taken_from_the_node_where_there_is_none(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a host with nothing but an engine the node image gives its kubectl."""
+    programs(monkeypatch, "docker")
+    shop.bench.commands.on("docker", "create", stdout="c1\n")
+    engine = shop.bench.docker.engine
+    assert _tools(shop).kubectl(engine, "kindest/node:v1", tmp_path / "bin") == tmp_path / "bin" / "kubectl"
+    (copied,) = shop.bench.commands.asked("docker", "cp")
+    assert copied.argv[-2:] == ("c1:/usr/bin/kubectl", str(tmp_path / "bin" / "kubectl"))
+    assert shop.bench.commands.asked("docker", "rm", "c1")
+
+
+def test_nothing_is_compiled_without_a_compiler_or_leave(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pulled system needs no Go; a program that must be built says that it does."""
+    programs(monkeypatch, "docker")
+    monkeypatch.setattr("clusters.images.offline.tools.require_disk", lambda folder, needed: None)
+    monkeypatch.setattr("clusters.host.bootstrap.Path.exists", lambda path: False)
+    with pytest.raises(RefusalError, match="needs Go"):
+        _tools(shop).helm()
+
+
+def test_known_node_digests_are_digests() -> None:
+    """A digest in the pins file is one, for a whole version."""
+    for version, digest in pins().node_digests.items():
+        assert version.count(".") == 2
+        assert len(digest) == len(DIGEST)
+
+
+def test_kinds_own_node_gets_the_archive_imported(bench: Bench, tmp_path: Path) -> None:
+    """A published node does not import what is mounted there; it keeps its own network."""
+    bench.docker.node("x-control-plane", "x", ours=True)
+    provider = KindProvider(
+        name="x",
+        engine=bench.docker.engine,
+        kind=Path("kind"),
+        kubectl=Path("kubectl"),
+        image=NODE,
+        nodes=1,
+        archive=tmp_path,
+        state=tmp_path,
+        host=HOST,
+        progress=Progress(),
+        run="r1",
+        own_network=False,
+    )
+    provider._import_images(RunningStage("create", 0.0))
+    (ran,) = bench.commands.asked("docker", "exec", "x-control-plane")
+    assert "ctr -n k8s.io images import" in ran.argv[-1]
+    assert provider.config()["networking"]["disableDefaultCNI"] is False

@@ -1,0 +1,381 @@
+"""A cluster that is not ours: what is refused, what is read of it, and what is taken down again."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.commands import CommandError, Completed
+from clusters.images import charts
+from clusters.images.offline import definitions
+from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.definitions import Origin
+from clusters.kubernetes.client import MANAGED_BY_LABEL, Kube
+from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.options import Options
+from clusters.pins import pins
+from clusters.product import fluid
+from clusters.product.nfs import NAMESPACE
+from clusters.progress import Progress
+from clusters.providers import existing
+from clusters.providers.existing import ExistingProvider
+from clusters.system import Stack
+from clusters.waiting import WaitFailedError
+from tests.clusters.fakes import HOST, FakeCommands, chart_values, programs
+
+if TYPE_CHECKING:
+    from tests.clusters.conftest import Channels, FakeApi
+
+DATA = Path(__file__).parents[2] / "data" / "clusters"
+NAMESPACES = "/api/v1/namespaces"
+OURS = f"{NAMESPACES}/{NAMESPACE}"
+DEPLOYMENTS = f"/apis/apps/v1/namespaces/{fluid.NAMESPACE}/deployments"
+SUCCESS = json.dumps({"status": "Success"}).encode()
+BUILT = pins().default
+
+
+def _namespace(*, ours: bool) -> dict[str, Any]:
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"} if ours else {}
+    return {"metadata": {"name": NAMESPACE, "uid": "u1", "labels": labels}, "status": {"phase": "Active"}}
+
+
+def _deployment(name: str, image: str, namespace: str = fluid.NAMESPACE, **env: str) -> dict[str, Any]:
+    container = {"name": "manager", "image": image, "env": [{"name": k, "value": v} for k, v in env.items()]}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [container]}}},
+        "status": {"readyReplicas": 1},
+    }
+
+
+def _node(*images: str) -> NodeSnapshot:
+    status = {"images": [{"names": [image]} for image in images], "allocatable": {"cpu": "3500m"}}
+    return NodeSnapshot.of(
+        {"metadata": {"name": "n1"}, "status": {**status, "nodeInfo": {"kernelVersion": "6.1.0"}}}
+    )
+
+
+@pytest.fixture
+def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
+    """A provider for the fake cluster."""
+    return ExistingProvider(tmp_path / "kubeconfig", kube, "toolbox:1", Progress(), FakeCommands())
+
+
+def test_a_namespace_of_somebody_else_is_refused(api: FakeApi, kube: Kube) -> None:
+    """The harness needs its own namespace, and touches none that it did not make."""
+    existing.require_free(kube)
+    api.answer("GET", OURS, _namespace(ours=True))
+    existing.require_free(kube)
+    api.answer("GET", OURS, _namespace(ours=False))
+    with pytest.raises(RefusalError, match="did not make"):
+        existing.require_free(kube)
+
+
+def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None:
+    """Kinds left by an earlier Fluid do not make one; a Fluid elsewhere is not the one looked for."""
+    where = "/apis/apps/v1/deployments"
+    api.answer("GET", where, {"items": []})
+    assert not existing.has_fluid(kube)
+    api.answer("GET", where, {"items": [_deployment("dataset-controller", "x:1")]})
+    assert existing.has_fluid(kube)
+    api.answer("GET", where, {"items": [_deployment("dataset-controller", "x:1", "elsewhere")]})
+    with pytest.raises(RefusalError, match="namespace elsewhere"):
+        existing.has_fluid(kube)
+
+
+def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
+    """Nothing is made on a cluster where Fluid is neither there nor to be installed."""
+    api.answer("GET", "/apis/apps/v1/deployments", {"items": []})
+    stack = Stack(Options(kubeconfig=api.kubeconfig()), "r1", Progress())
+    with pytest.raises(RefusalError, match="--install-fluid"):
+        stack.up()
+    assert stack.down() == ()
+    assert {request.method for request in api.requests} == {"GET"}
+
+
+def test_a_cluster_without_the_harness_images_is_refused(api: FakeApi) -> None:
+    """Before anything is made, it is told which image to push, and where."""
+    api.answer("GET", "/apis/apps/v1/deployments", {"items": [_deployment("dataset-controller", "x:1")]})
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "n1"}, "status": ready}]})
+    with pytest.raises(RefusalError, match="published nowhere") as caught:
+        Stack(Options(kubeconfig=api.kubeconfig()), "r1", Progress()).up()
+    assert "clusters.registry push HOST" in caught.value.advice
+    assert {request.method for request in api.requests} == {"GET"}
+
+
+def test_versions_are_those_that_the_cluster_says(api: FakeApi, kube: Kube) -> None:
+    """Fluid by its controller's tag, Alluxio by the image that it gives a runtime which names none."""
+    image = "mirror:5000/alluxio/alluxio-dev:2.9.0"
+    controller = _deployment("alluxioruntime-controller", "x:1", ALLUXIO_RUNTIME_IMAGE_ENV=image)
+    api.answer("GET", f"{DEPLOYMENTS}/alluxioruntime-controller", controller)
+    there = existing.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "v1.0.2-abc1234"))
+    assert (there.kubernetes, there.fluid, there.alluxio) == ("1.33.13", "1.0.2", "2.9.0")
+    assert existing.alluxio_image(kube) == image
+
+
+def test_what_the_cluster_does_not_say_is_unknown(kube: Kube) -> None:
+    """A version is never guessed from the options."""
+    there = existing.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "latest"))
+    assert (there.fluid, there.alluxio) == ("latest", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("controllers", "wanted", "csi", "usable"),
+    [
+        ({"dataset-controller": 1, "alluxioruntime-controller": 0}, {"dataset-controller": 1}, (2, 2), True),
+        ({"dataset-controller": 1}, {"dataset-controller": 1}, (2, 1), False),
+        ({"dataset-controller": 1}, {"dataset-controller": 1}, (0, 0), False),
+        (
+            {"dataset-controller": 1, "fluid-webhook": 0},
+            {"dataset-controller": 1, "fluid-webhook": 1},
+            (1, 1),
+            False,
+        ),
+        ({"dataset-controller": 0}, {"dataset-controller": 1}, (1, 1), False),
+    ],
+)
+def test_a_controller_that_nobody_asked_for_may_be_away(
+    controllers: dict[str, int], wanted: dict[str, int], csi: tuple[int, int], usable: bool
+) -> None:
+    """Fluid starts the controller of a kind of runtime with the first of them; all else must be ready."""
+    assert existing._usable(fluid.FluidState(controllers, wanted, *csi, "v1")) is usable
+
+
+def test_the_harness_images_come_from_the_nodes_or_a_mirror() -> None:
+    """Nodes that have an image use it as it is; a named registry comes first."""
+    toolbox = definitions.toolbox()
+    assert existing.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}")], None) == toolbox.name
+    slim = f"{toolbox.name}-slim"
+    assert existing.harness_image(toolbox, [_node(f"docker.io/{slim}")], None) == slim
+    assert existing.harness_image(toolbox, [_node()], "h:5") == f"h:5/{toolbox.name}"
+    with pytest.raises(RefusalError, match="do not all have"):
+        existing.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}"), _node()], None)
+
+
+def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
+    """One that is missing on one node means that none is used."""
+    names = [image.name for image in definitions.fluid(BUILT).values()]
+    held = [f"docker.io/{name}" for name in [*names, f"alluxio/alluxio-dev:{BUILT.alluxio}"]]
+    assert set(existing.built_fluid(BUILT, [_node(*held)]).values()) == set(names)
+    assert existing.built_fluid(BUILT, [_node(*held), _node(*held[1:])]) == {}
+    assert existing.built_fluid(BUILT.model_copy(update={"fluid": "1.0.2"}), [_node(*held)]) == {}
+
+
+def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
+    """What carries our names was built or stands in for something; all else was published."""
+    registrar = definitions.fluid(BUILT)["csi-node-driver-registrar"].name
+    images = {"fluidcloudnative/fluid-csi:v1.0.8-6533239": "docker.io/fluidcloudnative/fluid-csi@sha256:a"}
+    images |= {f"h:5/{registrar}": "sha256:b", f"fluidcloudnative/fluid-webhook:v{BUILT.fluid}": "sha256:c"}
+    containers = [{"name": str(n), "image": name} for n, name in enumerate(images)]
+    statuses = [{"name": str(n), "imageID": told} for n, told in enumerate(images.values())]
+    pod = {"spec": {"containers": containers}, "status": {"containerStatuses": statuses}}
+    api.answer("GET", f"{NAMESPACES}/{fluid.NAMESPACE}/pods", {"items": [pod]})
+    api.answer("GET", f"{OURS}/pods", {"items": []})
+    facts = {fact.name: (fact.digest, fact.origin) for fact in existing.image_facts(kube, BUILT)}
+    assert facts == {
+        "fluidcloudnative/fluid-csi:v1.0.8-6533239": ("sha256:a", Origin.PULLED),
+        f"h:5/{registrar}": ("sha256:b", Origin.SUBSTITUTE),
+        f"fluidcloudnative/fluid-webhook:v{BUILT.fluid}": ("sha256:c", Origin.BUILT),
+    }
+
+
+def test_the_facts_of_the_host_are_the_nodes_own() -> None:
+    """A real node's answer is read as this machine's own files are."""
+    found = existing.host_of((DATA / "node-probe.txt").read_text(), _node())
+    assert (found.kernel, found.cpus, found.cpu_model) == ("6.1.0", 3, "AMD EPYC")
+    assert found.memory == 24_684_092 * 1024
+    assert (found.cgroup_v1, found.sys_resource, found.kernel_nfs, found.fuse) == (True, False, False, True)
+
+
+def test_a_module_of_the_node_counts_as_an_nfs_client() -> None:
+    """A client that the node's kernel can load is one."""
+    said = (DATA / "node-probe.txt").read_text() + "kernel/fs/nfs/nfs.ko.xz: kernel/net/sunrpc/sunrpc.ko.xz\n"
+    assert existing.host_of(said, _node()).kernel_nfs
+
+
+def test_programs_run_on_nodes_through_a_pod_of_ours(api: FakeApi, provider: ExistingProvider) -> None:
+    """The Pod enters the node's own namespaces; an old one that is ready is used again."""
+
+    def kubelet(channels: Channels) -> None:
+        channels.send(1, b"here")
+        channels.send(3, SUCCESS)
+        channels.close()
+
+    pod = f"{OURS}/pods/node-n1"
+    api.answer(
+        "GET",
+        pod,
+        {"metadata": {"name": "node-n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+    )
+    api.execs[f"{pod}/exec"] = kubelet
+    assert provider.node_exec("n1", ["uname", "-r"]).stdout == "here"
+    (request,) = api.asked("GET", f"{pod}/exec")
+    words = [value for key, value in request.query if key == "command"]
+    assert words[:3] == ["nsenter", "--target", "1"]
+    assert words[-2:] == ["uname", "-r"]
+    assert not api.asked("PATCH", pod)
+
+
+def test_an_image_that_nodes_cannot_pull_is_told_at_once(api: FakeApi, provider: ExistingProvider) -> None:
+    """No time-out is waited for, and the advice says what to push."""
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "toolbox:1: not found"}}
+    spec = {"containers": [{"name": "node", "image": "toolbox:1"}]}
+    pod = {
+        "metadata": {"name": "node-n1"},
+        "spec": spec,
+        "status": {"containerStatuses": [{"name": "node", "state": waiting}]},
+    }
+    api.answer("GET", f"{OURS}/pods/node-n1", pod)
+    api.answer("PATCH", OURS, {})
+    api.answer("PATCH", f"{OURS}/pods/node-n1", {})
+    with pytest.raises(WaitFailedError, match="not found") as caught:
+        provider.node_exec("n1", ["true"])
+    assert "clusters.registry push HOST" in caught.value.advice
+    (sent,) = api.asked("PATCH", OURS)
+    assert sent.body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def test_a_node_without_a_shell_is_told(monkeypatch: pytest.MonkeyPatch, provider: ExistingProvider) -> None:
+    """A node that cannot be looked at is a failure of the infrastructure, with what was said."""
+    failed: Callable[..., Any] = lambda *_, **__: Completed((), 127, "", "sh: not found")  # noqa: E731 - a stand-in
+    monkeypatch.setattr(provider, "node_exec", failed)
+    with pytest.raises(InfrastructureError, match="cannot be looked at"):
+        provider.host(_node())
+
+
+def test_down_removes_only_what_is_ours(api: FakeApi, provider: ExistingProvider) -> None:
+    """The harness's own namespace goes; Fluid stays, since this run did not install it."""
+    api.answer("GET", OURS, _namespace(ours=True), _namespace(ours=True), api.refusal(404, "NotFound"))
+    api.answer("DELETE", OURS, {})
+    provider.down()
+    assert [request.path for request in api.requests if request.method == "DELETE"] == [OURS]
+    assert isinstance(provider.commands, FakeCommands)
+    assert provider.commands.ran == []
+
+
+def test_down_leaves_a_namespace_of_somebody_else(api: FakeApi, provider: ExistingProvider) -> None:
+    """Nothing at all is deleted where nothing is ours."""
+    api.answer("GET", OURS, _namespace(ours=False))
+    provider.down()
+    assert {request.method for request in api.requests} == {"GET"}
+
+
+def test_down_removes_fluid_when_this_run_installed_it(provider: ExistingProvider) -> None:
+    """Just the helm release, once."""
+    provider.installs_fluid(Path("/usr/bin/helm"))
+    provider.down()
+    provider.down()
+    assert isinstance(provider.commands, FakeCommands)
+    (ran,) = provider.commands.ran
+    assert ran.argv[:5] == ("helm", "uninstall", "fluid", "--namespace", "fluid-system")
+
+
+def test_a_fluid_that_cannot_be_removed_is_told(provider: ExistingProvider) -> None:
+    """A release that stays behind is not passed over in silence; one that never came to be is."""
+    assert isinstance(provider.commands, FakeCommands)
+    provider.commands.on("helm", "uninstall", exit_code=1, stderr="Error: timed out waiting")
+    provider.installs_fluid(Path("/usr/bin/helm"))
+    with pytest.raises(CommandError, match="could not be removed"):
+        provider.down()
+    provider.commands.on("helm", "uninstall", exit_code=1, stderr="Error: release: not found")
+    provider.down()
+
+
+def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi, kube: Kube) -> None:
+    """Pods, Datasets, namespaces, volumes; what a cluster without Fluid does not know is passed over."""
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"}
+
+    def ours(name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "uid": name, "labels": labels}}
+
+    left = f"{NAMESPACES}/fc-1"
+    api.answer("GET", NAMESPACES, {"items": [ours("fc-1"), _namespace(ours=True)]})
+    places = {
+        f"{left}/pods": "app",
+        "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/datasets": "demo",
+        NAMESPACES: "fc-1",
+        "/api/v1/persistentvolumes": "nfs.fc-1.src",
+    }
+    for path, name in places.items():
+        if path != NAMESPACES:
+            api.answer("GET", path, {"items": [ours(name)]}, {"items": []})
+        api.answer("GET", f"{path}/{name}", ours(name), api.refusal(404, "NotFound"))
+        api.answer("DELETE", f"{path}/{name}", {})
+    runtimes = "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/alluxioruntimes"
+    api.answer("GET", runtimes, api.text("404 page not found", 404))
+    assert existing.remove_leftovers(kube, Progress(io.StringIO())) == ("fc-1",)
+    deleted = [request.path for request in api.requests if request.method == "DELETE"]
+    assert deleted == [f"{path}/{name}" for path, name in places.items()]
+
+
+def test_the_existing_cluster_is_not_said_to_be_made_here(provider: ExistingProvider) -> None:
+    """Whoever reads the report knows that the cluster was given."""
+    cluster = provider.up()
+    assert (cluster.provider, cluster.made_here) == ("existing", False)
+    assert provider.logs() == {}
+
+
+@pytest.fixture
+def install(
+    api: FakeApi, provider: ExistingProvider, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Install Fluid with some options on nodes with some images; gives the chart values."""
+    programs(monkeypatch, "helm")
+    chart = Workshop(cache_root(), FakeCommands(), Progress()).path(
+        charts.fluid_chart(BUILT.fluid, Path("/usr/bin/helm"))
+    )
+    (chart / "fluid").mkdir(parents=True)
+    (chart / "fluid" / "values.yaml").write_text(yaml.safe_dump(chart_values("v1.0.8-6")))
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(fluid, "install", lambda kube, **given: told.update(given))
+
+    def run(*nodes: NodeSnapshot, **options: Any) -> dict[str, Any]:
+        given = Options(kubeconfig=api.kubeconfig(), install_fluid=True, versions=BUILT, **options)
+        Stack(given, "r1", Progress(), FakeCommands())._install_on_existing(provider, HOST, nodes)
+        found: dict[str, Any] = told["chart_values"]
+        return found
+
+    return run
+
+
+def test_fluid_is_installed_as_published(
+    install: Callable[..., dict[str, Any]], provider: ExistingProvider
+) -> None:
+    """Nodes that have nothing pull what the chart names, and the release is ours to remove again."""
+    assert "csi" not in install(_node())
+    provider.down()
+    assert isinstance(provider.commands, FakeCommands)
+    assert provider.commands.asked("helm", "uninstall")
+
+
+def test_fluid_is_installed_from_a_mirror(install: Callable[..., dict[str, Any]]) -> None:
+    """The nodes are led to the registry that was named."""
+    values = install(_node(), registry="h:5")
+    assert values["csi"]["plugins"]["imagePrefix"] == "h:5/fluidcloudnative"
+    assert values["runtime"]["alluxio"]["fuse"]["imagePrefix"] == "h:5/alluxio"
+
+
+def test_fluid_is_installed_with_the_images_that_nodes_have(install: Callable[..., dict[str, Any]]) -> None:
+    """Built images that lie on all nodes are used as they are."""
+    names = [image.name for image in definitions.fluid(BUILT).values()]
+    node = _node(*(f"docker.io/{name}" for name in [*names, f"alluxio/alluxio-dev:{BUILT.alluxio}"]))
+    assert install(node)["csi"]["plugins"]["imageTag"] == f"v{BUILT.fluid}"
+
+
+def test_built_images_that_nodes_lack_are_refused(
+    install: Callable[..., dict[str, Any]], provider: ExistingProvider
+) -> None:
+    """With --images=build nothing published is installed behind the user's back, and nothing is made."""
+    with pytest.raises(RefusalError, match="as they are built here"):
+        install(_node(), images="build")
+    provider.down()
+    assert isinstance(provider.commands, FakeCommands)
+    assert provider.commands.ran == []

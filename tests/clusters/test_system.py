@@ -1,0 +1,522 @@
+"""Bringing the system up and down: refusals before anything is made, and nothing left after a failure."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock
+
+from clusters import system as module
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.host import engine, probes
+from clusters.host.commands import CommandError, Completed
+from clusters.images.offline import tools
+from clusters.images.offline.artifact_cache import cache_root
+from clusters.kubernetes.client import Kube
+from clusters.options import Options
+from clusters.pins import versions
+from clusters.product import fluid, nfs
+from clusters.progress import Progress
+from clusters.providers.base import Cluster
+from clusters.providers.kind import KEPT
+from clusters.system import Stack, machine_lock, schedulable
+from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, programs
+
+if TYPE_CHECKING:
+    from tests.clusters.conftest import FakeApi
+
+GIB = 1024**3
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+@dataclass
+class FakeProvider:
+    """Takes down a cluster, or fails to."""
+
+    raises: BaseException | None = None
+    downs: int = 0
+
+    def down(self) -> None:
+        """Take it down."""
+        self.downs += 1
+        if self.raises is not None:
+            raise self.raises
+
+
+@dataclass
+class Fate:
+    """What became of our engine."""
+
+    stopped: list[Path] = field(default_factory=list)
+    trouble: BaseException | None = None
+
+    def stop(self, cache: Path, commands: object, progress: object) -> None:
+        """Stop it."""
+        self.stopped.append(cache)
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@pytest.fixture
+def fate(monkeypatch: pytest.MonkeyPatch) -> Fate:
+    """Nothing has become of it yet."""
+    told = Fate()
+    monkeypatch.setattr(engine, "stop", told.stop)
+    return told
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """A host with room, where an engine answers."""
+    programs(monkeypatch, "docker")
+    monkeypatch.setattr(probes, "probe", lambda: HOST)
+    for used in (probes, tools):
+        monkeypatch.setattr(used, "require_disk", lambda folder, needed: None)
+    fake = FakeDocker(FakeCommands())
+    fake.commands.on("docker", "version", stdout="20.10.24")
+    return fake
+
+
+def of(docker: FakeDocker, **options: Any) -> Stack:
+    """A stack on that host."""
+    return Stack(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
+
+
+def told(made: Stack) -> str:
+    """What its progress said."""
+    assert isinstance(made.progress.stream, io.StringIO)
+    return made.progress.stream.getvalue()
+
+
+def a_state(cluster: str, *, kept: bool) -> Path:
+    """The folder of a cluster, which is to outlive its run or not."""
+    folder = cache_root() / "clusters" / cluster
+    folder.mkdir(parents=True)
+    if kept:
+        (folder / KEPT).touch()
+    return folder
+
+
+def the_build_breaks(*_: object) -> None:
+    """Stands in for the supply of images."""
+    raise InfrastructureError("the build broke")
+
+
+def test_taking_down_nothing_is_nothing(docker: FakeDocker, fate: Fate) -> None:
+    """A stack that never came up has nothing to take down, and no engine of others is stopped."""
+    assert of(docker).down() == ()
+    assert docker.commands.ran == []
+    assert fate.stopped == []
+
+
+def test_an_engine_is_stopped_though_no_cluster_came_up(docker: FakeDocker, fate: Fate) -> None:
+    """What was started for a build that failed does not run on, kept cluster or not."""
+    for keep in (False, True):
+        made = of(docker, keep_cluster=keep)
+        made._started = docker.engine
+        assert made.down() == ()
+    assert fate.stopped == [cache_root()] * 2
+
+
+def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, fate: Fate) -> None:
+    """A warm cluster in an engine that was stopped would be a cold one, whichever run was to keep it."""
+    docker.node("demo-0", "demo", ours=True, state=a_state("demo", kept=True))
+    for keep in (True, False):
+        made = of(docker, keep_cluster=keep)
+        made._started, made._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
+        assert made.down() == ()
+    assert fate.stopped == []
+    assert list(docker.containers) == ["demo-0"]
+
+
+def test_the_cluster_goes_before_its_engine(docker: FakeDocker, fate: Fate) -> None:
+    """Without keeping, both end."""
+    provider = FakeProvider()
+    made = of(docker)
+    made._started, made._provider = docker.engine, provider  # type: ignore[assignment] # as much as is used
+    assert made.down() == ()
+    assert (provider.downs, len(fate.stopped)) == (1, 1)
+
+
+def found(docker: FakeDocker, **options: Any) -> Stack:
+    """A stack that found our own engine up, at work in the cache of this run."""
+    engine.RUN_FOLDER.mkdir(exist_ok=True)
+    config = engine.daemon_config(HOST, cache_root(), None)
+    (engine.RUN_FOLDER / "daemon.json").write_text(json.dumps(config))
+    made = of(docker, **options)
+    made._found = replace(docker.engine, ours=True)
+    return made
+
+
+def test_an_idle_engine_that_a_killed_run_left_is_stopped(docker: FakeDocker, fate: Fate) -> None:
+    """Nobody else would; kind's network goes first, for it would stay on the host as a bridge."""
+    for keep in (False, True):
+        assert found(docker, keep_cluster=keep).down() == ()
+    assert fate.stopped == [cache_root()] * 2
+    assert docker.commands.asked("docker", "network", "rm", "kind")
+
+
+def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, fate: Fate) -> None:
+    """Another warm cluster, even a stopped one, or a container of the user's own."""
+    docker.node("other-0", "other", ours=True)
+    assert found(docker).down() == ()
+    docker.containers.clear()
+    docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")
+    assert found(docker).down() == ()
+    assert fate.stopped == []
+
+
+@pytest.mark.parametrize("config", ['{"data-root": "/other/engine"}', "{", None])
+def test_an_engine_of_another_cache_runs_on(docker: FakeDocker, fate: Fate, config: str | None) -> None:
+    """Another run may build with it, and only its own cache's lock would tell."""
+    made = found(docker)
+    file = engine.RUN_FOLDER / "daemon.json"
+    file.unlink()
+    if config is not None:
+        file.write_text(config)
+    assert made.down() == ()
+    assert fate.stopped == []
+
+
+def test_a_systems_engine_is_never_stopped(docker: FakeDocker, fate: Fate) -> None:
+    """However idle it is."""
+    made = of(docker)
+    made._found = docker.engine
+    assert made.down() == ()
+    assert fate.stopped == []
+
+
+def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it can be looked at again when the run ends."""
+
+    def further(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "Supplier", further)
+    made = of(docker)
+    with pytest.raises(InterruptedError):
+        made.up()
+    assert made._found is not None
+    assert made._started is None
+
+
+@dataclass
+class Standing(Stack):
+    """Comes up with nothing, and cannot be taken down whole."""
+
+    troubles: tuple[str, ...] = ()
+
+    def up(self) -> Any:
+        """A system."""
+        return "system"
+
+    def down(self) -> tuple[str, ...]:
+        """What would not go."""
+        return self.troubles
+
+
+def standing(*troubles: str) -> Standing:
+    """A stack that leaves these troubles."""
+    return Standing(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
+
+
+def test_what_cannot_be_taken_down_is_an_error() -> None:
+    """A run that leaves a cluster behind does not end as if all were well."""
+    with standing().standing() as system:
+        assert str(system) == "system"
+    with (
+        pytest.raises(InfrastructureError, match="not all could be taken down: it hangs; it resists") as told,
+        standing("it hangs", "it resists").standing(),
+    ):
+        """Nothing fails in between."""
+    assert "python -m clusters reap" in told.value.advice
+
+
+@pytest.mark.parametrize("failure", [AssertionError("the finding"), KeyboardInterrupt(), RefusalError("no")])
+def test_what_cannot_be_taken_down_hides_no_failure(failure: BaseException) -> None:
+    """The failure is raised as it was, with a note."""
+    with pytest.raises(type(failure)) as told, standing("it hangs").standing():
+        raise failure
+    assert told.value is failure
+    assert told.value.__notes__ == ["not all could be taken down: it hangs"]
+
+
+@pytest.mark.parametrize("trouble", [CommandError("hangs"), OSError("gone"), RefusalError("not ours")])
+def test_a_step_that_fails_hides_nothing_and_stops_nothing(
+    docker: FakeDocker, fate: Fate, trouble: Exception
+) -> None:
+    """Each trouble is told with what to do, the other steps are taken, and none is raised."""
+    made = of(docker)
+    made._started = docker.engine
+    made._provider = FakeProvider(trouble)  # type: ignore[assignment] # as much as is used
+    fate.trouble = InfrastructureError("resists")
+    assert made.down() == (str(trouble), "resists")
+    assert fate.stopped == [cache_root()]
+    assert told(made).count("python -m clusters reap") == 2
+
+
+def test_no_engine_is_refused(docker: FakeDocker) -> None:
+    """Nothing is built or installed for a host that could not run it."""
+    docker.commands.on("docker", "version", exit_code=1)
+    with pytest.raises(RefusalError, match="no container engine answers on this host"):
+        of(docker).up()
+    assert {ran.argv[:2] for ran in docker.commands.ran} == {("docker", "version")}
+    assert not (cache_root() / "artifacts").exists()
+
+
+def test_bootstrap_is_for_root(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before anything is run."""
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, root=False))
+    with pytest.raises(RefusalError, match="only root may do"):
+        of(docker, bootstrap=True).up()
+    assert docker.commands.ran == []
+
+
+def test_too_little_memory_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new cluster needs room."""
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, memory_available=GIB))
+    with pytest.raises(RefusalError, match=r"1\.0 GiB of memory are available"):
+        of(docker).up()
+
+
+def test_a_warm_cluster_has_its_memory_already(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coming up twice must not be refused for what the first one uses."""
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, memory_available=GIB))
+    docker.node("demo-0", "demo", ours=True)
+
+    def further(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "Supplier", further)
+    with pytest.raises(InterruptedError):
+        of(docker, cluster_name="demo").up()
+
+
+def test_too_little_disk_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of it is needed where Kubernetes has yet to be compiled."""
+    asked: list[int] = []
+
+    def require(folder: Path, needed: int) -> None:
+        asked.append(needed)
+        if needed == probes.DISK_FOR_BUILD:
+            raise RefusalError("too little")
+
+    for used in (probes, tools):
+        monkeypatch.setattr(used, "require_disk", require)
+    with pytest.raises(RefusalError, match="too little"):
+        of(docker).up()
+    assert asked == [probes.DISK_FOR_RUN, probes.DISK_FOR_BUILD]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (versions(kubernetes="1.99.0"), r"Kubernetes 1\.99\.0 cannot be built here"),
+        (versions(fluid="1.0.2"), r"Fluid 1\.0\.2 cannot be built here"),
+        (versions(alluxio="2.9.5"), r"Alluxio 2\.9\.5 cannot be built here"),
+    ],
+)
+def test_versions_that_cannot_be_built_are_refused(docker: FakeDocker, wanted: Any, sentence: str) -> None:
+    """At once, with those that can."""
+    with pytest.raises(RefusalError, match=sentence):
+        of(docker, versions=wanted).up()
+    assert docker.commands.ran == []
+
+
+def test_a_kubernetes_that_this_host_cannot_run_is_refused(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However its images would come."""
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, cgroup_v1=True))
+    made = Stack(
+        Options(images="pull", versions=versions(kubernetes="1.35.0")),
+        "r1",
+        Progress(io.StringIO()),
+        docker.commands,
+    )
+    with pytest.raises(RefusalError, match=r"Kubernetes 1\.35\.0 cannot run on this host"):
+        made.up()
+
+
+def test_an_engine_that_was_started_is_remembered_at_once(
+    docker: FakeDocker, fate: Fate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure right after it, such as of a build, still ends it."""
+    docker.commands.on("docker", "version", exit_code=1)
+    programs(monkeypatch, "docker", "dockerd", "containerd", "iptables")
+    monkeypatch.setattr(engine, "start", lambda *_: docker.engine)
+    monkeypatch.setattr(module, "Supplier", the_build_breaks)
+    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
+    made = of(docker, bootstrap=True)
+    with pytest.raises(InfrastructureError, match="the build broke"):
+        made.up()
+    # The engine starts the nodes of a killed run anew with itself.
+    assert docker.containers == {}
+    made.down()
+    assert fate.stopped == [cache_root()]
+
+
+@dataclass
+class FakeTools:
+    """All programs there are."""
+
+    def kind(self) -> Path:
+        """The kind program."""
+        return Path("/bin/kind")
+
+    def helm(self) -> Path:
+        """The helm program."""
+        return Path("/bin/helm")
+
+    def kubectl(self, *_: object) -> Path:
+        """The kubectl program."""
+        return Path("/bin/kubectl")
+
+
+@dataclass
+class FakeSupply:
+    """Images that are there."""
+
+    node: str = "node:1"
+    own_network: bool = True
+    archive: Path | None = None
+    chart: Path = Path("/chart")
+    chart_values: dict[str, Any] = field(default_factory=dict)
+    nfs_server: str = "nfs:1"
+    toolbox: str = "toolbox:1"
+    nfs_client: str = "user-space"
+    facts: tuple[Any, ...] = ()
+    limits: tuple[str, ...] = ("a limit of the registry",)
+
+    def supply(self) -> FakeSupply:
+        """Themselves."""
+        return self
+
+
+def test_the_whole_way_up(
+    docker: FakeDocker, api: FakeApi, monkeypatch: pytest.MonkeyPatch, fate: Fate
+) -> None:
+    """Engine, images, cluster, NFS server, Fluid, in this order; the system tells what it is made of."""
+    order: list[str] = []
+    api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
+    monkeypatch.setattr(Stack, "_tools", lambda self, facts, cache: FakeTools())
+    monkeypatch.setattr(module, "Supplier", lambda tools, running: FakeSupply())
+
+    class Provider(FakeProvider):
+        def __init__(self, **given: Any) -> None:
+            super().__init__()
+            self.given = given
+
+        def up(self) -> Cluster:
+            order.append("cluster")
+            return Cluster("kind", self.given["name"], api.kubeconfig(), made_here=True)
+
+    def install_nfs(kube: Kube, image: str, node: str, progress: Progress) -> nfs.NfsServer:
+        order.append(f"{image} on {node}")
+        return nfs.NfsServer(kube, "10.96.0.9", node, image)
+
+    def install_fluid(kube: Kube, **given: Any) -> fluid.FluidState:
+        order.append(f"fluid by {given['helm'].name}, replacing {given['replace_unfinished']}")
+        return fluid.FluidState({}, {}, 1, 1, "v1.0.8")
+
+    monkeypatch.setattr(module, "KindProvider", Provider)
+    monkeypatch.setattr(nfs, "install", install_nfs)
+    monkeypatch.setattr(fluid, "install", install_fluid)
+    made = of(docker)
+    system = made.up()
+    assert order == ["cluster", "nfs:1 on demo-0", "fluid by helm, replacing True"]
+    assert (system.kubernetes, system.nodes, system.nfs_client) == ("1.33.13", ("demo-0",), "user-space")
+    assert system.limits == ("a limit of the registry",)
+    assert made.provider is system.provider
+    assert made.down() == ()
+    assert isinstance(made.provider, Provider)
+    assert made.provider.downs == 1
+    assert fate.stopped == []
+
+
+def test_clusters_of_killed_runs_go_before_anything_is_made(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would run on beside the new one; what was to be kept, or is another cache's, stays."""
+    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
+    docker.node("kept-0", "kept", ours=True, state=a_state("kept", kept=True))
+    docker.node("elsewhere-0", "elsewhere", ours=True, state=Path("/other/cache/clusters/elsewhere"))
+    docker.node("foreign-0", "foreign", ours=False)
+    # What it holds does not count against the new one.
+    crowded = replace(HOST, memory_available=GIB)
+    monkeypatch.setattr(probes, "probe", lambda: crowded if "killed-0" in docker.containers else HOST)
+    made = of(docker)
+    monkeypatch.setattr(module, "Supplier", the_build_breaks)
+    with pytest.raises(InfrastructureError, match="the build broke"):
+        made.up()
+    assert sorted(docker.containers) == ["elsewhere-0", "foreign-0", "kept-0"]
+    assert [path.name for path in (cache_root() / "clusters").iterdir()] == ["kept"]
+    assert "cluster killed was left by a run that was killed" in told(made)
+
+
+def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is told so after a moment, and the first loses nothing."""
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
+    with machine_lock(tmp_path):
+        with (
+            pytest.raises(RefusalError, match="another run of the harness is under way"),
+            machine_lock(tmp_path),
+        ):
+            pytest.fail("two at once")
+        assert FileLock(tmp_path / "run.lock").lock_file
+    with machine_lock(tmp_path):
+        """It is free again."""
+
+
+def test_a_lock_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A cache that everybody may write to still has one owner; a folder in its place will not open either."""
+    (tmp_path / "run.lock").mkdir()
+    with (
+        pytest.raises(RefusalError, match=r"run\.lock of the cache cannot be taken") as told,
+        machine_lock(tmp_path),
+    ):
+        pytest.fail("a lock that nobody holds")
+    assert "FLUID_CONFORMANCE_CACHE" in told.value.advice
+
+
+def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
+    """Whatever ended the run; and the failure comes through as it was."""
+    with pytest.raises(TimeoutError, match="of the run"), machine_lock(tmp_path):
+        raise TimeoutError("of the run")
+    with machine_lock(tmp_path):
+        """It is free again."""
+
+
+def test_a_cluster_whose_nodes_take_no_pods_is_told(api: FakeApi, kube: Kube) -> None:
+    """Cordoned and tainted nodes do not count."""
+    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    nodes = [
+        {"metadata": {"name": "a"}, "spec": {"unschedulable": True}, "status": READY},
+        {"metadata": {"name": "b"}, "spec": {"taints": [taint]}, "status": READY},
+    ]
+    api.answer("GET", "/api/v1/nodes", {"items": nodes})
+    with pytest.raises(InfrastructureError, match="takes Pods"):
+        schedulable(kube)
+    api.answer("GET", "/api/v1/nodes", {"items": [*nodes, {"metadata": {"name": "c"}, "status": READY}]})
+    assert schedulable(kube) == ("c",)
+
+
+def test_the_nfs_server_lies_on_the_control_plane(api: FakeApi, kube: Kube) -> None:
+    """Faults hit workers; where there is no control plane to be seen, any node will do."""
+    plane = {"metadata": {"name": "z", "labels": {"node-role.kubernetes.io/control-plane": ""}}}
+    workers = [{"metadata": {"name": "b"}}, {"metadata": {"name": "a"}}]
+    api.answer("GET", "/api/v1/nodes", {"items": [*workers, plane]}, {"items": workers})
+    assert module._first_node(kube) == "z"
+    assert module._first_node(kube) == "a"
+
+
+def test_a_completed_probe_is_what_answers(docker: FakeDocker) -> None:
+    """A fake that prints no version is no engine: the daemon's own word is needed."""
+    docker.commands.on("docker", "version", does=lambda ran: Completed(ran.argv, 0, "\n", ""))
+    with pytest.raises(RefusalError, match="no container engine answers"):
+        of(docker).up()

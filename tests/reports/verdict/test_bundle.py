@@ -1,0 +1,186 @@
+"""Bundles: what is in them, what bounds them, what they survive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import FailureClass
+from reports.files import clipped, point_latest, safe_path, write_atomically
+from reports.verdict.bundle import Story, take_bundle
+from reports.verdict.model import Failure
+from suites.record.evidence import Fact
+from suites.record.run import BundleTaker, Trouble
+
+TROUBLE = Trouble("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, tzinfo=UTC))
+
+
+def story(**texts: str) -> Story:
+    """A failure of B1 with these texts at hand."""
+    return Story(
+        trouble=TROUBLE,
+        title="An application on the original claim gets no acceleration",
+        failures=(
+            Failure(
+                failure_class=FailureClass.PRODUCT,
+                reason="cached",
+                phase="call",
+                detail="cached\n  elapsed: 3 s",
+            ),
+        ),
+        seconds=14.2,
+        trace="Traceback: …",
+        facts=(Fact("node label", "fluid.io/f-b1-data=true", {}, 12.0),),
+        texts=texts,
+    )
+
+
+def taker(name: str, files: Mapping[str, str | bytes], seconds: float = 5.0) -> BundleTaker:
+    """A collector that gives these files."""
+    return BundleTaker(name, lambda trouble: files, seconds)
+
+
+def test_index_tells_a_stranger(tmp_path: Path) -> None:
+    """The index says what failed, how, what had been seen, and what is where."""
+    index = take_bundle(tmp_path, story(sent="kind: Dataset"), [taker("events", {"b1.txt": "FailedMount"})])
+    assert index == tmp_path / "index.md"
+    text = index.read_text()
+    for told in (
+        "B1 failed in its body",
+        "original claim",
+        "14.2 s",
+        "Namespaces: b1",
+        "elapsed: 3 s",
+        "node label",
+    ):
+        assert told in text
+    for path, content in [
+        ("events/b1.txt", "FailedMount"),
+        ("error.txt", "Traceback: …"),
+        ("test/sent", "kind: Dataset"),
+    ]:
+        assert f"({path})" in text
+        assert (tmp_path / path).read_text() == content
+
+
+def test_collectors_get_the_trouble(tmp_path: Path) -> None:
+    """A collector is told for which scenario, which namespaces, and since when."""
+    given: list[Trouble] = []
+
+    def take(trouble: Trouble) -> dict[str, str]:
+        given.append(trouble)
+        return {"x.txt": "x"}
+
+    take_bundle(tmp_path, story(), [BundleTaker("x", take)])
+    assert given == [TROUBLE]
+
+
+def test_failing_and_hanging_collectors(tmp_path: Path) -> None:
+    """A collector that raises, hangs or finds nothing leaves a note, and the others' files are there."""
+    release = threading.Event()
+
+    def fail(trouble: Trouble) -> dict[str, str]:
+        raise SystemExit("no API")
+
+    def hang(trouble: Trouble) -> dict[str, str]:
+        release.wait(30)
+        return {"late.txt": "too late"}
+
+    takers = [
+        BundleTaker("logs", fail),
+        BundleTaker("mounts", hang, seconds=0.05),
+        taker("report", {}),
+        taker("events", {"e.txt": "kept"}),
+    ]
+    try:
+        index = take_bundle(tmp_path, story(), takers)
+    finally:
+        release.set()
+    assert index is not None
+    text = index.read_text()
+    assert "logs: failed: SystemExit: no API" in text
+    assert "mounts: gave nothing within 0.05 s" in text
+    assert "report: found nothing" in text
+    assert (tmp_path / "events/e.txt").read_text() == "kept"
+    assert not (tmp_path / "mounts").exists()
+
+
+def test_long_file_keeps_head_and_tail(tmp_path: Path) -> None:
+    """A file beyond its limit keeps its beginning and its end, and says so."""
+    log = "first\n" + "x" * 5000 + "\nlast"
+    index = take_bundle(tmp_path, story(), [taker("logs", {"a.log": log})], file_limit=1000)
+    kept = (tmp_path / "logs/a.log").read_bytes()
+    assert len(kept) <= 1000
+    assert kept.startswith(b"first") and kept.endswith(b"last") and b"left out" in kept  # noqa: PT018 - one thing
+    assert index is not None
+    assert "middle left out" in index.read_text()
+
+
+def test_full_bundle(tmp_path: Path) -> None:
+    """What does not fit into the bundle is named; what comes later and fits is kept."""
+    takers = [taker("logs", {"a.log": "a" * 600, "b.log": "b" * 600}), taker("events", {"e.txt": "small"})]
+    index = take_bundle(tmp_path, story(), takers, bundle_limit=1000)
+    assert index is not None
+    assert "logs: b.log was left out" in index.read_text()
+    assert (tmp_path / "logs/a.log").exists()
+    assert (tmp_path / "events/e.txt").exists()
+    assert not (tmp_path / "logs/b.log").exists()
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """Where nothing can be written there is no bundle, and no error."""
+    (tmp_path / "file").write_text("in the way")
+    assert take_bundle(tmp_path / "file", story(), []) is None
+
+
+def test_names_that_clash(tmp_path: Path) -> None:
+    """Two collectors of one name lose nothing."""
+    take_bundle(tmp_path, story(), [taker("logs", {"a.log": "1"}), taker("logs", {"a.log": "2"})])
+    assert {path.read_text() for path in (tmp_path / "logs").iterdir()} == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pods/app.log", "pods/app.log"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("/etc/passwd", "etc/passwd"),
+        ("a b:c.txt", "a-b-c.txt"),
+        ("..", "unnamed"),
+        ("", "unnamed"),
+    ],
+)
+def test_safe_path(name: str, expected: str) -> None:
+    """A name given by a collector cannot leave the bundle."""
+    assert safe_path(name).as_posix() == expected
+
+
+def test_clipped_never_exceeds() -> None:
+    """Clipping keeps within the limit, also where there is hardly room for the mark."""
+    for limit in (100, 101, 500):
+        assert len(clipped(b"x" * 10_000, limit)) <= limit
+    assert clipped(b"short", 100) == b"short"
+
+
+def test_atomic_write_leaves_no_parts(tmp_path: Path) -> None:
+    """A rewritten file is whole, and nothing is left beside it."""
+    for text in ("one", "two"):
+        write_atomically(tmp_path / "deep" / "f.txt", text)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["f.txt"]
+    assert (tmp_path / "deep" / "f.txt").read_text() == "two"
+
+
+def test_latest(tmp_path: Path) -> None:
+    """``latest`` follows the newest run; a folder of that name is left alone."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        point_latest(tmp_path / name)
+    assert (tmp_path / "latest").readlink() == Path("two")
+    (tmp_path / "latest").unlink()
+    (tmp_path / "latest").mkdir()
+    point_latest(tmp_path / "one")
+    assert not (tmp_path / "latest").is_symlink()

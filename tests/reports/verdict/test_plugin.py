@@ -1,0 +1,504 @@
+"""The plugin, on sessions of pytest's own: outcomes, files, and runs that end badly."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reports.verdict.plugin  # noqa: F401 - else each session within imports it anew
+
+pytest_plugins = ["pytester"]
+
+OPTIONS = ("-p", "no:cacheprovider", "-p", "allure_pytest.plugin")
+
+CONFTEST = """
+import pytest
+from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
+from clusters.progress import Stage
+from suites.record.evidence import EVIDENCE, Evidence
+from suites.record.run import BundleTaker, SystemFacts, run_of
+
+pytest_plugins = ["reports.verdict.plugin"]
+
+def pytest_addoption(parser):
+    parser.addoption("--out", default="out")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "scenario(declared): a scenario")
+    run = run_of(config)
+    events = BundleTaker("events", lambda trouble: {"events.txt": f"{trouble.scenario} FailedMount"})
+    run.bundle_takers.append(events)
+
+@pytest.fixture(scope="session")
+def system(pytestconfig):
+    run = run_of(pytestconfig)
+    run.stages.append(Stage("cluster up", 41.5))
+    run.system = SystemFacts("v1.34.2", "v1.0.8", "2.9.0", "kind", 2, "kernel")
+
+@pytest.fixture
+def evidence(request, system):
+    evidence = request.node.stash[EVIDENCE] = Evidence()
+    return evidence
+"""
+
+HEAD = """
+import os, signal
+import pytest
+from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
+from suites.record.run import cannot_run_here
+from suites.catalogue.scenario import Defect, Level, scenario
+"""
+
+PASSES = '''
+@scenario("A1", Level.SMOKE, issues=(4382,))
+def test_a1(evidence):
+    """A Dataset becomes Bound.
+
+    The user makes
+    a Dataset.
+    """
+    with evidence.phase("waiting", "wait until Bound"):
+        evidence.fact("Dataset", "phase Bound", phase="Bound")
+    evidence.attach("sent/dataset", "kind: Dataset", "yaml")
+'''
+
+FAILS = '''
+@scenario("B1", Level.SMOKE)
+def test_b1(evidence):
+    """Nothing is accelerated."""
+    evidence.namespaces.append("b1")
+    evidence.attach("sent", "kind: Pod", "yaml")
+    print("reading")
+    raise ProductFailureError("the Pod reads through Fluid", subject="Pod b1/app")
+'''
+
+
+@pytest.fixture(autouse=True)
+def own_plugins_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sessions within load what they name, not all that happens to be installed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+def run(pytester: pytest.Pytester, *tests: str, args: tuple[str, ...] = ()) -> pytest.RunResult:
+    """Run these tests in a session of their own."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(HEAD + "".join(tests))
+    return pytester.runpytest_inprocess(*OPTIONS, *args)
+
+
+def latest(pytester: pytest.Pytester) -> Path:
+    """The folder of the last run."""
+    return pytester.path / "out" / "latest"
+
+
+def verdict(pytester: pytest.Pytester) -> dict[str, Any]:
+    """What its `verdict.json` holds."""
+    data: dict[str, Any] = json.loads((latest(pytester) / "verdict.json").read_text())
+    return data
+
+
+def rows(pytester: pytest.Pytester) -> dict[str, dict[str, Any]]:
+    """Its scenarios by id."""
+    return {row["id"]: row for row in verdict(pytester)["scenarios"]}
+
+
+def junit(out: Path) -> dict[str | None, ET.Element]:
+    """The cases of its JUnit file by name."""
+    root = ET.parse(out / "junit.xml")  # noqa: S314 - the test itself let it be written
+    return {case.get("name"): case for case in root.iter("testcase")}
+
+
+def test_pass(pytester: pytest.Pytester) -> None:
+    """A passed scenario is told with its evidence, its phases and its texts, and the run exits with 0."""
+    result = run(pytester, PASSES)
+    assert result.ret == 0
+    told = verdict(pytester)
+    assert told["verdict"] == "pass"
+    assert told["run"]["finished"]
+    assert told["run"]["host"]["cpus"] >= 1
+    assert re.fullmatch("[0-9a-f]{12}", told["run"]["harness"])
+    assert told["system"]["nfs_client"] == "kernel"
+    assert told["stages"] == [{"name": "cluster up", "seconds": 41.5, "cached": False}]
+    row = rows(pytester)["A1"]
+    assert (row["outcome"], row["class"], row["does"]) == ("pass", None, "The user makes a Dataset.")
+    assert row["evidence"][0]["data"] == {"phase": "Bound"}
+    assert row["phases"][0]["kind"] == "waiting"
+    (kept,) = row["attachments"]
+    assert (latest(pytester) / kept["path"]).read_text() == "kind: Dataset"
+    result.stdout.fnmatch_lines(
+        [
+            "A1  pass * s  A Dataset becomes Bound.",
+            "PASS: Fluid passed the only scenario (1 passed)*",
+            "report: *report.html",
+        ]
+    )
+
+
+def test_shared_set_up_is_not_the_scenarios(pytester: pytest.Pytester) -> None:
+    """The time of making the system stands under stages, not with the scenario that came first."""
+    run(pytester, PASSES)
+    assert rows(pytester)["A1"]["seconds"] < 5
+
+
+def test_all_files(pytester: pytest.Pytester) -> None:
+    """A run leaves verdict, JUnit, Allure's results, page and summary in its folder."""
+    run(pytester, PASSES, FAILS)
+    out = latest(pytester)
+    assert {"verdict.json", "junit.xml", "allure-results", "report.html", "summary.md"} <= {
+        p.name for p in out.iterdir()
+    }
+    cases = junit(out)
+    properties = {p.get("name"): p.get("value") for p in cases["test_b1"].iter("property")}
+    assert properties == {"scenario": "B1", "level": "smoke", "outcome": "fail"}
+    allure = {
+        a["name"]: a
+        for a in map(json.loads, (p.read_text() for p in out.glob("allure-results/*-result.json")))
+    }
+    assert allure["A1: A Dataset becomes Bound."]["links"][0]["url"].endswith("/4382")
+    steps = [step["name"] for step in allure["A1: A Dataset becomes Bound."]["steps"]]
+    assert steps == ["wait until Bound"]
+    names = [attached["name"] for attached in allure["B1: Nothing is accelerated."]["attachments"]]
+    assert "collected material" in names
+
+
+def test_user_sends_reports_elsewhere(pytester: pytest.Pytester) -> None:
+    """``--junitxml``, ``--alluredir`` and ``--out`` of the user are kept."""
+    run(pytester, PASSES, args=("--junitxml=mine.xml", "--alluredir=mine", "--out=there"))
+    assert (pytester.path / "mine.xml").exists()
+    assert list((pytester.path / "mine").glob("*-result.json"))
+    assert {p.name for p in (pytester.path / "there/latest").iterdir()} == {
+        "verdict.json", "report.html", "summary.md", "attachments"
+    }  # fmt: skip
+
+
+def test_product_failure(pytester: pytest.Pytester) -> None:
+    """A finding makes the run a fail, with reason, bundle and exit code 1."""
+    result = run(pytester, PASSES, FAILS)
+    assert result.ret == 1
+    assert verdict(pytester)["verdict"] == "fail"
+    row = rows(pytester)["B1"]
+    assert (row["outcome"], row["class"], row["reason"]) == ("fail", "product", "the Pod reads through Fluid")
+    (bundle,) = row["bundles"]
+    index = latest(pytester) / bundle["path"]
+    assert "Namespaces: b1" in index.read_text()
+    assert (index.parent / "events/events.txt").read_text() == "B1 FailedMount"
+    assert "the Pod reads through Fluid" in (index.parent / "error.txt").read_text()
+    assert (index.parent / "test/01-sent.yaml").read_text() == "kind: Pod"
+    assert "reading" in (index.parent / "test/captured-stdout-call.txt").read_text()
+    result.stdout.fnmatch_lines(
+        ["    Fluid's fault: the Pod reads through Fluid", "    collected in the body: bundles/B1/*"]
+    )
+
+
+def test_set_up_failure(pytester: pytest.Pytester) -> None:
+    """A shared fixture that breaks makes the run invalid; its material is collected once for all."""
+    result = run(
+        pytester,
+        '''
+@pytest.fixture(scope="module")
+def broken(system):
+    raise InfrastructureError("the API server does not answer")
+
+@scenario("A1", Level.SMOKE)
+def test_a1(broken):
+    """One."""
+
+@scenario("A2", Level.SMOKE)
+def test_a2(broken):
+    """Two."""
+''',
+    )
+    assert result.ret == 3
+    told = verdict(pytester)
+    assert told["verdict"] == "invalid"
+    assert told["reasons"] == ["A1, A2 (infrastructure): in set-up: the API server does not answer"]
+    one, two = rows(pytester)["A1"], rows(pytester)["A2"]
+    assert one["attempts"][0]["failures"][0]["phase"] == "setup"
+    assert (
+        one["bundles"]
+        == two["bundles"]
+        == [{"name": "collected in set-up", "path": "bundles/A1/setup/index.md"}]
+    )
+
+
+def test_teardown_failure(pytester: pytest.Pytester) -> None:
+    """A leak found in teardown fails a scenario that had passed, and has its bundle."""
+    result = run(
+        pytester,
+        '''
+@pytest.fixture
+def clean():
+    yield
+    raise ProductFailureError("node label fluid.io/f-a1-data is still there")
+
+@scenario("E1", Level.SMOKE)
+def test_e1(clean, evidence):
+    """Nothing is left."""
+''',
+    )
+    assert result.ret == 1
+    row = rows(pytester)["E1"]
+    assert (row["outcome"], row["class"]) == ("fail", "product")
+    assert row["reason"] == "in teardown: node label fluid.io/f-a1-data is still there"
+    assert row["bundles"][0]["path"] == "bundles/E1/teardown/index.md"
+
+
+def test_teardown_failure_hides_nothing(pytester: pytest.Pytester) -> None:
+    """When body and teardown fail, both are told, the body first."""
+    run(
+        pytester,
+        '''
+@pytest.fixture
+def clean():
+    yield
+    raise InfrastructureError("the cluster is gone")
+
+@scenario("B1", Level.SMOKE)
+def test_b1(clean):
+    """Nothing is accelerated."""
+    raise ProductFailureError("it is accelerated")
+''',
+    )
+    row = rows(pytester)["B1"]
+    assert (row["class"], row["reason"]) == ("product", "it is accelerated (and 1 more)")
+    found = [(f["phase"], f["class"]) for f in row["attempts"][0]["failures"]]
+    assert found == [("call", "product"), ("teardown", "infrastructure")]
+    assert len(row["bundles"]) == 2
+    assert verdict(pytester)["verdict"] == "fail"
+
+
+def test_known_defect(pytester: pytest.Pytester) -> None:
+    """A known defect that shows is told with its words, and the run is neither red nor green for it."""
+    result = run(
+        pytester,
+        PASSES,
+        '''
+@scenario("B2", Level.SMOKE, defects=(Defect("accepted", "a foreign claim is accepted", "create.go:194"),))
+def test_b2(evidence):
+    """A foreign claim is refused."""
+    evidence.defect("accepted", seen=True, says="Dataset is Bound")
+
+@scenario("B8", Level.SMOKE, defects=(Defect("pending", "a new claim stays Pending"),))
+def test_b8(evidence):
+    """A deleted claim comes back."""
+    evidence.defect("pending", seen=False, says="claim is Bound")
+''',
+    )
+    assert result.ret == 0
+    row = rows(pytester)["B2"]
+    assert (row["outcome"], row["class"], row["reason"]) == (
+        "known-defect",
+        None,
+        "a foreign claim is accepted",
+    )
+    assert row["defects"][0]["source"] == "create.go:194"
+    assert rows(pytester)["B8"]["outcome"] == "pass"
+    result.stdout.fnmatch_lines(["*known defect pending is gone"])
+
+
+def test_skips(pytester: pytest.Pytester) -> None:
+    """A skip is told with its reason; one that is not a limit of the host spoils the verdict."""
+    allowed = '''
+@scenario("A4", Level.SMOKE)
+def test_a4():
+    """Several nodes."""
+    cannot_run_here("one node only")
+'''
+    assert run(pytester, PASSES, allowed).ret == 0
+    assert rows(pytester)["A4"]["reason"] == "cannot run here: one node only"
+    other = (
+        allowed.replace("A4", "A5")
+        .replace("a4", "a5")
+        .replace('    cannot_run_here("one', '    pytest.skip("one')
+    )
+    result = run(pytester, PASSES, other)
+    assert result.ret == 5
+    told = verdict(pytester)
+    assert (told["verdict"], told["reasons"]) == ("inconclusive", ["A5 was skipped: one node only"])
+
+
+def test_cases(pytester: pytest.Pytester) -> None:
+    """Each case of a parametrized scenario is a row of its own."""
+    run(
+        pytester,
+        '''
+@pytest.mark.parametrize("version", ["v3", "v4.1/x"])
+@scenario("C1", Level.SMOKE)
+def test_c1(version, evidence):
+    """Any version."""
+    evidence.attach("sent", version)
+''',
+    )
+    told = verdict(pytester)["scenarios"]
+    assert [row["case"] for row in told] == ["v3", "v4.1/x"]
+    assert told[1]["attachments"][0]["path"] == "attachments/C1-v4.1-x/01-sent.txt"
+
+
+def test_broken_file(pytester: pytest.Pytester) -> None:
+    """A file that cannot be loaded makes the run invalid: nobody knows what was in it."""
+    pytester.makepyfile(test_other="import nothing_of_this_name")
+    result = run(pytester, PASSES)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    told = verdict(pytester)
+    assert told["verdict"] == "invalid"
+    assert "test_other.py cannot be loaded" in told["problems"][0]["reason"]
+    assert "nothing_of_this_name" in told["problems"][0]["detail"]
+
+
+def test_ordinary_test_beside(pytester: pytest.Pytester) -> None:
+    """A test that is no scenario is not listed, but its failure still shows in the exit code."""
+    result = run(pytester, PASSES, "def test_plain():\n    assert False\n")
+    assert list(rows(pytester)) == ["A1"]
+    assert verdict(pytester)["verdict"] == "pass"
+    assert result.ret == 1
+
+
+def test_no_scenario(pytester: pytest.Pytester) -> None:
+    """A run without scenarios has no verdict, and pytest's own exit code."""
+    result = run(pytester, "def test_plain():\n    pass\n")
+    assert result.ret == 0
+    assert not latest(pytester).exists()
+    result.stdout.no_fnmatch_line("*verdict*")
+
+
+@pytest.mark.parametrize("option", ["--collect-only", "--help"])
+def test_telling_options_leave_nothing(pytester: pytest.Pytester, option: str) -> None:
+    """Asking pytest something makes no folder."""
+    run(pytester, PASSES, args=(option,))
+    assert not (pytester.path / "out").exists()
+
+
+def test_step_summary(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On GitHub the summary is appended once to the job's page."""
+    page = pytester.path / "step.md"
+    page.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    run(pytester, PASSES, FAILS)
+    text = page.read_text()
+    assert text.startswith("before\n## Fluid failed 1 of 2 scenarios")
+    assert text.count("## ") == 1
+
+
+def test_unwritable(pytester: pytest.Pytester) -> None:
+    """A report that cannot be written is said, and the run is not green."""
+    spoils = '''
+@scenario("A2", Level.SMOKE)
+def test_a2(evidence):
+    """Something puts a file in the place of the folder."""
+    import pathlib, shutil
+    shutil.rmtree("out")
+    pathlib.Path("out").write_text("in the way")
+'''
+    result = run(pytester, spoils, args=("--junitxml=mine.xml", "--alluredir=mine"))
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["the report could not be written: *"])
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_refused(pytester: pytest.Pytester) -> None:
+    """One sentence before anything is run, and nothing is made."""
+    (pytester.path / "file").write_text("")
+    result = run(pytester, PASSES, args=("--out", "file/out"))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the reports cannot be written: */file is no folder*--out"])
+    assert "Traceback" not in result.stderr.str()
+    assert not (pytester.path / "out").exists()
+
+
+def test_stop_at_first_failure(pytester: pytest.Pytester) -> None:
+    """With ``-x`` the scenarios that did not come to their turn are told as not run."""
+    run(pytester, FAILS, PASSES, args=("-x",))
+    assert rows(pytester)["A1"]["reason"] == "not run"
+    assert verdict(pytester)["verdict"] == "fail"
+
+
+STOPPED = '''
+@pytest.fixture
+def torn_down(evidence):
+    yield
+    raise InfrastructureError("could not delete the namespace")
+
+@scenario("A2", Level.SMOKE)
+def test_a2(torn_down, evidence):
+    """Two."""
+    evidence.fact("Dataset", "phase NotBound")
+    os.kill(os.getpid(), signal.{signal})
+
+@scenario("A3", Level.SMOKE)
+def test_a3():
+    """Three."""
+'''
+
+
+def stopped(pytester: pytest.Pytester, number: str, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
+    """Run in a process of its own, whose second scenario is hit by a signal."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(HEAD + PASSES + STOPPED.format(signal=number))
+    return pytester.runpytest_subprocess(*OPTIONS)
+
+
+def test_ctrl_c(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C keeps what is known, also of the scenario under way, and tells what broke on the way out."""
+    result = stopped(pytester, "SIGINT", monkeypatch)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    told = verdict(pytester)
+    assert told["run"]["finished"]
+    found = rows(pytester)
+    assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
+    assert found["A2"]["reason"].startswith("stopped by Ctrl-C after")
+    assert found["A2"]["evidence"][0]["says"] == "phase NotBound"
+    assert found["A3"]["reason"] == "not run"
+    assert told["problems"][0]["reason"] == "could not delete the namespace"
+    assert told["verdict"] == "invalid"
+
+
+def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run leaves what it had: the scenarios that ended, and no claim of being finished."""
+    result = stopped(pytester, "SIGKILL", monkeypatch)
+    assert result.ret == -signal.SIGKILL
+    told = verdict(pytester)
+    assert (told["verdict"], told["run"]["finished"]) == ("inconclusive", False)
+    found = rows(pytester)
+    assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
+    assert "killed before its end" in (latest(pytester) / "report.html").read_text()
+    assert list(junit(latest(pytester))) == ["test_a1"]
+
+
+def test_failure_found_after_a_scenario_stands_at_it_and_at_no_other(pytester: pytest.Pytester) -> None:
+    """What is found once a scenario has ended fails that one, though pytest tells it with the last test."""
+    result = run(
+        pytester,
+        '''
+@pytest.fixture(scope="session")
+def pool(system):
+    told = []
+    yield told
+    raise ExceptionGroup("found when scenarios had ended", told)
+
+@scenario("B8", Level.SMOKE)
+def test_b8(evidence, pool):
+    """It leaks."""
+    error = ProductFailureError("what the scenario made was deleted and left behind ConfigMap demo-config")
+    evidence.failed_afterwards(error)
+    evidence.fact("leak check", "found it")
+    pool.append(error)
+
+@scenario("B10", Level.SMOKE)
+def test_b10(evidence, pool):
+    """It is clean."""
+''',
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    leaky, clean = rows(pytester)["B8"], rows(pytester)["B10"]
+    assert (leaky["outcome"], leaky["class"]) == ("fail", "product")
+    assert leaky["reason"].startswith("in teardown: what the scenario made was deleted and left behind")
+    assert (clean["outcome"], clean["bundles"]) == ("pass", [])
+    assert verdict(pytester)["verdict"] == "fail"
+    result.assert_outcomes(passed=2, errors=1)

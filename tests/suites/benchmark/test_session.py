@@ -1,0 +1,231 @@
+"""A whole benchmark on a model of the system: what is kept, when, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from clusters.errors import HarnessError, InfrastructureError
+from clusters.host.commands import Completed
+from clusters.images.offline.tools import Tools
+from clusters.progress import Progress
+from reports.performance.lines import lines
+from reports.performance.report import write
+from suites.benchmark import arms, proxy, results, session, testbed
+from suites.benchmark import measure as measuring_one
+from suites.benchmark.judge import Verdict
+from suites.benchmark.profile import LEAVING, Settings
+from suites.benchmark.results import Benchmark
+from suites.benchmark.session import Measuring
+from suites.benchmark.shaping import ShapingError
+from tests.clusters.conftest import FakeClock
+from tests.reports.measurements import ENVIRONMENT
+from tests.suites.benchmark.test_measure import MIB, Model, by_hand
+
+#: Runs of fio in a round of that series: each arm but the page caches' once, those three times, and by
+#: hand once more beforehand.
+ROUND = 9 + 2 * 2 + 1 + 2
+NAME = "sequential-1m x1, NFS at 100 MiB/s"
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model of the system in place of the bench."""
+    made = Model(128 * MIB)
+    monkeypatch.setattr(testbed.Bench, "prepared", lambda *_: made)
+    monkeypatch.setattr(session, "environment", lambda *_: ENVIRONMENT)
+    monkeypatch.setattr(session, "mount_words", lambda *_: ("fuse.nfs", "rw"))
+    monkeypatch.setattr(session, "JUDGED", 5)
+    monkeypatch.setattr(measuring_one, "by_hand", by_hand)
+    return made
+
+
+@pytest.fixture
+def seen() -> list[Benchmark]:
+    """Each state of the results that was written."""
+    return []
+
+
+@pytest.fixture
+def measuring(model: Model, seen: list[Benchmark], tmp_path: Path) -> Measuring:
+    """Who measures, five rounds of each series."""
+    made = Measuring(
+        system=cast("Any", model.system),
+        progress=Progress(stream=io.StringIO()),
+        settings=Settings.of("default", rounds=5),
+        out=tmp_path / "run",
+        run_id="run",
+        command="pytest",
+        started=datetime.now(UTC),
+        on_write=seen.append,
+    )
+    made.prepare()
+    return made
+
+
+def test_plan_is_told_before_anything_is_made(model: Model, measuring: Measuring) -> None:
+    """Names, rounds and minutes stand first on the terminal."""
+    told = cast("io.StringIO", measuring.progress.stream).getvalue()
+    assert NAME in told
+    assert "together" in told
+    assert "min" in told
+
+
+def test_series_is_measured_once_and_written_after_each_round(
+    model: Model, measuring: Measuring, seen: list[Benchmark]
+) -> None:
+    """The file on disk always has the complete rounds so far."""
+    result = measuring.series(NAME)
+    assert measuring.series(NAME) is result
+    assert {len(one.series[0].of_arm(arms.RAW_COLD)) for one in seen} >= {1, 2, 3, 4, 5}
+    assert results.load(measuring.out / results.FILE).series == (result,)
+    assert all(one.valid for one in result.rounds)
+    assert result.shaping.asked == 100 * MIB
+    assert result.shaping.reached == pytest.approx(128 * MIB / 0.4)
+    assert result.workload.parameters["bs"] == "1m"
+
+
+def test_nfs_is_free_again_after_a_series(model: Model, measuring: Measuring) -> None:
+    """The limit of a series goes with it, and Alluxio was emptied before it."""
+    measuring.series(NAME)
+    assert model.limits[-1] == ""
+    assert model.did[0] == "freed all"
+
+
+def test_judge_is_judged_at_the_end(model: Model, measuring: Measuring, seen: list[Benchmark]) -> None:
+    """The finished results have the judge's own figures, and what was made is removed."""
+    measuring.series(NAME)
+    measuring.close(clean=True)
+    assert seen[-1].finished
+    assert [proof.series for proof in seen[-1].judge] == [5, 5]
+    assert model.did[-1] == "removed"
+
+
+def test_a_cluster_that_goes_anyway_needs_no_removal(model: Model, measuring: Measuring) -> None:
+    """Without cleaning nothing is waited for."""
+    measuring.close(clean=False)
+    assert "removed" not in model.did
+
+
+def test_ctrl_c_keeps_complete_rounds(
+    model: Model, measuring: Measuring, seen: list[Benchmark], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounds that were complete are kept and judged for what they are; the results say who ended it."""
+    whole, calls = model.exec, 0
+
+    def third_time_lucky(*given: Any, **more: Any) -> Completed:
+        nonlocal calls
+        calls += 1
+        # Ten runs of fio a round (by hand it is read twice), after those that calibrate: the third round.
+        if calls > session.CALIBRATION + 2 * ROUND + 5:
+            raise KeyboardInterrupt
+        return whole(*given, **more)
+
+    monkeypatch.setattr(model, "exec", third_time_lucky)
+    result = measuring.series(NAME)
+    assert {one.number for one in result.rounds} == {0, 1}
+    assert result.ending == "interrupted"
+    assert measuring.stopped.startswith("Ctrl-C")
+    assert all(one.verdict is Verdict.INVALID for one in result.judged)
+    assert model.limits[-1] == ""
+    measuring.close(clean=True)
+    assert not seen[-1].finished
+    assert "Ctrl-C" in seen[-1].stopped
+
+
+def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
+    model: Model, measuring: Measuring, seen: list[Benchmark], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No complete round is still a result: nothing was compared, and every report says so."""
+    whole, calls = model.exec, 0
+
+    def fifth(*given: Any, **more: Any) -> Completed:
+        nonlocal calls
+        calls += 1
+        if calls > session.CALIBRATION + 2:
+            raise KeyboardInterrupt
+        return whole(*given, **more)
+
+    monkeypatch.setattr(model, "exec", fifth)
+    assert measuring.series(NAME).rounds == ()
+    measuring.close(clean=True)
+    write(tmp_path, seen[-1], page=True)
+    assert "Ctrl-C" in (tmp_path / "report.html").read_text()
+    assert any("Ctrl-C" in line for line in lines(seen[-1]))
+
+
+def test_series_that_fails_is_told_and_tried_once(
+    model: Model, measuring: Measuring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be calibrated fails with its reason, each time it is asked for, and is not tried again."""
+    calls = 0
+
+    def broken(*_: Any, **__: Any) -> Completed:
+        nonlocal calls
+        calls += 1
+        raise InfrastructureError("the connection broke")
+
+    monkeypatch.setattr(model, "exec", broken)
+    for _ in range(2):
+        with pytest.raises(HarnessError, match="the connection broke"):
+            measuring.series(NAME)
+    assert calls == 1
+    assert model.limits[-1] == ""
+
+
+def test_series_share_the_time_that_is_really_left(measuring: Measuring) -> None:
+    """What making the data took more or less than thought is shared out, and no series is left without."""
+    first, second, third = measuring.settings.wanted()
+    measuring.clock = FakeClock(time=0.0)
+    measuring._ends = 60 * measuring.settings.minutes - LEAVING
+    measuring.clock.sleep(60 * 5)
+    left = 60 * measuring.settings.minutes - 60 * 5 - LEAVING
+    budgets = [measuring._timed(one).series.budget for one in (first, second, third)]
+    assert sum(budgets) == pytest.approx(left)
+    measuring._done[first.name] = cast("Any", "measured")
+    assert measuring._timed(second).series.budget > budgets[1]
+
+
+def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
+    model: Model, measuring: Measuring, monkeypatch: pytest.MonkeyPatch, seen: list[Benchmark]
+) -> None:
+    """Without tbf a second bench behind a proxy is made, measured on and removed, the proxy last."""
+    behind = Model(128 * MIB)
+    means: list[float | None] = []
+
+    class Proxy:
+        means = "a proxy"
+
+        def __call__(self, wanted: float | None) -> None:
+            means.append(wanted)
+
+        def removed(self) -> None:
+            behind.did.append("proxy removed")
+
+    def refuses(*_: object) -> None:
+        raise ShapingError("the NFS server could not be held back")
+
+    made = Proxy()
+    monkeypatch.setattr(Model, "hold", property(lambda self: made if self is behind else refuses))
+    monkeypatch.setattr(proxy, "install", lambda *_: made)
+    monkeypatch.setattr(Tools, "obtain", lambda *_: Path())
+    monkeypatch.setattr(testbed.Bench, "prepared", lambda *_: behind)
+    monkeypatch.setattr(
+        measuring,
+        "system",
+        SimpleNamespace(options=None, host=None, kube=behind.system.kube, nfs=None, toolbox=""),
+    )
+    result = measuring.series(NAME)
+    assert result.shaping.means == "a proxy"
+    assert means[0] == 100 * MIB
+    assert means[-1] is None
+    assert all(one.valid for one in result.rounds)
+    monkeypatch.setattr(Model, "hold", property(lambda self: made))
+    measuring.close(clean=True)
+    assert behind.did[-2:] == ["removed", "proxy removed"]
+    assert "so a proxy before it does that" in seen[-1].findings[0]

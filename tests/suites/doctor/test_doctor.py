@@ -1,0 +1,406 @@
+"""The doctor's command, against an API server in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clusters.kubernetes import kinds
+from suites import doctor
+from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis.cluster_state import RUNTIME_KINDS
+from suites.doctor.__main__ import main
+from suites.doctor.rendering import SCHEMA
+from tests.clusters import conftest as fakes
+from tests.suites.doctor.doctor_cluster import (
+    Cluster,
+    Object,
+    application,
+    claim,
+    fluid_claim,
+    fluid_volume,
+    node,
+    served,
+    unscheduled,
+    waiting,
+)
+
+#: The API server of another folder's tests.
+api = fakes.api
+
+PAGE = 500
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+def serve(api: fakes.FakeApi, cluster: Cluster, *namespaces: str) -> None:
+    """Answer lists as an API server does: a page at a time, without ``kind`` in the objects."""
+    for path, objects in cluster.lists(("fluid-system", *namespaces)).items():
+        pages = [objects[start : start + PAGE] for start in range(0, len(objects), PAGE)] or [[]]
+        tokens = [f"page-{number}" for number in range(1, len(pages))] + [""]
+        api.answer(
+            "GET",
+            path,
+            *(
+                {"metadata": {"continue": token}, "items": page}
+                for page, token in zip(pages, tokens, strict=True)
+            ),
+        )
+
+
+def ask(api: fakes.FakeApi, *words: str) -> tuple[int, str]:
+    """Run the command; exit code and output."""
+    out = io.StringIO()
+    code = main(["--kubeconfig", str(api.kubeconfig()), *words], out)
+    return code, out.getvalue()
+
+
+def told(api: fakes.FakeApi, *words: str) -> tuple[int, dict[str, Any]]:
+    """Run the command with ``--json``; exit code and answer."""
+    code, out = ask(api, "--json", *words)
+    answer: dict[str, Any] = json.loads(out)
+    assert answer["exitCode"] == code
+    return code, answer
+
+
+def motley() -> Cluster:
+    """Nine Pods of as many kinds, beside the Pods of two Datasets."""
+    copied = fluid_volume(volume="pv-mine")
+    copied["spec"]["claimRef"] = {"namespace": "team", "name": "mine"}
+    return Cluster.right().add(
+        application("a-right"),
+        application("b-original", "demo-src"),
+        application("c-mine", "mine", "team"),
+        claim("mine", "pv-mine", "team"),
+        copied,
+        unscheduled(application("d-elsewhere", "demo", "team")),
+        unscheduled(application("e-misspelt", "dmeo")),
+        *served("cold"),
+        waiting(application("f-no-plugin", "cold", node="n2")),
+        node("n2"),
+        application("g-unrelated", "db"),
+        claim("db", "pv-db"),
+        application("h-fuse-gone", "cold"),
+        application("i-ended", "demo", status={"phase": "Succeeded"}),
+    )
+
+
+def test_all_well(api: fakes.FakeApi) -> None:
+    """Nothing wrong: exit code 0, and a line that says so."""
+    serve(api, Cluster.right().add(application()))
+    code, out = ask(api)
+    assert code == 0
+    assert out.splitlines()[0].startswith("ok     demo/train-0  served  Pod `train-0` mounts claim `demo`")
+    assert out.splitlines()[-1] == "1 finding: 1 ok (5 Pods and 1 Dataset seen)"
+
+
+def test_nobody(api: fakes.FakeApi) -> None:
+    """A cluster without users of Fluid is well."""
+    serve(api, Cluster.right())
+    code, out = ask(api)
+    assert (code, out) == (
+        0,
+        "no Pod that was asked about uses or wants a Dataset (4 Pods and 1 Dataset seen)\n",
+    )
+
+
+def test_different_pods(api: fakes.FakeApi) -> None:
+    """Each Pod is told apart, what is wrong first; Pods that have nothing to do with Fluid are left out."""
+    serve(api, motley())
+    code, answer = told(api)
+    assert code == 1
+    assert answer["schema"] == SCHEMA
+    assert answer["wrong"] == 6
+    assert {f["pod"]["name"]: f["verdict"] for f in answer["findings"]} == {
+        "a-right": "served",
+        "b-original": "original-claim",
+        "c-mine": "hand-made-volume",
+        "d-elsewhere": "other-namespace",
+        "e-misspelt": "misspelt",
+        "f-no-plugin": "csi-plugin-missing",
+        "h-fuse-gone": "fuse-not-ready",
+        "i-ended": "ended",
+    }
+    states = [f["state"] for f in answer["findings"]]
+    assert states == ["wrong"] * 6 + ["ok"] * 2
+    original = next(f for f in answer["findings"] if f["pod"]["name"] == "b-original")
+    assert original["dataset"] == {"namespace": "demo", "name": "demo"}
+    assert original["rows"] == ["B1"]
+    assert original["change"] == "Mount claim `demo` instead."
+    assert {"source", "says"} == set(original["evidence"][0])
+
+
+def test_reads_only(api: fakes.FakeApi) -> None:
+    """It sends nothing but lists, in pages: no object is asked for by name, and none is changed."""
+    serve(api, motley())
+    ask(api)
+    asked = [r for r in api.requests if r.path not in ("/version", "/api")]
+    assert {r.method for r in asked} == {"GET"}
+    assert {r.asked("limit") for r in asked} == {str(PAGE)}
+    assert {r.path for r in asked} <= {kind.path() for kind in {*kinds.KINDS.values(), *RUNTIME_KINDS}} | {
+        kinds.DEPLOYMENT.path("fluid-system")
+    }
+
+
+def test_terminal(api: fakes.FakeApi) -> None:
+    """On a terminal it is a table; names from the cluster are never taken for markup."""
+    serve(api, Cluster.right().add(application("x", "demo-src")))
+    out = Terminal()
+    assert main(["--kubeconfig", str(api.kubeconfig())], out) == 1
+    text = out.getvalue()
+    assert "demo/x" in text
+    assert "WRONG" in text
+    assert "┃" in text
+
+
+def test_namespace(api: fakes.FakeApi) -> None:
+    """With --namespace only its Pods are told of, and lists are of that namespace and what serves it."""
+    serve(api, motley(), "team", "fluid-system", "demo")
+    code, answer = told(api, "--namespace", "team")
+    assert code == 1
+    assert {f["pod"]["name"] for f in answer["findings"]} == {"c-mine", "d-elsewhere"}
+    asked = {r.path for r in api.requests}
+    assert kinds.POD.path() not in asked
+    assert kinds.POD.path("team") in asked
+
+
+@pytest.mark.parametrize(
+    "words", [("--pod", "demo/b-original"), ("--pod", "b-original"), ("-n", "demo", "--pod", "b-original")]
+)
+def test_pod(api: fakes.FakeApi, words: tuple[str, ...]) -> None:
+    """With --pod only that Pod is told of."""
+    serve(api, motley(), "demo", "fluid-system")
+    code, answer = told(api, *words)
+    assert code == 1
+    assert [f["pod"]["name"] for f in answer["findings"]] == ["b-original"]
+
+
+def test_unrelated_pod(api: fakes.FakeApi) -> None:
+    """A Pod that wants no Dataset is well."""
+    serve(api, motley())
+    code, answer = told(api, "--pod", "g-unrelated")
+    assert (code, answer["findings"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--pod", "nobody"), "there is no Pod nobody in any namespace"),
+        (("--pod", "team/x", "-n", "demo"), "--pod team/x is not in --namespace demo"),
+    ],
+)
+def test_wrong_question(
+    api: fakes.FakeApi, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    """A Pod that is not there cannot be looked at: exit code 2."""
+    serve(api, motley())
+    code, _ = ask(api, *words)
+    assert code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_missing_rights(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every right that is missing is named at once: exit code 2, and no finding is made up."""
+    serve(api, motley())
+    for kind in (kinds.VOLUME, kinds.POD, kinds.DAEMON_SET):
+        api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
+    code, answer = told(api)
+    assert code == 2
+    assert answer["error"]["missingRights"] == ["list persistentvolumes", "list pods", "list daemonsets.apps"]
+    assert "cluster-role.yaml" in answer["error"]["change"]
+    assert "this user may not list persistentvolumes, nor list pods" in capsys.readouterr().err
+
+
+def test_rights_that_can_be_spared(api: fakes.FakeApi) -> None:
+    """Without events and other runtimes it answers all the same, and says what it did not see."""
+    serve(api, motley())
+    api.answer("GET", kinds.EVENT.path(), api.refusal(403, "Forbidden", "no"))
+    api.answer("GET", RUNTIME_KINDS[2].path(), api.refusal(403, "Forbidden", "no"))
+    code, answer = told(api)
+    assert code == 1
+    assert [gap.partition(":")[0] for gap in answer["gaps"]] == [
+        "cannot list juicefsruntimes.data.fluid.io",
+        "cannot list events",
+    ]
+
+
+def test_rights_in_one_namespace(api: fakes.FakeApi) -> None:
+    """Who may see one namespace only gets an answer for that, without what is elsewhere."""
+    serve(api, motley(), "demo")
+    for kind in {*kinds.KINDS.values(), *RUNTIME_KINDS}:
+        if kind.namespaced:
+            api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
+            api.answer("GET", kind.path("fluid-system"), api.refusal(403, "Forbidden", "no"))
+    code, answer = told(api, "-n", "demo")
+    assert code == 1
+    assert "original-claim" in {f["verdict"] for f in answer["findings"]}
+    assert any("only Datasets of demo are known" in gap for gap in answer["gaps"])
+
+
+def test_without_fluid(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cluster that does not know Datasets is told as that: exit code 2."""
+    serve(api, Cluster())
+    api.answer("GET", kinds.DATASET.path(), api.text("404 page not found", 404))
+    code, _ = ask(api)
+    assert code == 2
+    assert "Fluid is not installed in this cluster" in capsys.readouterr().err
+
+
+def test_runtimes_that_the_cluster_does_not_know(api: fakes.FakeApi) -> None:
+    """An older Fluid lacks some kinds of runtimes, and nothing is amiss."""
+    serve(api, Cluster.right().add(application()))
+    for kind in RUNTIME_KINDS[1:]:
+        api.answer("GET", kind.path(), api.text("404 page not found", 404))
+    code, answer = told(api)
+    assert (code, answer["gaps"]) == (0, [])
+
+
+def test_no_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a kubeconfig it cannot look: exit code 2, with one sentence, as JSON too."""
+    out = io.StringIO()
+    assert main(["--kubeconfig", str(tmp_path / "none"), "--json"], out) == 2
+    assert "there is no kubeconfig" in json.loads(out.getvalue())["error"]["says"]
+    assert "there is no kubeconfig" in capsys.readouterr().err
+
+
+def test_context(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """A context that the kubeconfig lacks is refused."""
+    assert ask(api, "--context", "other")[0] == 2
+    assert "no context other" in capsys.readouterr().err
+
+
+def exec_answers(api: fakes.FakeApi, pod: str, mounts: str, read: int) -> None:
+    """Let a Pod answer the two commands of a look inside: its mounts, then the read."""
+    calls = iter((mounts, ""))
+
+    def kubelet(channels: fakes.Channels) -> None:
+        text = next(calls)
+        if text:
+            channels.send(1, text.encode())
+        failed = not text and read
+        cause = {"reason": "ExitCode", "message": str(read)}
+        status = {"status": "Failure", "details": {"causes": [cause]}} if failed else {"status": "Success"}
+        if failed:
+            channels.send(2, b"ls: /data: Transport endpoint is not connected\n")
+        channels.send(3, json.dumps(status).encode())
+        channels.close()
+
+    api.execs[f"/api/v1/namespaces/demo/pods/{pod}/exec"] = kubelet
+
+
+ROOT = "1 0 0:1 / / rw - overlay overlay rw\n"
+FUSE = "36 35 0:40 / /data rw - fuse.alluxio-fuse alluxio-fuse rw\n"
+
+
+@pytest.mark.parametrize(("read", "expected"), [(0, (0, "served")), (11, (1, "dead-mount"))])
+def test_exec(api: fakes.FakeApi, read: int, expected: tuple[int, str]) -> None:
+    """With --exec the mount and a read in the Pod settle the verdict."""
+    serve(api, Cluster.right().add(application()))
+    exec_answers(api, "train-0", ROOT + FUSE, read)
+    code, answer = told(api, "--exec")
+    (finding,) = answer["findings"]
+    assert (code, finding["verdict"]) == expected
+    assert answer["lookedInside"] is True
+    assert "/data is fuse.alluxio-fuse alluxio-fuse" in [fact["says"] for fact in finding["evidence"]]
+
+
+def test_exec_forbidden(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who may not run programs in Pods is told so: exit code 2."""
+    serve(api, Cluster.right().add(application()))
+    path = "/api/v1/namespaces/demo/pods/train-0/exec"
+    api.answer("GET", path, api.refusal(403, "Forbidden", "no"))
+    code, answer = told(api, "--exec")
+    assert code == 2
+    assert answer["error"]["missingRights"] == ["get or create pods/exec in namespace demo"]
+    assert "fluid-doctor-exec" in answer["error"]["change"]
+    assert "may not" in capsys.readouterr().err
+
+
+def test_roles_grant_what_is_asked() -> None:
+    """The shipped roles grant get and list of every kind that is listed, and nothing that changes one."""
+    file = Path(doctor.__file__).with_name("cluster-role.yaml")
+    roles = {role["metadata"]["name"]: role for role in yaml.safe_load_all(file.read_text())}
+    assert set(roles) == {"fluid-doctor", "fluid-doctor-nodes", "fluid-doctor-exec"}
+    granted = {
+        (group, resource)
+        for rule in roles["fluid-doctor"]["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if set(rule["verbs"]) == {"get", "list"}
+    }
+    listed = {
+        kinds.POD, kinds.CLAIM, kinds.VOLUME, kinds.NODE, kinds.EVENT, kinds.DAEMON_SET,
+        kinds.STATEFUL_SET, kinds.DEPLOYMENT, kinds.CSI_NODE, kinds.DATASET, *RUNTIME_KINDS,
+    }  # fmt: skip
+    group = {kind: kind.api_version.partition("/")[0] if "/" in kind.api_version else "" for kind in listed}
+    assert granted == {(group[kind], kind.plural) for kind in listed}
+    for name in ("fluid-doctor", "fluid-doctor-nodes"):
+        assert all(set(rule["verbs"]) == {"get", "list"} for rule in roles[name]["rules"])
+
+
+def test_page_tells_of_every_case() -> None:
+    """The page on the doctor has a row for every verdict and cause, with the catalogue's rows for it."""
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
+    of_verdicts, of_causes = page.split("Why a Dataset is not Bound:")
+    for cases, part in ((Verdict, of_verdicts), (CauseKind, of_causes)):
+        rows = [line.split("|") for line in part.splitlines() if line.startswith("| `")]
+        for case in cases:
+            (told,) = [row for row in rows if f"`{case.value}`" in row[1]]
+            listed = {word.strip() for word in told[2].split(",")}
+            assert set(case.rows) <= listed, case
+    for field in ("schema", "cluster", "lookedInside", "exitCode", "missingRights"):
+        assert f"`{field}`" in page
+
+
+def many(pods: int, datasets: int) -> Cluster:
+    """A large cluster: every fourth Pod mounts the source, every fourth asks in vain."""
+    per_namespace = 10
+    keys = [(f"team-{n // per_namespace}", f"data-{n}") for n in range(datasets)]
+    labels = {f"fluid.io/f-{namespace}-{name}": "true" for namespace, name in keys}
+    objects: list[Object] = [obj for ns, name in keys for obj in served(name, ns)]
+    for number in range(pods):
+        namespace, name = keys[number % datasets]
+        pod = f"app-{number}"
+        match number % 4:
+            case 0:
+                objects.append(application(pod, f"{name}-src", namespace))
+            case 1:
+                objects.append(unscheduled(application(pod, f"{name}x{number}", namespace)))
+            case _:
+                objects.append(application(pod, name, namespace))
+    return Cluster([node(labels=labels), *objects])
+
+
+def test_large_cluster(api: fakes.FakeApi) -> None:
+    """1,000 Pods of users and 200 Datasets are answered for within 5 s, from lists in pages."""
+    serve(api, many(1000, 200))
+    start = time.monotonic()
+    code, answer = told(api)
+    took = time.monotonic() - start
+    assert code == 1
+    assert (answer["pods"], answer["datasets"]) == (1600, 200)
+    assert len(answer["findings"]) == 1000
+    assert answer["wrong"] == 500
+    # One request a page: 4 of Pods, 1 of each other kind, 2 for the connection.
+    assert len(api.asked("GET", kinds.POD.path())) == 4
+    assert len(api.requests) <= 25
+    assert took < 5.0
+
+
+def test_claims_made_by_fluid_are_named_as_such() -> None:
+    """The helper's claims look like Fluid's own: annotation, label, and the volume's name."""
+    made = fluid_claim()
+    assert made["metadata"]["annotations"] == {"CreatedBy": "fluid"}
+    assert made["spec"]["volumeName"] == "demo-demo"

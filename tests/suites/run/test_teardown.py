@@ -1,0 +1,490 @@
+"""What stays of what scenarios made is told at them, once they have ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
+from clusters.host.commands import Completed
+from clusters.kubernetes.kinds import Kind
+from clusters.system import System
+from clusters.waiting import ProductTimeoutError, wait
+from suites.catalogue.scenario import Defect, Leftover, Level, Scenario, scenario
+from suites.record.evidence import Evidence
+from suites.run import teardown
+from suites.run.teardown import Departures, Ending, Found
+from suites.steps import leaks
+from suites.steps.leaks import Leaks
+from suites.steps.user import User
+from workloads.data import Difference, Files, one_file
+
+FILES = one_file("data", 10)
+CLEAN = Leaks((), (), (), ())
+LEFT = Leaks(("ConfigMap demo-config",), ("n1: fluid.io/f-fc-1-demo",), (), ())
+SAME = Difference((), (), ())
+OTHER = Difference((), ("data.bin",), ())
+
+
+def a_scenario(id_: str = "B8", **more: Any) -> Scenario:
+    """A scenario of that id."""
+    return Scenario(id_, Level.CONFORMANCE, "It holds.", **more)
+
+
+def a_user(namespace: str = "fc-1") -> User:
+    """A user on a system whose source is as it was made."""
+    system = cast("System", SimpleNamespace())
+    return User(system, Evidence(silent=True), namespace, folder="/export/smoke", files=FILES)
+
+
+@pytest.fixture
+def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Decides what is seen of removals, and lets the last look at the source see it unchanged."""
+    source = SimpleNamespace(at_the_source=lambda folder: FILES.checksums())
+    monkeypatch.setattr(User, "observer", source)
+
+    def decide(found: object) -> None:
+        def depart(user: User, ending: Ending) -> Found:
+            if isinstance(found, Exception):
+                raise found
+            return found[user.namespace] if isinstance(found, Mapping) else cast("Found", found)
+
+        monkeypatch.setattr(teardown, "depart", depart)
+
+    decide(Found(CLEAN, SAME))
+    return decide
+
+
+def gone(departures_: Departures, user: User, declared: Scenario) -> Evidence:
+    """The evidence of a scenario that ran and was removed."""
+    departures_.begins(declared, user)
+    departures_.remove(user, declared)
+    departures_.close(clean=True)
+    return user.evidence
+
+
+def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None]) -> None:
+    """A scenario whose Dataset went as a whole is told so, and nothing is wrong with it."""
+    evidence = gone(Departures(), a_user(), a_scenario())
+    assert not evidence.afterwards
+    assert [fact.source for fact in evidence.facts] == ["leak check", "NFS server's disk"]
+    assert "no object, node label, mount or cached file is left" in evidence.facts[0].says
+
+
+def test_what_stays_fails_the_scenario_as_the_products_fault(finds: Callable[[object], None]) -> None:
+    """What is left is a product failure of the scenario that made it, and names each part."""
+    finds(Found(LEFT, SAME))
+    all_ = Departures()
+    evidence = gone(all_, a_user(), a_scenario())
+    (wrong,) = evidence.afterwards
+    assert isinstance(wrong.error, ProductFailureError)
+    assert "ConfigMap demo-config" in str(wrong.error)
+    assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
+    assert all_.told == [wrong.error]
+
+
+def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) -> None:
+    """What a scenario declares to stay shows as its defect; only what is beyond it fails."""
+    finds(Found(LEFT, SAME))
+    known = a_scenario(
+        defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
+    )
+    evidence = gone(Departures(), a_user(), known)
+    assert evidence.defects_seen == ["config-stays"]
+    (wrong,) = evidence.afterwards
+    assert "ConfigMap" not in str(wrong.error)
+    assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
+
+
+def test_declared_leftover_that_went_is_told_as_a_defect_gone(finds: Callable[[object], None]) -> None:
+    """A known leftover that does not stay any more is told, too."""
+    known = a_scenario(
+        defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
+    )
+    evidence = gone(Departures(), a_user(), known)
+    assert evidence.defects_gone == ["config-stays"]
+    assert not evidence.afterwards
+
+
+def test_leftover_needs_a_defect_of_the_scenario() -> None:
+    """A leftover that no defect explains cannot be declared."""
+    with pytest.raises(TypeError, match="no defect of its own"):
+
+        @scenario("B8", Level.CONFORMANCE, leaves=(Leftover("unknown", "."),))
+        def test_it() -> None:
+            """It holds."""
+
+
+def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object], None]) -> None:
+    """A Dataset that would not go is told at its scenario, with the class of the error."""
+    finds(ProductFailureError("Dataset fc-1/demo: no gone within 240 s"))
+    all_ = Departures()
+    evidence = gone(all_, a_user(), a_scenario())
+    assert [str(wrong.error) for wrong in evidence.afterwards] == ["Dataset fc-1/demo: no gone within 240 s"]
+    assert not all_._troubles
+
+
+def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
+    """The leak is told as well as the trouble that came after it."""
+    finds(Found(LEFT, SAME, HarnessError("namespace fc-1: no gone within 240 s")))
+    evidence = gone(Departures(), a_user(), a_scenario())
+    kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.afterwards]
+    assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
+
+
+def test_removal_without_a_scenario_is_not_looked_at(
+    finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the product is broken on purpose nobody is told of leaks; only what would not go is returned."""
+    finds(AssertionError("looked at"))
+
+    def leaves(user: User) -> None:
+        raise HarnessError(f"namespace {user.namespace}: no gone")
+
+    monkeypatch.setattr(User, "leaves", leaves)
+    all_ = Departures()
+    all_.remove(a_user())
+    assert all_.close(clean=True) == ["namespace fc-1: no gone"]
+    assert not all_.told
+
+
+class Gate:
+    """Removals that take until they are let go.
+
+    Attributes:
+        opened: lets them go.
+        begun: the namespaces whose removal has begun.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = threading.Event()
+        self.begun: list[str] = []
+
+        def depart(user: User, ending: Ending) -> Found:
+            self.begun.append(user.namespace)
+            self.opened.wait(10)
+            return Found(LEFT, SAME)
+
+        def leave(user: User, ending: Ending) -> None:
+            depart(user, ending)
+
+        monkeypatch.setattr(teardown, "depart", depart)
+        monkeypatch.setattr(teardown, "_leave", leave)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, finds: Callable[[object], None]) -> Iterator[Gate]:
+    """Removals that are under way when the run ends."""
+    made = Gate(monkeypatch)
+    yield made
+    made.opened.set()
+
+
+def leaving(departures_: Departures, number: int) -> list[User]:
+    """Users whose scenarios have ended, one after the other."""
+    users = [a_user(f"fc-{index}") for index in range(number)]
+    for user in users:
+        departures_.begins(a_scenario(), user)
+        departures_.remove(user, a_scenario())
+    return users
+
+
+def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> None:
+    """A run that deletes its cluster waits until it has seen what its last scenarios left behind."""
+    all_ = Departures()
+    users = leaving(all_, teardown.REMOVERS + 1)
+    timer = threading.Timer(0.05, gate.opened.set)
+    timer.start()
+    assert all_.close(clean=False) == []
+    for user in users:
+        assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.afterwards] == [True]
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.05])
+def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, patience: float) -> None:
+    """An end in a hurry waits as long as it has patience, raises no alarm, and says what it did not do."""
+    all_ = Departures()
+    users = leaving(all_, teardown.REMOVERS + 1)
+    assert all_.close(clean=False, patience=patience) == []
+    for user in users:
+        assert not user.evidence.afterwards
+        assert "not done" in user.evidence.facts[0].says
+
+
+def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
+    """What no scenario used goes with the cluster; it does not keep the run, nor the looks of scenarios."""
+    all_ = Departures()
+    for number in range(teardown.REMOVERS + 2):
+        all_.remove(a_user(f"fc-nobodys-{number}"))
+    assert all_.close(clean=False) == []
+    assert len(gate.begun) <= teardown.REMOVERS
+
+
+def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the cluster is about to go, a removal ends with the look at what stayed."""
+    order: list[str] = []
+    monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
+    monkeypatch.setattr(User, "leaves", lambda user: order.append("namespace"))
+    monkeypatch.setattr(leaks, "after_a_while", lambda user: CLEAN)
+    monkeypatch.setattr(
+        User, "observer", SimpleNamespace(at_the_source=lambda folder: dict(FILES.checksums()))
+    )
+    ending = Ending()
+    ending.cluster_goes.set()
+    assert teardown.depart(a_user(), ending) == Found(CLEAN, SAME)
+    assert order == ["datasets"]
+
+
+def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
+    """What stays of the shared Dataset is told at the last scenario that used it."""
+    finds(Found(LEFT, SAME))
+    all_ = Departures()
+    first, last = a_user("fc-shared"), a_user("fc-shared")
+    all_.begins(a_scenario("A2"), first, sharing=True)
+    all_.begins(a_scenario("A3"), last, sharing=True)
+    all_.remove_shared(a_user("fc-shared"))
+    all_.close(clean=True)
+    assert not first.evidence.afterwards
+    (wrong,) = last.evidence.afterwards
+    assert "the Dataset that A2, A3 shared was deleted" in str(wrong.error)
+
+
+def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[object], None]) -> None:
+    """Data that changed at the source are told once, with the scenarios that may have done it."""
+    finds({"fc-1": Found(CLEAN, SAME), "fc-2": Found(CLEAN, OTHER), "fc-3": Found(CLEAN, OTHER)})
+    all_ = Departures()
+    users = [a_user(f"fc-{number}") for number in (1, 2, 3)]
+    shared = a_user("fc-shared")
+    all_.begins(a_scenario("A1"), users[0])
+    all_.remove(users[0], a_scenario("A1"))
+    all_._leaving[0].found.result()
+    all_.collect()
+    all_.begins(a_scenario("A13"), shared, sharing=True)
+    for user, name in zip(users[1:], ("B8", "B10"), strict=True):
+        all_.begins(a_scenario(name), user)
+        all_.remove(user, a_scenario(name))
+        all_._leaving[0].found.result()
+        all_.collect()
+    all_.close(clean=True)
+    told = [str(wrong.error) for user in users for wrong in user.evidence.afterwards]
+    assert len(told) == 1
+    assert "there ran A13, B8\n" in told[0]
+    assert "data.bin" in told[0]
+
+
+def test_last_look_at_the_source_covers_scenarios_that_only_shared(
+    finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is looked at once more at the end, also when no Dataset was removed."""
+    monkeypatch.setattr(User, "observer", SimpleNamespace(at_the_source=lambda folder: {}))
+    all_, user = Departures(), a_user()
+    all_.begins(a_scenario("A13"), user, sharing=True)
+    all_.close(clean=False)
+    (wrong,) = user.evidence.afterwards
+    assert "there ran A13" in str(wrong.error)
+
+
+def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaks are looked for once the Datasets are gone, while their namespace still shows what is left."""
+    order: list[str] = []
+    monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
+    monkeypatch.setattr(User, "leaves", lambda user: order.append("namespace"))
+
+    def look(user: User) -> Leaks:
+        order.append("look")
+        return LEFT
+
+    monkeypatch.setattr(leaks, "after_a_while", look)
+    monkeypatch.setattr(
+        User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
+    )
+    found = teardown.depart(a_user(), Ending())
+    assert order == ["datasets", "look", "namespace"]
+    assert found.left == LEFT
+    assert found.changed.changed == ("data.bin",)
+
+
+class SkippingClock:
+    """A clock on which waiting takes no time."""
+
+    time = 0.0
+
+    def now(self) -> float:
+        """The time."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.time += seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let time pass."""
+        self.sleep(seconds)
+        return False
+
+
+def test_trouble_of_the_infrastructure_passes() -> None:
+    """A removal that met a broken API server is tried again, until that is mended."""
+    tries: list[int] = []
+
+    def step() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise InfrastructureError("the API server does not answer")
+        return "removed"
+
+    assert teardown.again(step, "namespace", Ending(), clock=SkippingClock()) == "removed"
+
+
+def test_lasting_trouble_is_told_as_it_was() -> None:
+    """What does not pass is the error itself, and one that is the product's is not tried again."""
+
+    def broken() -> None:
+        raise InfrastructureError("the API server does not answer")
+
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        teardown.again(broken, "namespace", Ending(), clock=SkippingClock())
+
+    tries: list[int] = []
+
+    def stuck() -> None:
+        tries.append(1)
+        wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="gone", timeout=0.0)
+
+    with pytest.raises(ProductTimeoutError, match="Dataset demo: no gone"):
+        teardown.again(stuck, "namespace", Ending(), clock=SkippingClock())
+    assert len(tries) == 1
+
+
+def test_nothing_is_tried_again_when_the_run_is_over() -> None:
+    """A cluster that is taken down answers no more, and nobody waits for it."""
+    ending, tries = Ending(), []
+
+    def step() -> str:
+        tries.append(1)
+        ending.over.set()
+        message = "no answer"
+        raise InfrastructureError(message)
+
+    with pytest.raises(InfrastructureError, match="no answer"):
+        teardown.again(step, "namespace", ending, clock=SkippingClock())
+    assert len(tries) == 1
+
+
+# What is seen of a namespace
+
+
+class FakeKube:
+    """Answers with the objects that a test gives, by kind."""
+
+    def __init__(self, **objects: list[dict[str, Any]]) -> None:
+        self.objects = objects
+
+    def list(self, kind: Kind, namespace: str | None = None, **more: str) -> list[dict[str, Any]]:
+        """The objects of a kind."""
+        return self.objects.get(kind.name, [])
+
+    def list_if_known(self, kind: Kind, namespace: str | None = None) -> Sequence[dict[str, Any]]:
+        """The same."""
+        return self.list(kind, namespace)
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """One object."""
+        return next((o for o in self.list(kind) if o["metadata"]["name"] == name), None)
+
+
+def on(kube: FakeKube, shell: Callable[[list[str]], str] = lambda argv: "") -> User:
+    """A user who sent a Dataset with a tier on disk, on a cluster with these objects."""
+    provider = SimpleNamespace(node_exec=lambda node, argv: Completed(tuple(argv), 0, shell(argv), ""))
+    system = SimpleNamespace(kube=kube, provider=provider, nodes=("n1",))
+    user = User(cast("System", system), Evidence(silent=True), "fc-1", folder="/x", files=Files(()))
+    meta = {"name": "demo", "namespace": "fc-1"}
+    level = {"path": "/var/tier"}
+    user.sent += [
+        {"kind": "Dataset", "metadata": meta},
+        {"kind": "AlluxioRuntime", "metadata": meta, "spec": {"tieredstore": {"levels": [level]}}},
+        {"kind": "Dataset", "metadata": {"name": "elsewhere", "namespace": "fc-2"}},
+    ]
+    return user
+
+
+def an_object(name: str, **labels: str) -> dict[str, Any]:
+    """An object with labels; dots and slashes are written as they are in a mapping given by ``**``."""
+    return {"metadata": {"name": name, "labels": labels}}
+
+
+def test_namespace_of_a_user_shows_what_charts_and_datasets_left() -> None:
+    """Helm's records, charts' objects, Fluid's volume and files of each tier count; the harness's do not."""
+    ours = {"app.kubernetes.io/managed-by": "fluid-conformance", "release": "demo"}
+    kube = FakeKube(
+        ConfigMap=[
+            an_object("sh.helm.release.v1.load-loader.v1", owner="helm"),
+            an_object("kube-root-ca.crt"),
+        ],
+        Job=[an_object("load-loader-job", release="load-loader")],
+        Pod=[an_object("application", **ours)],
+        Node=[an_object("n1", **{"fluid.io/f-fc-1-demo": "true", "kubernetes.io/os": "linux"})],
+    )
+
+    def shell(argv: list[str]) -> str:
+        if argv[0] == "find":
+            assert argv[1:3] == ["/dev/shm/fc-1/demo/alluxioworker", "/var/tier/fc-1/demo/alluxioworker"]
+            return "/var/tier/fc-1/demo/alluxioworker/1\n"
+        return ""
+
+    left = leaks.of_user(on(kube, shell))
+    assert left.objects == ("ConfigMap sh.helm.release.v1.load-loader.v1", "Job load-loader-job")
+    assert left.node_labels == ("n1: fluid.io/f-fc-1-demo",)
+    assert left.tier_files == ("n1: /var/tier/fc-1/demo/alluxioworker/1",)
+
+
+def test_runtime_without_an_owner_is_removed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime that Fluid never gave to its Dataset does not go with it, so it is deleted, too."""
+
+    def runtime(name: str, *owners: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "ownerReferences": [{"kind": kind} for kind in owners]}}
+
+    deleted: list[str] = []
+    kube = FakeKube(
+        AlluxioRuntime=[runtime("demo", "Dataset"), runtime("refused"), runtime("alone")],
+        Dataset=[an_object("demo"), an_object("refused")],
+    )
+    monkeypatch.setattr(
+        FakeKube, "delete", lambda _, kind, name, namespace: deleted.append(f"{kind} {name}"), raising=False
+    )
+    monkeypatch.setattr(User, "deletes_dataset", lambda _, name: deleted.append(f"Dataset {name} and all"))
+    on(kube).removes_datasets()
+    assert deleted == [
+        "AlluxioRuntime refused",
+        "AlluxioRuntime alone",
+        "Dataset alone and all",
+        "Dataset demo and all",
+        "Dataset refused and all",
+    ]
+
+
+def test_nothing_in_the_namespace_is_nothing_left() -> None:
+    """It returns at once when nothing is there."""
+    assert leaks.after_a_while(on(FakeKube())).nothing
+
+
+def test_what_still_stays_at_the_end_is_returned_not_raised() -> None:
+    """After the time is up, what is left is what counts."""
+    kube = FakeKube(ConfigMap=[an_object("demo-config")])
+    assert leaks.after_a_while(on(kube), seconds=0.0).objects == ("ConfigMap demo-config",)
+
+
+def test_look_that_fails_is_taken_again_and_then_is_the_infrastructures() -> None:
+    """A cluster that cannot be asked says nothing of leaks."""
+
+    class Broken(FakeKube):
+        def list(self, kind: Kind, namespace: str | None = None, **more: str) -> list[dict[str, Any]]:
+            raise InfrastructureError("the API server does not answer")
+
+    with pytest.raises(HarnessError) as caught:
+        leaks.after_a_while(on(Broken()), seconds=0.0)
+    assert caught.value.failure_class is FailureClass.INFRASTRUCTURE

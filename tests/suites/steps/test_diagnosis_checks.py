@@ -1,0 +1,77 @@
+"""What a user is told, asked for by scenarios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from clusters.errors import HarnessError
+from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
+from suites.diagnosis import Verdict
+from suites.record.evidence import Evidence
+from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.user import User
+from tests.suites.doctor.doctor_cluster import Cluster, Object, application
+
+
+@dataclass
+class Lists:
+    """An API that only lists."""
+
+    objects: list[Object] = field(default_factory=list)
+
+    def list(self, kind: Kind, namespace: str | None = None, **_: Any) -> list[Object]:
+        """Objects of a kind, of one namespace or of all."""
+        return [
+            obj
+            for obj in self.objects
+            if obj["kind"] == kind.name and namespace in (None, obj["metadata"].get("namespace"))
+        ]
+
+
+def a_user(*objects: Object) -> User:
+    """A user of a cluster with these objects."""
+    system = SimpleNamespace(kube=Lists(list(objects)))
+    return User(cast("Any", system), Evidence(silent=True), "demo", folder="/export", files=cast("Any", None))
+
+
+def on_the_source() -> User:
+    """One whose application mounts the source of a Dataset."""
+    return a_user(*Cluster.right().add(application("train-0", "demo-src")).objects)
+
+
+def test_right_diagnosis_becomes_evidence() -> None:
+    """The told sentence stands among the facts, with the claim that was used."""
+    user = on_the_source()
+    told_about_pod(
+        user, "train-0", Verdict.ORIGINAL_CLAIM, names=("`demo-src`", "Mount claim `demo` instead")
+    )
+    fact = user.evidence.facts[-1]
+    assert fact.source == "diagnosis"
+    assert fact.data["used"] == "demo-src"
+    assert fact.data["dataset"] == "demo"
+
+
+def test_other_verdict_is_a_defect_of_the_harness() -> None:
+    """A diagnosis that finds another case fails, and says what it found."""
+    with pytest.raises(HarnessError) as caught:
+        told_about_pod(on_the_source(), "train-0", Verdict.SERVED)
+    assert "original-claim" in caught.value.last_seen
+
+
+def test_missing_name_fails() -> None:
+    """A sentence without the name that the user needs is not enough."""
+    with pytest.raises(HarnessError):
+        told_about_pod(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, names=("another-claim",))
+
+
+def test_unknown_pod_fails() -> None:
+    """Nothing is told about a Pod that is not there, and that fails."""
+    with pytest.raises(HarnessError) as caught:
+        told_about_pod(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
+    assert caught.value.last_seen == "nothing"
+    assert kinds.POD.name in caught.value.subject

@@ -1,0 +1,94 @@
+"""Rights of an account, and what the live check of the doctor asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from suites.diagnosis import CauseKind, State, Verdict
+from suites.scenarios.doctor.test_doctor_on_cluster import Expected, _without_claims
+from suites.steps.service_account import Account, Right, beyond_reading, rights_of, shipped_roles
+from suites.steps.user import User
+from workloads.application import Application
+
+READS = {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"], "resources": ["pods"]}
+ONESELF = {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectreviews"]}
+
+
+def test_rights_are_told_one_by_one() -> None:
+    """A rule is short for many rights."""
+    found = rights_of([{"verbs": ["get", "list"], "apiGroups": ["apps"], "resources": ["a", "b"]}])
+    assert [str(right) for right in sorted(found)] == [
+        "get a.apps",
+        "get b.apps",
+        "list a.apps",
+        "list b.apps",
+    ]
+    assert str(Right("create", "", "pods/exec")) == "create pods/exec"
+
+
+@pytest.mark.parametrize(
+    "verb", ["create", "delete", "deletecollection", "patch", "update", "impersonate", "*"]
+)
+def test_any_right_to_change_is_more_than_reading(verb: str) -> None:
+    """Whatever it is on; what everybody may ask about oneself is none."""
+    assert not beyond_reading(rights_of([READS, ONESELF]))
+    more = {"verbs": [verb], "apiGroups": [""], "resources": ["pods/status"]}
+    assert beyond_reading(rights_of([READS, ONESELF, more])) == {Right(verb, "", "pods/status")}
+
+
+def test_shipped_roles_read_and_nothing_else() -> None:
+    """Only the role for looking into Pods has one right more."""
+    roles = shipped_roles()
+    more = {name: beyond_reading(rights_of(role["rules"])) for name, role in roles.items()}
+    assert more == {
+        "fluid-doctor": frozenset(),
+        "fluid-doctor-nodes": frozenset(),
+        "fluid-doctor-exec": frozenset({Right("create", "", "pods/exec")}),
+    }
+
+
+def finding(verdict: str = "dataset-not-bound", state: str = "wrong", **more: Any) -> dict[str, Any]:
+    """A finding as the doctor's JSON has it."""
+    said = {"says": "Pod `a` waits for `bare`.", "change": None, "causes": [{"kind": "no-runtime"}]}
+    return {"verdict": verdict, "state": state, **said, **more}
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ([finding()], ""),
+        ([], "a: nothing, where dataset-not-bound (wrong) is right"),
+        ([finding("served", "ok")], "a: served (ok), where"),
+        ([finding(state="waiting")], "a: dataset-not-bound (waiting), where"),
+        ([finding(), finding()], "a: dataset-not-bound (wrong), dataset-not-bound (wrong), where"),
+        ([finding(causes=[])], "a: causes none, where no-runtime is right"),
+        ([finding(says="Well.")], "a: `bare` is not in: Well."),
+    ],
+)
+def test_a_wrong_answer_of_the_doctor_is_told(found: list[dict[str, Any]], says: str) -> None:
+    """The verdict, its state, the cause and the words each count, and two findings are one too many."""
+    wanted = Expected(
+        cast("User", None), "a", Verdict.DATASET_NOT_BOUND, State.WRONG, ("`bare`",), CauseKind.NO_RUNTIME
+    )
+    told = wanted.differs(found)
+    assert told.startswith(says)
+    assert bool(told) == bool(says)
+
+
+def test_an_application_without_claims_has_an_empty_folder() -> None:
+    """It has nothing to do with any claim."""
+    manifest = _without_claims(Application(namespace="demo", name="a", claim="c", image="i"))
+    assert manifest["spec"]["volumes"] == [{"name": "claim-0", "emptyDir": {}}]
+
+
+def test_the_doctor_runs_on_a_terminal_and_off_it(tmp_path: Path) -> None:
+    """As a process of its own, whose exit code comes through; here there is no cluster to look at."""
+    account = Account.__new__(Account)
+    account.name, account.folder = "nobody", tmp_path
+    for terminal in (False, True):
+        done = account.doctor(terminal=terminal)
+        assert done.exit_code == 2
+        assert f"there is no kubeconfig at {account.kubeconfig}" in (done.stdout + done.stderr)

@@ -1,0 +1,113 @@
+"""What a user does so that Fluid's controllers look sooner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+from clusters.errors import InfrastructureError
+from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
+from clusters.system import System
+from suites.record.evidence import Evidence
+from suites.steps.user import DATASET, NUDGE, SOURCE, WHOLE_LOOK_SECONDS, User
+from workloads.data import one_file
+
+
+class Touched:
+    """A Kubernetes access whose time is moved by hand, and which notes what is patched."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        """Nothing was touched yet, at second 0."""
+        self.seconds = 0.0
+        self.refuses = refuses
+        self.touched: list[tuple[str, str, float]] = []
+        self.clock = SimpleNamespace(now=lambda: self.seconds)
+
+    def patch(self, kind: Kind, name: str, namespace: str, body: dict[str, Any]) -> None:
+        """Note it, or refuse."""
+        assert namespace == "fc-1"
+        assert list(body["metadata"]["annotations"]) == [NUDGE]
+        if self.refuses:
+            message = "not found"
+            raise InfrastructureError(message)
+        self.touched.append((kind.name, name, self.seconds))
+
+
+def a_user(kube: Touched) -> User:
+    """A user on that access."""
+    system = cast("System", SimpleNamespace(kube=kube))
+    return User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
+
+
+def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -> None:
+    """The runtime is touched at once and then only as often as its controller looks in full."""
+    kube = Touched()
+    look = a_user(kube).nudging(lambda: "seen")
+    for second in range(int(2 * WHOLE_LOOK_SECONDS)):
+        kube.seconds = float(second)
+        assert look() == "seen"
+    assert kube.touched == [
+        (kinds.ALLUXIO_RUNTIME.name, DATASET, 0.0),
+        (kinds.ALLUXIO_RUNTIME.name, DATASET, WHOLE_LOOK_SECONDS + 1),
+    ]
+
+
+def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_by_the_clock() -> None:
+    """An object is touched once for each change of its sign; two signs do not disturb each other."""
+    kube = Touched()
+    signs = {"load": 0, "dataset": 0}
+    user = a_user(kube)
+    look = user.nudging_at(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
+    look = user.nudging_at(lambda: signs["dataset"], look, DATASET, kinds.DATASET)
+    for second, changed in enumerate(("", "load", "", "dataset", "dataset", "")):
+        kube.seconds = 100.0 * second
+        if changed:
+            signs[changed] += 1
+        assert look() == 1
+    load, dataset = (kinds.DATA_LOAD.name, "load"), (kinds.DATASET.name, DATASET)
+    assert kube.touched == [(*load, 100.0), (*dataset, 300.0), (*dataset, 400.0)]
+
+
+def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
+    """A nudge only saves time: one that is refused changes no look."""
+    assert a_user(Touched(refuses=True)).nudging(lambda: "seen")() == "seen"
+
+
+class Cluster:
+    """A Kubernetes that has seen a volume, or bound a claim, only at the second look."""
+
+    def __init__(self) -> None:
+        """Nothing is there."""
+        self.applied: list[str] = []
+        self.looks: list[int] = []
+
+    @contextmanager
+    def changes(self, kind: Kind, namespace: str | None) -> Iterator[None]:
+        """Tell nothing, so that is looked again soon."""
+        yield None
+
+    def apply(self, manifest: dict[str, Any], **_: Any) -> None:
+        """Note its kind."""
+        self.applied.append(manifest["kind"])
+        self.looks.append(0)
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """Pending at first."""
+        self.looks[-1] += 1
+        there = "Available" if kind is kinds.VOLUME else "Bound"
+        phase = there if self.looks[-1] > 1 else "Pending"
+        return {"metadata": {"name": name}, "status": {"phase": phase}}
+
+
+def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
+    """Kubernetes looks at a claim that it saw before its volume only 15 s later."""
+    cluster = Cluster()
+    nfs = SimpleNamespace(address="10.0.0.9")
+    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
+    user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
+    assert user.makes_source().name == SOURCE
+    assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
+    assert cluster.looks == [2, 2]

@@ -1,0 +1,192 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.commands import Completed
+from clusters.host.mountinfo import Mount
+from clusters.kubernetes.client import FIELD_MANAGER
+from clusters.kubernetes.kinds import Kind
+from workloads.node_setup import labelled, nfs_mounted
+
+KEY = "fluid.io/f-demo-imagenet"
+ROOT = "81 57 0:39 / / rw,relatime shared:3 - overlay overlay rw\n"
+FOLDER = "/var/lib/data"
+
+
+class Nodes:
+    """One node whose API server notes who set which label."""
+
+    def __init__(self, labels: Mapping[str, str] | None = None, *, deaf: bool = False) -> None:
+        self.labels = dict(labels or {})
+        self.setter: dict[str, str] = {}
+        self.deaf = deaf
+
+    def set(self, key: str, value: str | None, manager: str) -> None:
+        """Set a label, or take it off; who sets the value that is there is not noted."""
+        if value is None:
+            self.labels.pop(key, None)
+            self.setter.pop(key, None)
+        elif self.labels.get(key) != value:
+            self.labels[key] = value
+            self.setter[key] = manager
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The node."""
+        noted = [
+            {"manager": manager, "fieldsV1": {"f:metadata": {"f:labels": {f"f:{key}": {}}}}}
+            for key, manager in self.setter.items()
+        ]
+        return {"metadata": {"name": name, "labels": self.labels, "managedFields": noted}}
+
+    def patch(self, kind: Kind, name: str, namespace: str | None, body: object) -> dict[str, Any]:
+        """Change labels as the harness."""
+        assert isinstance(body, Mapping)
+        for key, value in body["metadata"]["labels"].items():
+            if not self.deaf:
+                self.set(key, value, FIELD_MANAGER)
+        return {}
+
+    def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        not_ours: str = "",
+        grace_seconds: int | None = None,
+    ) -> None:
+        """Nothing here is ever deleted."""
+        pytest.fail("nothing may be deleted")
+
+
+def test_label_is_set_and_taken_off_also_after_an_error() -> None:
+    """The node has the label while the context lasts, and not after it, whatever happened."""
+    nodes = Nodes({"other": "x"})
+
+    def fail() -> None:
+        assert nodes.labels == {"other": "x", KEY: "true"}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), labelled(nodes, "n1", KEY):
+        fail()
+    assert nodes.labels == {"other": "x"}
+
+
+def test_label_that_fluid_sets_as_well_is_still_taken_off() -> None:
+    """Fluid's setting of the value that is there already changes nothing, so the label stays ours."""
+    nodes = Nodes()
+    with labelled(nodes, "n1", KEY):
+        nodes.set(KEY, "true", "fluid-csi")
+    assert KEY not in nodes.labels
+
+
+def test_label_that_fluid_took_off_and_set_anew_is_left_to_it() -> None:
+    """A label that somebody else is noted for is never taken off."""
+    nodes = Nodes()
+    with labelled(nodes, "n1", KEY):
+        nodes.set(KEY, None, "fluid-csi")
+        nodes.set(KEY, "true", "fluid-csi")
+    assert nodes.labels[KEY] == "true"
+
+
+@pytest.mark.parametrize("value", ["true", ""])
+def test_label_that_is_there_already_is_refused_and_stays(value: str) -> None:
+    """A label that the node has is somebody else's."""
+    nodes = Nodes({KEY: value})
+    with pytest.raises(RefusalError, match="already"), labelled(nodes, "n1", KEY):
+        pytest.fail("the context must not be entered")
+    assert nodes.labels == {KEY: value}
+
+
+def test_label_that_does_not_take_is_told() -> None:
+    """A label that is not there after it was set is an error before anything is judged."""
+    with pytest.raises(InfrastructureError, match="could not be set"), labelled(Nodes(deaf=True), "n1", KEY):
+        pytest.fail("the context must not be entered")
+
+
+class Node:
+    """A node that can mount."""
+
+    def __init__(self, fs_type: str = "nfs", *, fails: str = "") -> None:
+        self.folders: set[str] = set()
+        self.mounts: dict[str, str] = {}
+        self.fs_type = fs_type
+        self.fails = fails
+
+    def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
+        """Run one of the five programs that are needed."""
+        program, last = argv[0], argv[-1]
+        if program == self.fails:
+            return Completed(tuple(argv), 32, "", f"{program}: no")
+        said = ""
+        match program:
+            case "mkdir":
+                self.folders.add(last)
+            case "mount":
+                self.mounts[last] = argv[-2]
+            case "umount":
+                del self.mounts[last]
+            case "rmdir":
+                assert last not in self.mounts
+                self.folders.remove(last)
+            case "cat":
+                said = ROOT + "".join(map(self._line, self.mounts))
+            case _:
+                pytest.fail(f"no {program} is needed")
+        return Completed(tuple(argv), 0, said, "")
+
+    def _line(self, folder: str) -> str:
+        return f"700 81 0:99 / {folder} rw shared:9 - {self.fs_type} {self.mounts[folder]} rw\n"
+
+
+def test_export_is_mounted_and_unmounted_also_after_an_error() -> None:
+    """The folder is on NFS while the context lasts; after it neither mount nor folder are there."""
+    node = Node()
+    mounting = nfs_mounted(node, "10.0.0.1", "/export", FOLDER)
+
+    def fail(mount: Mount) -> None:
+        assert (mount.mount_point, mount.source) == (FOLDER, "10.0.0.1:/export")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), mounting as mount:
+        fail(mount)
+    assert not node.mounts
+    assert not node.folders
+
+
+def test_folder_goes_when_nothing_could_be_mounted() -> None:
+    """A mount that fails says so, in mount's own words, and leaves no folder."""
+    node = Node(fails="mount")
+    with (
+        pytest.raises(InfrastructureError, match="could not mount") as caught,
+        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+    ):
+        pytest.fail("the context must not be entered")
+    assert caught.value.last_seen == "mount: no"
+    assert not node.folders
+
+
+def test_mount_of_another_kind_is_no_mount_of_nfs() -> None:
+    """What mount made must be NFS by the kernel's own words, or nothing is judged."""
+    node = Node("ext4")
+    with (
+        pytest.raises(InfrastructureError, match="not on NFS"),
+        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+    ):
+        pytest.fail("the context must not be entered")
+    assert not node.mounts
+
+
+def test_folder_that_is_there_is_left_alone() -> None:
+    """A folder that cannot be made is somebody else's: it is neither mounted on nor removed."""
+    node = Node(fails="mkdir")
+    node.folders.add(FOLDER)
+    with (
+        pytest.raises(InfrastructureError, match="could not make folder"),
+        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+    ):
+        pytest.fail("the context must not be entered")
+    assert node.folders == {FOLDER}
+    assert not node.mounts

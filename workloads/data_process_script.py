@@ -1,0 +1,64 @@
+"""What a DataProcess runs, and what its log then says: the mounts that it saw and all that it read.
+
+Nobody can ask a Pod that has ended, so the script tells both by itself, in Base64 because file names
+may hold any character.
+"""
+
+import base64
+import binascii
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from clusters.host.commands import Completed
+from workloads.pod_commands import OutputError, ReadResult, checksums_argv, read_result
+
+_MOUNTS: Final = re.compile(r"^mounts (\S+)$", re.MULTILINE)
+_CHECKSUMS: Final = re.compile(r"^checksums (\d+) (\S*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the script told.
+
+    Attributes:
+        mounts: its ``/proc/self/mountinfo``.
+        read: what it read.
+    """
+
+    mounts: str
+    read: ReadResult
+
+
+def reading_script(folder: str) -> str:
+    """A script (bash) that reads all files below ``folder``, tells it, and fails when one cannot be read."""
+    return f"""\
+#!/bin/bash
+set -o pipefail
+echo "mounts $(base64 -w 0 < /proc/self/mountinfo)"
+sums=$({shlex.join(checksums_argv(folder))} | base64 -w 0)
+code=$?
+echo "checksums $code $sums"
+exit $code
+"""
+
+
+def told(log: str) -> Told:
+    """What `reading_script` told in a Pod's log.
+
+    Raises:
+        OutputError: the log lacks a part of it.
+    """
+    whole = Completed(("reading-script",), 0, log, "")
+    mounts, checksums = _MOUNTS.search(log), _CHECKSUMS.search(log)
+    if mounts is None or checksums is None:
+        raise OutputError(whole, "its mounts and what it read")
+    try:
+        mounted, sums = (base64.b64decode(text, validate=True).decode() for text in (mounts[1], checksums[2]))
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise OutputError(whole, "it in Base64") from error
+    complaints = "\n".join(
+        line for line in log.splitlines() if not line.startswith(("mounts ", "checksums "))
+    )
+    return Told(mounted, read_result(Completed(whole.argv, int(checksums[1]), sums, complaints)))
