@@ -20,7 +20,7 @@ from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
 from clusters.providers import existing
 from clusters.providers.reaper import reap
-from clusters.system import Stack, machine_lock
+from clusters.system import SystemBuilder, machine_lock
 
 #: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
 FAILED = 2
@@ -52,7 +52,7 @@ def _say(text: str, stream: TextIO) -> None:
 def _up(options: Options) -> None:
     progress = Progress()
     with machine_lock(cache_root()):
-        stack = Stack(options, f"warm-{int(time.time())}", progress)
+        stack = SystemBuilder(options, f"warm-{int(time.time())}", progress)
         try:
             system = stack.up()
         except BaseException:

@@ -27,7 +27,7 @@ from clusters.host.commands import SystemCommands
 from clusters.host.engine import Engine, docker_client
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.definitions import Image
 from clusters.images.offline.tools import Tools
 from clusters.images.pull import reference
@@ -173,7 +173,7 @@ def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[En
     helm = tools.helm()
     chart = tools.obtain(charts.fluid_chart(versions.fluid, helm)) / "fluid"
     values = charts.published_values(chart, definitions.alluxio(versions.alluxio).name)
-    work = tools.workshop
+    work = tools.cache
     names = charts.named_images(chart, values, helm=helm, folder=work.root / "tools", commands=work.commands)
     return system_entries(images, names)
 
@@ -192,17 +192,17 @@ def main(arguments: list[str] | None = None) -> int:
         if (given.command == "push") != (given.host is not None):
             raise RefusalError("push wants a HOST, and serve none", advice="see --help")
         commands, progress = SystemCommands(), Progress()
-        workshop = Workshop(cache_root(), commands, progress)
-        tools = Tools(options, probes.probe(), workshop)
+        cache = ArtifactCache(cache_root(), commands, progress)
+        tools = Tools(options, probes.probe(), cache)
         running = engine.require(commands)
-        with machine_lock(workshop.root):
+        with machine_lock(cache.root):
             entries = built_entries(tools, running, everything=given.all or given.command == "serve")
             crane = tools.obtain(artifacts.crane()) / "crane" if given.command == "serve" else None
         if crane is None:
             push(running, given.host, entries, progress)
             return 0
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with serving(crane, workshop.root / "registry", given.port) as address:
+        with serving(crane, cache.root / "registry", given.port) as address:
             push(running, address, entries, progress)
             _say(f"filled; use it with --images=pull --registry {address}; Ctrl-C ends it", sys.stdout)
             threading.Event().wait()
@@ -219,9 +219,9 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 def _build(tools: Tools, running: Engine, images: Sequence[Image]) -> None:
-    if build.missing_artifacts(tools.workshop, running, images):
+    if build.missing_artifacts(tools.cache, running, images):
         tools.ready_to_build()
-    build.build_all(tools.workshop, running, images)
+    build.build_all(tools.cache, running, images)
 
 
 def _answers(address: str) -> bool:

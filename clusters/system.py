@@ -15,9 +15,9 @@ from clusters.host import bootstrap, engine, probes
 from clusters.host.commands import Commands, SystemCommands
 from clusters.images import charts
 from clusters.images.offline import artifacts, definitions
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.tools import Tools
-from clusters.images.resolver import ImageFact, NfsClient, Supplier
+from clusters.images.resolver import ImageFact, ImageResolver, NfsClient
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots import NodeSnapshot
@@ -73,7 +73,7 @@ class System:
 
 
 @dataclass
-class Stack:
+class SystemBuilder:
     """Brings the system up, and takes down what it made.
 
     Attributes:
@@ -190,33 +190,33 @@ class Stack:
             self.progress.note(f"host limit worked round: {limit}")
         tools = self._tools(facts, cache)
         running = self._engine(facts, tools, found)
-        supply = Supplier(tools, running).supply()
+        resolved = ImageResolver(tools, running).resolved()
         state = cache / "clusters" / options.cluster_name
         provider = KindProvider(
             name=options.cluster_name,
             engine=running,
             kind=tools.kind(),
-            kubectl=tools.kubectl(running, supply.node, state.parent / "bin"),
-            image=supply.node,
+            kubectl=tools.kubectl(running, resolved.node, state.parent / "bin"),
+            image=resolved.node,
             nodes=options.nodes,
-            archive=supply.archive,
+            archive=resolved.archive,
             state=state,
             host=facts,
             progress=self.progress,
             run=self.run,
             keep=options.keep_cluster,
-            own_network=supply.own_network,
+            own_network=resolved.own_network,
         )
         self._provider = provider
         cluster = provider.up()
         kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run)
         nodes = schedulable(kube)
-        server = nfs.install(kube, supply.nfs_server, _first_node(kube), self.progress)
+        server = nfs.install(kube, resolved.nfs_server, _first_node(kube), self.progress)
         installed = fluid.install(
             kube,
             helm=tools.helm(),
-            chart=supply.chart,
-            chart_values=supply.chart_values,
+            chart=resolved.chart,
+            chart_values=resolved.chart_values,
             kubeconfig=cluster.kubeconfig,
             folder=state,
             commands=self.commands,
@@ -231,16 +231,16 @@ class Stack:
             fluid=installed,
             options=options,
             host=facts,
-            images=supply.facts,
-            toolbox=supply.toolbox,
+            images=resolved.facts,
+            toolbox=resolved.toolbox,
             nodes=nodes,
-            nfs_client=supply.nfs_client,
+            nfs_client=resolved.nfs_client,
             kubernetes=kube.server_version().removeprefix("v"),
-            limits=(*facts.limits(), *supply.limits),
+            limits=(*facts.limits(), *resolved.limits),
         )
 
     def _tools(self, facts: probes.Host, cache: Path) -> Tools:
-        return Tools(self.options, facts, Workshop(cache, self.commands, self.progress))
+        return Tools(self.options, facts, ArtifactCache(cache, self.commands, self.progress))
 
     def _engine(self, facts: probes.Host, tools: Tools, found: engine.Engine | None) -> engine.Engine:
         """The engine that was found, or one of our own."""
@@ -254,7 +254,7 @@ class Stack:
         wrapper = None
         if not facts.sys_resource:
             wrapper = tools.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper"
-        started = engine.start(facts, tools.workshop.root, wrapper, self.commands, self.progress)
+        started = engine.start(facts, tools.cache.root, wrapper, self.commands, self.progress)
         self._started = started
         reaper.remove_orphans(started, self.progress)
         return started

@@ -86,7 +86,7 @@ class Application(Model):
             deadline: seconds after which Kubernetes ends it.
             spread: put the Pods on as many nodes as there are.
         """
-        chosen = self.but(command=command) if command else self
+        chosen = self.evolve(command=command) if command else self
         pod = chosen._pod_spec()  # noqa: SLF001 - a copy of itself
         if spread:
             pod["topologySpreadConstraints"] = [
@@ -140,7 +140,7 @@ class Application(Model):
                     "imagePullPolicy": "IfNotPresent",
                     "command": list(self.command),
                     "env": [{"name": name, "value": value} for name, value in self.env.items()],
-                    "resources": self.resources.written(),
+                    "resources": self.resources.spec_fields(),
                     "volumeMounts": mounts,
                 }
             ],

@@ -12,7 +12,7 @@ import yaml
 from clusters.errors import RefusalError
 from clusters.host.commands import Commands
 from clusters.images.offline import go
-from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline.artifacts import FLUID_MODULE, restore_chart_dependencies
 from clusters.images.pull import reference
 from clusters.kubernetes.fields import Json, at, items, text
@@ -41,19 +41,19 @@ def fluid_chart(version: str, helm: Path) -> Artifact:
     Not every published version is a Go module; the chart repository holds all of them.
     """
 
-    def from_module(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def from_module(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         stage.says(f"Go module {FLUID_MODULE}")
-        module = go.download(workshop, FLUID_MODULE, version)
+        module = go.download(cache, FLUID_MODULE, version)
         charts = folder / ".charts"
         shutil.copytree(module.folder / "charts", charts, copy_function=shutil.copyfile)
         restore_chart_dependencies(charts)
         (charts / "fluid" / "fluid").rename(folder / "fluid")
         shutil.rmtree(charts)
 
-    def from_repository(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def from_repository(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         argv: list[str | Path] = [helm, "pull", "fluid", "--repo", CHART_REPOSITORY, "--version", version]
         argv += ["--untar", "--untardir", folder]
-        done = workshop.commands.run(argv, check=False, timeout=FETCH_SECONDS, on_line=stage.says)
+        done = cache.commands.run(argv, check=False, timeout=FETCH_SECONDS, on_line=stage.says)
         if done.exit_code != 0:
             raise RefusalError(
                 f"the chart of Fluid {version} cannot be had from {CHART_REPOSITORY}",

@@ -17,7 +17,7 @@ from clusters.host.engine import Engine
 from clusters.host.probes import Host
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import RECIPES, Artifact, Workshop
+from clusters.images.offline.artifact_cache import RECIPES, Artifact, ArtifactCache
 from clusters.images.offline.definitions import Image, Origin
 from clusters.images.offline.tools import Tools
 from clusters.images.pull import NotPublishedError, Pulled, Registry
@@ -47,7 +47,7 @@ class ImageFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class ResolvedImages:
     """What a kind cluster with Fluid is made of.
 
     Attributes:
@@ -114,7 +114,7 @@ class _Fluid:
 
 
 @dataclass
-class Supplier:
+class ImageResolver:
     """Chooses the images of a system and has them ready.
 
     Attributes:
@@ -131,16 +131,16 @@ class Supplier:
         return self.tools.options
 
     @property
-    def workshop(self) -> Workshop:
+    def cache(self) -> ArtifactCache:
         """Builds."""
-        return self.tools.workshop
+        return self.tools.cache
 
     @property
     def progress(self) -> Progress:
         """Where stages are told."""
-        return self.tools.workshop.progress
+        return self.tools.cache.progress
 
-    def supply(self) -> Supply:
+    def resolved(self) -> ResolvedImages:
         """Have all images in the engine, and an archive of those that the nodes need.
 
         Raises:
@@ -167,10 +167,10 @@ class Supplier:
         self._build([image for piece in pieces for image in piece.build])
         chart = self.tools.obtain(product.chart) / product.inside
         names = [name for piece in loaded for name in piece.names]
-        return Supply(
+        return ResolvedImages(
             node=node.piece.names[0],
             own_network=node.own_network,
-            archive=build.pack_names(self.workshop, self.engine, self._ids(loaded), names),
+            archive=build.pack_names(self.cache, self.engine, self._ids(loaded), names),
             chart=chart,
             chart_values=product.values(chart, alluxio.names[0]),
             nfs_server=own[0].names[0],
@@ -206,9 +206,9 @@ class Supplier:
             return built()
 
     def _build(self, images: Sequence[Image]) -> None:
-        if build.missing_artifacts(self.workshop, self.engine, images):
+        if build.missing_artifacts(self.cache, self.engine, images):
             self.tools.ready_to_build()
-        build.build_all(self.workshop, self.engine, images)
+        build.build_all(self.cache, self.engine, images)
 
     def _node(self, registry: Registry) -> _Node:
         if self.options.kind_image is not None:
@@ -270,14 +270,14 @@ class Supplier:
     def _fluid_pulled(self, registry: Registry) -> _Fluid:
         version, helm = self.options.versions.fluid, self.tools.helm()
         artifact = charts.fluid_chart(version, helm)
-        chart = (self.tools if charts.in_module(version) else self.workshop).obtain(artifact)
+        chart = (self.tools if charts.in_module(version) else self.cache).obtain(artifact)
         alluxio = _alluxio(self.options.versions.alluxio)
         names = charts.named_images(
             chart / "fluid",
             charts.published_values(chart / "fluid", alluxio),
             helm=helm,
-            folder=self.workshop.root / "tools",
-            commands=self.workshop.commands,
+            folder=self.cache.root / "tools",
+            commands=self.cache.commands,
         )
         pulled = _Piece.taken(*(registry.pull(name) for name in names))
         return _Fluid(pulled, artifact, "fluid", charts.published_values)

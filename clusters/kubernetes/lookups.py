@@ -88,7 +88,7 @@ class FuseSnapshot:
 
 
 @dataclass(frozen=True)
-class View:
+class ClusterReader:
     """Typed look-ups in one cluster; each call asks anew. What is not there is None or missing."""
 
     kube: Kube

@@ -69,7 +69,7 @@ class FluidRelease:
 def chart_of(tools: Tools, helm: Path) -> Path:
     """The folder of Fluid's chart at the version of the options: from a build that is there, else fetched."""
     version = tools.options.versions.fluid
-    built = tools.workshop.path(artifacts.fluid(version))
+    built = tools.cache.path(artifacts.fluid(version))
     if built.exists():
         return built / "charts" / "fluid" / "fluid"
     return tools.obtain(charts.fluid_chart(version, helm)) / "fluid"

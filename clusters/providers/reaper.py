@@ -16,7 +16,7 @@ from clusters.errors import HarnessError, RefusalError
 from clusters.host import bootstrap, engine, probes
 from clusters.host.commands import CommandError, Commands, SystemCommands
 from clusters.host.engine import Engine
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.progress import Progress
 from clusters.providers.kind import OwnNode, cluster_containers, cluster_of, own_nodes
 
@@ -77,7 +77,7 @@ def reap(progress: Progress, *, only_cluster: str | None = None, commands: Comma
     bridges = _remove_bridges(engine.data_folder(cache), commands)
     if only_cluster is None:
         bootstrap.remove_policy()
-        Workshop(cache, commands, progress).clear_partials()
+        ArtifactCache(cache, commands, progress).clear_partials()
     return Reaped(tuple(removed), had_engine, bridges)
 
 

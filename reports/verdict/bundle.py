@@ -16,7 +16,7 @@ from clusters.clock import SYSTEM_CLOCK, Clock
 from reports.files import clipped, safe_path, write_atomically
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
-from suites.record.run import BundleTaker, Trouble
+from suites.record.run import BundleTaker, FailureContext
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -41,7 +41,7 @@ class Story:
         texts: texts that are at hand already, by file name (YAML sent, captured output).
     """
 
-    trouble: Trouble
+    trouble: FailureContext
     title: str
     failures: Sequence[Failure]
     seconds: float
@@ -99,7 +99,7 @@ def take_bundle(
     return folder / INDEX
 
 
-def _collect(takers: list[BundleTaker], trouble: Trouble, clock: Clock) -> list[Collected]:
+def _collect(takers: list[BundleTaker], trouble: FailureContext, clock: Clock) -> list[Collected]:
     """Run every collector in a thread of its own, none longer than it may take."""
     results = [Collected(taker) for taker in takers]
     done = [threading.Event() for _ in takers]

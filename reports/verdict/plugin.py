@@ -27,7 +27,7 @@ from reports.verdict.sabotage import sabotage_sections
 from reports.verdict.summary import render_summary, terminal_lines
 from suites.catalogue.scenario import Scenario, of
 from suites.record.evidence import EVIDENCE, Evidence
-from suites.record.run import Run, Trouble, When, run_of
+from suites.record.run import FailureContext, Run, When, run_of
 
 #: Options with which pytest tells something and runs no test.
 TELLING_OPTIONS: Final = (
@@ -258,7 +258,7 @@ class Reporter:
                 return
         evidence = trial.evidence
         story = Story(
-            trouble=Trouble(
+            trouble=FailureContext(
                 entry.scenario.id, phase, tuple(evidence.namespaces) if evidence else (), trial.began
             ),
             title=entry.scenario.title,

@@ -53,7 +53,7 @@ class AnswerError(InfrastructureError):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CacheState:
     """What Alluxio said at one moment.
 
     Attributes:
@@ -79,7 +79,7 @@ def web_port(kube: Kube, namespace: str, dataset: str) -> int:
 
 def look(
     kube: Kube, namespace: str, dataset: str, *, port: int, folder: str, files: Sequence[DataFile]
-) -> Held:
+) -> CacheState:
     """Ask how much of some files Alluxio holds, and for its counters.
 
     Args:
@@ -114,7 +114,7 @@ def held(
     metrics: Mapping[str, Any],
     folder: str,
     files: Sequence[DataFile],
-) -> Held:
+) -> CacheState:
     """Put the answers together.
 
     Raises:
@@ -141,7 +141,7 @@ def held(
         # Whole per cents, rounded by Alluxio; a sum of those that are all 100 is 100 exactly.
         parts = sum(size * percents[path] for path, size in wanted.items())
         percent = parts / sum(wanted.values())
-    return Held(percent, None if used is None else int(used), counters)
+    return CacheState(percent, None if used is None else int(used), counters)
 
 
 def body(answer: str) -> dict[str, Any]:

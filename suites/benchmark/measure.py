@@ -16,7 +16,7 @@ from clusters.kubernetes.snapshots import PodSnapshot
 from suites.benchmark import arms
 from suites.benchmark.fio_run import HungError, Reading, Reads, measure_argv, reading
 from suites.benchmark.parallel_pods import BEFOREHAND, INDEX, at_once, by_hand
-from suites.benchmark.profile import Wanted
+from suites.benchmark.profile import SeriesSpec
 from suites.benchmark.results import ArmKind, Proof, RoundResult, Sample, State
 from suites.benchmark.round_validation import EMPTY_MEMORY, Expected, polluted, saturated, unproved
 from suites.benchmark.schedule import Measured
@@ -52,7 +52,7 @@ class Measurer:
     """
 
     bench: Bench
-    wanted: Wanted
+    wanted: SeriesSpec
     layout: Layout
     slowed_to: float
     most_jobs: int
@@ -92,7 +92,7 @@ class Measurer:
         plan = self.wanted.plan(f"{MOUNT}/{folder}", self.most_jobs)
         limit = self.slowed_to if arm == arms.RAW_SLOWED else None
         times = 1 if len(plan.groups) > 1 else arms.reads(arm, plan.total_bytes, self.wanted.held_to)
-        with held_to(self.bench.hold, limit, afterwards=self.wanted.held_to):
+        with held_to(self.bench.limiter, limit, afterwards=self.wanted.held_to):
             if self.wanted.pods > 1:
                 return self._at_once(arm, number)
             self._prepare(arm, copy, plan)
@@ -115,7 +115,7 @@ class Measurer:
         pod = self.bench.fluid if planned.of_fluid else self.bench.raw
         for number in range(times):
             if number and planned.kind in EMPTY_MEMORY:
-                self.bench.forget(pod, folder)
+                self.bench.drop_page_cache(pod, folder)
             yield reading(self._fio(pod, plan, folder))
 
     def _at_once(self, arm: str, number: int) -> RoundResult:
@@ -195,20 +195,20 @@ class Measurer:
         data_bytes = self.layout.files.total_bytes
         match arms.ARMS[arm].kind:
             case ArmKind.RAW_COLD:
-                bench.forget(bench.raw, folder)
+                bench.drop_page_cache(bench.raw, folder)
             case ArmKind.RAW_CACHED:
                 bench.fill_page_cache(bench.raw, folder, data_bytes)
             case ArmKind.FLUID_COLD:
                 bench.none_cached(self.layout, copy, plan)
                 bench.forget_below(folder)
-                bench.forget(bench.fluid, folder)
+                bench.drop_page_cache(bench.fluid, folder)
             case ArmKind.FLUID_WARM_SAME_CLIENT:
                 bench.all_cached(self.layout, copy, plan)
-                bench.forget(bench.fluid, folder)
+                bench.drop_page_cache(bench.fluid, folder)
             case ArmKind.FLUID_WARM_FRESH_CLIENT:
                 bench.all_cached(self.layout, copy, plan)
                 bench.fresh_client()
-                bench.forget(bench.fluid, folder)
+                bench.drop_page_cache(bench.fluid, folder)
             case ArmKind.FLUID_WARM_CACHED:
                 bench.fill_page_cache(bench.fluid, folder, data_bytes)
 

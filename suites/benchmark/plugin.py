@@ -19,13 +19,13 @@ from suites.record.run import run_of
 if TYPE_CHECKING:
     from suites.benchmark.profile import Settings
     from suites.benchmark.results import Benchmark
-    from suites.benchmark.session import Measuring
+    from suites.benchmark.session import BenchmarkSession
 
 MARKER: Final = "benchmark"
 
 #: What was measured so far; set after each round. Reports read it.
 MEASURED: Final = pytest.StashKey["Benchmark"]()
-_MEASURING: Final = pytest.StashKey["Measuring"]()
+_MEASURING: Final = pytest.StashKey["BenchmarkSession"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -96,16 +96,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def measuring(request: pytest.FixtureRequest, system: System, progress: Progress) -> Iterator[Measuring]:
+def measuring(
+    request: pytest.FixtureRequest, system: System, progress: Progress
+) -> Iterator[BenchmarkSession]:
     """Data, Dataset and readers, and who measures with them."""
-    from suites.benchmark.session import Measuring  # noqa: PLC0415 - numpy is only for those who measure
+    from suites.benchmark.session import BenchmarkSession  # noqa: PLC0415 - numpy is only for those who measure
 
     config, run = request.config, run_of(request.config)
 
     def keep(benchmark: Benchmark) -> None:
         config.stash[MEASURED] = benchmark
 
-    made = Measuring(
+    made = BenchmarkSession(
         system=system,
         progress=progress,
         settings=settings_of(config),

@@ -49,7 +49,7 @@ _Choice: TypeAlias = tuple[str, int, float | None, tuple[tuple[str, ...], ...], 
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SeriesSpec:
     """A series to be measured.
 
     Attributes:
@@ -137,7 +137,7 @@ class Settings:
             raise RefusalError("rounds, jobs, bandwidth and minutes of a benchmark must be above 0")
         return made
 
-    def wanted(self) -> tuple[Wanted, ...]:
+    def wanted(self) -> tuple[SeriesSpec, ...]:
         """The series, in the order in which they are measured, with their shares of the time."""
         several = self._chosen()
         # The time is shared out by how long a round takes, so that all get as many rounds.
@@ -178,7 +178,7 @@ class Settings:
         )
         return (*matrix, *at_once)
 
-    def _series(self, one: _Choice, budget: float) -> Wanted:
+    def _series(self, one: _Choice, budget: float) -> SeriesSpec:
         job, numjobs, held_to, groups, pods = one
         beside = "NFS free" if held_to is None else f"NFS at {held_to / MIB:g} MiB/s"
         at_once = f"{pods} Pods at once, " if pods > 1 else ""
@@ -189,7 +189,7 @@ class Settings:
             most_rounds=2 * self.rounds,
             budget=budget,
         )
-        return Wanted(job, numjobs, held_to, groups, pods, series)
+        return SeriesSpec(job, numjobs, held_to, groups, pods, series)
 
 
 def _blocks(

@@ -18,7 +18,7 @@ from typing import Any, Final
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.lookups import View
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.server_pod import server_manifests
 from clusters.pins import pins
 from clusters.product.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
@@ -195,7 +195,7 @@ def _sends(kube: Kube, server: NfsServer, program: Path) -> None:
 
 
 def _waits(kube: Kube, ready: Callable[[bool], bool], condition: str) -> None:
-    view = View(kube)
+    view = ClusterReader(kube)
     with kube.changes(kinds.POD, NAMESPACE) as changed:
         wait(
             lambda: view.pod(NAMESPACE, NAME),

@@ -15,7 +15,7 @@ from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
 from clusters.host.commands import SystemCommands
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.tools import Tools
 from clusters.progress import Progress, RunningStage
 from clusters.system import System
@@ -25,7 +25,7 @@ from suites.benchmark.fio_run import measure_argv, reading
 from suites.benchmark.judge import FEWEST_ROUNDS, judge, narrow_enough
 from suites.benchmark.judge_calibration import like, lognormal, prove
 from suites.benchmark.measure import Measurer, deadline
-from suites.benchmark.profile import COPIES, LEAVING, MIB, Settings, Wanted
+from suites.benchmark.profile import COPIES, LEAVING, MIB, SeriesSpec, Settings
 from suites.benchmark.results import (
     Arm,
     Benchmark,
@@ -60,7 +60,7 @@ JUDGED: Final = 200
 
 
 @dataclass
-class Measuring:
+class BenchmarkSession:
     """Measures the series that are asked for, each once, and keeps what it has.
 
     Attributes:
@@ -107,7 +107,7 @@ class Measuring:
             self.progress.note(line)
         layouts = [self._layout(one) for one in wanted]
         self._bench = Bench.prepared(self.system, self.progress, layouts)
-        cleared(self._bench.hold)
+        cleared(self._bench.limiter)
         self._environment = environment(self._bench)
 
     def series(self, name: str) -> SeriesResult:
@@ -153,15 +153,15 @@ class Measuring:
                     leaving.callback(made.removed)
             for bench in (self._bench, self._proxied):
                 if bench is not None:
-                    leaving.callback(cleared, bench.hold)
+                    leaving.callback(cleared, bench.limiter)
 
-    def _plan(self, wanted: Wanted, directory: str = MOUNT) -> Plan:
+    def _plan(self, wanted: SeriesSpec, directory: str = MOUNT) -> Plan:
         return wanted.plan(directory, self.settings.most_jobs)
 
-    def _layout(self, wanted: Wanted) -> Layout:
+    def _layout(self, wanted: SeriesSpec) -> Layout:
         return Layout.of(self._plan(wanted), max(COPIES, self.settings.pods))
 
-    def _timed(self, wanted: Wanted) -> Wanted:
+    def _timed(self, wanted: SeriesSpec) -> SeriesSpec:
         """The series with its share of the time that is really left, by how long its rounds take."""
         coming = [
             one
@@ -174,14 +174,14 @@ class Measuring:
         series = replace(wanted.series, budget=share * left, fewest=LEAST_ROUNDS, limit=left)
         return replace(wanted, series=series)
 
-    def _measure(self, wanted: Wanted) -> None:
+    def _measure(self, wanted: SeriesSpec) -> None:
         assert self._bench is not None
         bench, how = self._bench, self.settings.shaping
         if wanted.held_to is not None and (how == "proxy" or self._proxied is not None):
             bench = self._behind_proxy(wanted)
         elif wanted.held_to is not None and how == "auto":
             try:
-                with held_to(bench.hold, wanted.held_to):
+                with held_to(bench.limiter, wanted.held_to):
                     pass
             except ShapingError as error:
                 self.progress.note(f"{error.message}; a proxy before the server will")
@@ -189,7 +189,7 @@ class Measuring:
                 bench = self._behind_proxy(wanted)
         self._measure_on(bench, self._timed(wanted))
 
-    def _behind_proxy(self, wanted: Wanted) -> Bench:
+    def _behind_proxy(self, wanted: SeriesSpec) -> Bench:
         """A bench whose source claim mounts NFS through a proxy; made when it is needed first.
 
         Raises:
@@ -199,18 +199,18 @@ class Measuring:
             raise ShapingError("a proxy holds each Pod's connection by itself, not all of them together")
         if self._proxied is None:
             system = self.system
-            workshop = Workshop(cache_root(), SystemCommands(), self.progress)
-            program = Tools(system.options, system.host, workshop).obtain(artifacts.toxiproxy())
+            cache = ArtifactCache(cache_root(), SystemCommands(), self.progress)
+            program = Tools(system.options, system.host, cache).obtain(artifacts.toxiproxy())
             self._proxy = proxy.install(
                 system.kube, system.nfs, system.toolbox, program / "toxiproxy-server", self.progress
             )
             self._proxied = Bench.prepared(system, self.progress, (), self._proxy)
         return self._proxied
 
-    def _measure_on(self, bench: Bench, wanted: Wanted) -> None:
+    def _measure_on(self, bench: Bench, wanted: SeriesSpec) -> None:
         with (
             self.progress.stage(f"measure {wanted.name}") as stage,
-            held_to(bench.hold, wanted.held_to),
+            held_to(bench.limiter, wanted.held_to),
         ):
             layout = self._layout(wanted)
             with contextlib.suppress(HarnessError):
@@ -232,7 +232,7 @@ class Measuring:
                     wanted,
                     measurer,
                     told,
-                    means=bench.hold.means,
+                    means=bench.limiter.means,
                     ending=ending,
                     complete=complete,
                     seconds=seconds,
@@ -252,14 +252,14 @@ class Measuring:
             self._write(finished=False)
         self.progress.note(str(outcome))
 
-    def _calibrated(self, bench: Bench, wanted: Wanted, layout: Layout, stage: RunningStage) -> float:
+    def _calibrated(self, bench: Bench, wanted: SeriesSpec, layout: Layout, stage: RunningStage) -> float:
         """What raw NFS reaches just now, in bytes/s: the median of a few reads that only serve this."""
         folder = layout.folder(0)
         plan = self._plan(wanted, f"{MOUNT}/{folder}")
         stage.says("raw NFS, to learn what it reaches")
         seen = []
         for _ in range(CALIBRATION):
-            bench.forget(bench.raw, folder)
+            bench.drop_page_cache(bench.raw, folder)
             seconds = deadline(plan)
             done = self.system.kube.exec(
                 bench.raw.namespace,
@@ -275,7 +275,7 @@ class Measuring:
             self._environment = environment(bench, read.report.version)
         return statistics.median(seen)
 
-    def _arms(self, bench: Bench, wanted: Wanted, slowed_to: float) -> tuple[Arm, ...]:
+    def _arms(self, bench: Bench, wanted: SeriesSpec, slowed_to: float) -> tuple[Arm, ...]:
         mounts = {True: mount_words(bench, bench.fluid), False: mount_words(bench, bench.raw)}
         return tuple(
             Arm(
@@ -291,7 +291,7 @@ class Measuring:
 
     def _result(
         self,
-        wanted: Wanted,
+        wanted: SeriesSpec,
         measurer: Measurer,
         told: tuple[Arm, ...],
         *,
@@ -366,7 +366,7 @@ class Measuring:
         self.on_write(benchmark)
 
 
-def _enough(rounds: Sequence[Round], wanted: Wanted) -> bool:
+def _enough(rounds: Sequence[Round], wanted: SeriesSpec) -> bool:
     """Whether all intervals are narrow, of the comparisons that people read."""
     return all(
         narrow_enough(

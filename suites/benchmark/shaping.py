@@ -32,7 +32,7 @@ class ShapingError(InfrastructureError):
     """This host cannot hold the NFS server back."""
 
 
-class Hold(Protocol):
+class BandwidthLimiter(Protocol):
     """Something that can hold back what the NFS server sends."""
 
     @property
@@ -99,11 +99,13 @@ class TokenBucket:
 
 
 @contextmanager
-def held_to(hold: Hold, bytes_per_second: float | None, *, afterwards: float | None = None) -> Iterator[None]:
+def held_to(
+    limiter: BandwidthLimiter, bytes_per_second: float | None, *, afterwards: float | None = None
+) -> Iterator[None]:
     """Hold what the NFS server sends to a bandwidth while the context lasts.
 
     Args:
-        hold: does it.
+        limiter: does it.
         bytes_per_second: of all that it sends; None leaves it as it is.
         afterwards: the bandwidth that holds again after the context; None is no limit.
 
@@ -114,16 +116,16 @@ def held_to(hold: Hold, bytes_per_second: float | None, *, afterwards: float | N
         yield
         return
     try:
-        hold(bytes_per_second)
+        limiter(bytes_per_second)
         yield
     finally:
-        hold(afterwards)
+        limiter(afterwards)
 
 
-def cleared(hold: Hold) -> None:
+def cleared(limiter: BandwidthLimiter) -> None:
     """Take a limit away that a run which was killed may have left.
 
     Raises:
         ShapingError: it is still there.
     """
-    hold(None)
+    limiter(None)

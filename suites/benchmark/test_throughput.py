@@ -9,7 +9,7 @@ import pytest
 from suites.benchmark.plugin import settings_of
 from suites.benchmark.replay import Replay
 from suites.benchmark.results import RoundResult
-from suites.benchmark.session import Measuring
+from suites.benchmark.session import BenchmarkSession
 from suites.benchmark.shaping import ShapingError
 
 REPLAYS: Final = pytest.StashKey[dict[tuple[str, str], Replay]]()
@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_throughput(
-    request: pytest.FixtureRequest, benchmark: Any, measuring: Measuring, series: str, arm: str
+    request: pytest.FixtureRequest, benchmark: Any, measuring: BenchmarkSession, series: str, arm: str
 ) -> None:
     """An arm's valid rounds, as they were measured in turns with the others, in fio's own run times."""
     if measuring.stopped and not measuring.has(series):

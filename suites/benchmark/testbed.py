@@ -22,10 +22,10 @@ from clusters.progress import Progress
 from clusters.system import System
 from clusters.waiting import WaitTimeoutError, wait
 from suites.benchmark import alluxio_rest
-from suites.benchmark.alluxio_rest import Held
+from suites.benchmark.alluxio_rest import CacheState
 from suites.benchmark.fio_run import FORGET, HungError, forget_argv, read_whole_argv
 from suites.benchmark.proxy import MOUNT_OPTIONS, NfsProxy
-from suites.benchmark.shaping import Hold, TokenBucket
+from suites.benchmark.shaping import BandwidthLimiter, TokenBucket
 from suites.record.evidence import Evidence
 from suites.steps.observer import Observer
 from suites.steps.user import DATASET, SOURCE, User, unique
@@ -93,7 +93,7 @@ class Look:
     """
 
     at: datetime
-    alluxio: Held
+    alluxio: CacheState
     served: ServedBytes
     fuse_pod: str
 
@@ -112,7 +112,7 @@ class Bench:
     system: System
     progress: Progress
     user: User
-    hold: Hold
+    limiter: BandwidthLimiter
     _raw: PodSnapshot | None = field(default=None, init=False)
     _fluid: PodSnapshot | None = field(default=None, init=False)
     _number: int = field(default=0, init=False)
@@ -243,7 +243,7 @@ class Bench:
         self._jobs += 1
         return f"{what}-{self._jobs}"
 
-    def forget(self, pod: PodSnapshot, folder: str) -> None:
+    def drop_page_cache(self, pod: PodSnapshot, folder: str) -> None:
         """Drop what the page cache of the reader's node holds of a folder, on that mount alone."""
         self._state(pod, forget_argv(f"{MOUNT}/{folder}"))
 
@@ -342,7 +342,7 @@ class Bench:
         with self.progress.stage("benchmark's Dataset goes"):
             self.user.leaves()
 
-    def _look_held(self, layout: Layout, copy: int, plan: Plan) -> Held:
+    def _look_held(self, layout: Layout, copy: int, plan: Plan) -> CacheState:
         return alluxio_rest.look(
             self.system.kube,
             self.user.namespace,

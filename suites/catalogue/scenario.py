@@ -12,8 +12,8 @@ import pytest
 from suites.record.versions import Since
 from suites.steps.user import User
 
-#: Creates the Dataset `suites.steps.user.DATASET`, its runtime and what they need, in the namespace of the user,
-#: which has the source claim already. It does not wait for phase Bound.
+#: Creates the Dataset `suites.steps.user.DATASET`, its runtime and what they need, in the namespace of the
+#: user, which has the source claim already. It does not wait for phase Bound.
 MakesDataset = Callable[[User], None]
 
 Test = TypeVar("Test", bound=Callable[..., Any])

@@ -4,7 +4,7 @@
 The doctor and the scenarios of misuse both ask here.
 """
 
-from suites.diagnosis.cluster_state import Picture
+from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.collecting import CannotLookError, collect
 from suites.diagnosis.datasets import why_not_bound
 from suites.diagnosis.inside import Proof, look_inside
@@ -15,9 +15,9 @@ __all__ = [
     "CannotLookError",
     "Cause",
     "CauseKind",
+    "ClusterState",
     "Evidence",
     "Finding",
-    "Picture",
     "Proof",
     "State",
     "Verdict",

@@ -67,7 +67,7 @@ Export = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPod:
+class PodInfo:
     """A Pod, with what only a diagnosis asks of it.
 
     Attributes:
@@ -253,7 +253,7 @@ class SeenRuntime:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ClusterState:
     """A cluster, or the part of it that was asked for.
 
     Attributes:
@@ -276,7 +276,7 @@ class Picture:
 
     taken: datetime
     whole: bool = True
-    pods: tuple[SeenPod, ...] = ()
+    pods: tuple[PodInfo, ...] = ()
     claims: tuple[ClaimSnapshot, ...] = ()
     volumes: tuple[SeenVolume, ...] = ()
     datasets: tuple[DatasetSnapshot, ...] = ()
@@ -310,7 +310,7 @@ class Picture:
         return cls(
             taken=taken,
             whole=whole,
-            pods=tuple(map(SeenPod.of, of_kind(kinds.POD))),
+            pods=tuple(map(PodInfo.of, of_kind(kinds.POD))),
             claims=tuple(map(ClaimSnapshot.of, of_kind(kinds.CLAIM))),
             volumes=tuple(map(SeenVolume.of, of_kind(kinds.VOLUME))),
             datasets=tuple(map(DatasetSnapshot.of, of_kind(kinds.DATASET))),
@@ -336,7 +336,7 @@ class Picture:
         )
 
     @cached_property
-    def pods_by_key(self) -> Mapping[Key, SeenPod]:
+    def pods_by_key(self) -> Mapping[Key, PodInfo]:
         """Pods by namespace and name."""
         return {pod.key: pod for pod in self.pods}
 
@@ -417,9 +417,9 @@ class Picture:
         return {(item.namespace, item.name): item for item in self.stateful_sets}
 
     @cached_property
-    def pods_by_owner(self) -> Mapping[tuple[str, str, str], tuple[SeenPod, ...]]:
+    def pods_by_owner(self) -> Mapping[tuple[str, str, str], tuple[PodInfo, ...]]:
         """Pods by namespace, kind of their owner and its name."""
-        pairs: list[tuple[tuple[str, str, str], SeenPod]] = []
+        pairs: list[tuple[tuple[str, str, str], PodInfo]] = []
         for pod in self.pods:
             owner: Owner | None = pod.snapshot.owner
             if owner is not None:
@@ -427,7 +427,7 @@ class Picture:
         return _grouped(pairs)
 
     @cached_property
-    def pods_by_node(self) -> Mapping[str, tuple[SeenPod, ...]]:
+    def pods_by_node(self) -> Mapping[str, tuple[PodInfo, ...]]:
         """Pods by the node that they are on."""
         return _grouped((pod.snapshot.node, pod) for pod in self.pods if pod.snapshot.node)
 
@@ -457,7 +457,7 @@ class Picture:
         """The volume that a claim is bound to, or asks for by name."""
         return self.volumes_by_name.get(claim.volume_name) if claim and claim.volume_name else None
 
-    def owned_by(self, namespace: str, kind: str, name: str) -> tuple[SeenPod, ...]:
+    def owned_by(self, namespace: str, kind: str, name: str) -> tuple[PodInfo, ...]:
         """The Pods of a StatefulSet or DaemonSet."""
         return self.pods_by_owner.get((namespace, kind, name), ())
 

@@ -13,7 +13,7 @@ from clusters.kubernetes.client import Kube, KubeError
 from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.kinds import Kind
 from clusters.product.fluid import NAMESPACE as FLUID_NAMESPACE
-from suites.diagnosis.cluster_state import RUNTIME_KINDS, Picture
+from suites.diagnosis.cluster_state import RUNTIME_KINDS, ClusterState
 
 _FORBIDDEN: Final = 403
 _CLUSTER_WIDE: Final = (kinds.VOLUME, kinds.NODE, kinds.CSI_NODE)
@@ -63,7 +63,7 @@ def right(verb: str, kind: Kind, namespace: str | None) -> str:
     return f"{verb} {resource}" + (f" in namespace {namespace}" if namespace else "")
 
 
-def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = None) -> Picture:
+def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = None) -> ClusterState:
     """Look at a cluster, or at one namespace of it and what serves that.
 
     Args:
@@ -96,7 +96,7 @@ def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = 
     look.may_take(kinds.DEPLOYMENT, FLUID_NAMESPACE, "whether Fluid's controllers run is not seen")
     look.may_take(kinds.EVENT, namespace, "no event is quoted", fields="type=Warning")
     taken = now or datetime.now(UTC)
-    return Picture.of(look.objects, taken, whole=namespace is None, gaps=look.gaps)
+    return ClusterState.of(look.objects, taken, whole=namespace is None, gaps=look.gaps)
 
 
 def _datasets(look: _Look, namespace: str | None) -> None:

@@ -15,7 +15,13 @@ from typing import Final
 
 from clusters.kubernetes.snapshots import DatasetMount, DatasetSnapshot, NodeSnapshot, PodSnapshot
 from clusters.product import fluid_names
-from suites.diagnosis.cluster_state import PLACEMENT_LABEL, WORKER_OF_LABEL, Picture, SeenPod, SeenRuntime
+from suites.diagnosis.cluster_state import (
+    PLACEMENT_LABEL,
+    WORKER_OF_LABEL,
+    ClusterState,
+    PodInfo,
+    SeenRuntime,
+)
 from suites.diagnosis.verdicts import Cause, CauseKind, Evidence
 from suites.diagnosis.words import mebibytes, namespaced, quoted_list, shown
 
@@ -65,7 +71,7 @@ def serves(dataset: DatasetSnapshot) -> bool:
     return dataset.phase in ("Bound", "Updating", "DataMigrating")
 
 
-def why_not_bound(picture: Picture, namespace: str, name: str) -> tuple[Cause, ...]:
+def why_not_bound(picture: ClusterState, namespace: str, name: str) -> tuple[Cause, ...]:
     """Why the Dataset of that name is not Bound, the first cause to be mended first.
 
     Empty when it is Bound, and also when nothing stands in its way but time.
@@ -88,7 +94,7 @@ def why_not_bound(picture: Picture, namespace: str, name: str) -> tuple[Cause, .
 
 
 def _without_dataset(
-    picture: Picture, namespace: str, name: str, runtimes: tuple[SeenRuntime, ...]
+    picture: ClusterState, namespace: str, name: str, runtimes: tuple[SeenRuntime, ...]
 ) -> tuple[Cause, ...]:
     """B12: pkg/controllers/runtime_controller.go:173-178."""
     if not runtimes:
@@ -119,7 +125,7 @@ def _of_dataset(dataset: DatasetSnapshot) -> Iterator[Cause]:
 
 
 def _of_runtimes(
-    picture: Picture, dataset: DatasetSnapshot, runtimes: tuple[SeenRuntime, ...]
+    picture: ClusterState, dataset: DatasetSnapshot, runtimes: tuple[SeenRuntime, ...]
 ) -> Iterator[Cause]:
     source = f"Dataset {namespaced(dataset)}"
     if len(runtimes) > 1:
@@ -146,7 +152,7 @@ def _is_reference(dataset: DatasetSnapshot) -> bool:
     return any(mount.mount_point.startswith("dataset://") for mount in dataset.mounts)
 
 
-def _no_runtime(picture: Picture, dataset: DatasetSnapshot, source: str) -> Cause:
+def _no_runtime(picture: ClusterState, dataset: DatasetSnapshot, source: str) -> Cause:
     """B11."""
     near = [runtime for runtime in picture.runtimes if runtime.namespace == dataset.namespace]
     free = [r for r in near if (r.namespace, r.name) not in picture.datasets_by_key]
@@ -249,7 +255,7 @@ def _unsupported(mount: DatasetMount, scheme: str, source: str) -> Cause:
     )
 
 
-def _of_sources(picture: Picture, dataset: DatasetSnapshot) -> Iterator[Cause]:
+def _of_sources(picture: ClusterState, dataset: DatasetSnapshot) -> Iterator[Cause]:
     """B16, B17: the master's Pod waits for a claim that is not in its namespace."""
     for claim in dataset.source_claims:
         if (dataset.namespace, claim) in picture.claims_by_key:
@@ -312,7 +318,7 @@ def _of_quota(runtime: SeenRuntime) -> Iterator[Cause]:
 
 
 def _of_pods(
-    picture: Picture, dataset: DatasetSnapshot, runtimes: tuple[SeenRuntime, ...]
+    picture: ClusterState, dataset: DatasetSnapshot, runtimes: tuple[SeenRuntime, ...]
 ) -> Iterator[Cause]:
     """What keeps the Pods of an AlluxioRuntime from serving; the order is that in which Fluid makes them."""
     if not runtimes[0].alluxio:
@@ -352,7 +358,7 @@ def _of_pods(
         return
 
 
-def _gone(picture: Picture, dataset: DatasetSnapshot) -> Cause | None:
+def _gone(picture: ClusterState, dataset: DatasetSnapshot) -> Cause | None:
     """D6-D8: what was deleted after the Dataset was Bound is never made again."""
     if dataset.phase != "Failed":
         return None
@@ -376,7 +382,7 @@ def _gone(picture: Picture, dataset: DatasetSnapshot) -> Cause | None:
     return None
 
 
-def _pending_sources(picture: Picture, dataset: DatasetSnapshot) -> Iterator[Cause]:
+def _pending_sources(picture: ClusterState, dataset: DatasetSnapshot) -> Iterator[Cause]:
     for name in dataset.source_claims:
         claim = picture.claims_by_key.get((dataset.namespace, name))
         if claim is not None and claim.phase != "Bound":
@@ -388,7 +394,7 @@ def _pending_sources(picture: Picture, dataset: DatasetSnapshot) -> Iterator[Cau
             )
 
 
-def _unplaced(picture: Picture, dataset: DatasetSnapshot, pod: SeenPod, part: str) -> Cause:
+def _unplaced(picture: ClusterState, dataset: DatasetSnapshot, pod: PodInfo, part: str) -> Cause:
     """B21, B26, A17: no node takes the Pod; why, by the nodes themselves."""
     place = f"Pod {pod.snapshot.namespace}/{pod.snapshot.name}"
     said = Evidence(place, f"not scheduled: {pod.snapshot.scheduling or 'no reason given'}")
@@ -430,7 +436,7 @@ def _unplaced(picture: Picture, dataset: DatasetSnapshot, pod: SeenPod, part: st
 
 
 def _kept_out(
-    picture: Picture, dataset: DatasetSnapshot, pod: SeenPod, node: NodeSnapshot, part: str
+    picture: ClusterState, dataset: DatasetSnapshot, pod: PodInfo, node: NodeSnapshot, part: str
 ) -> bool:
     """Another worker on the node keeps this one out (pkg/ctrl/affinity.go:77-126); by namespace."""
     if part != "worker":
@@ -445,7 +451,7 @@ def _kept_out(
     return any(other.labels.get(PLACEMENT_LABEL) == "Exclusive" for other in others)
 
 
-def _room(picture: Picture, node: NodeSnapshot) -> float:
+def _room(picture: ClusterState, node: NodeSnapshot) -> float:
     """Memory of a node that no Pod has asked for; all of it, where not all Pods could be seen."""
     if not picture.whole:
         return node.memory
@@ -453,7 +459,7 @@ def _room(picture: Picture, node: NodeSnapshot) -> float:
     return node.memory - sum(pod.memory for pod in there if not pod.snapshot.ended)
 
 
-def _not_ready(picture: Picture, pod: PodSnapshot, part: str, kind: CauseKind) -> Cause:
+def _not_ready(picture: ClusterState, pod: PodSnapshot, part: str, kind: CauseKind) -> Cause:
     events = picture.events_by_object.get(("Pod", pod.namespace, pod.name), ())[-2:]
     return Cause(
         kind,

@@ -11,7 +11,7 @@ from clusters.host import mountinfo
 from clusters.host.commands import Completed
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.exec import ExecTimeoutError
-from suites.diagnosis.cluster_state import Picture, SeenPod
+from suites.diagnosis.cluster_state import ClusterState, PodInfo
 from suites.diagnosis.verdicts import Evidence, Finding, State, Verdict
 from suites.diagnosis.words import shown
 
@@ -102,7 +102,7 @@ class Proof:
 
 
 def look_inside(
-    run: Exec, picture: Picture, findings: Iterable[Finding]
+    run: Exec, picture: ClusterState, findings: Iterable[Finding]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """The findings again, each settled by what is seen in its Pod; and rights that are missing for that.
 
@@ -116,7 +116,7 @@ def look_inside(
     return tuple(finding for finding, _ in looks), missing
 
 
-def _look(run: Exec, picture: Picture, finding: Finding) -> tuple[Finding, str]:
+def _look(run: Exec, picture: ClusterState, finding: Finding) -> tuple[Finding, str]:
     """A finding settled, and the right that was missing for it."""
     pod = picture.pods_by_key.get(finding.pod)
     place = _place(pod, finding.claim) if pod and finding.verdict in _WORTH_A_LOOK else None
@@ -144,13 +144,13 @@ def _is_fluids(mount: mountinfo.Mount, mount_type: str) -> bool:
     return mount.fs_type.startswith("fuse") and mount.serves != "nfs"
 
 
-def _place(pod: SeenPod, claim: str) -> tuple[str, str] | None:
+def _place(pod: PodInfo, claim: str) -> tuple[str, str] | None:
     """A running container of the Pod and the path of the claim in it."""
     running = {c.name for c in (*pod.snapshot.containers, *pod.snapshot.init_containers) if c.running}
     return next((place for place in pod.snapshot.paths_of(claim) if place[0] in running), None)
 
 
-def prove(run: Exec, pod: SeenPod, container: str, path: str) -> Proof:
+def prove(run: Exec, pod: PodInfo, container: str, path: str) -> Proof:
     """Look at one path in one container.
 
     Raises:

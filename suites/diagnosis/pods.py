@@ -14,7 +14,7 @@ from typing import Final
 from clusters.kubernetes.lookups import FuseSnapshot
 from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
 from clusters.product import fluid_names
-from suites.diagnosis.cluster_state import Export, Picture, SeenPod, SeenVolume
+from suites.diagnosis.cluster_state import ClusterState, Export, PodInfo, SeenVolume
 from suites.diagnosis.datasets import nearest, serves, why_not_bound
 from suites.diagnosis.verdicts import Cause, Evidence, Finding, Key, State, Verdict
 from suites.diagnosis.words import namespaced, quoted_list, shown
@@ -28,13 +28,13 @@ PATIENCE: Final = timedelta(minutes=5)
 _COMPARED_ATTRIBUTES: Final = ("fluid_path", "mount_type")
 
 
-def diagnose(picture: Picture) -> tuple[Finding, ...]:
+def diagnose(picture: ClusterState) -> tuple[Finding, ...]:
     """What is true of every Pod that uses, or seems to want, a Dataset; by namespace and Pod."""
     found = [finding for pod in picture.pods for finding in diagnose_pod(picture, pod)]
     return tuple(sorted(found, key=lambda finding: (finding.pod, finding.claim, finding.dataset or ("", ""))))
 
 
-def diagnose_pod(picture: Picture, pod: SeenPod) -> tuple[Finding, ...]:
+def diagnose_pod(picture: ClusterState, pod: PodInfo) -> tuple[Finding, ...]:
     """What is true of one Pod: a finding for each claim, export or sidecar that has to do with a Dataset."""
     if _belongs_to_fluid(picture, pod):
         return ()
@@ -49,7 +49,7 @@ def diagnose_pod(picture: Picture, pod: SeenPod) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _belongs_to_fluid(picture: Picture, pod: SeenPod) -> bool:
+def _belongs_to_fluid(picture: ClusterState, pod: PodInfo) -> bool:
     """A master, worker or Fuse, which uses source claims by right."""
     owner = pod.snapshot.owner
     return owner is not None and (pod.snapshot.namespace, owner.kind, owner.name) in picture.parts_of_fluid
@@ -59,8 +59,8 @@ def _belongs_to_fluid(picture: Picture, pod: SeenPod) -> bool:
 class _Case:
     """A Pod and one claim that it mounts or asks for."""
 
-    picture: Picture
-    seen: SeenPod
+    picture: ClusterState
+    seen: PodInfo
     claim_name: str
 
     @property
@@ -651,7 +651,7 @@ class _Case:
             yield Evidence(f"event of {kind} {namespace}/{name}", str(event))
 
 
-def _exports(picture: Picture, pod: SeenPod) -> Iterator[Finding]:
+def _exports(picture: ClusterState, pod: PodInfo) -> Iterator[Finding]:
     """B1 without a claim: the Pod mounts the export itself."""
     for export in dict.fromkeys(pod.exports.values()):
         datasets = _of_export(picture, pod.snapshot, export)
@@ -670,7 +670,7 @@ def _exports(picture: Picture, pod: SeenPod) -> Iterator[Finding]:
             )
 
 
-def _sidecars(picture: Picture, pod: SeenPod) -> Iterator[Finding]:
+def _sidecars(picture: ClusterState, pod: PodInfo) -> Iterator[Finding]:
     """A30: the Fuse is in the Pod itself, and the claim was replaced by a folder of the node."""
     for container_name, key in pod.sidecars.items():
         container = pod.snapshot.container(container_name)
@@ -721,7 +721,7 @@ def _export(export: Export) -> str:
     return f"NFS export {export[0]}:{export[1]}"
 
 
-def _of_export(picture: Picture, pod: PodSnapshot, export: Export | None) -> tuple[DatasetSnapshot, ...]:
+def _of_export(picture: ClusterState, pod: PodSnapshot, export: Export | None) -> tuple[DatasetSnapshot, ...]:
     """The Datasets of the Pod's namespace whose data are on that export.
 
     Whoever uses the export from another namespace may well have nothing to do with the Dataset.

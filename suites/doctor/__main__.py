@@ -14,7 +14,7 @@ from typing import TextIO
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.kubernetes.client import Kube
-from suites.diagnosis import CannotLookError, Finding, Picture, collect, diagnose, look_inside
+from suites.diagnosis import CannotLookError, ClusterState, Finding, collect, diagnose, look_inside
 from suites.doctor.rendering import Answer, as_json, print_answer, refusal_json
 
 CANNOT_LOOK = 2
@@ -111,7 +111,7 @@ def _wanted(given: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _chosen(
-    picture: Picture, findings: tuple[Finding, ...], namespace: str | None, pod: str | None
+    picture: ClusterState, findings: tuple[Finding, ...], namespace: str | None, pod: str | None
 ) -> tuple[Finding, ...]:
     """The findings about what was asked for; other namespaces were seen only for what serves from there."""
     if pod and not any(seen.key[1] == pod and namespace in (None, seen.key[0]) for seen in picture.pods):

@@ -99,7 +99,7 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FailureContext:
     """A failure for which material is collected.
 
     Attributes:
@@ -127,7 +127,7 @@ class BundleTaker:
     """
 
     name: str
-    take: Callable[[Trouble], Mapping[str, str | bytes]]
+    take: Callable[[FailureContext], Mapping[str, str | bytes]]
     seconds: float = 30.0
 
 

@@ -11,11 +11,11 @@ import yaml
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube, KubeError
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.lookups import View
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots import PodSnapshot
 from clusters.product import fluid, fluid_names, nfs
 from clusters.system import System
-from suites.record.run import BundleTaker, Trouble
+from suites.record.run import BundleTaker, FailureContext
 from workloads.models.base import yaml_of
 
 _OBJECTS: Final = (
@@ -47,8 +47,8 @@ def takers(system: System) -> list[BundleTaker]:
     ]
 
 
-def _events(kube: Kube, trouble: Trouble) -> Mapping[str, str]:
-    view = View(kube)
+def _events(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
+    view = ClusterReader(kube)
     found = {}
     for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
         lines = [
@@ -60,7 +60,7 @@ def _events(kube: Kube, trouble: Trouble) -> Mapping[str, str]:
     return found
 
 
-def _objects(kube: Kube, trouble: Trouble) -> Mapping[str, str]:
+def _objects(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for namespace in trouble.namespaces:
         for kind in _OBJECTS:
@@ -83,7 +83,7 @@ def _put(found: dict[str, str], name: str, kube: Kube, kind: Kind, namespace: st
         found[name] = yaml.safe_dump_all(objects, sort_keys=False)
 
 
-def _logs(kube: Kube, trouble: Trouble) -> Mapping[str, str]:
+def _logs(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
     since = max(1, int((datetime.now(UTC) - trouble.since).total_seconds()) + 1)
     found = {}
     for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
@@ -113,13 +113,13 @@ def _mounts(system: System) -> Mapping[str, str]:
     }
 
 
-def _alluxio(system: System, trouble: Trouble) -> Mapping[str, str]:
+def _alluxio(system: System, trouble: FailureContext) -> Mapping[str, str]:
     script = (
         "alluxio fsadmin report summary; alluxio fsadmin report metrics; alluxio fs ls -R /; alluxio fs mount"
     )
     found = {}
     for namespace in trouble.namespaces:
-        for pod in View(system.kube).pods(namespace, "role=alluxio-master"):
+        for pod in ClusterReader(system.kube).pods(namespace, "role=alluxio-master"):
             done = system.kube.exec(
                 namespace, pod.name, fluid_names.MASTER_CONTAINER, ["bash", "-c", script], timeout=50.0
             )

@@ -19,7 +19,7 @@ from clusters.kubernetes.snapshots import DatasetSnapshot
 from clusters.system import System
 from suites.catalogue.scenario import MakesDataset, Scenario
 from suites.record.evidence import Evidence, Phase
-from suites.run.teardown import LAST_LOOKS_SECONDS, Departures
+from suites.run.teardown import LAST_LOOKS_SECONDS, BackgroundTeardown
 from suites.steps import checks
 from suites.steps.idle_watch import NOT_WATCHED, Untouched, Watch
 from suites.steps.user import DATASET, User, unique
@@ -33,7 +33,7 @@ MEMORY_OF_ONE: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class ReadyDataset:
     """What was seen of a Dataset just when it got Bound, and until somebody used it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Birth:
     untouched: Untouched = NOT_WATCHED
 
 
-def be_born(user: User, makes: MakesDataset = User.makes_dataset) -> Birth:
+def create_bound(user: User, makes: MakesDataset = User.makes_dataset) -> ReadyDataset:
     """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once.
 
     Args:
@@ -63,7 +63,7 @@ def be_born(user: User, makes: MakesDataset = User.makes_dataset) -> Birth:
     makes(user)
     dataset = user.waits_until_bound()
     fuse = user.observer.fuse(user.namespace, dataset.name)
-    return Birth(user.namespace, dataset, fuse, tuple(user.evidence.phases))
+    return ReadyDataset(user.namespace, dataset, fuse, tuple(user.evidence.phases))
 
 
 def ahead(host: Host) -> int:
@@ -78,7 +78,7 @@ class _Coming:
 
     user: User
     makes: MakesDataset
-    birth: Future[Birth]
+    birth: Future[ReadyDataset]
     watch: Watch
 
 
@@ -100,7 +100,7 @@ class DatasetPool:
     folder: str
     files: Files
     wanted: Iterable[MakesDataset] = ()
-    departures: Departures = field(default_factory=Departures)
+    teardown: BackgroundTeardown = field(default_factory=BackgroundTeardown)
     watches: bool = False
     shared: User | None = None
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
@@ -122,15 +122,15 @@ class DatasetPool:
             checks.why_fuse_present,
         )
 
-        def make() -> Birth:
-            birth = be_born(user, makes)
+        def make() -> ReadyDataset:
+            birth = create_bound(user, makes)
             if self.watches:
                 watch.begin()
             return birth
 
         self._coming.append(_Coming(user, makes, self._maker.submit(make), watch))
 
-    def take(self, evidence: Evidence, makes: MakesDataset = User.makes_dataset) -> tuple[User, Birth]:
+    def take(self, evidence: Evidence, makes: MakesDataset = User.makes_dataset) -> tuple[User, ReadyDataset]:
         """A fresh Dataset that is Bound, in a namespace of its own.
 
         Args:
@@ -162,14 +162,14 @@ class DatasetPool:
         self._begin(makes)
         return self._coming.popleft()
 
-    def share(self) -> Birth:
+    def share(self) -> ReadyDataset:
         """Make the Dataset that reading scenarios share.
 
         Raises:
             HarnessError: it did not get Bound.
         """
         self.shared = self._user("fc-shared")
-        return be_born(self.shared)
+        return create_bound(self.shared)
 
     def _user(self, prefix: str) -> User:
         """Somebody new."""
@@ -178,7 +178,7 @@ class DatasetPool:
     def remove_shared(self) -> None:
         """Remove the Dataset that scenarios shared, if it is there."""
         if self.shared is not None:
-            self.departures.remove_shared(self.shared)
+            self.teardown.remove_shared(self.shared)
             self.shared = None
 
     def remove(self, user: User, declared: Scenario | None = None) -> None:
@@ -188,14 +188,14 @@ class DatasetPool:
             user: who leaves.
             declared: the scenario that is told what stays; without one nobody looks.
         """
-        self.departures.remove(user, declared)
+        self.teardown.remove(user, declared)
 
-    def close(self, *, clean: bool, patience: float = LAST_LOOKS_SECONDS) -> list[str]:
+    def close(self, *, clean: bool, last_check_timeout: float = LAST_LOOKS_SECONDS) -> list[str]:
         """End the pool. Returns what would not go.
 
         Args:
             clean: all that was made is removed first; without it, it goes with the cluster.
-            patience: seconds for which removals are waited for that a scenario is told of, without ``clean``.
+            last_check_timeout: seconds to wait for removals that a scenario reports, without ``clean``.
         """
         if clean:
             self.remove_shared()
@@ -204,4 +204,4 @@ class DatasetPool:
             coming.watch.end()
             if clean:
                 self.remove(coming.user)
-        return self.departures.close(clean=clean, patience=patience)
+        return self.teardown.close(clean=clean, last_check_timeout=last_check_timeout)

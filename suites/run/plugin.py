@@ -14,17 +14,17 @@ from clusters.errors import HarnessError, RefusalError
 from clusters.images.offline.artifact_cache import cache_root
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
 from clusters.progress import Progress
-from clusters.system import Stack, System, machine_lock
+from clusters.system import System, SystemBuilder, machine_lock
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Level, Scenario
 from suites.record.evidence import EVIDENCE, Evidence
 from suites.record.run import ImageFact, Run, SystemFacts, cannot_run_here, run_of
 from suites.record.versions import release
-from suites.run import unbindable as hopeless_cases
+from suites.run import unbindable as unbindable_cases
 from suites.run.bundle_collectors import takers
-from suites.run.dataset_pool import Birth, DatasetPool
+from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.teardown import LAST_LOOKS_SECONDS
-from suites.run.unbindable import Watched
+from suites.run.unbindable import WatchResult
 from suites.steps.idle_watch import Untouched
 from suites.steps.user import User, unique
 from workloads.data import Files, smoke
@@ -154,9 +154,9 @@ def _cost(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     names = getattr(item, "fixturenames", ())
     return (
         declared is not None and declared.alone,
-        "fresh" in names,
+        "dataset_owner" in names,
         "window" not in names,
-        "untouched" in names,
+        "idle_watch" in names,
     )
 
 
@@ -180,7 +180,7 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
     try:
         with (
             machine_lock(cache_root()),
-            Stack(config.stash[OPTIONS], run.id, progress).standing() as made,
+            SystemBuilder(config.stash[OPTIONS], run.id, progress).standing() as made,
         ):
             run.system = _facts(made)
             run.bundle_takers.extend(takers(made))
@@ -265,7 +265,7 @@ def declared(request: pytest.FixtureRequest) -> Scenario:
 
 
 @pytest.fixture(scope="session")
-def birth(progress: Progress, pool: DatasetPool) -> Birth:
+def ready_dataset(progress: Progress, pool: DatasetPool) -> ReadyDataset:
     """The Dataset that reading scenarios share, looked at just when it got Bound."""
     with progress.stage("shared Dataset gets Bound"):
         return pool.share()
@@ -286,19 +286,23 @@ def _shared_goes_with_its_last_user(request: pytest.FixtureRequest) -> Iterator[
 
 
 def _uses_shared(item: pytest.Item) -> bool:
-    return "birth" in getattr(item, "fixturenames", ())
+    return "ready_dataset" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
-def shared(
-    request: pytest.FixtureRequest, system: System, files: Files, birth: Birth, pool: DatasetPool
+def shared_user(
+    request: pytest.FixtureRequest,
+    system: System,
+    files: Files,
+    ready_dataset: ReadyDataset,
+    pool: DatasetPool,
 ) -> Iterator[User]:
     """A user of the shared Dataset; applications that the scenario starts are stopped after it."""
     evidence: Evidence = request.getfixturevalue("evidence")
-    evidence.namespaces.append(birth.namespace)
+    evidence.namespaces.append(ready_dataset.namespace)
     pool.look_ahead()
-    user = User(system, evidence, birth.namespace, folder=READ_ONLY_FOLDER, files=files)
-    pool.departures.begins(scenarios.of(request.node), user, sharing=True)
+    user = User(system, evidence, ready_dataset.namespace, folder=READ_ONLY_FOLDER, files=files)
+    pool.teardown.begins(scenarios.of(request.node), user, sharing=True)
     yield user
     _stop_applications(user)
 
@@ -308,42 +312,44 @@ def pool(
     request: pytest.FixtureRequest, system: System, files: Files, progress: Progress
 ) -> Iterator[DatasetPool]:
     """Fresh Datasets, made ahead."""
-    asking = [item for item in request.session.items if "fresh" in getattr(item, "fixturenames", ())]
+    asking = [item for item in request.session.items if "dataset_owner" in getattr(item, "fixturenames", ())]
     found = [declared for item in asking if (declared := scenarios.of(item)) is not None]
     wanted = [one.dataset for one in found if not _lacks(system, one)]
-    watches = any("untouched" in getattr(item, "fixturenames", ()) for item in asking)
+    watches = any("idle_watch" in getattr(item, "fixturenames", ()) for item in asking)
     made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted, watches=watches)
     yield made
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
     with progress.stage("last Datasets go, and are looked for"):
         troubles = made.close(
-            clean=cluster_stays(system), patience=0.0 if interrupted else LAST_LOOKS_SECONDS
+            clean=cluster_stays(system), last_check_timeout=0.0 if interrupted else LAST_LOOKS_SECONDS
         )
     if troubles:
         raise HarnessError(
             f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
         )
-    if made.departures.told:
-        raise ExceptionGroup("found when scenarios had ended", made.departures.told)
+    if made.teardown.told:
+        raise ExceptionGroup("found when scenarios had ended", made.teardown.told)
 
 
 @pytest.fixture
-def taken(evidence: Evidence, declared: Scenario, pool: DatasetPool) -> tuple[User, Birth]:
+def acquired(evidence: Evidence, declared: Scenario, pool: DatasetPool) -> tuple[User, ReadyDataset]:
     """A Dataset of the scenario's own, as it comes out of the pool."""
     return pool.take(evidence, declared.dataset)
 
 
 @pytest.fixture
-def untouched(taken: tuple[User, Birth]) -> Untouched:
+def idle_watch(acquired: tuple[User, ReadyDataset]) -> Untouched:
     """How the scenario's own Dataset was between getting Bound and being given to the scenario."""
-    return taken[1].untouched
+    return acquired[1].untouched
 
 
 @pytest.fixture
-def fresh(taken: tuple[User, Birth], declared: Scenario, pool: DatasetPool) -> Iterator[User]:
+def dataset_owner(
+    acquired: tuple[User, ReadyDataset], declared: Scenario, pool: DatasetPool
+) -> Iterator[User]:
     """A user with a Dataset of their own that nobody used yet, made in the scenario's own way."""
-    user, _ = taken
-    pool.departures.begins(declared, user)
+    user, _ = acquired
+    pool.teardown.begins(declared, user)
     yield user
     pool.remove(user, declared)
 
@@ -357,34 +363,39 @@ def user(request: pytest.FixtureRequest, system: System, files: Files, pool: Dat
     made.makes_namespace()
     made.makes_source()
     declared = scenarios.of(request.node)
-    pool.departures.begins(declared, made)
+    pool.teardown.begins(declared, made)
     yield made
     pool.remove(made, declared)
 
 
 @pytest.fixture(scope="session")
-def doomed(request: pytest.FixtureRequest, system: System, files: Files) -> Mapping[str, Watched]:
+def unbindable_datasets(
+    request: pytest.FixtureRequest, system: System, files: Files
+) -> Mapping[str, WatchResult]:
     """Datasets that cannot get Bound, all that this run asks for, watched over one window together."""
     ids = [
         declared.id
         for item in request.session.items
-        if "hopeless" in getattr(item, "fixturenames", ()) and (declared := scenarios.of(item))
+        if "unbindable_dataset" in getattr(item, "fixturenames", ()) and (declared := scenarios.of(item))
     ]
-    return hopeless_cases.watch(
+    return unbindable_cases.watch(
         ids,
         lambda: User(system, Evidence(silent=True), unique("fc"), folder=READ_ONLY_FOLDER, files=files),
     )
 
 
 @pytest.fixture
-def hopeless(
-    request: pytest.FixtureRequest, declared: Scenario, doomed: Mapping[str, Watched], pool: DatasetPool
-) -> Iterator[Watched]:
+def unbindable_dataset(
+    request: pytest.FixtureRequest,
+    declared: Scenario,
+    unbindable_datasets: Mapping[str, WatchResult],
+    pool: DatasetPool,
+) -> Iterator[WatchResult]:
     """The Dataset of this scenario that cannot get Bound, already watched over its window."""
     evidence: Evidence = request.getfixturevalue("evidence")
-    watched = doomed[declared.id].told_by(evidence)
+    watched = unbindable_datasets[declared.id].told_by(evidence)
     evidence.namespaces.append(watched.user.namespace)
-    pool.departures.begins(declared, watched.user)
+    pool.teardown.begins(declared, watched.user)
     yield watched
     pool.remove(watched.user, declared)
 

@@ -70,7 +70,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class PendingTeardown:
     """Something that is being removed.
 
     Attributes:
@@ -95,7 +95,7 @@ class Leaving:
         return f"the Dataset that {', '.join(self.names)} shared"
 
 
-def depart(user: User, ending: Ending) -> Found:
+def tear_down(user: User, ending: Ending) -> Found:
     """Remove all that a user made; in between, look at what stays of it.
 
     The namespace is left to a cluster that goes.
@@ -156,7 +156,7 @@ def again(step: Callable[[], T], subject: str, ending: Ending, *, clock: Clock =
 
 
 @dataclass
-class Departures:
+class BackgroundTeardown:
     """All removals of a run, and what was seen in them.
 
     Attributes:
@@ -168,7 +168,7 @@ class Departures:
         default_factory=lambda: ThreadPoolExecutor(REMOVERS, "remove-dataset")
     )
     _ending: Ending = field(default_factory=Ending)
-    _leaving: list[Leaving] = field(default_factory=list)
+    _leaving: list[PendingTeardown] = field(default_factory=list)
     _ran: list[tuple[int, str]] = field(default_factory=list)
     _count: int = 0
     _latest: User | None = None
@@ -204,18 +204,18 @@ class Departures:
             self._leaving.remove(leaving)
             self._tell(leaving)
 
-    def close(self, *, clean: bool, patience: float = LAST_LOOKS_SECONDS) -> list[str]:
+    def close(self, *, clean: bool, last_check_timeout: float = LAST_LOOKS_SECONDS) -> list[str]:
         """End it. Returns what would not go and nobody was told.
 
         Args:
             clean: all removals are waited for. Without it the cluster goes as a whole, and only those are
                 waited for that a scenario is told of.
-            patience: seconds for which these are waited for; what is not looked at by then is told as that.
+            last_check_timeout: seconds to wait for these; what is not checked by then is reported as such.
         """
         if clean:
             self._remover.shutdown()
         else:
-            self._looks_for_the_last_time(patience)
+            self._looks_for_the_last_time(last_check_timeout)
         self.collect()
         for leaving in self._leaving:
             if leaving.names:
@@ -226,12 +226,12 @@ class Departures:
         self._look_at_source()
         return self._troubles
 
-    def _looks_for_the_last_time(self, patience: float) -> None:
+    def _looks_for_the_last_time(self, last_check_timeout: float) -> None:
         self._ending.cluster_goes.set()
         for leaving in self._leaving:
             if not leaving.names:
                 leaving.found.cancel()
-        futures.wait([leaving.found for leaving in self._leaving if leaving.names], patience)
+        futures.wait([leaving.found for leaving in self._leaving if leaving.names], last_check_timeout)
         self._ending.over.set()
         self._remover.shutdown(wait=False, cancel_futures=True)
 
@@ -247,10 +247,12 @@ class Departures:
             files=user.files,
             sent=user.sent,
         )
-        found: Future[Found | None] = self._remover.submit(depart if names else _leave, quiet, self._ending)
-        self._leaving.append(Leaving(names, user, known, tuple(self._ran), found))
+        found: Future[Found | None] = self._remover.submit(
+            tear_down if names else _leave, quiet, self._ending
+        )
+        self._leaving.append(PendingTeardown(names, user, known, tuple(self._ran), found))
 
-    def _tell(self, leaving: Leaving) -> None:
+    def _tell(self, leaving: PendingTeardown) -> None:
         evidence = leaving.user.evidence
         try:
             found = leaving.found.result()
@@ -268,7 +270,7 @@ class Departures:
         if found.trouble is not None:
             self._fails(evidence, found.trouble)
 
-    def _judge(self, leaving: Leaving, left: Leaks) -> None:
+    def _judge(self, leaving: PendingTeardown, left: Leaks) -> None:
         """Tell what stayed: as the defect that the scenario declares, or as a failure."""
         evidence, unknown = leaving.user.evidence, list(left.parts)
         for known in leaving.known:

@@ -62,7 +62,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchResult:
     """One of them after the window.
 
     Attributes:
@@ -81,7 +81,7 @@ class Watched:
     wrong: str
     last: Look
 
-    def told_by(self, evidence: Evidence) -> Watched:
+    def told_by(self, evidence: Evidence) -> WatchResult:
         """The same with another collector of evidence."""
         return replace(self, user=replace(self.user, evidence=evidence))
 
@@ -116,7 +116,7 @@ def _claim_elsewhere(user: User) -> None:
 
 def _without_quota(user: User) -> None:
     tier = TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm"),))  # noqa: S108 - the tier is memory
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET).but(tieredstore=tier))
+    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET).evolve(tieredstore=tier))
 
 
 def _missing_claim(user: User) -> None:
@@ -133,8 +133,8 @@ def _claim_twice(user: User) -> None:
 
 def _quota_over_limit(user: User) -> None:
     runtime = laptop_runtime(user.namespace, DATASET, quota="512Mi")
-    worker = (runtime.worker or Component()).but(resources=Resources(limits={"memory": "256Mi"}))
-    user.makes_dataset(runtime=runtime.but(worker=worker))
+    worker = (runtime.worker or Component()).evolve(resources=Resources(limits={"memory": "256Mi"}))
+    user.makes_dataset(runtime=runtime.evolve(worker=worker))
 
 
 def _loads(user: User) -> None:
@@ -146,9 +146,9 @@ def _loads(user: User) -> None:
 
 
 def _names_not_taken(user: User) -> None:
-    over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).but(placement="Shared")
+    over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).evolve(placement="Shared")
     user.makes_dataset(over)
-    user.makes_dataset(over.but(name=DOT), without_runtime=True)
+    user.makes_dataset(over.evolve(name=DOT), without_runtime=True)
 
 
 #: What the user of each scenario does, by its id.
@@ -173,10 +173,10 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
 NAMES: Final[Mapping[str, str]] = MappingProxyType({"B29": DIGIT})
 
 
-def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watched]:
+def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, WatchResult]:
     """Make all of them, let Fluid take them up, and watch them over one window."""
     users = {id_: new_user() for id_ in ids}
-    with ThreadPoolExecutor(AT_ONCE, "make-hopeless") as makers:
+    with ThreadPoolExecutor(AT_ONCE, "create-unbindable") as makers:
         for made in [makers.submit(_make, id_, user) for id_, user in users.items()]:
             made.result()
     looks = hold(
@@ -188,7 +188,7 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
         delay=2.0,
     )
     return {
-        id_: Watched(
+        id_: WatchResult(
             user=user,
             name=_name(id_),
             looks=len(looks),

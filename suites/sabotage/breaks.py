@@ -14,8 +14,8 @@ from clusters.kubernetes.snapshots import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.product.nfs import NfsServer
 from clusters.waiting import wait
-from suites.sabotage.model import Twist, Users
-from suites.sabotage.runner import Stage
+from suites.sabotage.model import Tampering, Users
+from suites.sabotage.runner import ScenarioRunner
 from suites.steps import csi_plugin
 from suites.steps.user import DATASET, User
 from workloads.faults import FaultError
@@ -29,60 +29,60 @@ BY_HAND: Final = "a sabotage breaks the product on purpose and mends it afterwar
 
 
 @contextmanager
-def without_csi_plugin(stage: Stage, users: Users) -> Iterator[Twist]:
+def without_csi_plugin(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """The CSI plugin's DaemonSet selects a node that there is not."""
     del users
-    with csi_plugin.away(stage.system.kube):
-        yield Twist()
+    with csi_plugin.away(runner.system.kube):
+        yield Tampering()
 
 
 @contextmanager
-def without_controller(stage: Stage, users: Users, name: str) -> Iterator[Twist]:
+def without_controller(runner: ScenarioRunner, users: Users, name: str) -> Iterator[Tampering]:
     """A controller's Pod finds no node.
 
     Scaled to nothing it would come back: the dataset-controller scales a runtime's controller up
     when a Dataset needs it.
     """
     del users
-    kube = stage.system.kube
+    kube = runner.system.kube
     before = (kube.get(kinds.DEPLOYMENT, name, fluid.NAMESPACE) or {})["spec"]
     place = ("spec", "template", "spec", "nodeSelector")
     body = _nested(place, NOWHERE)
     body["spec"]["strategy"] = {"type": "Recreate", "rollingUpdate": None}
     try:
         kube.patch(kinds.DEPLOYMENT, name, fluid.NAMESPACE, body)
-        _await_component(stage, name, lambda _: not any(pod.node for pod in _pods_of(stage, name)))
-        yield Twist()
+        _await_component(runner, name, lambda _: not any(pod.node for pod in _pods_of(runner, name)))
+        yield Tampering()
     finally:
         back = _nested(place, dict.fromkeys(NOWHERE))
         back["spec"]["strategy"] = before.get("strategy")
         kube.patch(kinds.DEPLOYMENT, name, fluid.NAMESPACE, back)
         _await_component(
-            stage,
+            runner,
             name,
-            lambda state: state.controllers.get(name) == 1 and len(_pods_of(stage, name)) == 1,
+            lambda state: state.controllers.get(name) == 1 and len(_pods_of(runner, name)) == 1,
         )
 
 
-def _pods_of(stage: Stage, name: str) -> list[PodSnapshot]:
-    found = stage.observer.view.pods(fluid.NAMESPACE)
+def _pods_of(runner: ScenarioRunner, name: str) -> list[PodSnapshot]:
+    found = runner.observer.view.pods(fluid.NAMESPACE)
     return [pod for pod in found if pod.name.startswith(f"{name}-")]
 
 
 @contextmanager
 def without_rights(
-    stage: Stage, users: Users, role: str, resource: str, verbs: frozenset[str]
-) -> Iterator[Twist]:
+    runner: ScenarioRunner, users: Users, role: str, resource: str, verbs: frozenset[str]
+) -> Iterator[Tampering]:
     """A ClusterRole of Fluid loses verbs on a resource."""
     del users
-    kube = stage.system.kube
+    kube = runner.system.kube
     rules = (kube.get(kinds.CLUSTER_ROLE, role) or {}).get("rules") or []
     less = rules_without(rules, resource, verbs)
     if less == rules:
         raise FaultError(f"ClusterRole {role} has no such rights on {resource} to take away")
     try:
         kube.patch(kinds.CLUSTER_ROLE, role, None, {"rules": less})
-        yield Twist()
+        yield Tampering()
     finally:
         kube.patch(kinds.CLUSTER_ROLE, role, None, {"rules": rules})
         back = (kube.get(kinds.CLUSTER_ROLE, role) or {}).get("rules")
@@ -105,58 +105,58 @@ def rules_without(rules: Sequence[Manifest], resource: str, verbs: frozenset[str
 
 
 @contextmanager
-def labelled(stage: Stage, users: Users) -> Iterator[Twist]:
+def labelled(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody labels every node for the Dataset's Fuse, as for warming it up."""
-    kube, user = stage.system.kube, users.only
+    kube, user = runner.system.kube, users.only
     key = fluid_names.fuse_label(user.namespace, DATASET)
     try:
-        for node in stage.system.nodes:
+        for node in runner.system.nodes:
             kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: "true"}}})
-        yield Twist()
+        yield Tampering()
     finally:
-        for node in stage.system.nodes:
+        for node in runner.system.nodes:
             kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: None}}})
 
 
 @contextmanager
-def changed_at_the_source(stage: Stage, users: Users, path: str) -> Iterator[Twist]:
+def changed_at_the_source(runner: ScenarioRunner, users: Users, path: str) -> Iterator[Tampering]:
     """One file of the export has other bytes, of the same length."""
     del users
-    nfs, file, kept = stage.system.nfs, f"{stage.folder}/{path}", "/export/.kept-by-sabotage"
-    size = next(one.size for one in stage.files.files if one.path == path)
+    nfs, file, kept = runner.system.nfs, f"{runner.folder}/{path}", "/export/.kept-by-sabotage"
+    size = next(one.size for one in runner.files.files if one.path == path)
     try:
         nfs.run("cp", "-p", "--", file, kept)
         nfs.run("bash", "-c", 'head -c "$2" /dev/urandom > "$1"', "change", file, str(size))
-        yield Twist()
+        yield Tampering()
     finally:
         nfs.run("bash", "-c", 'cp -p -- "$2" "$1" && rm -f -- "$2"', "mend", file, kept)
         # Nobody on the node may read the other bytes from memory.
-        run_on(stage, nfs.node, "sh", "-c", "sync; echo 3 > /proc/sys/vm/drop_caches")
-        unchanged(stage, nfs)
+        run_on(runner, nfs.node, "sh", "-c", "sync; echo 3 > /proc/sys/vm/drop_caches")
+        unchanged(runner, nfs)
 
 
-def unchanged(stage: Stage, nfs: NfsServer) -> None:
+def unchanged(runner: ScenarioRunner, nfs: NfsServer) -> None:
     """The export is as it was made; raises `FaultError` where it is not."""
-    difference = stage.files.difference(stage.observer.at_the_source(stage.folder))
+    difference = runner.files.difference(runner.observer.at_the_source(runner.folder))
     if difference:
         raise FaultError("the source is not as it was", subject=nfs.address, last_seen=str(difference))
 
 
 @contextmanager
-def foreign_application(stage: Stage, users: Users, when: str = "") -> Iterator[Twist]:
+def foreign_application(runner: ScenarioRunner, users: Users, when: str = "") -> Iterator[Tampering]:
     """Somebody else's Pod uses the Dataset's claim: from the start, or from a moment in the scenario on."""
     user = users.only
     stranger = user.application("stranger", DATASET)
     started: list[PodSnapshot] = []
 
     def start(_: User) -> None:
-        stage.system.kube.apply(stranger.manifest())
+        runner.system.kube.apply(stranger.manifest())
         started.append(user.waits_until_running(stranger))
 
     try:
         if not when:
             start(user)
-        yield Twist(when=when, then=start if when else None)
+        yield Tampering(when=when, then=start if when else None)
     finally:
         for pod in started:
             user.stops(pod)
@@ -164,10 +164,10 @@ def foreign_application(stage: Stage, users: Users, when: str = "") -> Iterator[
 
 @contextmanager
 def edited(
-    stage: Stage, kind: Kind, name: str, namespace: str | None, *, change: Manifest, back: Manifest
+    runner: ScenarioRunner, kind: Kind, name: str, namespace: str | None, *, change: Manifest, back: Manifest
 ) -> Iterator[None]:
     """An object is edited by hand (JSON merge patch), and edited back."""
-    kube = stage.system.kube
+    kube = runner.system.kube
     try:
         kube.patch(kind, name, namespace, change)
         yield
@@ -177,24 +177,24 @@ def edited(
 
 
 @contextmanager
-def on_nodes(stage: Stage, does: tuple[str, ...], undoes: tuple[str, ...]) -> Iterator[Twist]:
+def on_nodes(runner: ScenarioRunner, does: tuple[str, ...], undoes: tuple[str, ...]) -> Iterator[Tampering]:
     """A program is run on each node, and another one undoes what it did."""
     try:
-        for node in stage.system.nodes:
-            run_on(stage, node, *does)
-        yield Twist()
+        for node in runner.system.nodes:
+            run_on(runner, node, *does)
+        yield Tampering()
     finally:
-        for node in stage.system.nodes:
-            run_on(stage, node, *undoes)
+        for node in runner.system.nodes:
+            run_on(runner, node, *undoes)
 
 
-def run_on(stage: Stage, node: str, *argv: str) -> str:
+def run_on(runner: ScenarioRunner, node: str, *argv: str) -> str:
     """Run a program on a node.
 
     Raises:
         FaultError: it failed.
     """
-    done = stage.system.provider.node_exec(node, argv)
+    done = runner.system.provider.node_exec(node, argv)
     if done.exit_code != 0:
         raise FaultError(
             f"`{' '.join(argv)}` failed on {node}", last_seen=(done.stdout + done.stderr).strip()
@@ -202,9 +202,9 @@ def run_on(stage: Stage, node: str, *argv: str) -> str:
     return done.stdout
 
 
-def _await_component(stage: Stage, subject: str, ready: Any) -> None:
+def _await_component(runner: ScenarioRunner, subject: str, ready: Any) -> None:
     wait(
-        lambda: fluid.state(stage.system.kube),
+        lambda: fluid.state(runner.system.kube),
         ready,
         subject=subject,
         condition="as the sabotage wants it",

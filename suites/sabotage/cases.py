@@ -15,8 +15,8 @@ from clusters.waiting import wait
 from suites.record.evidence import Evidence
 from suites.sabotage import breaks
 from suites.sabotage.breaks import edited, run_on
-from suites.sabotage.model import Break, Sabotage, Target, Twist, Users
-from suites.sabotage.runner import Stage
+from suites.sabotage.model import Break, Sabotage, Tampering, Target, Users
+from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.faults import FaultError, delete_pod
 from workloads.models.base import Manifest
@@ -44,7 +44,7 @@ def tampered(kind: str, **paths: object) -> Break:
             place[last] = value
         return (manifest,)
 
-    return lambda _stage, _users: nullcontext(Twist(tamper=tamper))
+    return lambda _stage, _users: nullcontext(Tampering(tamper=tamper))
 
 
 def other_claim(said: str, used: str) -> Break:
@@ -57,20 +57,20 @@ def other_claim(said: str, used: str) -> Break:
                 volume["persistentVolumeClaim"]["claimName"] = used
         return (manifest,)
 
-    return lambda _stage, _users: nullcontext(Twist(tamper=tamper))
+    return lambda _stage, _users: nullcontext(Tampering(tamper=tamper))
 
 
 @contextmanager
-def claims_by_hand(stage: Stage, users: Users) -> Iterator[Twist]:
+def claims_by_hand(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody makes the claim that the application lacks, over the NFS server, beside the application."""
     helpers: list[User] = []
-    kube = stage.system.kube
+    kube = runner.system.kube
 
     def tamper(user: User, manifest: Manifest) -> tuple[Manifest, ...]:
         if manifest["kind"] != "Pod":
             return (manifest,)
         somebody = User(
-            stage.system,
+            runner.system,
             Evidence(silent=True),
             manifest["metadata"]["namespace"],
             folder=user.folder,
@@ -83,7 +83,7 @@ def claims_by_hand(stage: Stage, users: Users) -> Iterator[Twist]:
 
     del users
     try:
-        yield Twist(tamper=tamper)
+        yield Tampering(tamper=tamper)
     finally:
         for manifest in (sent for helper in helpers for sent in reversed(helper.sent)):
             meta = manifest["metadata"]
@@ -91,20 +91,20 @@ def claims_by_hand(stage: Stage, users: Users) -> Iterator[Twist]:
 
 
 @contextmanager
-def runtime_by_hand(stage: Stage, users: Users) -> Iterator[Twist]:
+def runtime_by_hand(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody makes the runtime that the user forgot."""
-    del stage, users
+    del runner, users
 
     def tamper(user: User, manifest: Manifest) -> tuple[Manifest, ...]:
         if manifest["kind"] != "Dataset":
             return (manifest,)
         return (manifest, laptop_runtime(user.namespace, manifest["metadata"]["name"]).manifest())
 
-    yield Twist(tamper=tamper)
+    yield Tampering(tamper=tamper)
 
 
 @contextmanager
-def marks_lost(stage: Stage, users: Users) -> Iterator[Twist]:
+def marks_lost(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody takes Fluid's mark off the claim that it made."""
     namespace, key = users.only.namespace, fluid_names.MADE_BY_ANNOTATION
 
@@ -112,41 +112,41 @@ def marks_lost(stage: Stage, users: Users) -> Iterator[Twist]:
         return {"metadata": {"annotations": {key: value}}}
 
     with edited(
-        stage,
+        runner,
         kinds.CLAIM,
         DATASET,
         namespace,
         change=marks(None),
         back=marks(fluid_names.MADE_BY_FLUID),
     ):
-        yield Twist()
+        yield Tampering()
 
 
 @contextmanager
-def fuse_never_ready(stage: Stage, users: Users) -> Iterator[Twist]:
+def fuse_never_ready(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody edits the Fuse DaemonSet: its program ends at once."""
     namespace, name = users.only.namespace, fluid_names.fuse_name(DATASET)
-    with _fuse_container(stage, namespace, name, {"command": ["false"]}):
-        yield Twist()
+    with _fuse_container(runner, namespace, name, {"command": ["false"]}):
+        yield Tampering()
 
 
 @contextmanager
-def made_writable(stage: Stage, users: Users) -> Iterator[Twist]:
+def made_writable(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody edits the volume's access modes and the Fuse's options: both now allow writing."""
     user, name = users.only, fluid_names.fuse_name(DATASET)
     namespace = user.namespace
     volume = fluid_names.volume_name(namespace, DATASET)
-    modes = (stage.system.kube.get(kinds.VOLUME, volume) or {})["spec"]["accessModes"]
-    found = stage.system.kube.get(kinds.DAEMON_SET, name, namespace) or {}
+    modes = (runner.system.kube.get(kinds.VOLUME, volume) or {})["spec"]["accessModes"]
+    found = runner.system.kube.get(kinds.DAEMON_SET, name, namespace) or {}
     args = found["spec"]["template"]["spec"]["containers"][0]["args"]
     writable = [arg.replace(",ro,", ",rw,") for arg in args]
     if writable == args:
         raise FaultError("the Fuse's options do not say that it is read-only", last_seen=" ".join(args))
     try:
         with (
-            _fuse_container(stage, namespace, name, {"args": writable}),
+            _fuse_container(runner, namespace, name, {"args": writable}),
             edited(
-                stage,
+                runner,
                 kinds.VOLUME,
                 volume,
                 None,
@@ -154,24 +154,24 @@ def made_writable(stage: Stage, users: Users) -> Iterator[Twist]:
                 back={"spec": {"accessModes": modes}},
             ),
         ):
-            yield Twist()
+            yield Tampering()
     finally:
-        stage.observer.alluxio(namespace, DATASET).run("alluxio", "fs", "rm", f"/{WRITTEN}", check=False)
-        stage.system.nfs.run("rm", "-f", "--", f"{stage.folder}/{WRITTEN}")
-        breaks.unchanged(stage, stage.system.nfs)
+        runner.observer.alluxio(namespace, DATASET).run("alluxio", "fs", "rm", f"/{WRITTEN}", check=False)
+        runner.system.nfs.run("rm", "-f", "--", f"{runner.folder}/{WRITTEN}")
+        breaks.unchanged(runner, runner.system.nfs)
 
 
 @contextmanager
-def _fuse_container(stage: Stage, namespace: str, name: str, changes: Manifest) -> Iterator[None]:
+def _fuse_container(runner: ScenarioRunner, namespace: str, name: str, changes: Manifest) -> Iterator[None]:
     """The Fuse DaemonSet's container is edited, and edited back with the Pods that came of it gone."""
-    found = stage.system.kube.get(kinds.DAEMON_SET, name, namespace) or {}
+    found = runner.system.kube.get(kinds.DAEMON_SET, name, namespace) or {}
     containers = found["spec"]["template"]["spec"]["containers"]
 
     def spec(first: Manifest) -> Manifest:
         return {"spec": {"template": {"spec": {"containers": [first, *containers[1:]]}}}}
 
     with edited(
-        stage,
+        runner,
         kinds.DAEMON_SET,
         name,
         namespace,
@@ -182,41 +182,41 @@ def _fuse_container(stage: Stage, namespace: str, name: str, changes: Manifest) 
 
 
 @contextmanager
-def second_fuse_pod(stage: Stage, users: Users) -> Iterator[Twist]:
+def second_fuse_pod(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """A second Pod passes itself off as the Dataset's Fuse on the node."""
     user = users.only
     stray = user.application(
         "stray-fuse", SOURCE, labels={"role": "alluxio-fuse", "release": DATASET, "app": "alluxio"}
     )
-    stage.system.kube.apply(stray.manifest())
+    runner.system.kube.apply(stray.manifest())
     pod = user.waits_until_running(stray)
     try:
-        yield Twist()
+        yield Tampering()
     finally:
         user.stops(pod)
 
 
 @contextmanager
-def fuse_deleted(stage: Stage, users: Users) -> Iterator[Twist]:
+def fuse_deleted(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody deletes the Fuse Pod under the applications that read through it."""
     del users
 
     def delete(user: User) -> None:
         for pod in user.observer.fuse(user.namespace, DATASET).pods.values():
-            delete_pod(stage.system.kube, user.namespace, pod.name, because=breaks.BY_HAND)
+            delete_pod(runner.system.kube, user.namespace, pod.name, because=breaks.BY_HAND)
 
-    yield Twist(when="exactly one Fuse Pod", then=delete)
+    yield Tampering(when="exactly one Fuse Pod", then=delete)
 
 
 @contextmanager
-def cache_freed(stage: Stage, users: Users) -> Iterator[Twist]:
+def cache_freed(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody frees the cache just after it was seen to be full."""
     del users
 
     def free(user: User) -> None:
-        stage.observer.alluxio(user.namespace, DATASET).free()
+        runner.observer.alluxio(user.namespace, DATASET).free()
         wait(
-            lambda: stage.observer.blocks(user.namespace, DATASET),
+            lambda: runner.observer.blocks(user.namespace, DATASET),
             lambda seen: not seen,
             subject=f"cache of {user.namespace}/{DATASET}",
             condition="without blocks",
@@ -224,11 +224,11 @@ def cache_freed(stage: Stage, users: Users) -> Iterator[Twist]:
             failure_class=FailureClass.INFRASTRUCTURE,
         )
 
-    yield Twist(when="^Dataset status: ", then=free)
+    yield Tampering(when="^Dataset status: ", then=free)
 
 
 @contextmanager
-def blocks_lost(stage: Stage, users: Users) -> Iterator[Twist]:
+def blocks_lost(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Block files vanish from the worker's disk once they are there; Alluxio's own list does not know."""
     folder = fluid_names.tier_folder(users.only.namespace, DATASET)
     away = f"{folder}.taken-away"
@@ -237,34 +237,34 @@ def blocks_lost(stage: Stage, users: Users) -> Iterator[Twist]:
 
     def lose(user: User) -> None:
         del user
-        for node in stage.system.nodes:
-            run_on(stage, node, "bash", "-c", move, "lose", folder, away)
+        for node in runner.system.nodes:
+            run_on(runner, node, "bash", "-c", move, "lose", folder, away)
 
     try:
-        yield Twist(when="^DataLoad status: |^application: read ", then=lose)
+        yield Tampering(when="^DataLoad status: |^application: read ", then=lose)
     finally:
-        for node in stage.system.nodes:
+        for node in runner.system.nodes:
             copy = 'cd "$2" && find . -type f -exec cp --parents -pt "$1" {} +'
             back = f'if [ -d "$2" ]; then {copy} && rm -rf -- "$2"; fi'
-            run_on(stage, node, "bash", "-c", back, "mend", folder, away)
+            run_on(runner, node, "bash", "-c", back, "mend", folder, away)
 
 
 @contextmanager
-def loaded_by_a_stranger(stage: Stage, users: Users) -> Iterator[Twist]:
+def loaded_by_a_stranger(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody loads a folder of the Dataset while nobody is to use it."""
 
     def load(user: User) -> None:
-        stage.observer.alluxio(user.namespace, DATASET).run("alluxio", "fs", "load", "/labels", timeout=60.0)
+        runner.observer.alluxio(user.namespace, DATASET).run("alluxio", "fs", "load", "/labels", timeout=60.0)
 
     del users
-    yield Twist(when="^Fuse DaemonSet: wanted no Fuse Pod", then=load)
+    yield Tampering(when="^Fuse DaemonSet: wanted no Fuse Pod", then=load)
 
 
 @contextmanager
-def left_over_object(stage: Stage, users: Users) -> Iterator[Twist]:
+def left_over_object(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """A ConfigMap of the runtime is still there."""
     namespace, name = users.only.namespace, f"{DATASET}-config"
-    kube = stage.system.kube
+    kube = runner.system.kube
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -275,62 +275,62 @@ def left_over_object(stage: Stage, users: Users) -> Iterator[Twist]:
         kinds.CONFIG_MAP, name, namespace, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}
     )
     try:
-        yield Twist()
+        yield Tampering()
     finally:
         kube.delete(kinds.CONFIG_MAP, name, namespace, not_ours=breaks.BY_HAND)
 
 
 @contextmanager
-def left_over_file(stage: Stage, users: Users) -> Iterator[Twist]:
+def left_over_file(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """A block file is still in memory on the node."""
     folder = fluid_names.tier_folder(users.only.namespace, DATASET)
     does = ("bash", "-c", 'mkdir -p "$1" && echo left > "$1/1"', "leave", folder)
-    with breaks.on_nodes(stage, does, ("rm", "-f", f"{folder}/1")) as twist:
+    with breaks.on_nodes(runner, does, ("rm", "-f", f"{folder}/1")) as twist:
         yield twist
 
 
 @contextmanager
-def left_over_mount(stage: Stage, users: Users) -> Iterator[Twist]:
+def left_over_mount(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """A mount is still there under Fluid's folder on the node."""
     folder = fluid_names.host_mount(users.only.namespace, DATASET)
     does = ("bash", "-c", 'mkdir -p "$1" && mount -t tmpfs left "$1"', "leave", folder)
-    with breaks.on_nodes(stage, does, ("umount", folder)) as twist:
+    with breaks.on_nodes(runner, does, ("umount", folder)) as twist:
         yield twist
 
 
-def _longest_answer(stage: Stage) -> float:
+def _longest_answer(runner: ScenarioRunner) -> float:
     """The longest that the API server took for one of many small questions, in seconds."""
     longest, end = 0.0, time.monotonic() + 2.0
     while time.monotonic() < end:
         start = time.monotonic()
-        stage.system.kube.server_version()
+        runner.system.kube.server_version()
         longest = max(longest, time.monotonic() - start)
     return longest
 
 
 @contextmanager
-def slow_api_server(stage: Stage, users: Users) -> Iterator[Twist]:
+def slow_api_server(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """The API server works a quarter of the time."""
     del users
-    with slowed(stage.observer.on_node(stage.system.nodes[0]), "kube-apiserver", stopped=0.3, going=0.1):
-        longest = _longest_answer(stage)
+    with slowed(runner.observer.on_node(runner.system.nodes[0]), "kube-apiserver", stopped=0.3, going=0.1):
+        longest = _longest_answer(runner)
         if longest < 0.2:  # noqa: PLR2004 - it is stopped for 0.3 s at a time
             raise FaultError("the API server did not get slow", last_seen=f"at most {longest:.3f} s")
-        yield Twist()
+        yield Tampering()
 
 
 @contextmanager
-def slow_nfs_server(stage: Stage, users: Users) -> Iterator[Twist]:
+def slow_nfs_server(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """The NFS server works a third of the time."""
     del users
-    with slowed(stage.observer.on_node(stage.system.nfs.node), "ganesha.nfsd", stopped=0.2, going=0.1):
-        yield Twist()
+    with slowed(runner.observer.on_node(runner.system.nfs.node), "ganesha.nfsd", stopped=0.2, going=0.1):
+        yield Tampering()
 
 
 @contextmanager
-def slow_and_other_claim(stage: Stage, users: Users) -> Iterator[Twist]:
+def slow_and_other_claim(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """The API server is slow, and the application is on another claim than it says."""
-    with slow_api_server(stage, users), other_claim(DATASET, SOURCE)(stage, users) as twist:
+    with slow_api_server(runner, users), other_claim(DATASET, SOURCE)(runner, users) as twist:
         yield twist
 
 
@@ -368,7 +368,7 @@ CASES: Final = (
                 "born",
                 reason="PersistentVolumeClaim .*nfs-src: no Bound within",
                 failure_class=FailureClass.INFRASTRUCTURE,
-                patience=0.2,
+                timeout_factor=0.2,
             ),
         ),
         ("A2", "B6"),
@@ -394,7 +394,7 @@ CASES: Final = (
         "rights taken away",
         "the dataset-controller may not change the status of Datasets",
         no_rights(DATASET_CONTROLLER, "datasets/status", "update", "patch"),
-        (Target("B11", "user", reason="no a phase within", patience=0.2),),
+        (Target("B11", "user", reason="no a phase within", timeout_factor=0.2),),
         ("A2", "B6"),
     ),
     Sabotage(
@@ -404,7 +404,10 @@ CASES: Final = (
         missing(DATASET_CONTROLLER),
         (
             Target(
-                "B11", "user", reason="no a phase within.*dataset-controller has no ready Pod", patience=0.2
+                "B11",
+                "user",
+                reason="no a phase within.*dataset-controller has no ready Pod",
+                timeout_factor=0.2,
             ),
         ),
         ("A2", "B6"),
@@ -452,7 +455,7 @@ CASES: Final = (
         "someone else uses the claim",
         "somebody else's application mounts Fluid's claim while no Fuse Pod is to come",
         partial(breaks.foreign_application, when="^application: read "),
-        (Target("B1", "fresh", reason="(labelled for|there is) a Fuse Pod.*window", patience=0.5),),
+        (Target("B1", "fresh", reason="(labelled for|there is) a Fuse Pod.*window", timeout_factor=0.5),),
         ("A13", "B6"),
     ),
     Sabotage(
@@ -476,7 +479,7 @@ CASES: Final = (
         "component missing",
         "Fluid's CSI plugin runs on no node",
         breaks.without_csi_plugin,
-        (Target("A2", "fresh", reason="no Running within.*fuse\\.csi\\.fluid\\.io", patience=0.15),),
+        (Target("A2", "fresh", reason="no Running within.*fuse\\.csi\\.fluid\\.io", timeout_factor=0.15),),
         ("B6", "B11"),
     ),
     Sabotage(
@@ -489,7 +492,7 @@ CASES: Final = (
                 "A2",
                 "fresh",
                 reason="no Running within.*demo-fuse-.*(CrashLoopBackOff|Error|terminated)",
-                patience=0.2,
+                timeout_factor=0.2,
             ),
         ),
         ("A13", "B6"),
@@ -519,7 +522,7 @@ CASES: Final = (
         "edited by hand meanwhile",
         "the DataLoad asks for a folder that there is not",
         tampered("DataLoad", spec__target=[{"path": "/no-such-folder", "replicas": 1}]),
-        (Target("A22", "fresh", reason="DataLoad .*it failed", patience=0.5),),
+        (Target("A22", "fresh", reason="DataLoad .*it failed", timeout_factor=0.5),),
         ("A13", "B6"),
     ),
     Sabotage(
@@ -548,7 +551,7 @@ CASES: Final = (
                 "A1",
                 "born",
                 reason=f"{NOT_BOUND}.*alluxioruntime-controller has no ready Pod",
-                patience=0.04,
+                timeout_factor=0.04,
             ),
         ),
         ("A2", "B6"),
@@ -558,7 +561,7 @@ CASES: Final = (
         "rights taken away",
         "the alluxioruntime-controller may not make ConfigMaps",
         no_rights(RUNTIME_CONTROLLER, "configmaps", "create", "update"),
-        (Target("A1", "born", reason=f"{NOT_BOUND}.*forbidden", patience=0.06),),
+        (Target("A1", "born", reason=f"{NOT_BOUND}.*forbidden", timeout_factor=0.06),),
         ("A2", "B6"),
     ),
     Sabotage(
@@ -571,7 +574,7 @@ CASES: Final = (
                 "A1",
                 "born",
                 reason=f"{NOT_BOUND}.*demo-master-0.*(CrashLoopBackOff|Error|terminated|restarts)",
-                patience=0.08,
+                timeout_factor=0.08,
             ),
         ),
         ("A2", "B6"),
@@ -584,7 +587,7 @@ CASES: Final = (
             "AlluxioRuntime",
             spec__master__resources={"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}},
         ),
-        (Target("A1", "born", reason=f"{NOT_BOUND}.*demo-master-0.*OOMKilled", patience=0.1),),
+        (Target("A1", "born", reason=f"{NOT_BOUND}.*demo-master-0.*OOMKilled", timeout_factor=0.1),),
         ("A2", "B6"),
     ),
     Sabotage(
@@ -616,7 +619,7 @@ CASES: Final = (
         "someone else uses the claim",
         "somebody else's application still uses the Dataset that is deleted",
         breaks.foreign_application,
-        (Target("E1", "spent", reason="no gone with its runtime and Pods", patience=0.3),),
+        (Target("E1", "spent", reason="no gone with its runtime and Pods", timeout_factor=0.3),),
         ("A13", "B6"),
     ),
     Sabotage(
@@ -624,7 +627,7 @@ CASES: Final = (
         "rights taken away",
         "the alluxioruntime-controller may not delete volumes",
         no_rights(RUNTIME_CONTROLLER, "persistentvolumes", "delete"),
-        (Target("E3", "spent", reason="no gone with its runtime and Pods.*forbidden", patience=0.2),),
+        (Target("E3", "spent", reason="no gone with its runtime and Pods.*forbidden", timeout_factor=0.2),),
         ("A2", "B6"),
     ),
     Sabotage(
@@ -632,7 +635,7 @@ CASES: Final = (
         "stale or lost cache",
         "a ConfigMap of the deleted runtime is still there",
         left_over_object,
-        (Target("E3", "gone", reason="nothing left behind.*ConfigMap demo-config", patience=0.06),),
+        (Target("E3", "gone", reason="nothing left behind.*ConfigMap demo-config", timeout_factor=0.06),),
         ("A1", "A13"),
     ),
     Sabotage(
@@ -640,7 +643,7 @@ CASES: Final = (
         "edited by hand meanwhile",
         "a node is labelled for the Fuse of the deleted Dataset",
         breaks.labelled,
-        (Target("E3", "gone", reason="nothing left behind.*fluid\\.io/f-", patience=0.06),),
+        (Target("E3", "gone", reason="nothing left behind.*fluid\\.io/f-", timeout_factor=0.06),),
         ("A1", "A13"),
     ),
     Sabotage(
@@ -648,7 +651,7 @@ CASES: Final = (
         "stale or lost cache",
         "a block of the deleted Dataset still takes memory on the node",
         left_over_file,
-        (Target("E3", "gone", reason="nothing left behind.*alluxioworker/1", patience=0.06),),
+        (Target("E3", "gone", reason="nothing left behind.*alluxioworker/1", timeout_factor=0.06),),
         ("A1", "A13"),
     ),
     Sabotage(
@@ -656,7 +659,7 @@ CASES: Final = (
         "stale or lost cache",
         "a mount of the deleted Dataset is still on the node",
         left_over_mount,
-        (Target("E3", "gone", reason="nothing left behind.*alluxio-fuse", patience=0.06),),
+        (Target("E3", "gone", reason="nothing left behind.*alluxio-fuse", timeout_factor=0.06),),
         ("A1", "A13"),
     ),
 )

@@ -11,10 +11,10 @@ from clusters.errors import HarnessError
 from clusters.progress import Progress
 from clusters.system import System
 from suites.record.run import run_of
-from suites.run.dataset_pool import Birth, DatasetPool
+from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.plugin import READ_ONLY_FOLDER, cluster_stays
 from suites.sabotage.model import Place
-from suites.sabotage.runner import Stage
+from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
 from workloads.data import Files
 
@@ -23,14 +23,18 @@ _OWN: Final[set[Place]] = {"fresh", "spent"}
 
 
 @pytest.fixture(scope="session")
-def stage(
-    request: pytest.FixtureRequest, system: System, files: Files, birth: Birth, progress: Progress
-) -> Iterator[Stage]:
+def runner(
+    request: pytest.FixtureRequest,
+    system: System,
+    files: Files,
+    ready_dataset: ReadyDataset,
+    progress: Progress,
+) -> Iterator[ScenarioRunner]:
     """The Datasets on which scenarios run while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
     pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.makes_dataset] * _wanted(places))
-    made = Stage(system, files, READ_ONLY_FOLDER, birth, pool)
+    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, ready_dataset, pool)
     pool.look_ahead()
     yield made
     with progress.stage("what sabotages left is removed"):

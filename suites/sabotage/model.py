@@ -13,7 +13,7 @@ from suites.steps.user import User
 from workloads.models.base import Manifest
 
 if TYPE_CHECKING:
-    from suites.sabotage.runner import Stage
+    from suites.sabotage.runner import ScenarioRunner
 
 #: The kinds of the issue that asks for sabotage.
 Kind = Literal[
@@ -48,14 +48,14 @@ class Target:
         reason: pattern in the whole error: the cause, not only that something is wrong.
             Empty for a scenario that must not notice anything.
         failure_class: whose fault it has to call it.
-        patience: share of the usual limits that it waits.
+        timeout_factor: share of the usual limits that it waits.
     """
 
     scenario: str
     place: Place = "shared"
     reason: str = ""
     failure_class: FailureClass = FailureClass.PRODUCT
-    patience: float = 1.0
+    timeout_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Seen:
 
 
 @dataclass
-class Twist:
+class Tampering:
     """What a break does to the users of the targets, beside what it does to the cluster.
 
     Attributes:
@@ -103,7 +103,7 @@ class Twist:
 
 
 #: Breaks the product and mends it; gets the stage and, by place, the users of the targets.
-Break = Callable[["Stage", "Users"], AbstractContextManager[Twist]]
+Break = Callable[["ScenarioRunner", "Users"], AbstractContextManager[Tampering]]
 
 
 @dataclass

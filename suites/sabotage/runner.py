@@ -26,9 +26,9 @@ from suites.record.evidence import Evidence, Value
 from suites.record.failure_class import failure_class, reason
 from suites.record.run import When
 from suites.run import unbindable
-from suites.run.dataset_pool import Birth, DatasetPool, be_born
-from suites.run.unbindable import Watched
-from suites.sabotage.model import WINDOW, Place, Row, Sabotage, Seen, Target, Twist, Users
+from suites.run.dataset_pool import DatasetPool, ReadyDataset, create_bound
+from suites.run.unbindable import WatchResult
+from suites.sabotage.model import WINDOW, Place, Row, Sabotage, Seen, Tampering, Target, Users
 from suites.steps.observer import Observer
 from suites.steps.user import DATASET, User, unique
 from workloads.data import Files
@@ -64,7 +64,7 @@ class WatchedEvidence(Evidence):
 class TamperedUser(User):
     """A user whose manifests are changed on their way to the cluster."""
 
-    twist: Twist = field(default_factory=Twist)
+    twist: Tampering = field(default_factory=Tampering)
 
     def applies(self, *manifests: Manifest) -> None:
         """Send what the twist makes of the manifests."""
@@ -74,7 +74,7 @@ class TamperedUser(User):
 
 
 @dataclass
-class Stage:
+class ScenarioRunner:
     """The system and the Datasets on it.
 
     Attributes:
@@ -89,10 +89,10 @@ class Stage:
     system: System
     files: Files
     folder: str
-    shared: Birth
+    shared: ReadyDataset
     pool: DatasetPool
     before: dict[str, Seen] = field(default_factory=dict)
-    _fresh: tuple[User, Birth] | None = None
+    _fresh: tuple[User, ReadyDataset] | None = None
     _gone: str = ""
 
     @property
@@ -110,7 +110,7 @@ class Stage:
         """Run bystanders on the intact system, unless they did; A2 first, which brings the Fuse."""
         for group in (("A2",), names):
             tries = [
-                (Target(name), self._user(Twist(), 1.0, self.shared.namespace))
+                (Target(name), self._user(Tampering(), 1.0, self.shared.namespace))
                 for name in group
                 if name not in self.before
             ]
@@ -126,7 +126,7 @@ class Stage:
         for target in sabotage.targets:
             if target.place not in users.by_place:
                 users.by_place[target.place] = self._user(
-                    Twist(), target.patience, self._namespace(target.place)
+                    Tampering(), target.timeout_factor, self._namespace(target.place)
                 )
         bystanders: list[tuple[str, User]] = []
         played: list[tuple[Target, User]] = []
@@ -134,9 +134,10 @@ class Stage:
             with sabotage.breaks(self, users) as twist:
                 for target in sabotage.targets:
                     user = users.at(target.place)
-                    played.append((target, self._user(twist, target.patience, user.namespace)))
+                    played.append((target, self._user(twist, target.timeout_factor, user.namespace)))
                 bystanders = [
-                    (name, self._user(Twist(), 1.0, self.shared.namespace)) for name in sabotage.bystanders
+                    (name, self._user(Tampering(), 1.0, self.shared.namespace))
+                    for name in sabotage.bystanders
                 ]
                 seen = self._attempts([*played, *((Target(name), user) for name, user in bystanders)])
         finally:
@@ -191,23 +192,23 @@ class Stage:
         """What the scenario's fixtures would have given it."""
         birth = self.shared
         if target.place == "born":
-            birth = be_born(user)
+            birth = create_bound(user)
         elif target.place not in {"shared", "user"}:
             fuse = user.observer.fuse(user.namespace, DATASET)
-            birth = Birth(user.namespace, user.observer.dataset(user.namespace, DATASET), fuse, ())
+            birth = ReadyDataset(user.namespace, user.observer.dataset(user.namespace, DATASET), fuse, ())
         _, function = declared_tests()[target.scenario]
         wanted = tuple(inspect.signature(function).parameters)
-        if "hopeless" in wanted:
-            return {"hopeless": self._watched(target, user)}
+        if "unbindable_dataset" in wanted:
+            return {"unbindable_dataset": self._watched(target, user)}
         known: dict[str, Any] = {
-            "shared": user,
-            "fresh": user,
-            "birth": birth,
+            "shared_user": user,
+            "dataset_owner": user,
+            "ready_dataset": birth,
             "window": WINDOW,
         }
         return {name: known[name] for name in wanted}
 
-    def _watched(self, target: Target, user: User) -> Watched:
+    def _watched(self, target: Target, user: User) -> WatchResult:
         """A Dataset that cannot get Bound; a bystander's is not on the Dataset that the others share."""
         if target.place == "shared":
             user.namespace = unique("fc-by")
@@ -227,7 +228,7 @@ class Stage:
             return self._gone
         return unique("fc-broken")
 
-    def _user(self, twist: Twist, patience: float, namespace: str) -> TamperedUser:
+    def _user(self, twist: Tampering, timeout_factor: float, namespace: str) -> TamperedUser:
         evidence = WatchedEvidence(silent=True, when=twist.when)
         user = TamperedUser(
             self.system,
@@ -235,7 +236,7 @@ class Stage:
             namespace,
             folder=self.folder,
             files=self.files,
-            patience=patience,
+            timeout_factor=timeout_factor,
             twist=twist,
         )
         evidence.namespaces.append(namespace)
@@ -278,7 +279,7 @@ class Stage:
             return
         observer.alluxio(namespace, DATASET).free()
         wait(
-            user.nudging(lambda: self._nothing_cached(user)),
+            user.with_reconcile_requests(lambda: self._nothing_cached(user)),
             bool,
             subject=subject,
             condition="nothing cached, and its status says so",
@@ -314,7 +315,7 @@ class Stage:
     def _clean_up(self, played: Sequence[User], users: Users) -> None:
         """After mending: what the attempts started goes; Datasets that were made for the sabotage too."""
         for user in played:
-            user.patience = 1.0
+            user.timeout_factor = 1.0
             _stop_applications(user)
         for place, user in users.by_place.items():
             if place in {"born", "user"}:

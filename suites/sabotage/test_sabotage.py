@@ -8,14 +8,14 @@ from clusters.errors import HarnessError
 from suites.record.run import Run
 from suites.sabotage.cases import CASES
 from suites.sabotage.model import Sabotage
-from suites.sabotage.runner import Stage
+from suites.sabotage.runner import ScenarioRunner
 
 
 @pytest.mark.sabotage
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_the_right_scenarios_notice(case: Sabotage, stage: Stage, run: Run) -> None:
+def test_the_right_scenarios_notice(case: Sabotage, runner: ScenarioRunner, run: Run) -> None:
     """The targets turn red for the right reason, and the bystanders stay as they were."""
-    row = stage.play(case)
+    row = runner.play(case)
     run.sabotage.append(row.as_json())
     if row.wrong:
         raise HarnessError(

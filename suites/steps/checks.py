@@ -108,7 +108,7 @@ def dead_mount(user: User, pod: PodSnapshot) -> None:
             lambda seen: DEAD in seen.message,
             subject=f"Pod {pod.namespace}/{pod.name}",
             condition=DEAD,
-            timeout=DEAD_SECONDS * user.patience,
+            timeout=DEAD_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: (
                 seen.message.splitlines()[-1] if seen.message else f"it reads {len(seen.checksums)} files"
@@ -211,7 +211,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
             lambda seen: seen.all_cached,
             subject=subject,
             condition="100 % of every file in Alluxio",
-            timeout=CACHED_SECONDS * user.patience,
+            timeout=CACHED_SECONDS * user.timeout_factor,
             delay=2.0,
             advice="look at the worker's logs and at `alluxio fsadmin report`",
         )
@@ -234,11 +234,13 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
     if status_too:
         with user.evidence.phase("waiting", "the Dataset's status catches up"):
             wait(
-                user.nudging(lambda: observer.dataset(user.namespace, dataset).cache, name=dataset),
+                user.with_reconcile_requests(
+                    lambda: observer.dataset(user.namespace, dataset).cache, name=dataset
+                ),
                 lambda seen: (seen.cached_percentage or 0.0) >= 99.9,  # noqa: PLR2004 - it is rounded to 0.1
                 subject=subject,
                 condition="cachedPercentage 100 %",
-                timeout=STATUS_SECONDS * user.patience,
+                timeout=STATUS_SECONDS * user.timeout_factor,
                 delay=1.0,
                 describe=lambda seen: f"cached {seen.cached or 'unknown'}, {seen.cached_percentage} %",
                 advice="the controller refreshes cacheStates every 90 s",
@@ -307,7 +309,7 @@ def no_fuse_over_window(
     )
 
 
-def costs_nothing(user: User, served: ServedBytes, what: str) -> None:
+def assert_nfs_sent_nothing(user: User, served: ServedBytes, what: str) -> None:
     """A read did not make the NFS server send data."""
     limit = 0 if served.reads is not None else IDLE_BYTES
     if served.read > limit or (served.reads or 0) > 0:
@@ -320,7 +322,7 @@ def costs_nothing(user: User, served: ServedBytes, what: str) -> None:
     user.evidence.fact("NFS server", f"{what} cost it nothing", bytes=served.read, reads=served.reads)
 
 
-def costs_all(user: User, served: ServedBytes, what: str) -> None:
+def assert_nfs_sent_all(user: User, served: ServedBytes, what: str) -> None:
     """A read made the NFS server send at least all the data: the counter can say no."""
     total = user.files.total_bytes
     if served.read < total:

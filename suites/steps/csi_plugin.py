@@ -11,7 +11,7 @@ from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import JSON_PATCH, Kube
 from clusters.kubernetes.fields import items, text
-from clusters.kubernetes.lookups import View
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots import DaemonSetSnapshot, PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.waiting import wait
@@ -61,7 +61,7 @@ class PluginState:
 
 def state(kube: Kube) -> PluginState:
     """Where the plugin is at this moment."""
-    pods = View(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS)
+    pods = ClusterReader(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS)
     found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
     return PluginState(
         desired=DaemonSetSnapshot.of(found or {}).desired,
@@ -164,7 +164,7 @@ def _hurry(kube: Kube, because: str) -> None:
     Left to itself the DaemonSet goes node by node, each time with 30 s of grace for a plugin that is deaf
     to signals.
     """
-    for pod in View(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS):
+    for pod in ClusterReader(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS):
         kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
 
 

@@ -25,7 +25,7 @@ NOT_NOTICED: Final = Defect(
 
 
 @dataclass
-class Overlooked:
+class UnnoticedCompletion:
     """Says of a DataLoad whether Fluid overlooks that its Job has ended.
 
     Attributes:
@@ -59,5 +59,5 @@ class Overlooked:
 
 def completes(user: User, name: str) -> bool:
     """Wait until a DataLoad is Complete; False where its Job is and Fluid never notices (`NOT_NOTICED`)."""
-    overlooked = Overlooked(user)
+    overlooked = UnnoticedCompletion(user)
     return not overlooked.tell(user.waits_for_load(name, given_up=overlooked))

@@ -28,7 +28,7 @@ def ends(user: User, kind: Kind, name: str) -> DataLoadSnapshot:
             lambda seen: seen is not None and seen.ended,
             subject=f"{kind} {user.namespace}/{name}",
             condition="Complete or Failed",
-            timeout=LOAD_SECONDS * user.patience,
+            timeout=LOAD_SECONDS * user.timeout_factor,
             changes=changed,
             advice=f"look at its events and at the dataset-controller's log for {name}",
         )
@@ -56,7 +56,7 @@ def usable_again(user: User) -> None:
             lambda seen: seen.bound and not any(seen.operations.values()),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="Bound, held by no data operation",
-            timeout=PHASE_SECONDS * user.patience,
+            timeout=PHASE_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: f"{seen}; operations {dict(seen.operations)}",
         )
@@ -106,7 +106,7 @@ def gone(user: User, kind: Kind, *names: str) -> None:
             lambda left: not left,
             subject=f"{kind} of {user.namespace}",
             condition="gone",
-            timeout=GONE_SECONDS * user.patience,
+            timeout=GONE_SECONDS * user.timeout_factor,
             describe=lambda left: ", ".join(left) or "gone",
             advice="look at its finalizer and at the dataset-controller's log",
         )

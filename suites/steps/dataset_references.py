@@ -62,7 +62,7 @@ def waits_for_controller(user: User) -> None:
             lambda seen: seen is not None and seen.ready > 0,
             subject=f"Deployment {fluid.NAMESPACE}/{CONTROLLER}",
             condition="started by Fluid, and ready",
-            timeout=CONTROLLER_SECONDS * user.patience,
+            timeout=CONTROLLER_SECONDS * user.timeout_factor,
             delay=1.0,
             advice="look at the log of the dataset-controller, and whether the nodes have the image",
         )
@@ -108,7 +108,7 @@ def gives_back(owner: User, user: User) -> None:
             lambda seen: not any(seen),
             subject=f"Dataset {user.namespace}/{BORROWED}",
             condition="gone with ThinRuntime and claim, and no more in the other Dataset's status",
-            timeout=RETURNED_SECONDS * user.patience,
+            timeout=RETURNED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: (
                 f"ThinRuntime {'there' if seen[0] else 'gone'}, claim {'there' if seen[1] else 'gone'}, "

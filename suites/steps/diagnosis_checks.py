@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clusters.errors import HarnessError
-from suites.diagnosis import CauseKind, Finding, Picture, Verdict, collect, diagnose_pod, look_inside
+from suites.diagnosis import CauseKind, ClusterState, Finding, Verdict, collect, diagnose_pod, look_inside
 from suites.steps.user import User
 
 
-def told_about_pod(
+def assert_diagnosis(
     user: User,
     pod: str,
     verdict: Verdict,
@@ -64,7 +64,9 @@ def told_about_pod(
     return match
 
 
-def _findings(user: User, picture: Picture, key: tuple[str, str], *, inside: bool) -> tuple[Finding, ...]:
+def _findings(
+    user: User, picture: ClusterState, key: tuple[str, str], *, inside: bool
+) -> tuple[Finding, ...]:
     seen = picture.pods_by_key.get(key)
     if seen is None:
         return ()

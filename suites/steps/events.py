@@ -16,7 +16,7 @@ from suites.steps.user import User
 EVENT_SECONDS: Final = 90.0
 
 
-def told_by_event(
+def wait_for_event(
     user: User,
     kind: str,
     name: str,

@@ -102,7 +102,7 @@ def nothing_left(user: User, name: str = DATASET) -> None:
             lambda seen: seen.nothing,
             subject=f"Dataset {user.namespace}/{name}",
             condition="nothing left behind",
-            timeout=GONE_SECONDS * user.patience,
+            timeout=GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             advice="see the leftovers named above",
         )

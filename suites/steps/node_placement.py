@@ -53,7 +53,7 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
     view, pod = user.observer.view, fluid_names.worker_pod(name)
 
     def look() -> PodSnapshot | None:
-        user.nudges(name)
+        user.request_reconcile(name)
         return view.pod(user.namespace, pod)
 
     with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):

@@ -10,7 +10,7 @@ from typing import Final
 from clusters.errors import InfrastructureError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
-from clusters.kubernetes.lookups import FuseSnapshot, View
+from clusters.kubernetes.lookups import ClusterReader, FuseSnapshot
 from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio import Alluxio, BlockFile, Listing, find_blocks, parse_blocks
@@ -60,9 +60,9 @@ class Observer:
     system: System
 
     @property
-    def view(self) -> View:
+    def view(self) -> ClusterReader:
         """Typed look-ups in the API."""
-        return View(self.system.kube)
+        return ClusterReader(self.system.kube)
 
     def fuse(self, namespace: str, dataset: str) -> FuseSnapshot:
         """The Fuse of a Dataset: DaemonSet, Pods by node, labelled nodes."""

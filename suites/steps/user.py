@@ -80,7 +80,7 @@ class User:
         folder: of the export that its source claim shows.
         files: what lies in that folder.
         sent: the manifests, as they were sent.
-        patience: share of the usual limits that this user waits for; less than 1 where the product
+        timeout_factor: share of the usual limits that this user waits for; less than 1 where the product
             is broken on purpose. What is cleaned up afterwards is always waited for in full.
     """
 
@@ -90,7 +90,7 @@ class User:
     folder: str
     files: Files
     sent: list[Manifest] = field(default_factory=list)
-    patience: float = 1.0
+    timeout_factor: float = 1.0
 
     @property
     def observer(self) -> Observer:
@@ -115,7 +115,7 @@ class User:
             name=name,
             server=self.system.nfs.address,
             path=folder or self.folder,
-        ).but(**changes)
+        ).evolve(**changes)
         volume, claim = source.manifests()
         view, of_volume = self.observer.view, volume["metadata"]["name"]
         self.applies(volume)
@@ -157,7 +157,7 @@ class User:
         Placement is Shared unless the scenario brings its own, so that Datasets of scenarios
         that run side by side find room on one node; Fluid's default is Exclusive.
         """
-        wanted = dataset or Dataset.over_claim(self.namespace, DATASET, SOURCE).but(placement="Shared")
+        wanted = dataset or Dataset.over_claim(self.namespace, DATASET, SOURCE).evolve(placement="Shared")
         self.applies(wanted.manifest())
         if not without_runtime:
             self.applies((runtime or laptop_runtime(self.namespace, wanted.name)).manifest())
@@ -181,7 +181,7 @@ class User:
             claim_phase = claim.phase if claim else ""
             if (dataset.bound or told != pods_seen) and kube.clock.now() - nudged > NUDGE_SECONDS:
                 nudged, pods_seen = kube.clock.now(), told
-                self.nudges(name)
+                self.request_reconcile(name)
             return dataset, pods, claim_phase
 
         with (
@@ -198,7 +198,7 @@ class User:
                 lambda seen: seen[0].bound and seen[2] == "Bound",
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="phase Bound, and Fluid's claim Bound",
-                timeout=(BOUND_SECONDS + CLAIM_SECONDS) * self.patience,
+                timeout=(BOUND_SECONDS + CLAIM_SECONDS) * self.timeout_factor,
                 changes=changed,
                 describe=lambda seen: "; ".join(
                     [str(seen[0]), *map(str, seen[1]), f"claim {seen[2] or 'not there'}"]
@@ -207,7 +207,7 @@ class User:
             )
         return dataset
 
-    def nudges(self, name: str = DATASET, kind: Kind = kinds.ALLUXIO_RUNTIME) -> None:
+    def request_reconcile(self, name: str = DATASET, kind: Kind = kinds.ALLUXIO_RUNTIME) -> None:
         """Touch an annotation of an object of Fluid's, so that its controller looks at it soon."""
         body = {"metadata": {"annotations": {NUDGE: secrets.token_hex(4)}}}
         try:
@@ -215,7 +215,7 @@ class User:
         except HarnessError:
             return  # there may be none yet or none any more, and it only saves time
 
-    def nudging(self, look: Callable[[], T], name: str = DATASET) -> Callable[[], T]:
+    def with_reconcile_requests(self, look: Callable[[], T], name: str = DATASET) -> Callable[[], T]:
         """The same look, which also nudges the runtime's controller: at its first, and as often as helps."""
         clock = self.system.kube.clock
         nudged = clock.now() - 2 * WHOLE_LOOK_SECONDS
@@ -225,7 +225,7 @@ class User:
             now = clock.now()
             if now - nudged > WHOLE_LOOK_SECONDS:
                 nudged = now
-                self.nudges(name)
+                self.request_reconcile(name)
             return look()
 
         return nudges_and_looks
@@ -250,7 +250,7 @@ class User:
             nonlocal seen
             before, seen = seen, sign()
             if seen != before:
-                self.nudges(name, kind)
+                self.request_reconcile(name, kind)
             return look()
 
         return nudges_and_looks
@@ -310,7 +310,7 @@ class User:
                 lambda seen: seen is not None and seen.ready,
                 subject=f"Pod {application.namespace}/{application.name}",
                 condition="Running",
-                timeout=APPLICATION_SECONDS * self.patience,
+                timeout=APPLICATION_SECONDS * self.timeout_factor,
                 failed=lambda seen: f"ended: {seen}" if seen is not None and seen.ended else None,
                 changes=changed,
                 advice="look at the Pod's events and at the CSI plugin on its node",
@@ -371,7 +371,7 @@ class User:
                 lambda seen: seen is not None and (seen.phase == "Complete" or given_up(seen)),
                 subject=f"DataLoad {self.namespace}/{name}",
                 condition="phase Complete",
-                timeout=LOAD_SECONDS * self.patience,
+                timeout=LOAD_SECONDS * self.timeout_factor,
                 failed=lambda seen: (
                     f"it failed: {seen}" if seen is not None and seen.phase == "Failed" else None
                 ),
@@ -390,7 +390,7 @@ class User:
                 lambda seen: bool(seen.phase),
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="a phase",
-                timeout=PHASE_SECONDS * self.patience,
+                timeout=PHASE_SECONDS * self.timeout_factor,
                 changes=changed,
                 advice="look whether the dataset-controller runs",
             )
@@ -404,7 +404,7 @@ class User:
                 lambda seen: seen is not None and bool(seen.scheduling or seen.node),
                 subject=f"Pod {namespace}/{name}",
                 condition="looked at by the scheduler",
-                timeout=PHASE_SECONDS * self.patience,
+                timeout=PHASE_SECONDS * self.timeout_factor,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
             )
@@ -429,7 +429,7 @@ class User:
                 lambda seen: seen is None or seen.uid != pod.uid,
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 condition="gone",
-                timeout=APPLICATION_SECONDS * self.patience,
+                timeout=APPLICATION_SECONDS * self.timeout_factor,
                 changes=changed,
             )
 
@@ -463,7 +463,7 @@ class User:
                 lambda left: not left,
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="gone with its runtime and Pods",
-                timeout=GONE_SECONDS * self.patience,
+                timeout=GONE_SECONDS * self.timeout_factor,
                 changes=changed,
                 describe=lambda left: "; ".join(left) or "all gone",
                 advice="look at the finalizers and the events of Dataset and AlluxioRuntime",

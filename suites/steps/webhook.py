@@ -33,7 +33,7 @@ KNOWN_AT_ONCE: Final = ByVersion({"0.9": False, "1.0": True})
 
 
 @dataclass(frozen=True, slots=True)
-class Placing:
+class AdmissionChanges:
     """What of a Pod decides where it runs and whether a recovered mount reaches it.
 
     Attributes:
@@ -103,7 +103,7 @@ def waits_for_node_labels(user: User) -> str:
 
     with user.evidence.phase("waiting", "the nodes are labelled for the cache"):
         _, labelled = wait(
-            user.nudging(look),
+            user.with_reconcile_requests(look),
             lambda seen: bool(seen[1]) and seen[0] == seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"label {label}=true on the nodes of its workers, and on no others",
@@ -163,7 +163,7 @@ def _bring_back(user: User, replicas: int) -> None:
     def look() -> str:
         try:
             kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(replicas))
-            said = Placing.of(kube.would_create(probe.manifest()))
+            said = AdmissionChanges.of(kube.would_create(probe.manifest()))
         except HarnessError as error:
             return error.message
         return "it leaves a labelled Pod as it is" if said.untouched else ""

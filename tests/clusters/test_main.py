@@ -66,7 +66,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
         found.stacks.append(FakeStack(found, options))
         return found.stacks[-1]
 
-    monkeypatch.setattr(module, "Stack", make)
+    monkeypatch.setattr(module, "SystemBuilder", make)
     return found
 
 
@@ -231,13 +231,13 @@ def test_a_dead_cluster_is_refused_in_time(api: FakeApi, capsys: pytest.CaptureF
 SCRIPT = """
 import sys, time
 from clusters import __main__ as module
-class Stack:
+class SystemBuilder:
     def __init__(self, *_): pass
     def up(self):
         print("coming up", flush=True)
         time.sleep(60)
     def down(self): print("taken down", flush=True)
-module.Stack = Stack
+module.SystemBuilder = SystemBuilder
 module.signal.signal(module.signal.SIGTERM, module._interrupt)
 sys.exit(module.main(["up"]))
 """

@@ -24,7 +24,7 @@ from clusters.product import fluid, nfs
 from clusters.progress import Progress
 from clusters.providers.base import Cluster
 from clusters.providers.kind import KEPT
-from clusters.system import Stack, machine_lock, schedulable
+from clusters.system import SystemBuilder, machine_lock, schedulable
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, programs
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     return fake
 
 
-def of(docker: FakeDocker, **options: Any) -> Stack:
+def of(docker: FakeDocker, **options: Any) -> SystemBuilder:
     """A stack on that host."""
-    return Stack(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
+    return SystemBuilder(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
 
 
-def told(made: Stack) -> str:
+def told(made: SystemBuilder) -> str:
     """What its progress said."""
     assert isinstance(made.progress.stream, io.StringIO)
     return made.progress.stream.getvalue()
@@ -143,7 +143,7 @@ def test_the_cluster_goes_before_its_engine(docker: FakeDocker, fate: Fate) -> N
     assert (provider.downs, len(fate.stopped)) == (1, 1)
 
 
-def found(docker: FakeDocker, **options: Any) -> Stack:
+def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
     """A stack that found our own engine up, at work in the cache of this run."""
     engine.RUN_FOLDER.mkdir(exist_ok=True)
     config = engine.daemon_config(HOST, cache_root(), None)
@@ -197,7 +197,7 @@ def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: 
     def further(*_: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(module, "Supplier", further)
+    monkeypatch.setattr(module, "ImageResolver", further)
     made = of(docker)
     with pytest.raises(InterruptedError):
         made.up()
@@ -206,7 +206,7 @@ def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: 
 
 
 @dataclass
-class Standing(Stack):
+class Standing(SystemBuilder):
     """Comes up with nothing, and cannot be taken down whole."""
 
     troubles: tuple[str, ...] = ()
@@ -292,7 +292,7 @@ def test_a_warm_cluster_has_its_memory_already(docker: FakeDocker, monkeypatch: 
     def further(*_: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(module, "Supplier", further)
+    monkeypatch.setattr(module, "ImageResolver", further)
     with pytest.raises(InterruptedError):
         of(docker, cluster_name="demo").up()
 
@@ -333,7 +333,7 @@ def test_a_kubernetes_that_this_host_cannot_run_is_refused(
 ) -> None:
     """However its images would come."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, cgroup_v1=True))
-    made = Stack(
+    made = SystemBuilder(
         Options(images="pull", versions=versions(kubernetes="1.35.0")),
         "r1",
         Progress(io.StringIO()),
@@ -350,7 +350,7 @@ def test_an_engine_that_was_started_is_remembered_at_once(
     docker.commands.on("docker", "version", exit_code=1)
     programs(monkeypatch, "docker", "dockerd", "containerd", "iptables")
     monkeypatch.setattr(engine, "start", lambda *_: docker.engine)
-    monkeypatch.setattr(module, "Supplier", the_build_breaks)
+    monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
     docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
     made = of(docker, bootstrap=True)
     with pytest.raises(InfrastructureError, match="the build broke"):
@@ -393,7 +393,7 @@ class FakeSupply:
     facts: tuple[Any, ...] = ()
     limits: tuple[str, ...] = ("a limit of the registry",)
 
-    def supply(self) -> FakeSupply:
+    def resolved(self) -> FakeSupply:
         """Themselves."""
         return self
 
@@ -404,8 +404,8 @@ def test_the_whole_way_up(
     """Engine, images, cluster, NFS server, Fluid, in this order; the system tells what it is made of."""
     order: list[str] = []
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
-    monkeypatch.setattr(Stack, "_tools", lambda self, facts, cache: FakeTools())
-    monkeypatch.setattr(module, "Supplier", lambda tools, running: FakeSupply())
+    monkeypatch.setattr(SystemBuilder, "_tools", lambda self, facts, cache: FakeTools())
+    monkeypatch.setattr(module, "ImageResolver", lambda tools, running: FakeSupply())
 
     class Provider(FakeProvider):
         def __init__(self, **given: Any) -> None:
@@ -451,7 +451,7 @@ def test_clusters_of_killed_runs_go_before_anything_is_made(
     crowded = replace(HOST, memory_available=GIB)
     monkeypatch.setattr(probes, "probe", lambda: crowded if "killed-0" in docker.containers else HOST)
     made = of(docker)
-    monkeypatch.setattr(module, "Supplier", the_build_breaks)
+    monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
     with pytest.raises(InfrastructureError, match="the build broke"):
         made.up()
     assert sorted(docker.containers) == ["elsewhere-0", "foreign-0", "kept-0"]

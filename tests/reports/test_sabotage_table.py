@@ -9,7 +9,7 @@ from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from reports.verdict.sabotage import sabotage_sections
 from suites.record.failure_class import failure_class, reason
-from suites.sabotage.model import Row, Sabotage, Seen, Target, Twist
+from suites.sabotage.model import Row, Sabotage, Seen, Tampering, Target
 
 
 def test_the_section_tells_each_row_and_escapes_what_it_tells(sample: Verdict) -> None:
@@ -20,7 +20,7 @@ def test_the_section_tells_each_row_and_escapes_what_it_tells(sample: Verdict) -
         "no-csi",
         "component missing",
         "the CSI plugin is gone",
-        lambda *_: nullcontext(Twist()),
+        lambda *_: nullcontext(Tampering()),
         (Target("A2", reason="Fuse"),),
         ("B6", "B11"),
     )

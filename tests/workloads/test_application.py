@@ -23,12 +23,12 @@ def test_the_pod_mounts_its_claim() -> None:
 
 def test_a_pod_may_have_more_time_to_end() -> None:
     """A Pod with something beside the application gets the time that it needs."""
-    assert APP.but(grace_seconds=30).manifest()["spec"]["terminationGracePeriodSeconds"] == 30
+    assert APP.evolve(grace_seconds=30).manifest()["spec"]["terminationGracePeriodSeconds"] == 30
 
 
 def test_each_way_to_use_a_claim_is_sent_where_it_belongs() -> None:
     """Node, sub-path, propagation and the two kinds of read-only stand in their own places."""
-    spec = APP.but(
+    spec = APP.evolve(
         node="worker2",
         read_only=True,
         claim_read_only=True,
@@ -55,7 +55,7 @@ def test_each_way_to_use_a_claim_is_sent_where_it_belongs() -> None:
 
 def test_a_job_runs_its_command_once_on_each_of_its_pods() -> None:
     """The Job has the application's Pod, its own command, no second try, and a common start."""
-    job = APP.but(labels={"app": "bench"}).job("fio", "--version", completions=3, deadline=60)
+    job = APP.evolve(labels={"app": "bench"}).job("fio", "--version", completions=3, deadline=60)
     spec = job["spec"]
     assert (spec["completions"], spec["parallelism"], spec["backoffLimit"]) == (3, 3, 0)
     assert spec["activeDeadlineSeconds"] == 60

@@ -125,8 +125,8 @@ def test_only_what_was_written_is_sent() -> None:
         "metadata": {"name": "imagenet", "namespace": "demo"},
         "spec": {"mounts": [{"mountPoint": "pvc://nfs-src"}]},
     }
-    assert dataset.but(mounts=()).manifest()["spec"] == {"mounts": []}
-    assert dataset.but(placement="Shared").manifest()["spec"]["placement"] == "Shared"
+    assert dataset.evolve(mounts=()).manifest()["spec"] == {"mounts": []}
+    assert dataset.evolve(placement="Shared").manifest()["spec"]["placement"] == "Shared"
 
 
 def test_unknown_fields_and_changes_are_refused() -> None:
@@ -134,7 +134,7 @@ def test_unknown_fields_and_changes_are_refused() -> None:
     with pytest.raises(ValidationError, match="acessModes"):
         Dataset.model_validate({"namespace": "a", "name": "b", "acessModes": ["ReadWriteMany"]})
     with pytest.raises(ValidationError, match="placement"):
-        Dataset(namespace="a", name="b").but(placement="Alone")
+        Dataset(namespace="a", name="b").evolve(placement="Alone")
     with pytest.raises(ValidationError, match="frozen"):
         Dataset(namespace="a", name="b").name = "c"  # type: ignore[misc] # this is what must fail
 
@@ -149,7 +149,7 @@ def test_a_dataset_over_a_claim_has_it_as_its_root() -> None:
 
 def test_node_affinity_names_hosts() -> None:
     """The nodes of a Dataset are named by their host names."""
-    terms = NodeAffinity.on("worker", "worker2").written()["required"]["nodeSelectorTerms"]
+    terms = NodeAffinity.on("worker", "worker2").spec_fields()["required"]["nodeSelectorTerms"]
     assert terms == [
         {
             "matchExpressions": [

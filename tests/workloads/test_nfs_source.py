@@ -32,4 +32,4 @@ def test_the_volume_never_takes_the_name_of_fluid_s() -> None:
     """A claim named as the Dataset still has a volume of another name than Fluid's own volume."""
     source = NfsSource(namespace="demo", name="imagenet", server="nfs")
     assert source.volume_name != "demo-imagenet"
-    assert source.but(volume="mine").volume_name == "mine"
+    assert source.evolve(volume="mine").volume_name == "mine"

@@ -29,12 +29,12 @@ class Model(BaseModel):
         validate_by_alias=True,
     )
 
-    def but(self, **changes: Any) -> Self:
+    def evolve(self, **changes: Any) -> Self:
         """A copy with some fields set anew, validated like the original."""
-        written = {field: getattr(self, field) for field in self.model_fields_set}
-        return self.model_validate({**written, **changes})
+        spec_fields = {field: getattr(self, field) for field in self.model_fields_set}
+        return self.model_validate({**spec_fields, **changes})
 
-    def written(self, *, exclude: tuple[str, ...] = ()) -> Manifest:
+    def spec_fields(self, *, exclude: tuple[str, ...] = ()) -> Manifest:
         """The fields that were set, by the API's names, down to the last level."""
         dumped: Manifest = self.model_dump(
             mode="json", by_alias=True, exclude_unset=True, exclude_none=True, exclude=set(exclude)
@@ -69,7 +69,7 @@ class Resource(Model):
             "apiVersion": self.API_VERSION,
             "kind": self.KIND,
             "metadata": metadata(self.name, self.namespace, self.labels, self.annotations),
-            "spec": self.written(exclude=METADATA),
+            "spec": self.spec_fields(exclude=METADATA),
         }
 
     def to_yaml(self) -> str:
@@ -84,8 +84,8 @@ class Resource(Model):
         """
         if _series(fluid) >= (1, 0):
             return ()
-        written = _paths(self.written(exclude=METADATA))
-        return tuple(sorted(path for path in written if path in self.NEW_IN_1_0))
+        spec_fields = _paths(self.spec_fields(exclude=METADATA))
+        return tuple(sorted(path for path in spec_fields if path in self.NEW_IN_1_0))
 
 
 def metadata(

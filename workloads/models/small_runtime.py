@@ -79,7 +79,7 @@ def laptop_runtime(
         fuse=Fuse(jvm_options=(small, outside)),
     )
     if properties is not None:
-        runtime = runtime.but(properties=properties)
+        runtime = runtime.evolve(properties=properties)
     if alluxio_version is not None:
-        runtime = runtime.but(alluxio_version=alluxio_version)
+        runtime = runtime.evolve(alluxio_version=alluxio_version)
     return runtime

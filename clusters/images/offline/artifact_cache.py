@@ -62,7 +62,7 @@ class Artifact:
 
     name: str
     inputs: tuple[str, ...]
-    make: Callable[[Workshop, Path, RunningStage], None]
+    make: Callable[[ArtifactCache, Path, RunningStage], None]
     recipe: tuple[Path, ...] = ()
     needs: tuple[Artifact, ...] = ()
 
@@ -91,7 +91,7 @@ def file_digest(path: Path) -> str:
 
 
 @dataclass
-class Workshop:
+class ArtifactCache:
     """The cache folder and what is needed to fill it.
 
     Attributes:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import yaml
 
 from clusters.images.offline import go
-from clusters.images.offline.artifact_cache import RECIPES, Artifact, Workshop
+from clusters.images.offline.artifact_cache import RECIPES, Artifact, ArtifactCache
 from clusters.pins import pins
 from clusters.progress import RunningStage
 
@@ -40,12 +40,12 @@ ALLUXIO_MODULES: Final = (
 def kubernetes(version: str) -> Artifact:
     """All Kubernetes commands in one program, `kubernetes`."""
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
-        module = go.download(workshop, _KUBERNETES, version)
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
+        module = go.download(cache, _KUBERNETES, version)
         major, minor, _ = version.split(".", 2)
         told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
         go.build_wrapper(
-            workshop,
+            cache,
             folder / "kubernetes",
             stage,
             require={_KUBERNETES: version},
@@ -62,9 +62,9 @@ def kubernetes(version: str) -> Artifact:
 def go_program(name: str, module: str, version: str, package: str = "") -> Artifact:
     """One command of a published module, as program ``name``."""
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         go.build_wrapper(
-            workshop, folder / name, stage, require={module: version}, package=module + package, main=None
+            cache, folder / name, stage, require={module: version}, package=module + package, main=None
         )
 
     return Artifact(f"{name}-{version}", (module, version, package), make)
@@ -74,10 +74,10 @@ def own_program(name: str) -> Artifact:
     """A small Go program of ours, from `recipes/<name>`."""
     recipe = RECIPES / name
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         copy = folder / ".source"
         shutil.copytree(recipe, copy)
-        go.build(workshop, copy, folder / name, stage)
+        go.build(cache, copy, folder / name, stage)
         shutil.rmtree(copy)
 
     return Artifact(name, (), make, recipe=(recipe,))
@@ -118,15 +118,15 @@ def toxiproxy() -> Artifact:
 def fluid(version: str) -> Artifact:
     """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`."""
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
-        module = go.download(workshop, FLUID_MODULE, version)
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
+        module = go.download(cache, FLUID_MODULE, version)
         source = folder / ".source"
         go.copy_module(module, source)
         (folder / "bin").mkdir()
         told = {"version": f"v{version}", "gitTreeState": "clean"}
         for command, program in FLUID_PROGRAMS.items():
             go.build(
-                workshop,
+                cache,
                 source,
                 folder / "bin" / program,
                 stage,
@@ -165,7 +165,7 @@ def alluxio(version: str) -> Artifact:
     modules = [(name, version) for name in ALLUXIO_MODULES]
     modules += [(f"alluxio-underfs-{name}", of) for name, of in under_stores.items()]
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         dependencies = "".join(
             f"<dependency><groupId>org.alluxio</groupId><artifactId>{escape(name)}</artifactId>"
             f"<version>{escape(of)}</version></dependency>"
@@ -179,7 +179,7 @@ def alluxio(version: str) -> Artifact:
         )
         argv: list[str | Path] = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies"]
         argv += [f"-DoutputDirectory={folder / 'jars'}", "-DincludeScope=runtime"]
-        workshop.commands.run(argv, on_line=stage.says)
+        cache.commands.run(argv, on_line=stage.says)
         pom.unlink()
         (folder / "lib").mkdir()
         # Under-stores are found by file in ${alluxio.home}/lib, each with its own class loader.
@@ -192,16 +192,16 @@ def alluxio(version: str) -> Artifact:
 def debian_root(release: str) -> Artifact:
     """A minimal Debian as `root.tar`."""
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         root = folder / "root"
         argv: list[str | Path] = ["debootstrap", "--variant=minbase", "--merged-usr"]
         argv += ["--include=ca-certificates", release, root]
-        workshop.commands.run(argv, on_line=stage.says)
+        cache.commands.run(argv, on_line=stage.says)
         for waste in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
             shutil.rmtree(root / waste, ignore_errors=True)
         (root / "var/cache/apt/archives/partial").mkdir(parents=True)
         (root / "var/lib/apt/lists/partial").mkdir(parents=True)
-        workshop.commands.run(["tar", "--numeric-owner", "-C", root, "-cf", folder / "root.tar", "."])
+        cache.commands.run(["tar", "--numeric-owner", "-C", root, "-cf", folder / "root.tar", "."])
         shutil.rmtree(root)
 
     return Artifact(f"debian-{release}", (release, "minbase"), make)

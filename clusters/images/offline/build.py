@@ -21,7 +21,7 @@ from clusters.host import bootstrap, leftovers
 from clusters.host.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.host.engine import Engine, docker_client
 from clusters.host.known_errors import retold
-from clusters.images.offline.artifact_cache import Artifact, Workshop, digest, disk_errors
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache, digest, disk_errors
 from clusters.images.offline.definitions import Image
 from clusters.progress import RunningStage
 
@@ -32,20 +32,20 @@ _LANES: Final = 2
 _PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 
 
-def build_all(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> None:
+def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> None:
     """Build what is not there yet: artifacts first, side by side, then the images in order."""
-    obtain_all(workshop, missing_artifacts(workshop, engine, images))
+    obtain_all(cache, missing_artifacts(cache, engine, images))
     for image in _wanted(engine, images):
-        build(workshop, engine, image)
+        build(cache, engine, image)
 
 
-def missing_artifacts(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> list[Artifact]:
+def missing_artifacts(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> list[Artifact]:
     """What has to be built on the host first for the images that are not there yet, each once."""
     found = {
         artifact.key: artifact
         for image in _wanted(engine, images)
         for artifact in _artifacts(image)
-        if not workshop.path(artifact).exists()
+        if not cache.path(artifact).exists()
     }
     return list(found.values())
 
@@ -55,7 +55,7 @@ def _wanted(engine: Engine, images: Sequence[Image]) -> list[Image]:
     return [image for image in _closure(images) if image_id(engine, image) is None]
 
 
-def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
+def obtain_all(cache: ArtifactCache, artifacts: Iterable[Artifact]) -> None:
     """Make artifacts side by side; when one fails, or at Ctrl-C, what the others run is ended too."""
     artifacts = list(artifacts)
     _require_programs(artifacts)
@@ -63,7 +63,7 @@ def obtain_all(workshop: Workshop, artifacts: Iterable[Artifact]) -> None:
     fetched = [artifact for artifact in artifacts if _waits_for_network(artifact)]
     stop = threading.Event()
     with ThreadPoolExecutor(_LANES) as lanes:
-        running = [lanes.submit(_obtain, workshop, lane, stop) for lane in (compiled, fetched) if lane]
+        running = [lanes.submit(_obtain, cache, lane, stop) for lane in (compiled, fetched) if lane]
         try:
             done, _ = wait_for(running, return_when=FIRST_EXCEPTION)
             for lane in done:
@@ -99,28 +99,28 @@ def _end(running: Sequence[Future[None]]) -> None:
 
 
 @contextmanager
-def _context(workshop: Workshop) -> Iterator[Path]:
+def _context(cache: ArtifactCache) -> Iterator[Path]:
     """An empty folder for a build context; what killed runs left of theirs is removed."""
-    contexts = workshop.root / "contexts"
+    contexts = cache.root / "contexts"
     contexts.mkdir(exist_ok=True)
     for stale in contexts.iterdir():
-        leftovers.remove(stale, workshop.commands)
+        leftovers.remove(stale, cache.commands)
     with tempfile.TemporaryDirectory(dir=contexts) as folder:
         yield Path(folder)
 
 
-def build(workshop: Workshop, engine: Engine, image: Image) -> None:
+def build(cache: ArtifactCache, engine: Engine, image: Image) -> None:
     """Build one image whose base is there; nothing is done when it is there already."""
     with (
-        FileLock(workshop.root / "images.lock"),
-        workshop.progress.stage(f"image {image.name}") as stage,
-        _context(workshop) as context,
+        FileLock(cache.root / "images.lock"),
+        cache.progress.stage(f"image {image.name}") as stage,
+        _context(cache) as context,
         disk_errors(image.name),
     ):
         if image_id(engine, image) is not None:
             stage.was_cached()
             return
-        _assemble(workshop, image, context)
+        _assemble(cache, image, context)
         if (context / "root.tar").exists():
             engine.run("import", context / "root.tar", image.name, timeout=600)
             (context / "root.tar").unlink()
@@ -142,25 +142,25 @@ def image_id(engine: Engine, image: Image) -> str | None:
     return ids.pop() if len(ids) == 1 else None
 
 
-def pack(workshop: Workshop, engine: Engine, images: Sequence[Image]) -> Path:
+def pack(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> Path:
     """One archive of built images for the nodes; see `pack_names`."""
     ids = [image_id(engine, image) or "" for image in images]
-    return pack_names(workshop, engine, ids, [name for image in images for name in image.names])
+    return pack_names(cache, engine, ids, [name for image in images for name in image.names])
 
 
-def pack_names(workshop: Workshop, engine: Engine, ids: Sequence[str], names: Sequence[str]) -> Path:
+def pack_names(cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: Sequence[str]) -> Path:
     """One archive of images for the nodes, in a folder of its own; layers that they share once.
 
     Args:
-        workshop: the cache folder.
+        cache: the cache folder.
         engine: has the images.
         ids: what decides the content; the same is packed once.
         names: under which the nodes are to know the images.
     """
-    folder = workshop.root / "archives" / digest(ids)
+    folder = cache.root / "archives" / digest(ids)
     if folder.exists():
         return folder
-    with workshop.progress.stage("pack images for the nodes"):
+    with cache.progress.stage("pack images for the nodes"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for old in folder.parent.iterdir():
             shutil.rmtree(old, ignore_errors=True)
@@ -193,19 +193,19 @@ def _waits_for_network(artifact: Artifact) -> bool:
     return artifact.name.startswith(("debian-", "alluxio-"))
 
 
-def _obtain(workshop: Workshop, artifacts: Sequence[Artifact], stop: threading.Event) -> None:
+def _obtain(cache: ArtifactCache, artifacts: Sequence[Artifact], stop: threading.Event) -> None:
     for artifact in artifacts:
         if stop.is_set():
             return
-        workshop.obtain(artifact)
+        cache.obtain(artifact)
 
 
-def _assemble(workshop: Workshop, image: Image, context: Path) -> None:
+def _assemble(cache: ArtifactCache, image: Image, context: Path) -> None:
     shutil.copytree(image.recipe, context, dirs_exist_ok=True)
     for folder in image.also:
         shutil.copytree(folder, context / folder.name)
     for part in image.parts:
-        source, target = workshop.obtain(part.artifact) / part.inside, context / part.to
+        source, target = cache.obtain(part.artifact) / part.inside, context / part.to
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target, copy_function=_link_or_copy)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from clusters.host.commands import CommandError
-from clusters.images.offline.artifact_cache import Workshop
+from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.progress import RunningStage
 
 #: Static programs without debug tables; nothing of this checkout gets into them.
@@ -30,15 +30,15 @@ class Module:
     go_mod: str
 
 
-def download(workshop: Workshop, path: str, version: str) -> Module:
+def download(cache: ArtifactCache, path: str, version: str) -> Module:
     """Fetch a module into Go's own module cache; ``version`` without the leading ``v``.
 
     Raises:
         CommandError: no proxy answers, or none has that version.
     """
-    argv: list[str | Path] = [workshop.go, "mod", "download", "-json", f"{path}@v{version}"]
+    argv: list[str | Path] = [cache.go, "mod", "download", "-json", f"{path}@v{version}"]
     try:
-        done = workshop.commands.run(argv, env=_ENV, cwd=workshop.root)
+        done = cache.commands.run(argv, env=_ENV, cwd=cache.root)
     except CommandError as error:
         raise CommandError(
             f"Go module {path} v{version} cannot be fetched",
@@ -50,7 +50,7 @@ def download(workshop: Workshop, path: str, version: str) -> Module:
 
 
 def build_wrapper(
-    workshop: Workshop,
+    cache: ArtifactCache,
     out: Path,
     stage: RunningStage,
     *,
@@ -64,7 +64,7 @@ def build_wrapper(
     """Build one program in a module of our own that requires the published ones.
 
     Args:
-        workshop: the tools.
+        cache: the tools.
         out: the program to write.
         stage: told of downloads and of what is compiled.
         require: modules and versions.
@@ -82,12 +82,12 @@ def build_wrapper(
     (folder / "go.mod").write_text("\n".join(lines) + "\n")
     if main is not None:
         shutil.copy(main, folder / "main.go")
-    build(workshop, folder, out, stage, package=package, variables=variables)
+    build(cache, folder, out, stage, package=package, variables=variables)
     shutil.rmtree(folder)
 
 
 def build(
-    workshop: Workshop,
+    cache: ArtifactCache,
     folder: Path,
     out: Path,
     stage: RunningStage,
@@ -97,12 +97,12 @@ def build(
 ) -> None:
     """Build a package of the module in ``folder`` into the program ``out``."""
     sets = " ".join(f"-X {name}={value}" for name, value in (variables or {}).items())
-    argv: list[str | Path] = [workshop.go, "build", "-v", *_FLAGS]
+    argv: list[str | Path] = [cache.go, "build", "-v", *_FLAGS]
     argv += ["-ldflags", f"-s -w {sets}".strip(), "-o", out, package]
-    _run(workshop, argv, folder, stage)
+    _run(cache, argv, folder, stage)
 
 
-def _run(workshop: Workshop, argv: Sequence[str | Path], folder: Path, stage: RunningStage) -> None:
+def _run(cache: ArtifactCache, argv: Sequence[str | Path], folder: Path, stage: RunningStage) -> None:
     compiled = 0
 
     def told(line: str) -> None:
@@ -114,7 +114,7 @@ def _run(workshop: Workshop, argv: Sequence[str | Path], folder: Path, stage: Ru
             stage.says(f"{compiled} packages compiled, now {line}")
 
     env = {**_ENV, "GOMEMLIMIT": "6GiB"} if "GOMEMLIMIT" not in os.environ else _ENV
-    workshop.commands.run(argv, cwd=folder, env=env, on_line=told)
+    cache.commands.run(argv, cwd=folder, env=env, on_line=told)
 
 
 def staging_versions(go_mod: str, version: str) -> dict[str, str]:

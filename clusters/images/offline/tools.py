@@ -10,7 +10,7 @@ from clusters.host.commands import CommandError
 from clusters.host.engine import Engine
 from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host, require_disk
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.options import Options
 from clusters.pins import at_least, pins
 
@@ -22,12 +22,12 @@ class Tools:
     Attributes:
         options: of the run.
         host: what this host can do.
-        workshop: builds.
+        cache: builds.
     """
 
     options: Options
     host: Host
-    workshop: Workshop
+    cache: ArtifactCache
 
     def ready_to_build(self) -> None:
         """Have compilers, found or installed where that is allowed; called only before something is built.
@@ -35,21 +35,21 @@ class Tools:
         Raises:
             RefusalError: too little disk, or no compiler and no leave to install one.
         """
-        workshop, may_install = self.workshop, self.options.bootstrap
-        compiled = workshop.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
-        require_disk(workshop.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
+        cache, may_install = self.cache, self.options.bootstrap
+        compiled = cache.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
+        require_disk(cache.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
         if may_install:
             needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
-            bootstrap.install(needed, workshop.commands, workshop.progress)
-        workshop.go = bootstrap.go_program(
-            workshop.commands, workshop.root / "tools", workshop.progress, may_install=may_install
+            bootstrap.install(needed, cache.commands, cache.progress)
+        cache.go = bootstrap.go_program(
+            cache.commands, cache.root / "tools", cache.progress, may_install=may_install
         )
 
     def obtain(self, artifact: Artifact) -> Path:
         """An artifact's folder; compilers are made ready only where it is still to be made."""
-        if not self.workshop.path(artifact).exists():
+        if not self.cache.path(artifact).exists():
             self.ready_to_build()
-        return self.workshop.obtain(artifact)
+        return self.cache.obtain(artifact)
 
     def kind(self) -> Path:
         """The kind program: given, the pinned one, or this host's where it is as new."""
@@ -57,7 +57,7 @@ class Tools:
             return self.options.kind_bin
         pinned = artifacts.kind()
         # Newer ones give up cgroup v1, so there it has to be the pinned one.
-        if not self.workshop.path(pinned).exists() and not self.host.cgroup_v1:
+        if not self.cache.path(pinned).exists() and not self.host.cgroup_v1:
             found = bootstrap.find("kind")
             if found is not None and self._kind_suits(found):
                 return found
@@ -68,7 +68,7 @@ class Tools:
         known = pins()
         pin = known.fluid.get(self.options.versions.fluid) or known.fluid[known.default.fluid]
         pinned = artifacts.helm(pin.helm)
-        found = None if self.workshop.path(pinned).exists() else bootstrap.find("helm")
+        found = None if self.cache.path(pinned).exists() else bootstrap.find("helm")
         return found or self.obtain(pinned) / "helm"
 
     def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
@@ -82,7 +82,7 @@ class Tools:
         place = folder / "kubectl"
         folder.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
-        built = self.workshop.path(artifacts.kubernetes(self.options.versions.kubernetes))
+        built = self.cache.path(artifacts.kubernetes(self.options.versions.kubernetes))
         found = built / "kubernetes" if built.exists() else bootstrap.find("kubectl")
         if found is not None:
             place.symlink_to(found)
@@ -96,7 +96,7 @@ class Tools:
 
     def _kind_suits(self, program: Path) -> bool:
         try:
-            told = self.workshop.commands.run([program, "version", "-q"], timeout=10.0).stdout.strip()
+            told = self.cache.commands.run([program, "version", "-q"], timeout=10.0).stdout.strip()
         except CommandError:
             return False
         return at_least(told, pins().build.kind)

@@ -26,72 +26,72 @@ STALL_SECONDS = 6.0
 
 @scenario("C1", Level.CONFORMANCE)
 def test_fuse_pod_comes_with_the_first_application_and_not_before(
-    fresh: User, untouched: Untouched, window: float
+    dataset_owner: User, idle_watch: Untouched, window: float
 ) -> None:
     """No Fuse Pod runs and no node is labelled until an application uses the claim; then just one.
 
     The user leaves a Bound Dataset alone for a while, and then starts an application.
     """
-    checks.no_fuse_over_window(fresh, window, lambda: None, before=untouched)
-    checks.nothing_cached(fresh)
-    pod = fresh.starts(fresh.application("c1-first", DATASET))
-    fuse = checks.served_by_fluid(fresh, pod)
+    checks.no_fuse_over_window(dataset_owner, window, lambda: None, before=idle_watch)
+    checks.nothing_cached(dataset_owner)
+    pod = dataset_owner.starts(dataset_owner.application("c1-first", DATASET))
+    fuse = checks.served_by_fluid(dataset_owner, pod)
     if fuse.labelled != (pod.node,) or fuse.desired != 1:
         raise checks.fail(
             "more Fuse Pods are wanted than nodes have an application",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected=f"one Fuse Pod, on {pod.node}, and only that node labelled",
             seen=str(fuse),
         )
-    checks.one_fuse_pod(fresh, pod.node)
+    checks.one_fuse_pod(dataset_owner, pod.node)
 
 
 @scenario("C4", Level.CONFORMANCE, alone=True)
-def test_status_tells_what_is_cached_and_how_reads_are_served(fresh: User) -> None:
+def test_status_tells_what_is_cached_and_how_reads_are_served(dataset_owner: User) -> None:
     """The Dataset's status tells size and number of files, what is cached, and that reads hit the cache.
 
     The user reads all files and looks at ``status.cacheStates``, then reads on from the cache.
     """
-    observer = fresh.observer
-    checks.nothing_cached(fresh)
-    pod = fresh.starts(fresh.application("c4-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh, status_too=True)
-    dataset = observer.dataset(fresh.namespace, DATASET)
-    number = len(fresh.files.files)
+    observer = dataset_owner.observer
+    checks.nothing_cached(dataset_owner)
+    pod = dataset_owner.starts(dataset_owner.application("c4-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner, status_too=True)
+    dataset = observer.dataset(dataset_owner.namespace, DATASET)
+    number = len(dataset_owner.files.files)
     if dataset.file_num != str(number):
         raise checks.fail(
             f"the status tells {dataset.file_num or 'no'} files where {number} lie at the source",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="status.fileNum as at the source",
             seen=str(dataset),
         )
-    fresh.evidence.fact(
+    dataset_owner.evidence.fact(
         "Dataset status", f"{dataset.file_num} files, {dataset.ufs_total}", files=dataset.file_num
     )
 
     def reads_on() -> CacheStates:
         # Pages of the kernel would be read instead, and Alluxio would have nothing to count.
         observer.drop_page_cache(pod.node)
-        fresh.reads_right_quietly(pod)
-        fresh.nudges()
-        return observer.dataset(fresh.namespace, DATASET).cache
+        dataset_owner.reads_right_quietly(pod)
+        dataset_owner.request_reconcile()
+        return observer.dataset(dataset_owner.namespace, DATASET).cache
 
-    with fresh.evidence.phase("waiting", "the hit ratio shows the reads"):
+    with dataset_owner.evidence.phase("waiting", "the hit ratio shows the reads"):
         cache = wait(
             reads_on,
             # A worker on the reader's own node counts as remote here: a Fuse Pod that opened a file cold goes
             # on reading through the worker (C8 shows a read that is local).
             lambda seen: min(seen.hit_ratio or 0.0, _shares(seen)) >= NEARLY_ALL,
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition=f"cacheHitRatio of {NEARLY_ALL:g} % and more while only cached files are read",
             timeout=RATIO_SECONDS,
             delay=5.0,
             describe=lambda seen: f"hits {seen.hit_ratio} %, local and remote {_shares(seen):g} %",
             advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",
         )
-    fresh.evidence.fact(
+    dataset_owner.evidence.fact(
         "Dataset status",
         f"cacheHitRatio {cache.hit_ratio:g} %, of it local {cache.local_hit_ratio or 0:g} %, "
         f"remote {cache.remote_hit_ratio or 0:g} %",
@@ -104,36 +104,36 @@ def _shares(cache: CacheStates) -> float:
 
 
 @scenario("C5", Level.SMOKE, alone=True)
-def test_a_warm_read_costs_the_nfs_server_nothing(shared: User) -> None:
+def test_a_warm_read_costs_the_nfs_server_nothing(shared_user: User) -> None:
     """A cached read costs the NFS server nothing, and works with the server stopped.
 
     The user's application reads all files once. Then the page cache is dropped, and it reads them
     again, first with the server up, then with the server stopped; a Pod on raw NFS is the control.
     """
-    warm = shared.starts(shared.application("c5-warm", DATASET))
-    raw = shared.starts(shared.application("c5-raw", SOURCE))
-    checks.served_by_fluid(shared, warm)
-    shared.reads_right(warm)
-    checks.all_cached(shared)
-    observer = shared.observer
+    warm = shared_user.starts(shared_user.application("c5-warm", DATASET))
+    raw = shared_user.starts(shared_user.application("c5-raw", SOURCE))
+    checks.served_by_fluid(shared_user, warm)
+    shared_user.reads_right(warm)
+    checks.all_cached(shared_user)
+    observer = shared_user.observer
 
     observer.drop_page_cache(warm.node)
     before = observer.served()
-    shared.reads_right(warm, who="application, page cache dropped")
-    checks.costs_nothing(shared, observer.served().since(before), "a read through Fluid")
+    shared_user.reads_right(warm, who="application, page cache dropped")
+    checks.assert_nfs_sent_nothing(shared_user, observer.served().since(before), "a read through Fluid")
 
     observer.drop_page_cache(raw.node)
     before = observer.served()
-    shared.reads_right(raw, who="control on raw NFS, page cache dropped")
-    checks.costs_all(shared, observer.served().since(before), "a read of raw NFS")
+    shared_user.reads_right(raw, who="control on raw NFS, page cache dropped")
+    checks.assert_nfs_sent_all(shared_user, observer.served().since(before), "a read of raw NFS")
 
     observer.drop_page_cache(warm.node)
-    server = observer.on_node(shared.system.nfs.node)
+    server = observer.on_node(shared_user.system.nfs.node)
     with stopped(server, "ganesha.nfsd") as fault:
-        shared.evidence.fact("NFS server", fault.says)
-        shared.reads_right(warm, who="application, NFS server stopped")
-        stalls(shared, raw)
-    shared.reads_right(raw, who="control on raw NFS, server back")
+        shared_user.evidence.fact("NFS server", fault.says)
+        shared_user.reads_right(warm, who="application, NFS server stopped")
+        stalls(shared_user, raw)
+    shared_user.reads_right(raw, who="control on raw NFS, server back")
 
 
 def stalls(user: User, pod: PodSnapshot) -> None:

@@ -39,28 +39,28 @@ class Read:
 
 
 @scenario("C8", Level.FULL, nodes=2, alone=True)
-def test_reads_on_the_workers_node_are_local_and_on_another_remote(fresh: User) -> None:
+def test_reads_on_the_workers_node_are_local_and_on_another_remote(dataset_owner: User) -> None:
     """Reads are right on the worker's node and on another, both from the cache: one locally, one remotely.
 
     The user runs an application away from the only worker, and when all is cached another one on its node.
     """
-    worker = fresh.observer.view.pod(fresh.namespace, fluid_names.worker_pod(DATASET))
+    worker = dataset_owner.observer.view.pod(dataset_owner.namespace, fluid_names.worker_pod(DATASET))
     assert worker is not None
-    elsewhere = next(node for node in fresh.system.nodes if node != worker.node)
-    far = fresh.starts(fresh.application("c8-far", DATASET, node=elsewhere))
-    checks.served_by_fluid(fresh, far)
-    fresh.reads_right(far, who="application, first read")
-    checks.all_cached(fresh)
+    elsewhere = next(node for node in dataset_owner.system.nodes if node != worker.node)
+    far = dataset_owner.starts(dataset_owner.application("c8-far", DATASET, node=elsewhere))
+    checks.served_by_fluid(dataset_owner, far)
+    dataset_owner.reads_right(far, who="application, first read")
+    checks.all_cached(dataset_owner)
 
-    total = fresh.files.total_bytes
-    remote = _reads(fresh, far, lambda read: read.remote, total)
-    _came_from(fresh, far, remote, wanted=remote.remote, other=remote.local, total=total)
+    total = dataset_owner.files.total_bytes
+    remote = _reads(dataset_owner, far, lambda read: read.remote, total)
+    _came_from(dataset_owner, far, remote, wanted=remote.remote, other=remote.local, total=total)
     # Only now, because a Fuse Pod remembers for 10 min where a file's blocks were when it was opened
     # (alluxio.user.metadata.cache.expiration.time): one that read it cold goes on through the worker.
-    near = fresh.starts(fresh.application("c8-near", DATASET, node=worker.node))
-    checks.served_by_fluid(fresh, near)
-    local = _reads(fresh, near, lambda read: read.local, total)
-    _came_from(fresh, near, local, wanted=local.local, other=local.remote, total=total)
+    near = dataset_owner.starts(dataset_owner.application("c8-near", DATASET, node=worker.node))
+    checks.served_by_fluid(dataset_owner, near)
+    local = _reads(dataset_owner, near, lambda read: read.local, total)
+    _came_from(dataset_owner, near, local, wanted=local.local, other=local.remote, total=total)
 
 
 def _counters(user: User) -> Read:
@@ -83,7 +83,7 @@ def _settled(user: User) -> Read:
             lambda now: len(seen) > 1 and seen[-2] == now,
             subject=f"counters of {user.namespace}/{DATASET}",
             condition="the same in two looks, more than a report apart",
-            timeout=REPORTED_SECONDS * user.patience,
+            timeout=REPORTED_SECONDS * user.timeout_factor,
             delay=11.0,
         )
 
@@ -99,7 +99,7 @@ def _reads(user: User, pod: PodSnapshot, part: Callable[[Read], float], total: i
             lambda read: part(read) >= (1 - SLACK) * total,
             subject=f"counters of {user.namespace}/{DATASET}",
             condition=f"{total} bytes more, read by {pod.name}",
-            timeout=REPORTED_SECONDS * user.patience,
+            timeout=REPORTED_SECONDS * user.timeout_factor,
             delay=3.0,
             advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",
         )

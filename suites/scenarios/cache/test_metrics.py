@@ -41,15 +41,15 @@ STARTED: Final = "process_start_time_seconds"
         ),
     ),
 )
-def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared: User, user: User) -> None:
+def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared_user: User, user: User) -> None:
     """The controllers' metrics tell size and files of a Dataset as its status does, and count failed set-ups.
 
     The administrator reads ``/metrics`` of Fluid's controllers; the runtime of a second Dataset cannot
     be set up, and is deleted then.
     """
-    _reconciled(shared, DATASET_CONTROLLER, "dataset")
-    _reconciled(shared, RUNTIME_CONTROLLER, "alluxioruntime")
-    _tells_size(shared, _counted(shared))
+    _reconciled(shared_user, DATASET_CONTROLLER, "dataset")
+    _reconciled(shared_user, RUNTIME_CONTROLLER, "alluxioruntime")
+    _tells_size(shared_user, _counted(shared_user))
 
     unbindable.CASES["B20"](user)
     key = f"{user.namespace}/{DATASET}"
@@ -71,7 +71,7 @@ def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared: Use
             lambda seen: seen is None,
             subject=f"metric {SETUP_ERRORS} of {key}",
             condition="gone with the runtime",
-            timeout=COUNTER_SECONDS * user.patience,
+            timeout=COUNTER_SECONDS * user.timeout_factor,
             delay=2.0,
             advice="a series for each runtime that ever was grows without end",
         )
@@ -111,7 +111,7 @@ def _counted(user: User) -> DatasetSnapshot:
             lambda seen: seen.file_num.isdecimal() and seen.ufs_total[:1].isdecimal(),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="ufsTotal and fileNum in its status",
-            timeout=COUNTED_SECONDS * user.patience,
+            timeout=COUNTED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"ufsTotal {seen.ufs_total or 'empty'}, fileNum {seen.file_num or 'empty'}",
         )
@@ -163,7 +163,7 @@ def _setup_errors(user: User, key: str, *, at_least: float) -> float:
     """Wait until that many failed set-ups of a runtime are counted; how many they are then."""
 
     def look() -> float:
-        user.nudges()
+        user.request_reconcile()
         return _told(user, RUNTIME_CONTROLLER).value(SETUP_ERRORS, runtime=key) or 0.0
 
     with user.evidence.phase("waiting", "the set-up fails"):
@@ -172,6 +172,6 @@ def _setup_errors(user: User, key: str, *, at_least: float) -> float:
             lambda seen: seen >= at_least,
             subject=f"metric {SETUP_ERRORS} of {key}",
             condition=f"{at_least:g} or more",
-            timeout=COUNTER_SECONDS * user.patience,
+            timeout=COUNTER_SECONDS * user.timeout_factor,
             delay=2.0,
         )

@@ -11,7 +11,7 @@ from clusters.product import fluid_names
 from clusters.product.alluxio import Listing, find_blocks, parse_blocks
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
-from suites.run.dataset_pool import Birth
+from suites.run.dataset_pool import ReadyDataset
 from suites.steps import checks, data_loads
 from suites.steps.user import DATASET, User
 from workloads.models.alluxio_runtime import Fuse, TieredStore
@@ -44,59 +44,63 @@ DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
 
 @scenario("A1", Level.SMOKE, issues=(4388,))
-def test_dataset_over_an_nfs_claim_gets_bound_without_a_fuse_pod(shared: User, birth: Birth) -> None:
+def test_dataset_over_an_nfs_claim_gets_bound_without_a_fuse_pod(
+    shared_user: User, ready_dataset: ReadyDataset
+) -> None:
     """A Dataset over an NFS claim gets Bound; Fluid makes claim and volume, and no Fuse Pod yet.
 
     The user makes a Dataset whose mount point is pvc:// and the name of an NFS claim, and an
     AlluxioRuntime of the same name. No application runs.
     """
-    shared.evidence.phases.extend(birth.phases)
-    shared.evidence.fact("Dataset status", f"phase {birth.dataset.phase}", ufs_total=birth.dataset.ufs_total)
-    checks.claim_and_volume_of_fluid(shared)
-    checks.fuse_absent(shared, birth.fuse)
+    shared_user.evidence.phases.extend(ready_dataset.phases)
+    shared_user.evidence.fact(
+        "Dataset status", f"phase {ready_dataset.dataset.phase}", ufs_total=ready_dataset.dataset.ufs_total
+    )
+    checks.claim_and_volume_of_fluid(shared_user)
+    checks.fuse_absent(shared_user, ready_dataset.fuse)
 
 
 @scenario("A2", Level.SMOKE, issues=(4388,))
-def test_application_on_fluids_claim_reads_through_a_fuse_pod(shared: User) -> None:
+def test_application_on_fluids_claim_reads_through_a_fuse_pod(shared_user: User) -> None:
     """An application on Fluid's claim reads the right data through a Fuse Pod on its own node.
 
     The user starts a Pod that mounts the claim which Fluid made, the one with the Dataset's name.
     """
-    pod = shared.starts(shared.application("a2-right", DATASET))
-    checks.served_by_fluid(shared, pod)
-    shared.reads_right(pod)
+    pod = shared_user.starts(shared_user.application("a2-right", DATASET))
+    checks.served_by_fluid(shared_user, pod)
+    shared_user.reads_right(pod)
 
 
 @scenario("A3", Level.SMOKE)
-def test_applications_on_one_node_share_one_fuse_pod(shared: User) -> None:
+def test_applications_on_one_node_share_one_fuse_pod(shared_user: User) -> None:
     """Three applications on one node share one Fuse Pod, and one of them may go without harm.
 
     The user starts three Pods on the same node, all on Fluid's claim, then deletes one.
     """
-    warm = shared.observer.fuse(shared.namespace, DATASET).pods.keys()
-    first = shared.starts(shared.application("a3-first", DATASET))
-    others = [shared.application(f"a3-{name}", DATASET, node=first.node) for name in ("second", "third")]
+    warm = shared_user.observer.fuse(shared_user.namespace, DATASET).pods.keys()
+    first = shared_user.starts(shared_user.application("a3-first", DATASET))
+    others = [shared_user.application(f"a3-{name}", DATASET, node=first.node) for name in ("second", "third")]
     for other in others:
-        shared.applies(other.manifest())
-    pods = [first, *(shared.waits_until_running(other) for other in others)]
+        shared_user.applies(other.manifest())
+    pods = [first, *(shared_user.waits_until_running(other) for other in others)]
     for pod in pods:
-        checks.served_by_fluid(shared, pod)
-    checks.one_fuse_pod(shared, first.node, warm=warm)
-    shared.stops(first)
+        checks.served_by_fluid(shared_user, pod)
+    checks.one_fuse_pod(shared_user, first.node, warm=warm)
+    shared_user.stops(first)
     for pod in pods[1:]:
-        shared.reads_right(pod, who=f"application {pod.name}, after another one went")
-    checks.one_fuse_pod(shared, first.node, warm=warm)
+        shared_user.reads_right(pod, who=f"application {pod.name}, after another one went")
+    checks.one_fuse_pod(shared_user, first.node, warm=warm)
 
 
 @scenario("A13", Level.SMOKE)
-def test_default_access_is_read_only(shared: User) -> None:
+def test_default_access_is_read_only(shared_user: User) -> None:
     """A Dataset without access modes is read-only: a write is refused and the source stays as it was.
 
     The user's application tries to write a file into the claim that Fluid made.
     """
-    pod = shared.starts(shared.application("a13-writer", DATASET))
-    checks.served_by_fluid(shared, pod)
-    result = shared.observer.write(pod, "/data/written-by-a13")
+    pod = shared_user.starts(shared_user.application("a13-writer", DATASET))
+    checks.served_by_fluid(shared_user, pod)
+    result = shared_user.observer.write(pod, "/data/written-by-a13")
     if result.written or not result.refused:
         raise checks.fail(
             "a write through a read-only Dataset was not refused",
@@ -104,37 +108,37 @@ def test_default_access_is_read_only(shared: User) -> None:
             expected="Read-only file system",
             seen=result.message or "it was written",
         )
-    shared.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
-    checks.source_unchanged(shared)
+    shared_user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
+    checks.source_unchanged(shared_user)
 
 
 @scenario("A22", Level.SMOKE, defects=(data_loads.NOT_NOTICED,))
-def test_data_load_caches_everything_before_anyone_reads(fresh: User) -> None:
+def test_data_load_caches_everything_before_anyone_reads(dataset_owner: User) -> None:
     """A DataLoad takes a Dataset from nothing cached to all cached, before any application runs.
 
     The user makes a DataLoad for the whole Dataset and waits until it is Complete.
     """
-    checks.nothing_cached(fresh)
-    fresh.applies(DataLoad.whole(fresh.namespace, "a22-load", DATASET).manifest())
-    data_loads.completes(fresh, "a22-load")
-    checks.all_cached(fresh, status_too=True)
-    checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
+    checks.nothing_cached(dataset_owner)
+    dataset_owner.applies(DataLoad.whole(dataset_owner.namespace, "a22-load", DATASET).manifest())
+    data_loads.completes(dataset_owner, "a22-load")
+    checks.all_cached(dataset_owner, status_too=True)
+    checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
 
 
 @scenario("A6", Level.CONFORMANCE)
-def test_fuse_pod_stays_warm_after_the_last_application(fresh: User) -> None:
+def test_fuse_pod_stays_warm_after_the_last_application(dataset_owner: User) -> None:
     """By default a Fuse Pod stays after its last application ended, and serves the next one at once.
 
     The user's only application ends; a while later another one starts on the same node. (A5, A6)
     """
-    pod = fresh.starts(fresh.application("a6-first", DATASET))
-    before = checks.served_by_fluid(fresh, pod)
-    fresh.stops(pod)
-    _same_fuse_stays(fresh, before, pod.node)
-    again = fresh.starts(fresh.application("a6-next", DATASET, node=pod.node))
-    checks.served_by_fluid(fresh, again)
-    fresh.reads_right(again)
-    _same_fuse_stays(fresh, before, pod.node, window=0.0)
+    pod = dataset_owner.starts(dataset_owner.application("a6-first", DATASET))
+    before = checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.stops(pod)
+    _same_fuse_stays(dataset_owner, before, pod.node)
+    again = dataset_owner.starts(dataset_owner.application("a6-next", DATASET, node=pod.node))
+    checks.served_by_fluid(dataset_owner, again)
+    dataset_owner.reads_right(again)
+    _same_fuse_stays(dataset_owner, before, pod.node, window=0.0)
 
 
 def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float = STAYS_SECONDS) -> None:
@@ -161,49 +165,49 @@ def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float 
 
 def _on_demand(user: User) -> None:
     runtime = laptop_runtime(user.namespace, DATASET)
-    fuse = (runtime.fuse or Fuse()).but(clean_policy="OnDemand")
-    user.makes_dataset(runtime=runtime.but(fuse=fuse))
+    fuse = (runtime.fuse or Fuse()).evolve(clean_policy="OnDemand")
+    user.makes_dataset(runtime=runtime.evolve(fuse=fuse))
 
 
 @scenario("A7", Level.CONFORMANCE, issues=(3552,), dataset=_on_demand)
-def test_fuse_pod_on_demand_goes_with_the_last_application(fresh: User) -> None:
+def test_fuse_pod_on_demand_goes_with_the_last_application(dataset_owner: User) -> None:
     """With cleanPolicy OnDemand the Fuse Pod goes with the last application of its node, not before.
 
     The user sets ``fuse.cleanPolicy: OnDemand``, starts two applications on one node, and ends
     one after the other.
     """
-    first = fresh.starts(fresh.application("a7-first", DATASET))
-    second = fresh.starts(fresh.application("a7-second", DATASET, node=first.node))
-    before = checks.served_by_fluid(fresh, first)
-    checks.served_by_fluid(fresh, second)
-    fresh.stops(first)
-    _same_fuse_stays(fresh, before, first.node)
-    fresh.reads_right(second, who="the other application")
-    fresh.stops(second)
-    with fresh.evidence.phase("waiting", "the Fuse Pod goes"):
+    first = dataset_owner.starts(dataset_owner.application("a7-first", DATASET))
+    second = dataset_owner.starts(dataset_owner.application("a7-second", DATASET, node=first.node))
+    before = checks.served_by_fluid(dataset_owner, first)
+    checks.served_by_fluid(dataset_owner, second)
+    dataset_owner.stops(first)
+    _same_fuse_stays(dataset_owner, before, first.node)
+    dataset_owner.reads_right(second, who="the other application")
+    dataset_owner.stops(second)
+    with dataset_owner.evidence.phase("waiting", "the Fuse Pod goes"):
         wait(
-            lambda: fresh.observer.fuse(fresh.namespace, DATASET),
+            lambda: dataset_owner.observer.fuse(dataset_owner.namespace, DATASET),
             lambda seen: seen.absent,
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="no Fuse Pod and no labelled node, now that nobody uses it",
             timeout=GOES_SECONDS,
             advice="look at the CSI plugin's log for NodeUnstageVolume",
         )
-    checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
-    again = fresh.starts(fresh.application("a7-again", DATASET))
-    checks.served_by_fluid(fresh, again)
+    checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
+    again = dataset_owner.starts(dataset_owner.application("a7-again", DATASET))
+    checks.served_by_fluid(dataset_owner, again)
 
 
 @scenario("A19", Level.CONFORMANCE)
-def test_quota_of_the_memory_tier_is_the_caches_size(shared: User) -> None:
+def test_quota_of_the_memory_tier_is_the_caches_size(shared_user: User) -> None:
     """The quota of a memory tier is the cache's size, and the worker asks for as much memory.
 
     The user gives the runtime one tier of 512Mi in ``/dev/shm``.
     """
     quota = 512 * MEBIBYTE
-    _capacity(shared, "512.00MiB", quota)
+    _capacity(shared_user, "512.00MiB", quota)
     name = fluid_names.worker_pod(DATASET)
-    pod = shared.system.kube.get(kinds.POD, name, shared.namespace) or {}
+    pod = shared_user.system.kube.get(kinds.POD, name, shared_user.namespace) or {}
     requests = {
         container["name"]: quantity_at(container, "resources", "requests", "memory")
         for container in pod.get("spec", {}).get("containers", [])
@@ -212,14 +216,14 @@ def test_quota_of_the_memory_tier_is_the_caches_size(shared: User) -> None:
     if asked < quota:
         raise checks.fail(
             "the worker does not ask for the memory that its cache may take",
-            subject=f"Pod {shared.namespace}/{name}",
+            subject=f"Pod {shared_user.namespace}/{name}",
             expected=f"requests.memory of {quota} bytes and more",
             seen=str(requests),
         )
-    shared.evidence.fact("worker's requests", f"{asked / MEBIBYTE:g} MiB of memory", bytes=int(asked))
-    reader = shared.starts(shared.application("a19-reader", DATASET))
-    shared.reads_right(reader)
-    checks.all_cached(shared)
+    shared_user.evidence.fact("worker's requests", f"{asked / MEBIBYTE:g} MiB of memory", bytes=int(asked))
+    reader = shared_user.starts(shared_user.application("a19-reader", DATASET))
+    shared_user.reads_right(reader)
+    checks.all_cached(shared_user)
 
 
 def _capacity(user: User, shown: str, size: int) -> None:
@@ -252,50 +256,54 @@ def _two_tiers(user: User) -> None:
         Tier(mediumtype="SSD", path=DISK_TIER, quota=f"{RESERVED + DISK_LEFT}Mi"),
     )
     runtime = laptop_runtime(user.namespace, DATASET, properties=FILLED_TO_THE_END)
-    user.makes_dataset(runtime=runtime.but(tieredstore=TieredStore(levels=levels)))
+    user.makes_dataset(runtime=runtime.evolve(tieredstore=TieredStore(levels=levels)))
 
 
 @scenario("A20", Level.CONFORMANCE, alone=True, dataset=_two_tiers)
-def test_two_tiers_hold_together_what_one_could_not(fresh: User) -> None:
+def test_two_tiers_hold_together_what_one_could_not(dataset_owner: User) -> None:
     """With a memory tier too small for the data and a disk tier below, all is cached, in both.
 
     The user gives the runtime 1072Mi in ``/dev/shm`` and 1280Mi on the node's disk; Alluxio keeps 1 GiB of
     each free, to move blocks between them.
     """
-    _capacity(fresh, "2.30GiB", (2 * RESERVED + MEMORY_LEFT + DISK_LEFT) * MEBIBYTE)
-    pod = fresh.starts(fresh.application("a20-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
+    _capacity(dataset_owner, "2.30GiB", (2 * RESERVED + MEMORY_LEFT + DISK_LEFT) * MEBIBYTE)
+    pod = dataset_owner.starts(dataset_owner.application("a20-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
 
     def look() -> Listing:
         # A block for which a nearly full tier had no room is not tried again before somebody reads it.
-        fresh.observer.drop_page_cache(pod.node)
-        fresh.reads_right_quietly(pod)
-        return fresh.observer.listing(fresh.namespace, DATASET)
+        dataset_owner.observer.drop_page_cache(pod.node)
+        dataset_owner.reads_right_quietly(pod)
+        return dataset_owner.observer.listing(dataset_owner.namespace, DATASET)
 
-    with fresh.evidence.phase("waiting", "Alluxio holds all files, which are read again and again"):
+    with dataset_owner.evidence.phase("waiting", "Alluxio holds all files, which are read again and again"):
         listing = wait(
             look,
             lambda seen: seen.all_cached,
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="100 % of every file in Alluxio",
             timeout=checks.CACHED_SECONDS,
             delay=10.0,
             describe=lambda seen: f"{seen.percentage:.1f} % of {len(seen.files)} files",
         )
-    fresh.evidence.fact("Alluxio listing", f"{listing.percentage:.1f} % of {len(listing.files)} files cached")
+    dataset_owner.evidence.fact(
+        "Alluxio listing", f"{listing.percentage:.1f} % of {len(listing.files)} files cached"
+    )
     held = {
-        "memory": sum(block.bytes for block in fresh.observer.blocks(fresh.namespace, DATASET)),
-        "disk": _disk_bytes(fresh),
+        "memory": sum(
+            block.bytes for block in dataset_owner.observer.blocks(dataset_owner.namespace, DATASET)
+        ),
+        "disk": _disk_bytes(dataset_owner),
     }
-    if min(held.values()) == 0 or sum(held.values()) < fresh.files.total_bytes:
+    if min(held.values()) == 0 or sum(held.values()) < dataset_owner.files.total_bytes:
         raise checks.fail(
             "the two tiers do not hold the data together",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
-            expected=f"{fresh.files.total_bytes} bytes in blocks, some in each tier",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
+            expected=f"{dataset_owner.files.total_bytes} bytes in blocks, some in each tier",
             seen=str(held),
         )
-    fresh.evidence.fact("workers' tier folders", f"blocks in both: {held}", **held)
+    dataset_owner.evidence.fact("workers' tier folders", f"blocks in both: {held}", **held)
 
 
 def _disk_bytes(user: User) -> int:

@@ -39,7 +39,7 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
     counts what claims ask for; without it a claim asks for 100Pi.
     """
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
-    user.makes_dataset(dataset.but(placement="Shared", annotations={SIZE: "1Gi"}))
+    user.makes_dataset(dataset.evolve(placement="Shared", annotations={SIZE: "1Gi"}))
     user.waits_until_bound()
     view = user.observer.view
     claim, volume = view.claim(user.namespace, DATASET), view.volume(fluid_volume(user))
@@ -68,7 +68,7 @@ def test_count_of_files_can_be_switched_off_and_on(user: User) -> None:
     """
     policy = MetadataSyncPolicy(auto_sync=False)
     runtime = laptop_runtime(user.namespace, DATASET)
-    user.makes_dataset(runtime=runtime.but(management=Management(metadata_sync_policy=policy)))
+    user.makes_dataset(runtime=runtime.evolve(management=Management(metadata_sync_policy=policy)))
     user.waits_until_bound()
     pod = user.starts(user.application("a33-reader", DATASET))
     checks.served_by_fluid(user, pod)
@@ -83,7 +83,7 @@ def test_count_of_files_can_be_switched_off_and_on(user: User) -> None:
 
 def _looking(user: User) -> Callable[[], DatasetSnapshot]:
     """Looks at the Dataset, and nudges the controller now and then."""
-    return user.nudging(lambda: user.observer.dataset(user.namespace, DATASET))
+    return user.with_reconcile_requests(lambda: user.observer.dataset(user.namespace, DATASET))
 
 
 def _why_counted(dataset: DatasetSnapshot) -> str | None:
@@ -109,7 +109,7 @@ def _tells_no_count(user: User) -> None:
             lambda seen: seen.cache.cached not in ("", "0.00B"),
             subject=subject,
             condition="cacheStates.cached of what was read",
-            timeout=STATUS_SECONDS * user.patience,
+            timeout=STATUS_SECONDS * user.timeout_factor,
             failed=_why_counted,
             describe=_told,
             advice="the controller refreshes cacheStates every 90 s",
@@ -140,7 +140,7 @@ def _tells_the_count(user: User) -> None:
             lambda seen: seen.file_num == number and seen.ufs_total not in ("", CALCULATING),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"ufsTotal, and fileNum {number}, once the count is switched on",
-            timeout=STATUS_SECONDS * user.patience,
+            timeout=STATUS_SECONDS * user.timeout_factor,
             describe=_told,
             advice="look at the alluxioruntime-controller's log for `Metadata Sync`",
         )

@@ -13,7 +13,7 @@ from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import ByVersion, Since
 from suites.steps import checks, data_operations
-from suites.steps.data_loads import NOT_NOTICED, Overlooked
+from suites.steps.data_loads import NOT_NOTICED, UnnoticedCompletion
 from suites.steps.user import DATASET, LOAD_SECONDS, User
 from workloads.models.data_load import DataLoad
 
@@ -34,34 +34,34 @@ AT_ONCE: Final = ByVersion({"0.9": False, "1.0": True})
     Level.FULL,
     since=Since("1.0", "a DataLoad of 0.9 has no schedule (api/v1alpha1/dataload_types.go of 0.9.3)"),
 )
-def test_scheduled_data_load_fills_the_cache_at_each_tick(fresh: User) -> None:
+def test_scheduled_data_load_fills_the_cache_at_each_tick(dataset_owner: User) -> None:
     """A DataLoad with a schedule runs one Job at each tick, and each of them fills the cache.
 
     The user makes a DataLoad with ``policy: Cron`` for every minute, frees the cache after its first
     run, and deletes the DataLoad after the next.
     """
     name, jobs = "a23-load", fluid_names.data_load_job("a23-load")
-    checks.nothing_cached(fresh)
-    load = DataLoad.whole(fresh.namespace, name, DATASET)
-    fresh.applies(load.but(policy="Cron", schedule="* * * * *").manifest())
-    _next_run(fresh, jobs, before=frozenset())
-    checks.all_cached(fresh)
-    before = _free(fresh, jobs)
-    _next_run(fresh, jobs, before=before)
-    checks.all_cached(fresh)
-    _one_job_a_tick(fresh, jobs)
-    _status_tells_the_schedule(fresh, name, jobs)
-    fresh.system.kube.delete(kinds.DATA_LOAD, name, fresh.namespace)
-    with fresh.evidence.phase("waiting", "the schedule goes"):
+    checks.nothing_cached(dataset_owner)
+    load = DataLoad.whole(dataset_owner.namespace, name, DATASET)
+    dataset_owner.applies(load.evolve(policy="Cron", schedule="* * * * *").manifest())
+    _next_run(dataset_owner, jobs, before=frozenset())
+    checks.all_cached(dataset_owner)
+    before = _free(dataset_owner, jobs)
+    _next_run(dataset_owner, jobs, before=before)
+    checks.all_cached(dataset_owner)
+    _one_job_a_tick(dataset_owner, jobs)
+    _status_tells_the_schedule(dataset_owner, name, jobs)
+    dataset_owner.system.kube.delete(kinds.DATA_LOAD, name, dataset_owner.namespace)
+    with dataset_owner.evidence.phase("waiting", "the schedule goes"):
         wait(
-            lambda: fresh.system.kube.get(kinds.CRON_JOB, jobs, fresh.namespace),
+            lambda: dataset_owner.system.kube.get(kinds.CRON_JOB, jobs, dataset_owner.namespace),
             lambda seen: seen is None,
-            subject=f"CronJob {fresh.namespace}/{jobs}",
+            subject=f"CronJob {dataset_owner.namespace}/{jobs}",
             condition="gone with its DataLoad",
             timeout=data_operations.GONE_SECONDS,
             describe=lambda seen: "gone" if seen is None else "there",
         )
-    fresh.evidence.fact("CronJob", "gone with its DataLoad")
+    dataset_owner.evidence.fact("CronJob", "gone with its DataLoad")
 
 
 def _runs(user: User, jobs: str) -> tuple[JobSnapshot, ...]:
@@ -91,7 +91,7 @@ def _next_run(user: User, jobs: str, *, before: frozenset[str]) -> JobSnapshot:
             lambda seen: any(job.is_complete for job in new(seen)),
             subject=f"CronJob {user.namespace}/{jobs}",
             condition="a new Job that ended well",
-            timeout=(TICK_SECONDS + LOAD_SECONDS) * user.patience,
+            timeout=(TICK_SECONDS + LOAD_SECONDS) * user.timeout_factor,
             failed=lambda seen: next((str(job) for job in new(seen) if job.has_failed), None),
             changes=changed,
             describe=lambda seen: "; ".join(map(str, seen)) or "no Job",
@@ -115,7 +115,7 @@ def _free(user: User, jobs: str) -> frozenset[str]:
             lambda seen: seen[0].none_cached or seen[1] > 0,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="nothing cached after `alluxio fs free`",
-            timeout=FREED_SECONDS * user.patience,
+            timeout=FREED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"{seen[0].percentage:.1f} % cached, {seen[1]} new Jobs",
         )
@@ -154,7 +154,7 @@ def _status_tells_the_schedule(user: User, name: str, jobs: str) -> None:
             lambda seen: seen[0] is not None and seen[0].phase == "Complete" and not seen[1],
             subject=f"DataLoad {user.namespace}/{name}",
             condition="phase Complete, and lastScheduleTime as the CronJob's",
-            timeout=STATUS_SECONDS * user.patience,
+            timeout=STATUS_SECONDS * user.timeout_factor,
             describe=lambda seen: f"{seen[0]}; {seen[1] or 'the same tick'}",
         )
     assert load is not None
@@ -162,30 +162,34 @@ def _status_tells_the_schedule(user: User, name: str, jobs: str) -> None:
 
 
 @scenario("B35", Level.FULL, defects=(NOT_NOTICED,))
-def test_two_data_loads_at_once_both_complete(fresh: User) -> None:
+def test_two_data_loads_at_once_both_complete(dataset_owner: User) -> None:
     """Two DataLoads made for one Dataset at once both complete, each by one Job, and all is cached.
 
     The user makes both in one go. Fluid 1.0 runs them at the same time, 0.9 one after the other.
     """
     names = ("b35-first", "b35-second")
-    checks.nothing_cached(fresh)
-    fresh.applies(*(DataLoad.whole(fresh.namespace, name, DATASET).manifest() for name in names))
-    if not _both_end(fresh, names):
-        checks.all_cached(fresh)
+    checks.nothing_cached(dataset_owner)
+    dataset_owner.applies(
+        *(DataLoad.whole(dataset_owner.namespace, name, DATASET).manifest() for name in names)
+    )
+    if not _both_end(dataset_owner, names):
+        checks.all_cached(dataset_owner)
         return
-    first, second = (data_operations.job_of_load(fresh, name) for name in names)
+    first, second = (data_operations.job_of_load(dataset_owner, name) for name in names)
     at_once = _overlap(first, second)
     says = "ran at the same time" if at_once else "ran one after the other"
-    if at_once != AT_ONCE.on(fresh.system):
+    if at_once != AT_ONCE.on(dataset_owner.system):
         raise checks.fail(
             f"the Jobs of two DataLoads {says}",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
-            expected="at the same time" if AT_ONCE.on(fresh.system) else "the second one waits for the first",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
+            expected="at the same time"
+            if AT_ONCE.on(dataset_owner.system)
+            else "the second one waits for the first",
             seen=f"{_times(first)}; {_times(second)}",
         )
-    fresh.evidence.fact("Jobs", f"the two {says}: {_times(first)}; {_times(second)}")
-    data_operations.usable_again(fresh)
-    checks.all_cached(fresh)
+    dataset_owner.evidence.fact("Jobs", f"the two {says}: {_times(first)}; {_times(second)}")
+    data_operations.usable_again(dataset_owner)
+    checks.all_cached(dataset_owner)
 
 
 def _both_end(user: User, names: tuple[str, str]) -> bool:
@@ -193,7 +197,7 @@ def _both_end(user: User, names: tuple[str, str]) -> bool:
 
     False where the end of one is not noticed, so that the other waits for ever.
     """
-    view, overlooked = user.observer.view, Overlooked(user)
+    view, overlooked = user.observer.view, UnnoticedCompletion(user)
     held: dict[str, None] = {}
 
     def look() -> tuple[DataLoadSnapshot | None, ...]:
@@ -214,7 +218,7 @@ def _both_end(user: User, names: tuple[str, str]) -> bool:
             ),
             subject=f"DataLoads of {user.namespace}/{DATASET}",
             condition="both Complete",
-            timeout=2 * LOAD_SECONDS * user.patience,
+            timeout=2 * LOAD_SECONDS * user.timeout_factor,
             failed=lambda seen: next(
                 (f"one failed: {load}" for load in seen if load is not None and load.phase == "Failed"), None
             ),

@@ -33,13 +33,13 @@ ALLUXIO_BACKUPS: Final = "/alluxio_backups"
 
 
 @scenario("A24", Level.FULL, since=Since("1.0", "0.9 has no DataProcess (api/v1alpha1 of 0.9.3)"))
-def test_data_process_reads_the_dataset_through_fluid(shared: User) -> None:
+def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None:
     """A DataProcess runs the user's script over the Dataset, which it reads right and through Fluid.
 
     The user makes a DataProcess with a script that reads all files of the Dataset, and another one
     without anything to run, which is refused.
     """
-    image = ImageRef.of(shared.system.toolbox)
+    image = ImageRef.of(shared_user.system.toolbox)
     script = ScriptProcessor(
         image=f"{image.prefix}/{image.name}".strip("/"),
         image_tag=image.tag,
@@ -47,24 +47,24 @@ def test_data_process_reads_the_dataset_through_fluid(shared: User) -> None:
         command=("bash",),
         source=reading_script("/data"),
     )
-    dataset = MountedDataset(name=DATASET, namespace=shared.namespace, mount_path="/data")
+    dataset = MountedDataset(name=DATASET, namespace=shared_user.namespace, mount_path="/data")
     reads, nothing = (
-        DataProcess(namespace=shared.namespace, name=name, dataset=dataset, processor=processor)
+        DataProcess(namespace=shared_user.namespace, name=name, dataset=dataset, processor=processor)
         for name, processor in (("a24-reads", Processor(script=script)), ("a24-nothing", Processor()))
     )
     try:
-        shared.applies(reads.manifest(), nothing.manifest())
-        ended = data_operations.ends(shared, kinds.DATA_PROCESS, reads.name)
-        pod = _its_pod(shared, reads.name)
-        data_operations.ended_as(shared, kinds.DATA_PROCESS, ended, "Complete")
-        _read_through_fluid(shared, pod)
-        refused = data_operations.ends(shared, kinds.DATA_PROCESS, nothing.name)
-        data_operations.ended_as(shared, kinds.DATA_PROCESS, refused, "Failed")
-        checks.events_told(shared, nothing.name, "DataProcess")
-        data_operations.no_job(shared, fluid_names.data_process_job(nothing.name))
+        shared_user.applies(reads.manifest(), nothing.manifest())
+        ended = data_operations.ends(shared_user, kinds.DATA_PROCESS, reads.name)
+        pod = _its_pod(shared_user, reads.name)
+        data_operations.ended_as(shared_user, kinds.DATA_PROCESS, ended, "Complete")
+        _read_through_fluid(shared_user, pod)
+        refused = data_operations.ends(shared_user, kinds.DATA_PROCESS, nothing.name)
+        data_operations.ended_as(shared_user, kinds.DATA_PROCESS, refused, "Failed")
+        checks.events_told(shared_user, nothing.name, "DataProcess")
+        data_operations.no_job(shared_user, fluid_names.data_process_job(nothing.name))
     finally:
-        data_operations.delete(shared, kinds.DATA_PROCESS, reads.name, nothing.name)
-    data_operations.gone(shared, kinds.DATA_PROCESS, reads.name, nothing.name)
+        data_operations.delete(shared_user, kinds.DATA_PROCESS, reads.name, nothing.name)
+    data_operations.gone(shared_user, kinds.DATA_PROCESS, reads.name, nothing.name)
 
 
 def _its_pod(user: User, name: str) -> PodSnapshot:
@@ -144,47 +144,49 @@ def _read_through_fluid(user: User, pod: PodSnapshot) -> None:
         ),
     ),
 )
-def test_data_backup_puts_its_files_where_it_is_told(shared: User) -> None:
+def test_data_backup_puts_its_files_where_it_is_told(shared_user: User) -> None:
     """A DataBackup puts its files into the folder that it names; the Dataset goes on as before.
 
     The user makes a DataBackup to a folder of the master's node.
     """
     name = "a25-backup"
-    mounted = _mounts_of_master(shared)
-    shared.evidence.defect(
+    mounted = _mounts_of_master(shared_user)
+    shared_user.evidence.defect(
         "backup-folder-not-shared",
         seen=ALLUXIO_BACKUPS not in mounted,
         says=f"volumes of the master are mounted at {', '.join(mounted)}",
     )
     backup = DataBackup(
-        namespace=shared.namespace, name=name, dataset=DATASET, backup_path=f"local://{BACKUP_FOLDER}"
+        namespace=shared_user.namespace, name=name, dataset=DATASET, backup_path=f"local://{BACKUP_FOLDER}"
     )
     try:
-        shared.applies(backup.manifest())
-        looks = _watched(shared, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
-        events = checks.events_told(shared, name, "DataBackup")
+        shared_user.applies(backup.manifest())
+        looks = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
+        events = checks.events_told(shared_user, name, "DataBackup")
         permitted = any(pod or operation is None or operation.ended for operation, pod in looks)
         if permitted:
-            shared.evidence.defect("backup-not-permitted", seen=False, says="there is a Pod for the backup")
-            ended = data_operations.ends(shared, kinds.DATA_BACKUP, name)
-            data_operations.ended_as(shared, kinds.DATA_BACKUP, ended, "Complete")
-            _backup_is_there(shared)
+            shared_user.evidence.defect(
+                "backup-not-permitted", seen=False, says="there is a Pod for the backup"
+            )
+            ended = data_operations.ends(shared_user, kinds.DATA_BACKUP, name)
+            data_operations.ended_as(shared_user, kinds.DATA_BACKUP, ended, "Complete")
+            _backup_is_there(shared_user)
         else:
-            _not_permitted(shared, name, len(looks), events)
-        _still_bound(shared)
+            _not_permitted(shared_user, name, len(looks), events)
+        _still_bound(shared_user)
     finally:
-        data_operations.delete(shared, kinds.DATA_BACKUP, name)
-        for node in shared.system.nodes:
-            shared.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER])
-        stays = _stays(shared, name)
+        data_operations.delete(shared_user, kinds.DATA_BACKUP, name)
+        for node in shared_user.system.nodes:
+            shared_user.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER])
+        stays = _stays(shared_user, name)
     if stays and permitted:
         raise checks.fail(
             "a DataBackup that was carried out does not go when it is deleted",
-            subject=f"DataBackup {shared.namespace}/{name}",
+            subject=f"DataBackup {shared_user.namespace}/{name}",
             expected="gone, with its Pod",
             seen=stays,
         )
-    shared.evidence.defect(
+    shared_user.evidence.defect(
         "refused-backup-stays", seen=bool(stays), says=stays or "the deleted DataBackup went by itself"
     )
 
@@ -236,7 +238,7 @@ def _watched(
             lambda seen: seen[0] is not None and (seen[0].phase == "Executing" or seen[0].ended),
             subject=f"{kind} {user.namespace}/{name}",
             condition="phase Executing",
-            timeout=2 * PHASE_SECONDS * user.patience,
+            timeout=2 * PHASE_SECONDS * user.timeout_factor,
             changes=changed,
         )
     with user.evidence.phase("window", f"{kind} {name} is watched"):
@@ -306,39 +308,41 @@ def _still_bound(user: User) -> None:
 
 
 @scenario("A26", Level.FULL, defects=(data_loads.NOT_NOTICED,))
-def test_data_migrate_fails_and_leaves_the_dataset_usable(fresh: User) -> None:
+def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -> None:
     """A DataMigrate, which Alluxio does not support, fails without a Job, and leaves the Dataset usable.
 
     The user wants the Dataset copied to a folder of the NFS claim, and loads it then.
     """
     name = "a26-migrate"
-    source = DatasetToMigrate(name=DATASET, namespace=fresh.namespace, path="/")
+    source = DatasetToMigrate(name=DATASET, namespace=dataset_owner.namespace, path="/")
     target = ExternalStorage(uri=f"pvc://{SOURCE}/migrated")
     migrate = DataMigrate(
-        namespace=fresh.namespace,
+        namespace=dataset_owner.namespace,
         name=name,
         source=DataToMigrate(dataset=source),
         to=DataToMigrate(external_storage=target),
     )
-    fresh.applies(migrate.manifest())
-    ended = data_operations.ends(fresh, kinds.DATA_MIGRATE, name)
-    data_operations.ended_as(fresh, kinds.DATA_MIGRATE, ended, "Failed")
-    checks.events_told(fresh, name, "DataMigrate")
-    data_operations.usable_again(fresh)
-    with fresh.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
+    dataset_owner.applies(migrate.manifest())
+    ended = data_operations.ends(dataset_owner, kinds.DATA_MIGRATE, name)
+    data_operations.ended_as(dataset_owner, kinds.DATA_MIGRATE, ended, "Failed")
+    checks.events_told(dataset_owner, name, "DataMigrate")
+    data_operations.usable_again(dataset_owner)
+    with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
         looks = hold(
-            lambda: _after_migration(fresh, name),
+            lambda: _after_migration(dataset_owner, name),
             lambda wrong: wrong or None,
-            subject=f"DataMigrate {fresh.namespace}/{name}",
+            subject=f"DataMigrate {dataset_owner.namespace}/{name}",
             condition="Failed without a Job, its Dataset Bound",
             window=WINDOW_SECONDS / 2,
         )
-    fresh.evidence.fact("DataMigrate status", "stays Failed, and no Job was started", looks=len(looks))
-    fresh.applies(DataLoad.whole(fresh.namespace, "a26-load", DATASET).manifest())
-    data_loads.completes(fresh, "a26-load")
-    data_operations.job_of_load(fresh, "a26-load")
-    checks.all_cached(fresh)
-    checks.source_unchanged(fresh)
+    dataset_owner.evidence.fact(
+        "DataMigrate status", "stays Failed, and no Job was started", looks=len(looks)
+    )
+    dataset_owner.applies(DataLoad.whole(dataset_owner.namespace, "a26-load", DATASET).manifest())
+    data_loads.completes(dataset_owner, "a26-load")
+    data_operations.job_of_load(dataset_owner, "a26-load")
+    checks.all_cached(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 def _after_migration(user: User, name: str) -> str:

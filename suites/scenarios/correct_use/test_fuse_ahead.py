@@ -21,30 +21,30 @@ GOES_SECONDS: Final = 90.0
 
 
 @scenario("A8", Level.FULL)
-def test_fuse_pod_of_a_node_labelled_by_hand_is_there_ahead(fresh: User) -> None:
+def test_fuse_pod_of_a_node_labelled_by_hand_is_there_ahead(dataset_owner: User) -> None:
     """A node labelled by hand has a Fuse Pod ahead, and the first application there uses that very one.
 
     The user labels a node as Fluid would, ``fluid.io/f-<namespace>-<dataset>=true``, starts an
     application on it later, ends it, and takes the label off again.
     """
-    node = fresh.system.nodes[0]
-    label = fresh.observer.fuse(fresh.namespace, DATASET).label
-    checks.fuse_absent(fresh, fresh.observer.fuse(fresh.namespace, DATASET))
-    application = fresh.application("a8-first", DATASET, node=node)
-    with labelled(fresh.system.kube, node, label):
-        fresh.evidence.fact("node labels", f"the user sets {label}=true on {node}")
+    node = dataset_owner.system.nodes[0]
+    label = dataset_owner.observer.fuse(dataset_owner.namespace, DATASET).label
+    checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
+    application = dataset_owner.application("a8-first", DATASET, node=node)
+    with labelled(dataset_owner.system.kube, node, label):
+        dataset_owner.evidence.fact("node labels", f"the user sets {label}=true on {node}")
         try:
-            ahead = _comes_ahead(fresh, node)
-            pod = fresh.starts(application)
-            checks.served_by_fluid(fresh, pod)
-            fresh.reads_right(pod)
-            _the_same(fresh, ahead, node)
+            ahead = _comes_ahead(dataset_owner, node)
+            pod = dataset_owner.starts(application)
+            checks.served_by_fluid(dataset_owner, pod)
+            dataset_owner.reads_right(pod)
+            _the_same(dataset_owner, ahead, node)
         finally:
             # Before the label goes, or its mount would die under it.
-            left = fresh.observer.view.pod(fresh.namespace, application.name)
+            left = dataset_owner.observer.view.pod(dataset_owner.namespace, application.name)
             if left is not None:
-                fresh.stops(left)
-    _goes_with_the_label(fresh, node)
+                dataset_owner.stops(left)
+    _goes_with_the_label(dataset_owner, node)
 
 
 def _comes_ahead(user: User, node: str) -> PodSnapshot:
@@ -56,7 +56,7 @@ def _comes_ahead(user: User, node: str) -> PodSnapshot:
             lambda seen: seen[0].ready_on(node) and any(mount.serves == "fluid" for mount in seen[1]),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"a ready Fuse Pod on {node}, and its mount there, with no application",
-            timeout=AHEAD_SECONDS * user.patience,
+            timeout=AHEAD_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
             advice="look at the Fuse DaemonSet's node selector and at the Fuse Pod's log",
@@ -102,7 +102,7 @@ def _goes_with_the_label(user: User, node: str) -> None:
             lambda seen: seen[0].absent and not seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"no Fuse Pod and no mount on {node} once the user took the label off",
-            timeout=GOES_SECONDS * user.patience,
+            timeout=GOES_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
             advice="look whether something set the label again",

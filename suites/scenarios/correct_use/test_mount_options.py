@@ -32,20 +32,24 @@ UNDER_STORE: Final = "/underFSStorage"
 
 
 @scenario("A10", Level.FULL)
-def test_folder_of_fluids_claim_can_be_mounted_alone(shared: User) -> None:
+def test_folder_of_fluids_claim_can_be_mounted_alone(shared_user: User) -> None:
     """An application that mounts a folder of Fluid's claim reads that folder alone, through the Fuse.
 
     The user sets ``subPath: labels`` on the volumeMount. Another Pod names a folder that is not
     there: its container does not start, and no folder is made at the source.
     """
-    reader = replace(shared, files=shared.files.below(FOLDER))
+    reader = replace(shared_user, files=shared_user.files.below(FOLDER))
     pod = reader.starts(reader.application("a10-folder", DATASET, sub_path=FOLDER))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
-    root = shared.observer.mount(pod).root
-    shared.evidence.fact("application mountinfo", f"/data is {root} of the Fuse's file system", root=root)
-    _does_not_start(shared, shared.application("a10-nowhere", DATASET, sub_path=NO_FOLDER, node=pod.node))
-    checks.source_unchanged(shared)
+    root = shared_user.observer.mount(pod).root
+    shared_user.evidence.fact(
+        "application mountinfo", f"/data is {root} of the Fuse's file system", root=root
+    )
+    _does_not_start(
+        shared_user, shared_user.application("a10-nowhere", DATASET, sub_path=NO_FOLDER, node=pod.node)
+    )
+    checks.source_unchanged(shared_user)
 
 
 def _does_not_start(user: User, application: Application) -> None:
@@ -72,7 +76,7 @@ def _does_not_start(user: User, application: Application) -> None:
             lambda pod: state(pod) not in ("", "waiting", "waiting: ContainerCreating"),
             subject=subject,
             condition="tried by the kubelet",
-            timeout=TRIED_SECONDS * user.patience,
+            timeout=TRIED_SECONDS * user.timeout_factor,
             failed=lambda pod: None if pod is None else runs(pod),
             advice="look whether its volume was mounted",
         )
@@ -99,7 +103,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached_from_there(user: User) -> N
     with nfs_mounted(run, user.system.nfs.address, user.folder, folder) as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"
         user.evidence.fact("node's mounts", says, mounted_from=mount.source)
-        user.makes_dataset(dataset.but(node_affinity=NodeAffinity.on(node)))
+        user.makes_dataset(dataset.evolve(node_affinity=NodeAffinity.on(node)))
         user.waits_until_bound()
         _runs_on(user, node)
         _worker_reads_nfs(user, mount.source)
@@ -167,7 +171,7 @@ def test_write_through_a_read_only_mount_of_a_claim(user: User) -> None:
         mount = Mount(mount_point="pvc://nfs-rw", name="nfs-rw", path="/", read_only=True)
         dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")
         user.makes_dataset(
-            dataset.but(access_modes=("ReadWriteMany",)),
+            dataset.evolve(access_modes=("ReadWriteMany",)),
             laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
         )
         user.waits_until_bound()

@@ -21,8 +21,8 @@ from suites.steps.dataset_references import (
     needs_controller,
     waits_for_controller,
 )
-from suites.steps.diagnosis_checks import told_about_pod
-from suites.steps.events import told_by_event
+from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User, fluid_volume, unique
 from workloads.models.base import Manifest, metadata
 
@@ -39,28 +39,28 @@ TAKES_ALONG: Final = "second-runtime-takes-the-first-along"
 
 
 @scenario("A16", Level.FULL, issues=(2061, 199))
-def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared: User) -> None:
+def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: User) -> None:
     """A Dataset that refers to one of another namespace serves its data through that one's Fuse and cache.
 
     The user makes, in a namespace of their own, a Dataset whose mount point is dataset:// with
     namespace and name of a Dataset there, no runtime, and an application on the claim of its name.
     """
-    needs_controller(shared)
-    with borrower(shared) as user:
-        dataset = borrows(shared, user)
+    needs_controller(shared_user)
+    with borrower(shared_user) as user:
+        dataset = borrows(shared_user, user)
         user.evidence.fact("Dataset status", f"{dataset.name} is {dataset.phase}, without a runtime of ours")
         checks.claim_and_volume_of_fluid(user, BORROWED)
-        _same_volume(shared, user)
-        _referred_to(shared, user)
+        _same_volume(shared_user, user)
+        _referred_to(shared_user, user)
         pod = user.starts(user.application("a16-reader", BORROWED))
-        checks.served_by_fluid(shared, pod)
+        checks.served_by_fluid(shared_user, pod)
         user.reads_right(pod, who="application in another namespace")
         _no_fuse_of_its_own(user, pod)
-        checks.all_cached(shared)
-        told_about_pod(user, pod.name, Verdict.SERVED, names=(BORROWED,))
+        checks.all_cached(shared_user)
+        assert_diagnosis(user, pod.name, Verdict.SERVED, names=(BORROWED,))
         user.stops(pod)
-        gives_back(shared, user)
-    checks.source_unchanged(shared)
+        gives_back(shared_user, user)
+    checks.source_unchanged(shared_user)
 
 
 def _same_volume(owner: User, user: User) -> None:
@@ -114,37 +114,37 @@ def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
 
 
 @scenario("E10", Level.FULL)
-def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(fresh: User) -> None:
+def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(dataset_owner: User) -> None:
     """A Dataset that is deleted while another one refers to it serves on, says who does, and goes then.
 
     The user deletes a Dataset that is referred to from another namespace; an application there is
     started and ended, then the reference is deleted, then the owner's own last application ends.
     """
-    needs_controller(fresh)
-    with borrower(fresh) as user:
-        borrows(fresh, user)
-        fresh.system.kube.delete(kinds.DATASET, DATASET, fresh.namespace)
-        told_by_event(
-            fresh,
+    needs_controller(dataset_owner)
+    with borrower(dataset_owner) as user:
+        borrows(dataset_owner, user)
+        dataset_owner.system.kube.delete(kinds.DATASET, DATASET, dataset_owner.namespace)
+        wait_for_event(
+            dataset_owner,
             "Dataset",
             DATASET,
             reason="ErrorDeleteDataset",
             says=f"there are datasets [{user.namespace}/{BORROWED}] mounted to it",
         )
         pod = user.starts(user.application("e10-reader", BORROWED))
-        checks.served_by_fluid(fresh, pod)
+        checks.served_by_fluid(dataset_owner, pod)
         user.reads_right(pod, who="application in another namespace, Dataset deleted")
-        checks.deletion_waits(fresh, user, pod, "the application of the Dataset that refers to it")
+        checks.deletion_waits(dataset_owner, user, pod, "the application of the Dataset that refers to it")
         user.stops(pod)
         # It holds the Dataset until the reference is gone as a whole: a Dataset that goes before leaves the
         # ThinRuntime of a reference behind (pkg/ddc/thin/referencedataset/engine.go:204-208 of 1.0.8).
-        holder = fresh.starts(fresh.application("e10-holder", DATASET))
-        fresh.reads_right(holder, who="application on the Dataset that is being deleted")
-        gives_back(fresh, user)
-    fresh.stops(holder)
-    fresh.deletes_dataset()
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+        holder = dataset_owner.starts(dataset_owner.application("e10-holder", DATASET))
+        dataset_owner.reads_right(holder, who="application on the Dataset that is being deleted")
+        gives_back(dataset_owner, user)
+    dataset_owner.stops(holder)
+    dataset_owner.deletes_dataset()
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 @scenario(
@@ -169,37 +169,37 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(fresh: User
         Leftover(TAKES_ALONG, r"/alluxioworker/"),
     ),
 )
-def test_second_runtime_of_another_kind_does_not_disturb_the_first(fresh: User) -> None:
+def test_second_runtime_of_another_kind_does_not_disturb_the_first(dataset_owner: User) -> None:
     """While a second runtime of another kind has the Dataset's name, applications go on reading right.
 
     The user makes a ThinRuntime with the name of a Dataset that an AlluxioRuntime serves already, sees
     the mistake, and deletes it again.
     """
-    needs_controller(fresh)
-    pod = fresh.starts(fresh.application("b13-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    with _second_runtime(fresh):
-        waits_for_controller(fresh)
-        accepted = _taken_up(fresh)
-        _first_serves_on(fresh, pod)
-        fresh.stops(pod)
-        _deletes_second(fresh)
-    whole = _first_is_whole(fresh) if accepted else True
-    fresh.evidence.defect(
+    needs_controller(dataset_owner)
+    pod = dataset_owner.starts(dataset_owner.application("b13-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    with _second_runtime(dataset_owner):
+        waits_for_controller(dataset_owner)
+        accepted = _taken_up(dataset_owner)
+        _first_serves_on(dataset_owner, pod)
+        dataset_owner.stops(pod)
+        _deletes_second(dataset_owner)
+    whole = _first_is_whole(dataset_owner) if accepted else True
+    dataset_owner.evidence.defect(
         TAKES_ALONG,
         seen=not whole,
         says=f"with the ThinRuntime deleted, the AlluxioRuntime's own objects are {_there(whole)}",
     )
     if whole:
-        again = fresh.starts(fresh.application("b13-after", DATASET))
-        checks.served_by_fluid(fresh, again)
-        fresh.reads_right(again, who="application, second runtime deleted")
-        fresh.stops(again)
-    fresh.deletes_dataset()
+        again = dataset_owner.starts(dataset_owner.application("b13-after", DATASET))
+        checks.served_by_fluid(dataset_owner, again)
+        dataset_owner.reads_right(again, who="application, second runtime deleted")
+        dataset_owner.stops(again)
+    dataset_owner.deletes_dataset()
     if whole:
-        leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+        leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 def _there(whole: bool) -> str:
@@ -257,7 +257,7 @@ def _taken_up(user: User) -> bool:
             any,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
             condition="taken up or refused",
-            timeout=DECIDED_SECONDS * user.patience,
+            timeout=DECIDED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"finalizers {', '.join(seen[0]) or 'none'}; {seen[1] or 'not refused'}",
             advice="look at the log of the thinruntime-controller",
@@ -309,7 +309,7 @@ def _deletes_second(user: User) -> None:
             lambda seen: seen is None,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
             condition="gone",
-            timeout=RUNTIME_GONE_SECONDS * user.patience,
+            timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "gone" if seen is None else "there, being deleted",
             advice="look at its events",

@@ -12,8 +12,8 @@ from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.steps import checks
-from suites.steps.diagnosis_checks import told_about_pod
-from suites.steps.events import told_by_event
+from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.node_placement import LABELLED_SECONDS, STAYS_SECONDS, labelled, worker_without_node
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.faults import delete_pod
@@ -33,19 +33,23 @@ WORKER_KEY: Final = "fluid-conformance/worker"
 
 
 @scenario("A4", Level.CONFORMANCE, nodes=2)
-def test_only_nodes_with_an_application_have_a_fuse_pod(fresh: User) -> None:
+def test_only_nodes_with_an_application_have_a_fuse_pod(dataset_owner: User) -> None:
     """Each node with an application has a Fuse Pod of its own, and no other node has one.
 
     The user starts an application on one node, and then another one on a second node.
     """
-    first = fresh.starts(fresh.application("a4-first", DATASET, node=fresh.system.nodes[0]))
-    checks.served_by_fluid(fresh, first)
-    _fuses_on(fresh, first)
-    second = fresh.starts(fresh.application("a4-second", DATASET, node=fresh.system.nodes[1]))
+    first = dataset_owner.starts(
+        dataset_owner.application("a4-first", DATASET, node=dataset_owner.system.nodes[0])
+    )
+    checks.served_by_fluid(dataset_owner, first)
+    _fuses_on(dataset_owner, first)
+    second = dataset_owner.starts(
+        dataset_owner.application("a4-second", DATASET, node=dataset_owner.system.nodes[1])
+    )
     for pod in (first, second):
-        checks.served_by_fluid(fresh, pod)
-        fresh.reads_right(pod, who=f"application on {pod.node}")
-    _fuses_on(fresh, first, second)
+        checks.served_by_fluid(dataset_owner, pod)
+        dataset_owner.reads_right(pod, who=f"application on {pod.node}")
+    _fuses_on(dataset_owner, first, second)
 
 
 def _fuses_on(user: User, *pods: PodSnapshot) -> None:
@@ -103,7 +107,7 @@ def _one_waits(user: User, wanted: int) -> None:
     view = user.observer.view
 
     def look() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
-        user.nudges(SECOND)
+        user.request_reconcile(SECOND)
         return (
             view.runtime(user.namespace, SECOND),
             view.pods(user.namespace, fluid_names.pod_labels(SECOND, "worker")),
@@ -140,20 +144,20 @@ def _one_waits(user: User, wanted: int) -> None:
 def _shared_on_one_node(user: User, name: str = DATASET) -> None:
     pinned = NodeAffinity.on(user.system.nodes[0])
     dataset = Dataset.over_claim(user.namespace, name, SOURCE)
-    user.makes_dataset(dataset.but(placement="Shared", node_affinity=pinned))
+    user.makes_dataset(dataset.evolve(placement="Shared", node_affinity=pinned))
 
 
 @scenario("A18", Level.CONFORMANCE, dataset=_shared_on_one_node)
-def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(fresh: User) -> None:
+def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(dataset_owner: User) -> None:
     """Workers of Datasets with Shared placement share a node, where no Exclusive one's then fits.
 
     The user makes two Datasets with ``placement: Shared`` and a third one without, all for one node.
     """
-    node = fresh.system.nodes[0]
+    node = dataset_owner.system.nodes[0]
     pinned = NodeAffinity.on(node)
-    _shared_on_one_node(fresh, SECOND)
-    fresh.waits_until_bound(SECOND)
-    workers = [_worker(fresh, name) for name in (DATASET, SECOND)]
+    _shared_on_one_node(dataset_owner, SECOND)
+    dataset_owner.waits_until_bound(SECOND)
+    workers = [_worker(dataset_owner, name) for name in (DATASET, SECOND)]
     if {worker.node for worker in workers} != {node}:
         raise checks.fail(
             "workers of two Shared Datasets are not on the node that both ask for",
@@ -161,13 +165,15 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(fresh: User) -
             expected="both workers",
             seen="; ".join(map(str, workers)),
         )
-    _shares(fresh, node)
-    fresh.makes_dataset(Dataset.over_claim(fresh.namespace, THIRD, SOURCE).but(node_affinity=pinned))
-    application = fresh.application("a18-waits", THIRD)
-    fresh.applies(application.manifest())
-    worker_without_node(fresh, THIRD)
-    told_about_pod(
-        fresh,
+    _shares(dataset_owner, node)
+    dataset_owner.makes_dataset(
+        Dataset.over_claim(dataset_owner.namespace, THIRD, SOURCE).evolve(node_affinity=pinned)
+    )
+    application = dataset_owner.application("a18-waits", THIRD)
+    dataset_owner.applies(application.manifest())
+    worker_without_node(dataset_owner, THIRD)
+    assert_diagnosis(
+        dataset_owner,
         application.name,
         Verdict.DATASET_NOT_BOUND,
         cause=CauseKind.NODES_TAKEN,
@@ -190,26 +196,28 @@ def _forgets_soon(user: User) -> None:
 
 
 @scenario("A28", Level.CONFORMANCE, nodes=2, alone=True, dataset=_forgets_soon)
-def test_workers_can_be_added_and_taken_away_while_an_application_reads(fresh: User) -> None:
+def test_workers_can_be_added_and_taken_away_while_an_application_reads(dataset_owner: User) -> None:
     """A second worker doubles the cache on another node; taking it away again disturbs no reader.
 
     The user sets the runtime's ``replicas`` to 2 and back to 1 while an application reads. Alluxio is
     told to forget a worker that went after 20 s instead of 5 min: the status tells its capacity till then.
     """
-    pod = fresh.starts(fresh.application("a28-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    _scale(fresh, DATASET, 2)
-    _workers_ready(fresh, pod, 2, "1.00GiB")
-    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
-    workers = fresh.observer.view.pods(fresh.namespace, fluid_names.pod_labels(DATASET, "worker"))
+    pod = dataset_owner.starts(dataset_owner.application("a28-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    _scale(dataset_owner, DATASET, 2)
+    _workers_ready(dataset_owner, pod, 2, "1.00GiB")
+    wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
+    workers = dataset_owner.observer.view.pods(
+        dataset_owner.namespace, fluid_names.pod_labels(DATASET, "worker")
+    )
     for node in sorted({worker.node for worker in workers}):
-        _carries(fresh, node, fluid_names.common_label(fresh.namespace, DATASET), "true")
-    _scale(fresh, DATASET, 1)
-    _workers_ready(fresh, pod, 1, "512.00MiB")
-    told_by_event(fresh, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
-    fresh.observer.drop_page_cache(pod.node)
-    fresh.reads_right(pod, who="application, one worker again")
+        _carries(dataset_owner, node, fluid_names.common_label(dataset_owner.namespace, DATASET), "true")
+    _scale(dataset_owner, DATASET, 1)
+    _workers_ready(dataset_owner, pod, 1, "512.00MiB")
+    wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
+    dataset_owner.observer.drop_page_cache(pod.node)
+    dataset_owner.reads_right(pod, who="application, one worker again")
 
 
 def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:
@@ -224,7 +232,7 @@ def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> 
 
     with user.evidence.phase("waiting", f"{number} workers serve"):
         wait(
-            user.nudging(look),
+            user.with_reconcile_requests(look),
             lambda seen: seen == (number, capacity),
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition=f"{number} workers ready, cacheCapacity {capacity}",
@@ -271,11 +279,11 @@ def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], want
 
     with user.evidence.phase("waiting", "the node is labelled for the cache"):
         return wait(
-            user.nudging(look, name),
+            user.with_reconcile_requests(look, name),
             good,
             subject=f"node {node}",
             condition=f"label {key}={wanted}",
-            timeout=LABELLED_SECONDS * user.patience,
+            timeout=LABELLED_SECONDS * user.timeout_factor,
             describe=lambda seen: f"{key}={seen or '(none)'}",
             advice="look at the log of alluxioruntime-controller",
         )
@@ -303,9 +311,9 @@ def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) ->
     """
     former, latter = user.system.nodes[:2]
     runtime = laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON)
-    worker = (runtime.worker or Component()).but(node_selector={WORKER_KEY: user.namespace})
+    worker = (runtime.worker or Component()).evolve(node_selector={WORKER_KEY: user.namespace})
     with labelled(user, former, WORKER_KEY):
-        user.makes_dataset(runtime=runtime.but(worker=worker))
+        user.makes_dataset(runtime=runtime.evolve(worker=worker))
         user.waits_until_bound()
         pod = user.starts(user.application("d15-reader", DATASET))
         checks.served_by_fluid(user, pod)

@@ -18,7 +18,7 @@ from suites.diagnosis.cluster_state import (
 )
 from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
 from workloads import pod_commands
 
@@ -57,35 +57,35 @@ READ_SECONDS: Final = 30.0
     ),
     leaves=(Leftover("sidecar-script-stays", r"^ConfigMap \S*-default-check-mount$"),),
 )
-def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(fresh: User) -> None:
+def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User) -> None:
     """A Pod that asks for a sidecar reads through a Fuse of its own inside it, and no Fuse Pod runs.
 
     The user labels a Pod on the worker's node with ``serverless.fluid.io/inject=true``, and later starts
     another one without the label.
     """
-    webhook.needed(fresh)
-    webhook.knows_the_dataset(fresh)
-    worker = fresh.observer.view.pod(fresh.namespace, fluid_names.worker_pod(DATASET))
+    webhook.needed(dataset_owner)
+    webhook.knows_the_dataset(dataset_owner)
+    worker = dataset_owner.observer.view.pod(dataset_owner.namespace, fluid_names.worker_pod(DATASET))
     assert worker is not None
-    application = fresh.application(
+    application = dataset_owner.application(
         "a30-sidecar",
         DATASET,
         node=worker.node,
         labels={SERVERLESS_LABEL: "true"},
         grace_seconds=GRACE_SECONDS,
     )
-    pod = fresh.starts(application)
-    _has_a_sidecar(fresh, pod)
-    fresh.reads_right(pod)
-    checks.no_fuse_over_window(fresh, WINDOW_SECONDS, lambda: fresh.reads_right_quietly(pod))
-    told_about_pod(fresh, pod.name, Verdict.SIDECAR)
-    checks.all_cached(fresh)
-    _reads_the_cache(fresh, pod)
-    fresh.stops(pod)
-    _unmounted(fresh, pod.node)
-    plain = fresh.starts(fresh.application("a30-plain", DATASET, node=pod.node))
-    checks.served_by_fluid(fresh, plain)
-    fresh.reads_right(plain, who="application without the label")
+    pod = dataset_owner.starts(application)
+    _has_a_sidecar(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.no_fuse_over_window(dataset_owner, WINDOW_SECONDS, lambda: dataset_owner.reads_right_quietly(pod))
+    assert_diagnosis(dataset_owner, pod.name, Verdict.SIDECAR)
+    checks.all_cached(dataset_owner)
+    _reads_the_cache(dataset_owner, pod)
+    dataset_owner.stops(pod)
+    _unmounted(dataset_owner, pod.node)
+    plain = dataset_owner.starts(dataset_owner.application("a30-plain", DATASET, node=pod.node))
+    checks.served_by_fluid(dataset_owner, plain)
+    dataset_owner.reads_right(plain, who="application without the label")
 
 
 def _has_a_sidecar(user: User, pod: PodSnapshot) -> None:

@@ -35,17 +35,17 @@ WEB_TEXT: Final = "served by a web server"
 
 def _of_a_folder(user: User) -> None:
     user.makes_dataset(
-        Dataset.over_claim(user.namespace, DATASET, SOURCE, folder="train").but(placement="Shared")
+        Dataset.over_claim(user.namespace, DATASET, SOURCE, folder="train").evolve(placement="Shared")
     )
 
 
 @scenario("A9", Level.CONFORMANCE, issues=(2752,), dataset=_of_a_folder)
-def test_dataset_over_a_folder_of_the_claim_shows_that_folder_alone(fresh: User) -> None:
+def test_dataset_over_a_folder_of_the_claim_shows_that_folder_alone(dataset_owner: User) -> None:
     """A Dataset over a folder of an NFS claim shows the files of that folder, and no others.
 
     The user's mount point is pvc://nfs-src/train.
     """
-    reader = replace(fresh, files=fresh.files.below("train"))
+    reader = replace(dataset_owner, files=dataset_owner.files.below("train"))
     pod = reader.starts(reader.application("a9-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
@@ -61,15 +61,15 @@ def _of_two_claims(user: User) -> None:
 
 
 @scenario("A11", Level.CONFORMANCE, dataset=_of_two_claims)
-def test_two_claims_appear_as_two_folders_of_one_dataset(fresh: User) -> None:
+def test_two_claims_appear_as_two_folders_of_one_dataset(dataset_owner: User) -> None:
     """A Dataset with two mounts of two NFS claims shows each in a folder of its own.
 
     The user's mount points are two claims, with paths ``/train`` and ``/labels``.
     """
     expected = Files(())
     for folder in TWO_FOLDERS:
-        expected += fresh.files.below(folder).under(folder)
-    reader = replace(fresh, files=expected)
+        expected += dataset_owner.files.below(folder).under(folder)
+    reader = replace(dataset_owner, files=expected)
     pod = reader.starts(reader.application("a11-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
@@ -85,24 +85,24 @@ def _read_write(user: User) -> None:
     user.makes_source("nfs-rw", folder=folder)
     dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
     user.makes_dataset(
-        dataset.but(placement="Shared", access_modes=("ReadWriteMany",)),
+        dataset.evolve(placement="Shared", access_modes=("ReadWriteMany",)),
         laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
     )
 
 
 @scenario("A14", Level.CONFORMANCE, dataset=_read_write)
-def test_write_through_a_read_write_dataset_reaches_the_nfs_server(fresh: User) -> None:
+def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner: User) -> None:
     """A file written through a read-write Dataset with write type CACHE_THROUGH lies on the NFS server.
 
     The user makes a Dataset with ``accessModes: [ReadWriteMany]`` over a claim of its own, and the
     application writes a file.
     """
-    server, folder = fresh.system.nfs, _folder_for_writing(fresh)
+    server, folder = dataset_owner.system.nfs, _folder_for_writing(dataset_owner)
     try:
-        _claim_is_read_write(fresh)
-        pod = fresh.starts(fresh.application("a14-writer", DATASET))
-        checks.served_by_fluid(fresh, pod)
-        result = fresh.observer.write(pod, "/data/by-a14.txt")
+        _claim_is_read_write(dataset_owner)
+        pod = dataset_owner.starts(dataset_owner.application("a14-writer", DATASET))
+        checks.served_by_fluid(dataset_owner, pod)
+        result = dataset_owner.observer.write(pod, "/data/by-a14.txt")
         if not result.written:
             raise checks.fail(
                 "a write through a read-write Dataset failed",
@@ -111,7 +111,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(fresh: User) 
                 seen=result.message,
             )
         wanted = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
-        there = dict(fresh.observer.at_the_source(folder))
+        there = dict(dataset_owner.observer.at_the_source(folder))
         if there != wanted:
             raise checks.fail(
                 "what was written through Fluid is not on the NFS server",
@@ -119,10 +119,10 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(fresh: User) 
                 expected=str(wanted),
                 seen=str(there),
             )
-        fresh.evidence.fact(
+        dataset_owner.evidence.fact(
             "NFS server's disk", "the file that was written, checksum right", files=len(there)
         )
-        seen = fresh.observer.read(pod)
+        seen = dataset_owner.observer.read(pod)
         if dict(seen.checksums) != wanted:
             raise checks.fail(
                 "the application does not read back what it wrote",
@@ -130,7 +130,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(fresh: User) 
                 expected=str(wanted),
                 seen=f"{dict(seen.checksums)} {seen.message}",
             )
-        fresh.evidence.fact("application", "reads back what it wrote")
+        dataset_owner.evidence.fact("application", "reads back what it wrote")
     finally:
         # The folder stays: it is mounted until the Dataset is gone.
         server.run("find", folder, "-mindepth", "1", "-delete")
@@ -166,32 +166,32 @@ def _claim_is_read_write(user: User) -> None:
         ),
     ),
 )
-def test_mount_points_can_be_added_to_a_bound_dataset(fresh: User) -> None:
+def test_mount_points_can_be_added_to_a_bound_dataset(dataset_owner: User) -> None:
     """A web server added to the mounts of a Bound Dataset appears as a folder, and goes when taken out.
 
     The user adds an http:// mount point while an application runs, removes it again, and then
     changes the pvc:// mount point to another claim.
     """
-    server = _web(fresh)
-    pod = fresh.starts(fresh.application("a27-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
+    server = _web(dataset_owner)
+    pod = dataset_owner.starts(dataset_owner.application("a27-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
     native = Mount(mount_point=f"pvc://{SOURCE}", name=SOURCE, path="/")
     web = Mount(mount_point=f"http://{server.ip}:{PORT}/", name="web", path="/web")
-    _edits(fresh, native, web)
-    _mounted(fresh, "/web", there=True)
-    dataset = fresh.observer.dataset(fresh.namespace, DATASET)
+    _edits(dataset_owner, native, web)
+    _mounted(dataset_owner, "/web", there=True)
+    dataset = dataset_owner.observer.dataset(dataset_owner.namespace, DATASET)
     ready = next((c for c in dataset.conditions if c.type == "Ready"), None)
-    fresh.evidence.defect(
+    dataset_owner.evidence.defect(
         "not-ready-after-update",
         seen=dataset.bound and ready is not None and ready.status == "False",
         says=f"phase {dataset.phase}, condition {ready}",
     )
-    _reads_web_file(fresh, pod)
-    _edits(fresh, native)
-    _mounted(fresh, "/web", there=False)
-    fresh.makes_source("nfs-other", folder=f"{fresh.folder}/labels")
-    _edits(fresh, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
-    _native_edit(fresh, pod)
+    _reads_web_file(dataset_owner, pod)
+    _edits(dataset_owner, native)
+    _mounted(dataset_owner, "/web", there=False)
+    dataset_owner.makes_source("nfs-other", folder=f"{dataset_owner.folder}/labels")
+    _edits(dataset_owner, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
+    _native_edit(dataset_owner, pod)
 
 
 def _web(user: User) -> PodSnapshot:
@@ -210,7 +210,7 @@ def _web(user: User) -> PodSnapshot:
 
 def _edits(user: User, *mounts: Mount) -> None:
     """Change the Dataset's mounts, as a user does with an editor."""
-    body = {"spec": {"mounts": [mount.written() for mount in mounts]}}
+    body = {"spec": {"mounts": [mount.spec_fields() for mount in mounts]}}
     user.system.kube.patch(kinds.DATASET, DATASET, user.namespace, body)
     points = ", ".join(mount.mount_point for mount in mounts)
     user.evidence.fact("Dataset", f"the user sets its mounts to {points}")
@@ -223,9 +223,9 @@ def _mounted(user: User, path: str, *, there: bool) -> None:
         mounts = user.observer.alluxio(user.namespace, DATASET).mounts()
         return tuple(mount.path for mount in mounts), user.observer.dataset(user.namespace, DATASET)
 
-    with user.evidence.phase("waiting", f"{path} is {'added' if there else 'taken out'}"):
+    with user.evidence.phase("waiting", f"{path} is {'added' if there else 'acquired out'}"):
         paths, dataset = wait(
-            user.nudging(look),
+            user.with_reconcile_requests(look),
             lambda seen: (path in seen[0]) == there and seen[1].bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"mount {path} {'there' if there else 'gone'} in Alluxio, phase Bound",
@@ -261,7 +261,7 @@ def _native_edit(user: User, pod: PodSnapshot) -> None:
     try:
         with user.evidence.phase("window", "a changed pvc:// mount point"):
             hold(
-                user.nudging(look),
+                user.with_reconcile_requests(look),
                 lambda wrong: wrong or None,
                 subject=f"Dataset {user.namespace}/{DATASET}",
                 condition="Bound as if nothing was changed",

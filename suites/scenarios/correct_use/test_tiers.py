@@ -69,8 +69,8 @@ def test_tier_of_type_empty_dir_is_a_volume_of_the_worker(user: User) -> None:
 
 
 def _makes(user: User, name: str, tier: Tier) -> None:
-    dataset = Dataset.over_claim(user.namespace, name, SOURCE).but(placement="Shared")
-    runtime = laptop_runtime(user.namespace, name).but(tieredstore=TieredStore(levels=(tier,)))
+    dataset = Dataset.over_claim(user.namespace, name, SOURCE).evolve(placement="Shared")
+    runtime = laptop_runtime(user.namespace, name).evolve(tieredstore=TieredStore(levels=(tier,)))
     user.makes_dataset(dataset, runtime)
 
 
@@ -121,7 +121,7 @@ def _caches_in_the_volume(user: User) -> None:
             lambda seen: seen.all_cached,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="100 % of every file in Alluxio",
-            timeout=checks.CACHED_SECONDS * user.patience,
+            timeout=checks.CACHED_SECONDS * user.timeout_factor,
             delay=2.0,
         )
     done = observer.in_worker(
@@ -175,7 +175,7 @@ def _workers_are_made(user: User) -> None:
             lambda seen: seen is not None,
             subject=f"StatefulSet {user.namespace}/{name}",
             condition="made by Fluid",
-            timeout=MADE_SECONDS * user.patience,
+            timeout=MADE_SECONDS * user.timeout_factor,
             advice="look at the events of Dataset and AlluxioRuntime",
         )
 
@@ -200,7 +200,7 @@ def _what_comes_of_it(user: User) -> str:
     name = fluid_names.worker_pod(SECOND)
 
     def look() -> PodSnapshot | None:
-        user.nudges(SECOND)
+        user.request_reconcile(SECOND)
         return view.pod(user.namespace, name)
 
     subject, pod = f"Pod {user.namespace}/{name}", None

@@ -14,7 +14,7 @@ from suites.diagnosis.cluster_state import SERVERFUL_LABEL, SERVERLESS_LABEL, SI
 from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
 from suites.steps.user import DATASET, SOURCE, User
-from suites.steps.webhook import Placing
+from suites.steps.webhook import AdmissionChanges
 from workloads.application import Application
 
 #: Opts a labelled Pod out again (pkg/common/label.go:59).
@@ -45,39 +45,45 @@ WINDOW_SECONDS: Final = 20.0
         ),
     ),
 )
-def test_webhook_places_labelled_pods_near_the_cache(shared: User) -> None:
+def test_webhook_places_labelled_pods_near_the_cache(shared_user: User) -> None:
     """A labelled Pod prefers, or on request must have, a node with the cache; others are left as they are.
 
     The user labels Pods that use the Dataset with ``fuse.serverful.fluid.io/inject=true``, and
     one of them in addition with ``fluid.io/dataset.<name>.sched=required``.
     """
-    webhook.needed(shared)
-    cache = webhook.waits_for_node_labels(shared)
+    webhook.needed(shared_user)
+    cache = webhook.waits_for_node_labels(shared_user)
     asks = {SERVERFUL_LABEL: "true"}
-    near = shared.application("a29-near", DATASET, labels=asks)
-    must = shared.application("a29-must", DATASET, labels={**asks, MUST: "required"})
+    near = shared_user.application("a29-near", DATASET, labels=asks)
+    must = shared_user.application("a29-must", DATASET, labels={**asks, MUST: "required"})
     for application, preferred, required in (
         (near, ((WEIGHT, cache, "In"),), ()),
         (must, (), ((cache, "In"),)),
     ):
-        pod = shared.starts(application)
-        _placed(shared, _pod(shared, application), application.name, preferred=preferred, required=required)
-        checks.served_by_fluid(shared, pod)
-        shared.reads_right(pod, who=f"application {pod.name}")
-    _runs_at_the_cache(shared, must.name, cache)
+        pod = shared_user.starts(application)
+        _placed(
+            shared_user,
+            _pod(shared_user, application),
+            application.name,
+            preferred=preferred,
+            required=required,
+        )
+        checks.served_by_fluid(shared_user, pod)
+        shared_user.reads_right(pod, who=f"application {pod.name}")
+    _runs_at_the_cache(shared_user, must.name, cache)
     for application in (
-        near.but(name="a29-plain", labels={}),
-        near.but(name="a29-out", labels={**asks, OPT_OUT: "false"}),
+        near.evolve(name="a29-plain", labels={}),
+        near.evolve(name="a29-out", labels={**asks, OPT_OUT: "false"}),
     ):
-        _left_alone(shared, application)
-    _sent_away(shared, near.but(name="a29-raw", claim=SOURCE))
-    if SAYS_TRUE.on(shared.system):
-        _takes_true(shared, near.but(labels={**asks, MUST: "true"}, name="a29-true"), cache)
+        _left_alone(shared_user, application)
+    _sent_away(shared_user, near.evolve(name="a29-raw", claim=SOURCE))
+    if SAYS_TRUE.on(shared_user.system):
+        _takes_true(shared_user, near.evolve(labels={**asks, MUST: "true"}, name="a29-true"), cache)
 
 
 def _takes_true(user: User, application: Application, label: str) -> None:
     """Whether a Pod whose label says true, as the chart puts it, has to run where the cache is."""
-    said = Placing.of(user.system.kube.would_create(application.manifest()))
+    said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
     user.evidence.defect(
         "sched-true-not-required",
         seen=(label, "In") not in said.required,
@@ -98,7 +104,7 @@ def _placed(
     required: tuple[tuple[str, str], ...],
 ) -> None:
     """The webhook wrote just that into a Pod, and lets recovered mounts through."""
-    said = Placing.of(pod)
+    said = AdmissionChanges.of(pod)
     propagates = set(said.propagation) == {"HostToContainer"}
     if said.preferred != preferred or said.required != required or not propagates:
         raise checks.fail(
@@ -132,7 +138,7 @@ def _runs_at_the_cache(user: User, name: str, label: str) -> None:
 
 def _left_alone(user: User, application: Application) -> None:
     """The API takes a Pod as it was sent."""
-    said = Placing.of(user.system.kube.would_create(application.manifest()))
+    said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
     if not said.untouched:
         raise checks.fail(
             f"the webhook changed Pod {application.name}, which does not ask for it",
@@ -146,7 +152,7 @@ def _left_alone(user: User, application: Application) -> None:
 
 def _sent_away(user: User, application: Application) -> None:
     """A labelled Pod that uses no Dataset prefers nodes without a cache."""
-    said = Placing.of(user.system.kube.would_create(application.manifest()))
+    said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
     wanted = ((WEIGHT, fluid_names.DATASET_NUMBER_LABEL, "DoesNotExist"),)
     if said.preferred != wanted or said.required:
         raise checks.fail(
@@ -171,37 +177,37 @@ def _sent_away(user: User, application: Application) -> None:
         ),
     ),
 )
-def test_webhook_that_is_down_keeps_labelled_pods_out_and_no_others(shared: User) -> None:
+def test_webhook_that_is_down_keeps_labelled_pods_out_and_no_others(shared_user: User) -> None:
     """While the webhook is down, Pods that ask for it are refused with its name, and all others run as ever.
 
     Somebody scales the webhook to nothing while the user starts Pods with and without its labels. Then it
     comes back, and the user misspells the platform of a sidecar.
     """
-    webhook.needed(shared)
+    webhook.needed(shared_user)
     asking = {
-        name: shared.application(f"b37-{name}", DATASET, labels={label: "true"})
+        name: shared_user.application(f"b37-{name}", DATASET, labels={label: "true"})
         for name, label in (("near", SERVERFUL_LABEL), ("sidecar", SERVERLESS_LABEL))
     }
-    _policies(shared)
-    with webhook.down(shared):
-        with shared.evidence.phase("window", "labelled Pods are refused"):
+    _policies(shared_user)
+    with webhook.down(shared_user):
+        with shared_user.evidence.phase("window", "labelled Pods are refused"):
             looks = hold(
-                lambda: {name: _refusal(shared, one) for name, one in asking.items()},
+                lambda: {name: _refusal(shared_user, one) for name, one in asking.items()},
                 _why_not_refused,
-                subject=f"Pods of {shared.namespace} that ask for the webhook",
+                subject=f"Pods of {shared_user.namespace} that ask for the webhook",
                 condition="refused while it is down",
                 window=WINDOW_SECONDS,
                 delay=2.0,
             )
         for name, refusal in looks[-1].items():
-            shared.evidence.fact("API server", f"b37-{name}: {refusal}", looks=len(looks))
-        plain = shared.starts(shared.application("b37-plain", DATASET))
-        checks.served_by_fluid(shared, plain)
-        shared.reads_right(plain, who="application without a label, webhook down")
-    near = shared.starts(asking["near"])
-    _taken_up(shared, asking["near"])
-    shared.reads_right(near, who="application with the label, webhook back")
-    _unknown_platform(shared, asking["sidecar"])
+            shared_user.evidence.fact("API server", f"b37-{name}: {refusal}", looks=len(looks))
+        plain = shared_user.starts(shared_user.application("b37-plain", DATASET))
+        checks.served_by_fluid(shared_user, plain)
+        shared_user.reads_right(plain, who="application without a label, webhook down")
+    near = shared_user.starts(asking["near"])
+    _taken_up(shared_user, asking["near"])
+    shared_user.reads_right(near, who="application with the label, webhook back")
+    _unknown_platform(shared_user, asking["sidecar"])
 
 
 def _policies(user: User) -> None:
@@ -236,7 +242,7 @@ def _why_not_refused(refusals: dict[str, str]) -> str | None:
 
 def _taken_up(user: User, application: Application) -> None:
     """The webhook changed a Pod that asked for it."""
-    said = Placing.of(_pod(user, application))
+    said = AdmissionChanges.of(_pod(user, application))
     if said.untouched:
         raise checks.fail(
             f"the webhook is back, and left Pod {application.name} as it was",
@@ -251,7 +257,7 @@ def _taken_up(user: User, application: Application) -> None:
 
 def _unknown_platform(user: User, application: Application) -> None:
     """Whether a Pod whose sidecar cannot be made is taken in without one."""
-    wanted = application.but(name="b37-platform", annotations={PLATFORM: "no-such-platform"})
+    wanted = application.evolve(name="b37-platform", annotations={PLATFORM: "no-such-platform"})
     try:
         pod = user.system.kube.would_create(wanted.manifest())
     except KubeError as error:

@@ -79,14 +79,14 @@ class Expected:
 
 
 @scenario("DOC1", Level.FULL, issues=(4388,))
-def test_doctor_tells_the_pods_of_a_cluster_apart(shared: User, user: User, tmp_path: Path) -> None:
+def test_doctor_tells_the_pods_of_a_cluster_apart(shared_user: User, user: User, tmp_path: Path) -> None:
     """The doctor says of each of eleven Pods whether it goes through Fluid, why not, and what to change.
 
     The user has Pods on right and wrong claims around one Dataset, one that has nothing to do with Fluid,
     and rights to get and list alone: those of the ClusterRole that is shipped. Nothing can be written with
     them. With the right to look into Pods, the doctor proves by the mount what it says.
     """
-    with _zoo(shared, user) as (expected, unrelated), account(user, tmp_path) as someone:
+    with _zoo(shared_user, user) as (expected, unrelated), account(user, tmp_path) as someone:
         roles = shipped_roles()
         someone.gets(roles["fluid-doctor"])
         answer = _answer(user, someone, "--json")
@@ -95,70 +95,78 @@ def test_doctor_tells_the_pods_of_a_cluster_apart(shared: User, user: User, tmp_
         user.evidence.attach("doctor", table)
         _says_of_each(user, answer, expected, unrelated)
         _shows_on_a_terminal(user, screen, table, expected)
-        _cannot_write(user, someone, shared)
-        _proves_from_inside(shared, someone, roles["fluid-doctor-exec"])
+        _cannot_write(user, someone, shared_user)
+        _proves_from_inside(shared_user, someone, roles["fluid-doctor-exec"])
 
 
 @contextmanager
-def _zoo(shared: User, other: User) -> Iterator[tuple[tuple[Expected, ...], PodSnapshot]]:
+def _zoo(shared_user: User, other: User) -> Iterator[tuple[tuple[Expected, ...], PodSnapshot]]:
     """Pods around the shared Dataset, each as far as it gets; and the one that nothing is to be said of.
 
     Args:
-        shared: the user of the shared Dataset.
+        shared_user: the user of the shared Dataset.
         other: a user with another namespace, where an NFS claim is the source of two Datasets.
     """
     hand_made = unique("by-hand")
     try:
-        shared.makes_source(COPY)
-        shared.applies(*volumes.of_fluids_driver(shared.namespace, hand_made))
+        shared_user.makes_source(COPY)
+        shared_user.applies(*volumes.of_fluids_driver(shared_user.namespace, hand_made))
         other.makes_source(NAMESAKE)
         for name in (NAMESAKE, BARE):
             other.makes_dataset(Dataset.over_claim(other.namespace, name, SOURCE), without_runtime=True)
         starting = [
-            shared.application("doc-right", DATASET),
-            shared.application("doc-original", SOURCE),
-            shared.application("doc-copy", COPY),
+            shared_user.application("doc-right", DATASET),
+            shared_user.application("doc-original", SOURCE),
+            shared_user.application("doc-copy", COPY),
             other.application("doc-namesake", NAMESAKE),
         ]
-        ending = shared.application("doc-ended", DATASET, command=("true",))
+        ending = shared_user.application("doc-ended", DATASET, command=("true",))
         waiting = [
-            shared.application("doc-misspelt", "demmo"),
-            shared.application("doc-nowhere", DATASET, node="no-such-node"),
+            shared_user.application("doc-misspelt", "demmo"),
+            shared_user.application("doc-nowhere", DATASET, node="no-such-node"),
             other.application("doc-elsewhere", DATASET),
             other.application("doc-bare", BARE),
             other.application("doc-labelled", NOBODY),
         ]
-        stuck = shared.application("doc-by-hand", hand_made)
-        unrelated = shared.application("doc-unrelated", SOURCE)
+        stuck = shared_user.application("doc-by-hand", hand_made)
+        unrelated = shared_user.application("doc-unrelated", SOURCE)
         for application in (*starting, ending, *waiting, stuck):
-            (shared if application.namespace == shared.namespace else other).applies(application.manifest())
-        shared.applies(_without_claims(unrelated))
+            (shared_user if application.namespace == shared_user.namespace else other).applies(
+                application.manifest()
+            )
+        shared_user.applies(_without_claims(unrelated))
         for application in starting:
-            shared.waits_until_running(application)
-        alone = shared.waits_until_running(unrelated)
-        _ends(shared, ending)
+            shared_user.waits_until_running(application)
+        alone = shared_user.waits_until_running(unrelated)
+        _ends(shared_user, ending)
         for application in (*waiting, stuck):
-            shared.waits_for_scheduling_verdict(application.namespace, application.name)
+            shared_user.waits_for_scheduling_verdict(application.namespace, application.name)
         body = {"metadata": {"labels": {WANTS_SIDECAR: "true"}}}
         other.system.kube.patch(kinds.POD, "doc-labelled", other.namespace, body)
-        yield _expected(shared, other), alone
+        yield _expected(shared_user, other), alone
     finally:
-        _removes(shared, hand_made)
+        _removes(shared_user, hand_made)
 
 
-def _expected(shared: User, other: User) -> tuple[Expected, ...]:
+def _expected(shared_user: User, other: User) -> tuple[Expected, ...]:
     ok, waits, wrong = State.OK, State.WAITING, State.WRONG
     instead = f"Mount claim `{DATASET}` instead"
     return (
-        Expected(shared, "doc-right", Verdict.SERVED, ok, ("goes through Fluid",)),
-        Expected(shared, "doc-ended", Verdict.ENDED, ok, ("has ended",)),
-        Expected(shared, "doc-nowhere", Verdict.NOT_SCHEDULED, waits, ("has no node yet",)),
+        Expected(shared_user, "doc-right", Verdict.SERVED, ok, ("goes through Fluid",)),
+        Expected(shared_user, "doc-ended", Verdict.ENDED, ok, ("has ended",)),
+        Expected(shared_user, "doc-nowhere", Verdict.NOT_SCHEDULED, waits, ("has no node yet",)),
         Expected(
-            shared, "doc-original", Verdict.ORIGINAL_CLAIM, wrong, (f"source of Dataset `{DATASET}`", instead)
+            shared_user,
+            "doc-original",
+            Verdict.ORIGINAL_CLAIM,
+            wrong,
+            (f"source of Dataset `{DATASET}`", instead),
         ),
-        Expected(shared, "doc-copy", Verdict.OTHER_CLAIM_OF_SOURCE, wrong, ("reads past Fluid", instead)),
-        Expected(shared, "doc-by-hand", Verdict.HAND_MADE_VOLUME, wrong, ("made by hand", "fluid_path")),
-        Expected(shared, "doc-misspelt", Verdict.MISSPELT, wrong, ("`demmo`", instead)),
+        Expected(
+            shared_user, "doc-copy", Verdict.OTHER_CLAIM_OF_SOURCE, wrong, ("reads past Fluid", instead)
+        ),
+        Expected(shared_user, "doc-by-hand", Verdict.HAND_MADE_VOLUME, wrong, ("made by hand", "fluid_path")),
+        Expected(shared_user, "doc-misspelt", Verdict.MISSPELT, wrong, ("`demmo`", instead)),
         Expected(
             other,
             "doc-elsewhere",
@@ -230,9 +238,9 @@ def _shows_on_a_terminal(user: User, done: Completed, table: str, expected: Sequ
     user.evidence.fact("doctor's table", table.strip().splitlines()[-1], rows=len(expected))
 
 
-def _cannot_write(user: User, someone: Account, shared: User) -> None:
+def _cannot_write(user: User, someone: Account, shared_user: User) -> None:
     """The rights that were enough for it are rights to read, and the API server refuses all else."""
-    for namespace in (user.namespace, shared.namespace):
+    for namespace in (user.namespace, shared_user.namespace):
         if more := beyond_reading(someone.rights(namespace)):
             raise HarnessError(
                 "the rights that are shipped for the doctor let it do more than read",
@@ -245,7 +253,7 @@ def _cannot_write(user: User, someone: Account, shared: User) -> None:
         ("DELETE", kinds.CLAIM, DATASET, None),
     )
     for method, kind, name, body in attempts:
-        path = kind.path(shared.namespace, name)
+        path = kind.path(shared_user.namespace, name)
         try:
             someone.kube.connection.request(
                 method,
@@ -269,14 +277,14 @@ def _cannot_write(user: User, someone: Account, shared: User) -> None:
     )
 
 
-def _proves_from_inside(shared: User, someone: Account, role: Manifest) -> None:
+def _proves_from_inside(shared_user: User, someone: Account, role: Manifest) -> None:
     """With one right more, and only with it, the doctor sees the mounts of the Pods themselves."""
-    where = f"{shared.namespace}/doc-right"
+    where = f"{shared_user.namespace}/doc-right"
     done = someone.doctor("--exec", "--json", "--pod", where)
     if done.exit_code != CANNOT_LOOK or "pods/exec" not in done.stdout:
         raise _mend("without the right to look into Pods the doctor does not say that it is missing", done)
     someone.gets(role)
-    more = beyond_reading(someone.rights(shared.namespace))
+    more = beyond_reading(someone.rights(shared_user.namespace))
     if more != {_EXEC}:
         raise HarnessError(
             "the role for --exec grants another right than to look into Pods",
@@ -288,7 +296,7 @@ def _proves_from_inside(shared: User, someone: Account, role: Manifest) -> None:
         ("doc-right", Verdict.SERVED, ("fuse.alluxio-fuse", "was read")),
         ("doc-original", Verdict.ORIGINAL_CLAIM, ("/data is ", "nfs", "was read")),
     ):
-        answer = _answer(shared, someone, "--exec", "--json", "--pod", f"{shared.namespace}/{name}")
+        answer = _answer(shared_user, someone, "--exec", "--json", "--pod", f"{shared_user.namespace}/{name}")
         found = [one for one in answer["findings"] if one["verdict"] == verdict.value]
         inside = "; ".join(
             fact["says"] for one in found for fact in one["evidence"] if "container" in fact["source"]
@@ -296,12 +304,12 @@ def _proves_from_inside(shared: User, someone: Account, role: Manifest) -> None:
         if len(answer["findings"]) != 1 or not found or any(word not in inside for word in words):
             raise HarnessError(
                 f"the doctor does not prove from inside what it says of {name}",
-                subject=f"Pod {shared.namespace}/{name}",
+                subject=f"Pod {shared_user.namespace}/{name}",
                 condition=f"{verdict}, and {', '.join(words)} seen inside",
                 last_seen=json.dumps(answer["findings"])[:2_000],
                 advice="mend suites/diagnosis/inside.py",
             )
-        shared.evidence.fact("doctor --exec", inside, pod=name, verdict=verdict.value)
+        shared_user.evidence.fact("doctor --exec", inside, pod=name, verdict=verdict.value)
 
 
 def _without_claims(application: Application) -> Manifest:
@@ -322,7 +330,7 @@ def _ends(user: User, application: Application) -> None:
             lambda seen: seen is not None and seen.ended,
             subject=f"Pod {application.namespace}/{application.name}",
             condition="ended",
-            timeout=(APPLICATION_SECONDS + PHASE_SECONDS) * user.patience,
+            timeout=(APPLICATION_SECONDS + PHASE_SECONDS) * user.timeout_factor,
             changes=changed,
         )
 

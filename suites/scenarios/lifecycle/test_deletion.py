@@ -54,35 +54,35 @@ DATA_SECONDS: Final = 300.0
         ),
     ),
 )
-def test_deleting_the_namespace_removes_what_fluid_made(fresh: User) -> None:
+def test_deleting_the_namespace_removes_what_fluid_made(dataset_owner: User) -> None:
     """Deleting the namespace of a Dataset in use comes to an end and leaves no volume, node label or mount.
 
     The user deletes the namespace as a whole while an application reads from the Dataset.
     """
-    kube = fresh.system.kube
-    pod = fresh.starts(fresh.application("e5-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
-    kube.delete(kinds.NAMESPACE, fresh.namespace)
+    kube = dataset_owner.system.kube
+    pod = dataset_owner.starts(dataset_owner.application("e5-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner)
+    kube.delete(kinds.NAMESPACE, dataset_owner.namespace)
     with (
-        fresh.evidence.phase("teardown", "the namespace goes"),
+        dataset_owner.evidence.phase("teardown", "the namespace goes"),
         kube.changes(kinds.NAMESPACE) as changed,
     ):
         wait(
-            lambda: kube.get(kinds.NAMESPACE, fresh.namespace),
+            lambda: kube.get(kinds.NAMESPACE, dataset_owner.namespace),
             lambda seen: seen is None,
-            subject=f"namespace {fresh.namespace}",
+            subject=f"namespace {dataset_owner.namespace}",
             condition="gone with all that is in it",
-            timeout=NAMESPACE_SECONDS * fresh.patience,
+            timeout=NAMESPACE_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
             describe=_what_remains,
             advice="look at the finalizers of Dataset, AlluxioRuntime and claims",
         )
-    fresh.evidence.fact("namespace", "gone, and nothing in it held it up")
-    left = leaks.after_a_while(fresh, AFTER_SECONDS)
+    dataset_owner.evidence.fact("namespace", "gone, and nothing in it held it up")
+    left = leaks.after_a_while(dataset_owner, AFTER_SECONDS)
     try:
-        fresh.evidence.defect(
+        dataset_owner.evidence.defect(
             "cache-outlives-its-namespace",
             seen=bool(left.tier_files),
             says=f"in the tier on the nodes: {leaks.listed(left.tier_files) or 'nothing'}",
@@ -92,14 +92,14 @@ def test_deleting_the_namespace_removes_what_fluid_made(fresh: User) -> None:
         if not other.nothing:
             raise checks.fail(
                 "something of a Dataset outlives the deletion of its namespace",
-                subject=f"namespace {fresh.namespace}",
+                subject=f"namespace {dataset_owner.namespace}",
                 expected="no volume, node label or mount of it",
                 seen=str(other),
             )
-        fresh.evidence.fact("leak check", "no volume, node label or mount is left")
-        checks.source_unchanged(fresh)
+        dataset_owner.evidence.fact("leak check", "no volume, node label or mount is left")
+        checks.source_unchanged(dataset_owner)
     finally:
-        _frees_by_hand(fresh)
+        _frees_by_hand(dataset_owner)
 
 
 def _what_remains(namespace: dict[str, Any] | None) -> str:
@@ -123,29 +123,31 @@ def _frees_by_hand(user: User) -> None:
 
 
 @scenario("E6", Level.FULL)
-def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(fresh: User) -> None:
+def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(dataset_owner: User) -> None:
     """A Dataset made again at once under its old name has a new volume, new data, and nothing cached.
 
     The user deletes a Dataset that is cached as a whole, and as soon as it and its runtime are gone makes
     it again over another claim, whose files have the same names and sizes and other contents.
     """
-    view = fresh.observer.view
-    pod = fresh.starts(fresh.application("e6-before", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
-    old = view.volume(fluid_volume(fresh))
+    view = dataset_owner.observer.view
+    pod = dataset_owner.starts(dataset_owner.application("e6-before", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner)
+    old = view.volume(fluid_volume(dataset_owner))
     assert old is not None
-    fresh.stops(pod)
-    with _other_data(fresh) as other:
-        _deletes_objects(fresh)
-        fresh.makes_dataset(Dataset.over_claim(fresh.namespace, DATASET, AGAIN).but(placement="Shared"))
-        fresh.waits_until_bound()
-        new = view.volume(fluid_volume(fresh))
+    dataset_owner.stops(pod)
+    with _other_data(dataset_owner) as other:
+        _deletes_objects(dataset_owner)
+        dataset_owner.makes_dataset(
+            Dataset.over_claim(dataset_owner.namespace, DATASET, AGAIN).evolve(placement="Shared")
+        )
+        dataset_owner.waits_until_bound()
+        new = view.volume(fluid_volume(dataset_owner))
         if new is None or new.uid == old.uid:
             raise checks.fail(
                 "the volume is still that of the Dataset that was deleted",
-                subject=f"volume {fluid_volume(fresh)}",
+                subject=f"volume {fluid_volume(dataset_owner)}",
                 expected="a new volume",
                 seen=f"before {old} {old.uid}, now {new} {new.uid if new else ''}",
             )
@@ -190,7 +192,7 @@ def _deletes_objects(user: User) -> None:
             lambda seen: seen == (None, None),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="gone with its runtime",
-            timeout=OBJECTS_SECONDS * user.patience,
+            timeout=OBJECTS_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: "; ".join(str(item) for item in seen if item) or "both gone",
         )
@@ -199,98 +201,98 @@ def _deletes_objects(user: User) -> None:
 
 
 @scenario("E9", Level.FULL)
-def test_source_claim_stays_until_the_dataset_over_it_is_gone(fresh: User) -> None:
+def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: User) -> None:
     """A source claim that is deleted while a Dataset uses it stays and serves, and goes after the Dataset.
 
     The user deletes the NFS claim under a Bound Dataset before anything is cached, and the Dataset later.
     """
-    kube, view = fresh.system.kube, fresh.observer.view
-    pod = fresh.starts(fresh.application("e9-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    checks.nothing_cached(fresh)
-    kube.delete(kinds.CLAIM, SOURCE, fresh.namespace)
+    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    pod = dataset_owner.starts(dataset_owner.application("e9-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    checks.nothing_cached(dataset_owner)
+    kube.delete(kinds.CLAIM, SOURCE, dataset_owner.namespace)
 
     def look() -> ClaimSnapshot | None:
-        fresh.reads_right_quietly(pod)
-        return view.claim(fresh.namespace, SOURCE)
+        dataset_owner.reads_right_quietly(pod)
+        return view.claim(dataset_owner.namespace, SOURCE)
 
     def wrong(claim: ClaimSnapshot | None) -> str | None:
         if claim is None:
             return "the claim went although the Dataset's Pods use it"
         if not claim.deleting:
             return "the claim is not being deleted"
-        dataset = fresh.observer.dataset(fresh.namespace, DATASET)
+        dataset = dataset_owner.observer.dataset(dataset_owner.namespace, DATASET)
         return None if dataset.bound else f"the Dataset's phase is {dataset.phase}"
 
-    with fresh.evidence.phase("window", "the source claim stays"):
+    with dataset_owner.evidence.phase("window", "the source claim stays"):
         looks = hold(
             look,
             wrong,
-            subject=f"claim {fresh.namespace}/{SOURCE}",
+            subject=f"claim {dataset_owner.namespace}/{SOURCE}",
             condition="being deleted and still there, the Dataset Bound, reads right",
             window=KEPT_SECONDS,
         )
     last = looks[-1]
     assert last is not None
-    fresh.evidence.fact(
+    dataset_owner.evidence.fact(
         "source claim",
         f"being deleted, and kept by {', '.join(last.meta.finalizers)}; the first read came from NFS",
         looks=len(looks),
     )
-    fresh.stops(pod)
-    fresh.deletes_dataset()
-    with kube.changes(kinds.CLAIM, fresh.namespace) as changed:
+    dataset_owner.stops(pod)
+    dataset_owner.deletes_dataset()
+    with kube.changes(kinds.CLAIM, dataset_owner.namespace) as changed:
         wait(
-            lambda: view.claim(fresh.namespace, SOURCE),
+            lambda: view.claim(dataset_owner.namespace, SOURCE),
             lambda seen: seen is None,
-            subject=f"claim {fresh.namespace}/{SOURCE}",
+            subject=f"claim {dataset_owner.namespace}/{SOURCE}",
             condition="gone, now that the Dataset is",
-            timeout=CLAIM_SECONDS * fresh.patience,
+            timeout=CLAIM_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
         )
-    fresh.evidence.fact("source claim", "went after the Dataset")
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+    dataset_owner.evidence.fact("source claim", "went after the Dataset")
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 @scenario("E13", Level.FULL, alone=True)
-def test_deletion_is_finished_after_fluids_controller_was_killed(fresh: User) -> None:
+def test_deletion_is_finished_after_fluids_controller_was_killed(dataset_owner: User) -> None:
     """A deletion in the midst of which Fluid's controller is killed is finished once it is back.
 
     The controller's Pod is killed while it removes a Dataset that was cached as a whole.
     """
-    kube, view = fresh.system.kube, fresh.observer.view
-    pod = fresh.starts(fresh.application("e13-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
-    fresh.stops(pod)
-    kube.delete(kinds.DATASET, DATASET, fresh.namespace)
-    with kube.changes(kinds.ALLUXIO_RUNTIME, fresh.namespace) as changed:
+    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    pod = dataset_owner.starts(dataset_owner.application("e13-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner)
+    dataset_owner.stops(pod)
+    kube.delete(kinds.DATASET, DATASET, dataset_owner.namespace)
+    with kube.changes(kinds.ALLUXIO_RUNTIME, dataset_owner.namespace) as changed:
         wait(
-            lambda: view.runtime(fresh.namespace, DATASET),
+            lambda: view.runtime(dataset_owner.namespace, DATASET),
             lambda seen: seen is None or seen.deleting,
-            subject=f"AlluxioRuntime {fresh.namespace}/{DATASET}",
+            subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
             condition="being deleted with its Dataset",
-            timeout=COLLECTED_SECONDS * fresh.patience,
+            timeout=COLLECTED_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
         )
     for controller in view.pods(fluid.NAMESPACE, f"control-plane={RUNTIME_CONTROLLER}"):
         fault = delete_pod(
             kube, fluid.NAMESPACE, controller.name, because="the scenario's fault", grace_seconds=0
         )
-        fresh.evidence.fact("fault", fault.says)
+        dataset_owner.evidence.fact("fault", fault.says)
     try:
-        runtime = view.runtime(fresh.namespace, DATASET)
+        runtime = view.runtime(dataset_owner.namespace, DATASET)
         if runtime is None:
             # With data in the cache, Fluid needs two rounds of 20 s (shutdown.go:155 of 1.0.8).
             raise InfrastructureError("the deletion was over before the controller could be killed")
-        fresh.evidence.fact("AlluxioRuntime", f"the controller died over {runtime}")
+        dataset_owner.evidence.fact("AlluxioRuntime", f"the controller died over {runtime}")
     finally:
-        _controller_is_back(fresh)
-    fresh.deletes_dataset()
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+        _controller_is_back(dataset_owner)
+    dataset_owner.deletes_dataset()
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 def _controller_is_back(user: User) -> None:

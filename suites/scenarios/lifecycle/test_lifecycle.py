@@ -22,65 +22,65 @@ IN_USE_SECONDS: Final = 55.0
 
 
 @scenario("E1", Level.SMOKE)
-def test_deleting_a_dataset_removes_what_fluid_made(fresh: User) -> None:
+def test_deleting_a_dataset_removes_what_fluid_made(dataset_owner: User) -> None:
     """Deleting a Dataset that was used removes claim, volume, Pods, ConfigMaps and node labels.
 
     The user's application reads all files and ends; then the user deletes the Dataset. (E1, E3)
     """
-    pod = fresh.starts(fresh.application("e1-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
-    before = leaks.of_dataset(fresh)
+    pod = dataset_owner.starts(dataset_owner.application("e1-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner)
+    before = leaks.of_dataset(dataset_owner)
     if not before.objects or not before.node_labels or not before.host_mounts or not before.tier_files:
         raise checks.fail(
             "the leak check does not see a Dataset that is in use",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="objects, node labels, mounts and data before it is deleted",
             seen=str(before),
         )
-    fresh.evidence.fact("leak check", f"sees the Dataset in use: {before.counts}")
-    fresh.stops(pod)
-    fresh.deletes_dataset()
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+    dataset_owner.evidence.fact("leak check", f"sees the Dataset in use: {before.counts}")
+    dataset_owner.stops(pod)
+    dataset_owner.deletes_dataset()
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 @scenario("E3", Level.SMOKE)
-def test_deleting_an_unused_dataset_leaves_nothing(fresh: User) -> None:
+def test_deleting_an_unused_dataset_leaves_nothing(dataset_owner: User) -> None:
     """Deleting a Dataset that nobody has used leaves nothing behind, and the source as it was.
 
     The user deletes a Bound Dataset before any application has mounted its claim.
     """
-    fresh.deletes_dataset()
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+    dataset_owner.deletes_dataset()
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 @scenario("E2", Level.CONFORMANCE)
-def test_runtime_can_be_deleted_and_made_again(fresh: User) -> None:
+def test_runtime_can_be_deleted_and_made_again(dataset_owner: User) -> None:
     """Deleting the runtime alone unbinds its Dataset and removes the claim; a new one brings both back.
 
     The user deletes the AlluxioRuntime of an unused Dataset and makes it again, say with another size.
     """
-    kube, view = fresh.system.kube, fresh.observer.view
-    old = view.volume(fluid_volume(fresh))
-    kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, fresh.namespace)
-    _runtime_goes(fresh)
-    fresh.applies(laptop_runtime(fresh.namespace, DATASET).manifest())
-    fresh.waits_until_bound()
-    new = view.volume(fluid_volume(fresh))
+    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    old = view.volume(fluid_volume(dataset_owner))
+    kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, dataset_owner.namespace)
+    _runtime_goes(dataset_owner)
+    dataset_owner.applies(laptop_runtime(dataset_owner.namespace, DATASET).manifest())
+    dataset_owner.waits_until_bound()
+    new = view.volume(fluid_volume(dataset_owner))
     if old is None or new is None or new.uid == old.uid:
         raise checks.fail(
             "the volume is still that of the runtime that was deleted",
-            subject=f"volume {fluid_volume(fresh)}",
+            subject=f"volume {fluid_volume(dataset_owner)}",
             expected="a new volume",
             seen=f"before {old}, now {new}",
         )
-    checks.claim_and_volume_of_fluid(fresh)
-    pod = fresh.starts(fresh.application("e2-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
+    checks.claim_and_volume_of_fluid(dataset_owner)
+    pod = dataset_owner.starts(dataset_owner.application("e2-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
 
 
 def _runtime_goes(user: User) -> None:
@@ -106,7 +106,7 @@ def _runtime_goes(user: User) -> None:
             lambda seen: seen[0] == "NotBound" and not seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="NotBound, with runtime, claim, volume and Pods gone",
-            timeout=RUNTIME_GONE_SECONDS * user.patience,
+            timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: f"{seen[0] or 'no phase'}; {'; '.join(seen[1]) or 'all gone'}",
             advice="look at the events of the AlluxioRuntime",
@@ -115,52 +115,55 @@ def _runtime_goes(user: User) -> None:
 
 
 @scenario("E4", Level.FULL)
-def test_runtime_that_an_application_uses_serves_until_that_ends(fresh: User) -> None:
+def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: User) -> None:
     """A runtime that is deleted while an application uses it serves on, and goes when the application ends.
 
     The user deletes the AlluxioRuntime while a Pod reads, and ends the Pod after more than the 30 s after
     which Fluid takes the protection of an unused claim away by force.
     """
-    view = fresh.observer.view
-    pod = fresh.starts(fresh.application("e4-user", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.system.kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, fresh.namespace)
-    with fresh.evidence.phase("waiting", "Fluid asks for the claim's deletion"):
+    view = dataset_owner.observer.view
+    pod = dataset_owner.starts(dataset_owner.application("e4-user", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.system.kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, dataset_owner.namespace)
+    with dataset_owner.evidence.phase("waiting", "Fluid asks for the claim's deletion"):
         wait(
-            lambda: view.claim(fresh.namespace, DATASET),
+            lambda: view.claim(dataset_owner.namespace, DATASET),
             lambda seen: seen is None or seen.deleting,
-            subject=f"claim {fresh.namespace}/{DATASET}",
+            subject=f"claim {dataset_owner.namespace}/{DATASET}",
             condition="being deleted with its runtime",
-            timeout=ASKED_SECONDS * fresh.patience,
+            timeout=ASKED_SECONDS * dataset_owner.timeout_factor,
         )
 
     def wrong(_: None) -> str | None:
-        claim, runtime = view.claim(fresh.namespace, DATASET), view.runtime(fresh.namespace, DATASET)
+        claim, runtime = (
+            view.claim(dataset_owner.namespace, DATASET),
+            view.runtime(dataset_owner.namespace, DATASET),
+        )
         if claim is None or runtime is None:
             return f"{'the claim' if claim is None else 'the runtime'} went while the application uses it"
-        fuse = fresh.observer.fuse(fresh.namespace, DATASET)
+        fuse = dataset_owner.observer.fuse(dataset_owner.namespace, DATASET)
         return None if fuse.ready_on(pod.node) else f"the Fuse Pod went: {fuse}"
 
-    with fresh.evidence.phase("window", "the runtime waits for its user"):
+    with dataset_owner.evidence.phase("window", "the runtime waits for its user"):
         looks = hold(
-            lambda: fresh.reads_right_quietly(pod),
+            lambda: dataset_owner.reads_right_quietly(pod),
             wrong,
-            subject=f"AlluxioRuntime {fresh.namespace}/{DATASET}",
+            subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
             condition="being deleted, claim and Fuse Pod there, reads right",
             window=IN_USE_SECONDS,
-            describe=lambda _: f"{view.runtime(fresh.namespace, DATASET)}",
+            describe=lambda _: f"{view.runtime(dataset_owner.namespace, DATASET)}",
         )
-    fresh.evidence.fact("AlluxioRuntime", "waits while the application reads on", looks=len(looks))
-    checks.events_told(fresh, DATASET, "AlluxioRuntime")
-    fresh.stops(pod)
-    _runtime_goes(fresh)
+    dataset_owner.evidence.fact("AlluxioRuntime", "waits while the application reads on", looks=len(looks))
+    checks.events_told(dataset_owner, DATASET, "AlluxioRuntime")
+    dataset_owner.stops(pod)
+    _runtime_goes(dataset_owner)
     left = wait(
-        lambda: leaks.of_dataset(fresh),
+        lambda: leaks.of_dataset(dataset_owner),
         lambda seen: seen.parts == (f"Dataset {DATASET}",),
-        subject=f"Dataset {fresh.namespace}/{DATASET}",
+        subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
         condition="nothing but the Dataset itself left",
-        timeout=leaks.GONE_SECONDS * fresh.patience,
+        timeout=leaks.GONE_SECONDS * dataset_owner.timeout_factor,
         delay=1.0,
     )
-    fresh.evidence.fact("leak check", f"of all that there was only this is left: {left.objects[0]}")
-    checks.source_unchanged(fresh)
+    dataset_owner.evidence.fact("leak check", f"of all that there was only this is left: {left.objects[0]}")
+    checks.source_unchanged(dataset_owner)

@@ -8,7 +8,7 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.host.commands import SystemCommands
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots import PodSnapshot
@@ -21,7 +21,7 @@ from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.run import cannot_run_here
 from suites.steps import checks, leaks
-from suites.steps.events import told_by_event
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.dataset import Dataset
 
@@ -102,7 +102,7 @@ def test_datasets_outlive_fluid_and_are_taken_up_by_it_again(user: User, progres
         _uninstalls(user, release)
         user.system.kube.delete(kinds.DATASET, SPARE, user.namespace)
         user.applies(late.manifest())
-        told_by_event(user, "Pod", late.name, reason="FailedMount", timeout=150.0)
+        wait_for_event(user, "Pod", late.name, reason="FailedMount", timeout=150.0)
         _nothing_moves(user, reader, late.name, before)
     pod = user.waits_until_running(late)
     checks.served_by_fluid(user, pod)
@@ -112,14 +112,14 @@ def test_datasets_outlive_fluid_and_are_taken_up_by_it_again(user: User, progres
 
 
 def _tools(system: System, progress: Progress) -> Tools:
-    return Tools(system.options, system.host, Workshop(cache_root(), SystemCommands(), progress))
+    return Tools(system.options, system.host, ArtifactCache(cache_root(), SystemCommands(), progress))
 
 
 def _release(system: System, tools: Tools) -> FluidRelease:
     """Fluid's release; only where it is ours to change."""
     if system.cluster.provider != "kind":
         cannot_run_here("it changes Fluid itself, which is left alone on a cluster that is not ours")
-    return FluidRelease(tools.helm(), system.cluster.kubeconfig, tools.workshop.commands)
+    return FluidRelease(tools.helm(), system.cluster.kubeconfig, tools.cache.commands)
 
 
 @contextmanager
@@ -310,7 +310,7 @@ def _spare_gone(user: User, when: str) -> None:
             lambda seen: seen is None,
             subject=f"Dataset {user.namespace}/{SPARE}",
             condition=f"gone, {when}",
-            timeout=SPARE_SECONDS * user.patience,
+            timeout=SPARE_SECONDS * user.timeout_factor,
             advice="look at the log of the dataset-controller",
         )
     user.evidence.fact("Dataset", f"{SPARE} went {when}")

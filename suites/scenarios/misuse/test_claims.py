@@ -10,8 +10,8 @@ from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import Verdict
 from suites.steps import checks, leaks
-from suites.steps.diagnosis_checks import told_about_pod
-from suites.steps.events import told_by_event
+from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User, fluid_volume, unique
 from workloads import volumes
 
@@ -71,7 +71,7 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
     user.reads_right(pod)
     checks.no_fuse_over_window(user, window, lambda: user.reads_right_quietly(pod))
     checks.nothing_cached(user)
-    told_about_pod(user, pod.name, Verdict.NAMESAKE_CLAIM, names=(pod.name, DATASET, "Fluid did not make"))
+    assert_diagnosis(user, pod.name, Verdict.NAMESAKE_CLAIM, names=(pod.name, DATASET, "Fluid did not make"))
     _deletes_in_use(user)
     user.reads_right(pod, who="application, Dataset deleted")
 
@@ -92,27 +92,27 @@ def _deletes_in_use(user: User) -> None:
 
 
 @scenario("B3", Level.CONFORMANCE)
-def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared: User) -> None:
+def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared_user: User) -> None:
     """An application on a volume that was written by hand for Fluid's driver does not start, and is told why.
 
     The user writes two PersistentVolumes with driver fuse.csi.fluid.io: one without any attributes,
     one that names the runtime and lacks ``fluid_path``.
     """
     runtime = {
-        "runtime_namespace": shared.namespace,
+        "runtime_namespace": shared_user.namespace,
         "runtime_name": DATASET,
         "mount_type": "fuse.alluxio-fuse",
     }
     attributes: dict[str, dict[str, str]] = {"b3-bare": {}, "b3-pathless": runtime}
-    view = shared.observer.view
+    view = shared_user.observer.view
     names = {name: unique(name) for name in attributes}
     try:
         for name, said in attributes.items():
-            shared.applies(*volumes.of_fluids_driver(shared.namespace, names[name], said))
-            shared.applies(shared.application(names[name], names[name]).manifest())
-        told_by_event(shared, "Pod", names["b3-bare"], reason="FailedMount", timeout=150.0)
-        told_by_event(
-            shared,
+            shared_user.applies(*volumes.of_fluids_driver(shared_user.namespace, names[name], said))
+            shared_user.applies(shared_user.application(names[name], names[name]).manifest())
+        wait_for_event(shared_user, "Pod", names["b3-bare"], reason="FailedMount", timeout=150.0)
+        wait_for_event(
+            shared_user,
             "Pod",
             names["b3-pathless"],
             reason="FailedMount",
@@ -121,9 +121,9 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
         )
 
         def look() -> tuple[PodSnapshot | None, ...]:
-            return tuple(view.pod(shared.namespace, name) for name in names.values())
+            return tuple(view.pod(shared_user.namespace, name) for name in names.values())
 
-        with shared.evidence.phase("window", "both applications stay without their volume"):
+        with shared_user.evidence.phase("window", "both applications stay without their volume"):
             hold(
                 look,
                 lambda pods: next(
@@ -138,26 +138,26 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
                 condition="ContainerCreating",
                 window=WATCH_SECONDS,
             )
-        shared.evidence.fact("Pods", f"both wait for their volume, watched for {WATCH_SECONDS:g} s")
-        told_about_pod(
-            shared,
+        shared_user.evidence.fact("Pods", f"both wait for their volume, watched for {WATCH_SECONDS:g} s")
+        assert_diagnosis(
+            shared_user,
             names["b3-bare"],
             Verdict.HAND_MADE_VOLUME,
             names=(names["b3-bare"], "made by hand", "fluid_path"),
         )
-        told_about_pod(
-            shared,
+        assert_diagnosis(
+            shared_user,
             names["b3-pathless"],
             Verdict.HAND_MADE_VOLUME,
             names=(names["b3-pathless"], "fluid_path", f"Mount claim `{DATASET}` instead"),
         )
     finally:
         for name in names.values():
-            pod = view.pod(shared.namespace, name)
+            pod = view.pod(shared_user.namespace, name)
             if pod is not None:
-                shared.stops(pod)
-            shared.system.kube.delete(kinds.CLAIM, name, shared.namespace)
-            shared.system.kube.delete(kinds.VOLUME, name)
+                shared_user.stops(pod)
+            shared_user.system.kube.delete(kinds.CLAIM, name, shared_user.namespace)
+            shared_user.system.kube.delete(kinds.VOLUME, name)
 
 
 @scenario("B7", Level.CONFORMANCE)
@@ -180,7 +180,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
     user.evidence.fact("Pod condition", before.scheduling)
     user.makes_dataset()
     user.waits_for_phase(DATASET)
-    told_about_pod(user, application.name, Verdict.DATASET_NOT_BOUND, names=(application.name, DATASET))
+    assert_diagnosis(user, application.name, Verdict.DATASET_NOT_BOUND, names=(application.name, DATASET))
     user.waits_until_bound()
     pod = user.waits_until_running(application)
     checks.same_pod(before, pod)
@@ -201,38 +201,41 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
         ),
     ),
 )
-def test_deleted_claim_of_fluids_can_be_had_again(fresh: User) -> None:
+def test_deleted_claim_of_fluids_can_be_had_again(dataset_owner: User) -> None:
     """After Fluid's claim was deleted by hand, claim and volume can be had again, and data are served.
 
     The user deletes the claim that Fluid made; where the new one stays Pending, the user follows
     the diagnosis and deletes the volume as well.
     """
-    kube, view = fresh.system.kube, fresh.observer.view
-    old = view.claim(fresh.namespace, DATASET)
+    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    old = view.claim(dataset_owner.namespace, DATASET)
     assert old is not None
-    kube.delete(kinds.CLAIM, DATASET, fresh.namespace, not_ours="the user deletes Fluid's claim")
-    again = _made_again(fresh, old.uid)
-    application = fresh.application("b8-after", DATASET)
-    fresh.applies(application.manifest())
-    pending = _stays_pending(fresh) if again.phase != "Bound" else False
-    volume = view.volume(fluid_volume(fresh))
-    fresh.evidence.defect(
+    kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, not_ours="the user deletes Fluid's claim")
+    again = _made_again(dataset_owner, old.uid)
+    application = dataset_owner.application("b8-after", DATASET)
+    dataset_owner.applies(application.manifest())
+    pending = _stays_pending(dataset_owner) if again.phase != "Bound" else False
+    volume = view.volume(fluid_volume(dataset_owner))
+    dataset_owner.evidence.defect(
         "deleted-claim-comes-back-pending",
         seen=pending,
-        says=f"the claim that Fluid made again: {view.claim(fresh.namespace, DATASET)}; {volume}",
+        says=f"the claim that Fluid made again: {view.claim(dataset_owner.namespace, DATASET)}; {volume}",
     )
     if pending:
-        told_about_pod(
-            fresh, application.name, Verdict.CLAIM_DELETED, names=(DATASET, fluid_volume(fresh), "Delete")
+        assert_diagnosis(
+            dataset_owner,
+            application.name,
+            Verdict.CLAIM_DELETED,
+            names=(DATASET, fluid_volume(dataset_owner), "Delete"),
         )
-        current = view.claim(fresh.namespace, DATASET)
-        kube.delete(kinds.CLAIM, DATASET, fresh.namespace, not_ours="the user follows the diagnosis")
-        kube.delete(kinds.VOLUME, fluid_volume(fresh), not_ours="the user follows the diagnosis")
-        _made_again(fresh, current.uid if current else "", bound=True)
-    pod = fresh.waits_until_running(application)
-    checks.claim_and_volume_of_fluid(fresh)
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
+        current = view.claim(dataset_owner.namespace, DATASET)
+        kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, not_ours="the user follows the diagnosis")
+        kube.delete(kinds.VOLUME, fluid_volume(dataset_owner), not_ours="the user follows the diagnosis")
+        _made_again(dataset_owner, current.uid if current else "", bound=True)
+    pod = dataset_owner.waits_until_running(application)
+    checks.claim_and_volume_of_fluid(dataset_owner)
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
 
 
 def _made_again(user: User, old: str, *, bound: bool = False) -> ClaimSnapshot:
@@ -240,7 +243,7 @@ def _made_again(user: User, old: str, *, bound: bool = False) -> ClaimSnapshot:
     view = user.observer.view
     with user.evidence.phase("waiting", "Fluid makes the claim again"):
         claim = wait(
-            user.nudging(lambda: view.claim(user.namespace, DATASET)),
+            user.with_reconcile_requests(lambda: view.claim(user.namespace, DATASET)),
             lambda seen: (
                 seen is not None
                 and seen.uid != old
@@ -276,21 +279,23 @@ def _stays_pending(user: User) -> bool:
 
 
 @scenario("B10", Level.CONFORMANCE)
-def test_dataset_that_an_application_uses_is_not_deleted_before_it_ends(fresh: User) -> None:
+def test_dataset_that_an_application_uses_is_not_deleted_before_it_ends(dataset_owner: User) -> None:
     """A Dataset that is deleted while an application uses it serves on, says who uses it, and goes then.
 
     The user deletes the Dataset while a Pod reads from it, and ends the Pod later.
     """
-    pod = fresh.starts(fresh.application("b10-user", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.system.kube.delete(kinds.DATASET, DATASET, fresh.namespace)
-    told_by_event(fresh, "Dataset", DATASET, reason="ErrorDeleteDataset", says=f"Pod {pod.name}")
-    checks.deletion_waits(fresh, fresh, pod, "its application")
-    told_about_pod(fresh, pod.name, Verdict.DATASET_BEING_DELETED, names=(pod.name, DATASET, "End this Pod"))
-    fresh.stops(pod)
-    fresh.deletes_dataset()
-    leaks.nothing_left(fresh)
-    checks.source_unchanged(fresh)
+    pod = dataset_owner.starts(dataset_owner.application("b10-user", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.system.kube.delete(kinds.DATASET, DATASET, dataset_owner.namespace)
+    wait_for_event(dataset_owner, "Dataset", DATASET, reason="ErrorDeleteDataset", says=f"Pod {pod.name}")
+    checks.deletion_waits(dataset_owner, dataset_owner, pod, "its application")
+    assert_diagnosis(
+        dataset_owner, pod.name, Verdict.DATASET_BEING_DELETED, names=(pod.name, DATASET, "End this Pod")
+    )
+    dataset_owner.stops(pod)
+    dataset_owner.deletes_dataset()
+    leaks.nothing_left(dataset_owner)
+    checks.source_unchanged(dataset_owner)
 
 
 def _fluids_volume(user: User) -> VolumeSnapshot:

@@ -11,11 +11,11 @@ from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.record.versions import ByVersion
-from suites.run.dataset_pool import Birth
-from suites.run.unbindable import APPLICATION, BESIDE, ELSEWHERE, MISSING, Watched
+from suites.run.dataset_pool import ReadyDataset
+from suites.run.unbindable import APPLICATION, BESIDE, ELSEWHERE, MISSING, WatchResult
 from suites.steps import checks
-from suites.steps.diagnosis_checks import told_about_pod
-from suites.steps.events import told_by_event
+from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.data_load import DataLoad, TargetDataset
 
@@ -41,16 +41,16 @@ WAITING_SECONDS = 25.0
 
 
 @scenario("B11", Level.SMOKE)
-def test_dataset_without_a_runtime_does_not_get_bound(hopeless: Watched) -> None:
+def test_dataset_without_a_runtime_does_not_get_bound(unbindable_dataset: WatchResult) -> None:
     """A Dataset without a runtime does not get Bound and gets no claim, and its status says so.
 
     The user makes a Dataset and forgets the AlluxioRuntime.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
-    _no_pods(hopeless)
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
+    _no_pods(unbindable_dataset)
     checks.no_such_claim(user, DATASET)
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -60,18 +60,18 @@ def test_dataset_without_a_runtime_does_not_get_bound(hopeless: Watched) -> None
 
 
 @scenario("B12", Level.CONFORMANCE)
-def test_runtime_without_a_dataset_waits_and_says_so(hopeless: Watched) -> None:
+def test_runtime_without_a_dataset_waits_and_says_so(unbindable_dataset: WatchResult) -> None:
     """A runtime without a Dataset starts nothing and says why; it goes on when the Dataset comes.
 
     The user makes an AlluxioRuntime and forgets the Dataset, sees the event, and makes it then.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
-    _no_pods(hopeless)
-    told_by_event(
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
+    _no_pods(unbindable_dataset)
+    wait_for_event(
         user, "AlluxioRuntime", DATASET, reason="ErrorProcessRuntime", says="No dataset can be bound"
     )
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -94,13 +94,13 @@ def test_runtime_without_a_dataset_waits_and_says_so(hopeless: Watched) -> None:
 
 
 @scenario("B14", Level.CONFORMANCE)
-def test_mount_point_of_scheme_nfs_never_gets_bound(hopeless: Watched) -> None:
+def test_mount_point_of_scheme_nfs_never_gets_bound(unbindable_dataset: WatchResult) -> None:
     """A Dataset whose mount point is nfs:// never gets Bound: Alluxio has no under store for it.
 
     The user writes the NFS server into the mount point instead of pvc:// and a claim.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
     _mount_refused(user)
     pod = fluid_names.master_pod(DATASET)
     logs = user.system.kube.logs(user.namespace, pod, fluid_names.MASTER_CONTAINER, tail=400)
@@ -108,7 +108,7 @@ def test_mount_point_of_scheme_nfs_never_gets_bound(hopeless: Watched) -> None:
     user.evidence.attach("master's log", logs)
     user.evidence.fact("master's log", said[:400] or "it says nothing of the mount point")
     _still_not_bound(user)
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -118,16 +118,16 @@ def test_mount_point_of_scheme_nfs_never_gets_bound(hopeless: Watched) -> None:
 
 
 @scenario("B15", Level.FULL)
-def test_scheme_in_capitals_never_gets_bound(hopeless: Watched) -> None:
+def test_scheme_in_capitals_never_gets_bound(unbindable_dataset: WatchResult) -> None:
     """A Dataset whose mount point begins with PVC:// never gets Bound: Fluid knows pvc:// alone.
 
     The user writes the scheme in capitals.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
     _mount_refused(user)
     _still_not_bound(user)
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -137,16 +137,16 @@ def test_scheme_in_capitals_never_gets_bound(hopeless: Watched) -> None:
 
 
 @scenario("B16", Level.CONFORMANCE)
-def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watched) -> None:
+def test_source_claim_that_is_not_there_keeps_the_master_pending(unbindable_dataset: WatchResult) -> None:
     """A Dataset over a claim that is not there never gets Bound; its master waits for the claim.
 
     The user misspells the source claim in the Dataset's mount point.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
     _master_waits_for(user, MISSING, where="there")
     checks.events_told(user, DATASET, "Dataset")
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -156,17 +156,17 @@ def test_source_claim_that_is_not_there_keeps_the_master_pending(hopeless: Watch
 
 
 @scenario("B17", Level.FULL)
-def test_source_claim_of_another_namespace_keeps_the_master_pending(hopeless: Watched) -> None:
+def test_source_claim_of_another_namespace_keeps_the_master_pending(unbindable_dataset: WatchResult) -> None:
     """A Dataset over a claim that is in another namespace never gets Bound: a claim serves its own alone.
 
     The user's NFS claim is in a namespace beside the Dataset's.
     """
-    user = hopeless.user
+    user = unbindable_dataset.user
     elsewhere = f"{user.namespace}-{ELSEWHERE}"
     try:
-        _never_bound(hopeless)
+        _never_bound(unbindable_dataset)
         _master_waits_for(user, BESIDE, where="in its namespace")
-        told_about_pod(
+        assert_diagnosis(
             user,
             APPLICATION,
             Verdict.DATASET_NOT_BOUND,
@@ -189,22 +189,22 @@ def test_source_claim_of_another_namespace_keeps_the_master_pending(hopeless: Wa
         ),
     ),
 )
-def test_one_claim_in_two_mounts_never_gets_bound(hopeless: Watched) -> None:
+def test_one_claim_in_two_mounts_never_gets_bound(unbindable_dataset: WatchResult) -> None:
     """A Dataset that mounts the same claim twice never gets Bound; only the master's StatefulSet says why.
 
     The user wants two folders of one NFS claim and writes a mount for each.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
     master = fluid_names.master_name(DATASET)
-    event = told_by_event(user, "StatefulSet", master, reason="FailedCreate", says=SOURCE)
+    event = wait_for_event(user, "StatefulSet", master, reason="FailedCreate", says=SOURCE)
     user.evidence.defect(
         "same-claim-twice",
         seen="Duplicate value" in event.message,
         says=f"no master Pod can be made of the StatefulSet that Fluid wrote: {event.message[:300]}",
     )
     _still_not_bound(user)
-    told_about_pod(
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -214,22 +214,22 @@ def test_one_claim_in_two_mounts_never_gets_bound(hopeless: Watched) -> None:
 
 
 @scenario("B20", Level.CONFORMANCE)
-def test_cache_larger_than_the_workers_memory_limit_is_refused(hopeless: Watched) -> None:
+def test_cache_larger_than_the_workers_memory_limit_is_refused(unbindable_dataset: WatchResult) -> None:
     """A memory tier larger than the worker's memory limit is refused, and an event names both sizes.
 
     The user gives the worker a limit of 256Mi and its cache in memory a quota of 512Mi.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
-    told_by_event(
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
+    wait_for_event(
         user,
         "AlluxioRuntime",
         DATASET,
         reason="ErrorProcessRuntime",
         says="is greater than worker limits memory",
     )
-    _no_pods(hopeless)
-    told_about_pod(
+    _no_pods(unbindable_dataset)
+    assert_diagnosis(
         user,
         APPLICATION,
         Verdict.DATASET_NOT_BOUND,
@@ -239,16 +239,16 @@ def test_cache_larger_than_the_workers_memory_limit_is_refused(hopeless: Watched
 
 
 @scenario("B22", Level.FULL)
-def test_tier_without_a_quota_is_refused(hopeless: Watched) -> None:
+def test_tier_without_a_quota_is_refused(unbindable_dataset: WatchResult) -> None:
     """A tier without a quota is refused, and an event says what is missing.
 
     The user gives the runtime a tier in memory and forgets its size.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
-    told_by_event(user, "AlluxioRuntime", DATASET, says="quota")
-    _no_pods(hopeless)
-    told_about_pod(
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
+    wait_for_event(user, "AlluxioRuntime", DATASET, says="quota")
+    _no_pods(unbindable_dataset)
+    assert_diagnosis(
         user, APPLICATION, Verdict.DATASET_NOT_BOUND, cause=CauseKind.NO_QUOTA, names=(DATASET, "quota")
     )
 
@@ -265,22 +265,24 @@ def test_tier_without_a_quota_is_refused(hopeless: Watched) -> None:
         ),
     ),
 )
-def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched, birth: Birth) -> None:
+def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
+    unbindable_dataset: WatchResult, ready_dataset: ReadyDataset
+) -> None:
     """A DataLoad for a Dataset elsewhere, not there or not Bound starts no Job, and each says why.
 
     The user makes three: one names a Dataset of another namespace, one a Dataset that is not
     there, one a Dataset that is not Bound.
     """
-    user = hopeless.user
-    _never_bound(hopeless)
-    other = TargetDataset(name=DATASET, namespace=birth.namespace)
-    user.applies(DataLoad.whole(user.namespace, "load-elsewhere", DATASET).but(dataset=other).manifest())
+    user = unbindable_dataset.user
+    _never_bound(unbindable_dataset)
+    other = TargetDataset(name=DATASET, namespace=ready_dataset.namespace)
+    user.applies(DataLoad.whole(user.namespace, "load-elsewhere", DATASET).evolve(dataset=other).manifest())
     if DATASET_NOT_FOUND.on(user.system):
-        told_by_event(user, "DataLoad", "load-missing", reason=DATASET_NOT_FOUND.on(user.system))
-    told_by_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
-    told_by_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
+        wait_for_event(user, "DataLoad", "load-missing", reason=DATASET_NOT_FOUND.on(user.system))
+    wait_for_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
+    wait_for_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
     view = user.observer.view
-    told_by_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
+    wait_for_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
     refused = wait(
         lambda: view.data_load(user.namespace, "load-elsewhere"),
         lambda seen: seen is None or seen.ended,
@@ -332,10 +334,10 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(hopeless: Watched
 def _mount_refused(user: User) -> None:
     """Wait until it is told that the source cannot be mounted, as this version of Fluid tells it."""
     kind, name, reason, says = MOUNT_REFUSED.on(user.system)
-    told_by_event(user, kind, name, reason=reason, says=says, timeout=PROBE_SECONDS)
+    wait_for_event(user, kind, name, reason=reason, says=says, timeout=PROBE_SECONDS)
 
 
-def _never_bound(watched: Watched) -> None:
+def _never_bound(watched: WatchResult) -> None:
     """All through the common window it was not Bound, had no claim, and its application waited."""
     user = watched.user
     if watched.wrong:
@@ -367,7 +369,7 @@ def _still_not_bound(user: User) -> None:
     user.evidence.fact("Dataset status", f"still NotBound; conditions: {conditions}")
 
 
-def _no_pods(watched: Watched) -> None:
+def _no_pods(watched: WatchResult) -> None:
     user = watched.user
     pods = user.observer.view.pods(user.namespace, f"release={DATASET}")
     if pods:

@@ -14,10 +14,10 @@ from clusters.waiting import hold
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.record.versions import ByVersion
-from suites.run.unbindable import APPLICATION, DIGIT, DOT, Watched
+from suites.run.unbindable import APPLICATION, DIGIT, DOT, WatchResult
 from suites.steps import checks
-from suites.steps.diagnosis_checks import told_about_pod
-from suites.steps.events import told_by_event
+from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.base import Manifest
 from workloads.models.dataset import Dataset
@@ -29,20 +29,22 @@ WATCH_SECONDS: Final = 25.0
 
 
 @scenario("B29", Level.FULL)
-def test_dataset_of_a_name_that_fluid_does_not_take_stays_without_a_phase(hopeless: Watched) -> None:
+def test_dataset_of_a_name_that_fluid_does_not_take_stays_without_a_phase(
+    unbindable_dataset: WatchResult,
+) -> None:
     """A Dataset whose name is no DNS label of Fluid's is never taken up, and events say why.
 
     The user calls a Dataset and its runtime ``20-hbase``, and another Dataset ``imagenet.2012``; the
     API takes both names.
     """
-    user = hopeless.user
+    user = unbindable_dataset.user
     try:
-        _never_taken_up(hopeless)
+        _never_taken_up(unbindable_dataset)
         for name in (DIGIT, DOT):
-            told_by_event(user, "Dataset", name, reason="ErrorCreateDataset", says=name)
-        told_by_event(user, "AlluxioRuntime", DIGIT, reason="ErrorProcessRuntime", says=DIGIT)
+            wait_for_event(user, "Dataset", name, reason="ErrorCreateDataset", says=name)
+        wait_for_event(user, "AlluxioRuntime", DIGIT, reason="ErrorProcessRuntime", says=DIGIT)
         checks.no_such_claim(user, DIGIT)
-        told_about_pod(
+        assert_diagnosis(
             user,
             APPLICATION,
             Verdict.DATASET_NOT_BOUND,
@@ -54,11 +56,11 @@ def test_dataset_of_a_name_that_fluid_does_not_take_stays_without_a_phase(hopele
         user.system.kube.delete(kinds.ALLUXIO_RUNTIME, DIGIT, user.namespace)
 
 
-def _never_taken_up(watched: Watched) -> None:
+def _never_taken_up(watched: WatchResult) -> None:
     """All through the common window it had no phase, no claim and no Pods, and its application waited."""
     user, dataset = watched.user, watched.last.dataset
-    taken = dataset is None or dataset.phase or dataset.finalizers
-    if watched.wrong or taken or watched.last.pods:
+    acquired = dataset is None or dataset.phase or dataset.finalizers
+    if watched.wrong or acquired or watched.last.pods:
         raise checks.fail(
             f"Dataset {watched.name} was taken up, or its application does not wait",
             subject=f"Dataset {user.namespace}/{watched.name}",
@@ -143,30 +145,30 @@ def _said_against(user: User, manifest: Manifest) -> str | None:
         ),
     ),
 )
-def test_number_of_workers_below_none_takes_no_worker_away(fresh: User) -> None:
+def test_number_of_workers_below_none_takes_no_worker_away(dataset_owner: User) -> None:
     """A number of workers below none takes none away: the Dataset stays Bound and its data are read.
 
     The user sets the runtime's ``replicas`` to -1 while an application reads, and the master's to 0.
     """
-    pod = fresh.starts(fresh.application("b32-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    _no_master(fresh)
-    was = _worker(fresh)
-    accepted = _replicas(fresh, -1)
+    pod = dataset_owner.starts(dataset_owner.application("b32-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    _no_master(dataset_owner)
+    was = _worker(dataset_owner)
+    accepted = _replicas(dataset_owner, -1)
     try:
-        _same_worker_serves(fresh, was, pod)
+        _same_worker_serves(dataset_owner, was, pod)
     finally:
         if accepted:
-            _replicas(fresh, 1)
-    told = checks.events_told(fresh, DATASET, "AlluxioRuntime")
-    fresh.evidence.defect(
+            _replicas(dataset_owner, 1)
+    told = checks.events_told(dataset_owner, DATASET, "AlluxioRuntime")
+    dataset_owner.evidence.defect(
         "negative-workers-accepted",
         seen=accepted,
         says=f"replicas -1 is taken; told of it: {told or 'nothing'}"[:600]
         if accepted
         else "the API refuses replicas -1",
     )
-    fresh.reads_right(pod)
+    dataset_owner.reads_right(pod)
 
 
 def _no_master(user: User) -> None:

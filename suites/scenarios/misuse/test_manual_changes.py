@@ -14,7 +14,7 @@ from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.steps import checks, leaks
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, PHASE_SECONDS, WHOLE_LOOK_SECONDS, User, fluid_volume, unique
 from workloads.faults import without_node_label
 from workloads.models.base import Manifest
@@ -44,38 +44,43 @@ LOOKED_SECONDS: Final = 150.0
         ),
     ),
 )
-def test_copy_of_fluids_volume_serves_another_namespace_without_protection(fresh: User) -> None:
+def test_copy_of_fluids_volume_serves_another_namespace_without_protection(dataset_owner: User) -> None:
     """A copy of Fluid's volume serves an application of another namespace, and does not keep its Dataset.
 
     The user copies volume and claim of Fluid's by hand, with other names, into a namespace beside the
     Dataset's, and later deletes the Dataset while the application there reads.
     """
-    elsewhere = fresh.makes_namespace_beside(unique("fc-elsewhere"))
+    elsewhere = dataset_owner.makes_namespace_beside(unique("fc-elsewhere"))
     volume = unique("b4-copy")
     pod: PodSnapshot | None = None
     try:
-        _copies_volume(fresh, elsewhere, volume)
-        pod = fresh.starts(fresh.application("b4-elsewhere", DATASET, namespace=elsewhere))
-        checks.served_by_fluid(fresh, pod)
-        fresh.reads_right(pod)
-        told_about_pod(
-            fresh,
+        _copies_volume(dataset_owner, elsewhere, volume)
+        pod = dataset_owner.starts(dataset_owner.application("b4-elsewhere", DATASET, namespace=elsewhere))
+        checks.served_by_fluid(dataset_owner, pod)
+        dataset_owner.reads_right(pod)
+        assert_diagnosis(
+            dataset_owner,
             pod.name,
             Verdict.HAND_MADE_VOLUME,
-            names=(volume, "made by hand", "neither protects nor mends", f"dataset://{fresh.namespace}"),
+            names=(
+                volume,
+                "made by hand",
+                "neither protects nor mends",
+                f"dataset://{dataset_owner.namespace}",
+            ),
             namespace=elsewhere,
         )
-        if _deleted_in_use(fresh):
-            checks.dead_mount(fresh, pod)
-            fresh.stops(pod)
+        if _deleted_in_use(dataset_owner):
+            checks.dead_mount(dataset_owner, pod)
+            dataset_owner.stops(pod)
             pod = None
-            leaks.nothing_left(fresh)
+            leaks.nothing_left(dataset_owner)
     finally:
         if pod is not None:
-            fresh.stops(pod)
-        fresh.system.kube.delete(kinds.CLAIM, DATASET, elsewhere)
-        fresh.system.kube.delete(kinds.VOLUME, volume)
-        fresh.removes_namespace(elsewhere)
+            dataset_owner.stops(pod)
+        dataset_owner.system.kube.delete(kinds.CLAIM, DATASET, elsewhere)
+        dataset_owner.system.kube.delete(kinds.VOLUME, volume)
+        dataset_owner.removes_namespace(elsewhere)
 
 
 def _copies_volume(user: User, elsewhere: str, name: str) -> None:
@@ -147,30 +152,30 @@ def _deleted_in_use(user: User) -> bool:
 
 
 @scenario("B31", Level.FULL)
-def test_node_that_loses_the_fuses_label_kills_the_mounts_on_it(fresh: User) -> None:
+def test_node_that_loses_the_fuses_label_kills_the_mounts_on_it(dataset_owner: User) -> None:
     """A node that loses the Fuse's label loses the Fuse Pod; mounts there are dead until Pods are made anew.
 
     The user takes the label off the node while an application reads, and later makes the application's
     Pod anew, which labels the node again.
     """
-    old = fresh.starts(fresh.application("b31-reader", DATASET))
-    before = checks.served_by_fluid(fresh, old)
-    fresh.reads_right(old)
-    with without_node_label(fresh.system.kube, old.node, before.label) as fault:
-        fresh.evidence.fact("fault", fault.says)
-        _fuse_goes(fresh)
-        checks.dead_mount(fresh, old)
-        checks.no_fuse_over_window(fresh, WATCH_SECONDS, lambda: None)
-        told_about_pod(
-            fresh,
+    old = dataset_owner.starts(dataset_owner.application("b31-reader", DATASET))
+    before = checks.served_by_fluid(dataset_owner, old)
+    dataset_owner.reads_right(old)
+    with without_node_label(dataset_owner.system.kube, old.node, before.label) as fault:
+        dataset_owner.evidence.fact("fault", fault.says)
+        _fuse_goes(dataset_owner)
+        checks.dead_mount(dataset_owner, old)
+        checks.no_fuse_over_window(dataset_owner, WATCH_SECONDS, lambda: None)
+        assert_diagnosis(
+            dataset_owner,
             old.name,
             Verdict.FUSE_NOT_READY,
             names=(old.name, old.node, "lost the label", f"Delete Pod `{old.name}`"),
         )
-        fresh.stops(old)
-        new = fresh.starts(fresh.application("b31-reader", DATASET, node=old.node))
-        checks.served_by_fluid(fresh, new)
-        fresh.reads_right(new, who="application, made anew")
+        dataset_owner.stops(old)
+        new = dataset_owner.starts(dataset_owner.application("b31-reader", DATASET, node=old.node))
+        checks.served_by_fluid(dataset_owner, new)
+        dataset_owner.reads_right(new, who="application, made anew")
 
 
 def _fuse_goes(user: User) -> None:
@@ -205,38 +210,38 @@ def _fuse_goes(user: User) -> None:
     ),
     leaves=(Leftover("blocks-left-without-master", r"/alluxioworker/"),),
 )
-def test_parts_that_are_deleted_by_hand_are_not_made_again(fresh: User) -> None:
+def test_parts_that_are_deleted_by_hand_are_not_made_again(dataset_owner: User) -> None:
     """A Fuse DaemonSet, or a master's StatefulSet, that is deleted by hand is not made again.
 
     Without the DaemonSet the Dataset is Failed and mounts are dead, until the user puts it back from
     a copy. Then the user deletes the master's StatefulSet.
     """
-    application = fresh.application("b36-reader", DATASET)
-    pod = fresh.starts(application)
-    checks.served_by_fluid(fresh, pod)
+    application = dataset_owner.application("b36-reader", DATASET)
+    pod = dataset_owner.starts(application)
+    checks.served_by_fluid(dataset_owner, pod)
     name = fluid_names.fuse_name(DATASET)
-    kept = _kept(fresh, kinds.DAEMON_SET, name)
-    _deletes(fresh, kinds.DAEMON_SET, name)
-    _fuse_goes(fresh)
-    checks.dead_mount(fresh, pod)
-    _phase_becomes(fresh, "Failed")
-    _not_made_again(fresh, kinds.DAEMON_SET, name)
-    told_about_pod(
-        fresh,
+    kept = _kept(dataset_owner, kinds.DAEMON_SET, name)
+    _deletes(dataset_owner, kinds.DAEMON_SET, name)
+    _fuse_goes(dataset_owner)
+    checks.dead_mount(dataset_owner, pod)
+    _phase_becomes(dataset_owner, "Failed")
+    _not_made_again(dataset_owner, kinds.DAEMON_SET, name)
+    assert_diagnosis(
+        dataset_owner,
         pod.name,
         Verdict.DATASET_NOT_BOUND,
         cause=CauseKind.FUSE_GONE,
         names=(pod.name, DATASET, name),
     )
-    fresh.stops(pod)
-    fresh.applies(kept)
-    _phase_becomes(fresh, "Bound")
-    bound_at = fresh.system.kube.clock.now()
-    again = fresh.starts(application)
-    checks.served_by_fluid(fresh, again)
-    fresh.reads_right(again, who="application, DaemonSet put back")
-    checks.all_cached(fresh)
-    _loses_its_master(fresh, bound_at)
+    dataset_owner.stops(pod)
+    dataset_owner.applies(kept)
+    _phase_becomes(dataset_owner, "Bound")
+    bound_at = dataset_owner.system.kube.clock.now()
+    again = dataset_owner.starts(application)
+    checks.served_by_fluid(dataset_owner, again)
+    dataset_owner.reads_right(again, who="application, DaemonSet put back")
+    checks.all_cached(dataset_owner)
+    _loses_its_master(dataset_owner, bound_at)
 
 
 def _kept(user: User, kind: Kind, name: str) -> Manifest:
@@ -261,7 +266,7 @@ def _phase_becomes(user: User, phase: str) -> DatasetSnapshot:
     """Wait until the Dataset's phase shows it; the controller is asked to look."""
     with user.evidence.phase("waiting", f"the Dataset is {phase}"):
         dataset = wait(
-            user.nudging(lambda: user.observer.dataset(user.namespace, DATASET)),
+            user.with_reconcile_requests(lambda: user.observer.dataset(user.namespace, DATASET)),
             lambda seen: seen.phase == phase,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"phase {phase}",
@@ -307,7 +312,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
     before = _warnings(user)
     _deletes(user, kinds.STATEFUL_SET, name)
     if user.system.kube.clock.now() - bound_at < QUIET_SECONDS:
-        user.nudges()
+        user.request_reconcile()
 
     def look() -> tuple[frozenset[str], str]:
         return _warnings(user) - before, user.observer.dataset(user.namespace, DATASET).phase

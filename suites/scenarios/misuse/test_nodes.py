@@ -14,9 +14,9 @@ from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.record.run import cannot_run_here
-from suites.run.dataset_pool import Birth
+from suites.run.dataset_pool import ReadyDataset
 from suites.steps import checks, csi_plugin
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.node_placement import PLACED_SECONDS, WORKER_SECONDS, labelled, worker_without_node
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import Fuse
@@ -44,7 +44,9 @@ NO_CAPACITY: Final = ("", "0.00B")
 
 
 @scenario("B21", Level.FULL)
-def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(user: User, birth: Birth) -> None:
+def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
+    user: User, ready_dataset: ReadyDataset
+) -> None:
     """A worker whose cache is larger than any node's memory finds no node, and its Dataset is not Bound.
 
     The user gives the runtime a tier in memory of twice what the largest node has, and no limit.
@@ -67,14 +69,14 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(user: Us
         "worker's requests", f"{quota} of memory; the largest node has {most / GIBIBYTE:.1f} GiB", bytes=asked
     )
     checks.no_such_claim(user, DATASET)
-    told_about_pod(
+    assert_diagnosis(
         user,
         application.name,
         Verdict.DATASET_NOT_BOUND,
         cause=CauseKind.TOO_LITTLE_MEMORY,
         names=(DATASET, "memory", "Lower the quota"),
     )
-    small = user.observer.view.pod(birth.namespace, fluid_names.worker_pod(DATASET))
+    small = user.observer.view.pod(ready_dataset.namespace, fluid_names.worker_pod(DATASET))
     if small is None or not small.node:
         raise InfrastructureError(
             "the control says nothing: the worker with a small cache has no node either", last_seen=str(small)
@@ -92,7 +94,7 @@ def _memory_asked(user: User, pod: PodSnapshot) -> float:
 
 
 @scenario("B23", Level.FULL)
-def test_memory_tier_larger_than_the_nodes_holds_nothing(user: User, birth: Birth) -> None:
+def test_memory_tier_larger_than_the_nodes_holds_nothing(user: User, ready_dataset: ReadyDataset) -> None:
     """A tier in memory that is larger than the node's /dev/shm holds nothing: its worker ends at each start.
 
     The user sets a quota of 1 GiB more than /dev/shm has on any node. Alluxio compares the two when a
@@ -116,7 +118,7 @@ def test_memory_tier_larger_than_the_nodes_holds_nothing(user: User, birth: Birt
     user.evidence.fact("worker's log", said[:400] or "it says nothing of the size")
     for namespace, whose, serves in (
         (user.namespace, "the tier that is too large", False),
-        (birth.namespace, "control: a tier that fits", True),
+        (ready_dataset.namespace, "control: a tier that fits", True),
     ):
         _workers(user, namespace, whose, serves=serves)
 
@@ -138,7 +140,7 @@ def _ends_at_each_start(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
     phases: dict[str, None] = {}
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
-        user.nudges()
+        user.request_reconcile()
         dataset = user.observer.dataset(user.namespace, DATASET)
         phases.setdefault(dataset.phase or "none")
         return view.pod(user.namespace, name), dataset
@@ -181,28 +183,28 @@ def _workers(user: User, namespace: str, whose: str, *, serves: bool) -> None:
 
 
 @scenario("B24", Level.FULL, alone=True)
-def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared: User) -> None:
+def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: User) -> None:
     """An application on a node without Fluid's CSI plugin waits, and starts by itself when it is there.
 
     The plugin is kept off the nodes by its DaemonSet's nodeSelector; the user starts a Pod on Fluid's
     claim. Then the administrator lets the plugin back.
     """
-    application = shared.application("b24-waits", DATASET)
-    with csi_plugin.away(shared.system.kube) as plugin:
-        shared.evidence.fact("CSI plugin", str(plugin))
-        shared.applies(application.manifest())
-        was = _waits_on_its_node(shared, application.name)
-        checks.events_told(shared, application.name, "Pod")
-        told_about_pod(
-            shared,
+    application = shared_user.application("b24-waits", DATASET)
+    with csi_plugin.away(shared_user.system.kube) as plugin:
+        shared_user.evidence.fact("CSI plugin", str(plugin))
+        shared_user.applies(application.manifest())
+        was = _waits_on_its_node(shared_user, application.name)
+        checks.events_told(shared_user, application.name, "Pod")
+        assert_diagnosis(
+            shared_user,
             application.name,
             Verdict.CSI_PLUGIN_MISSING,
             names=(application.name, was.node, "csi-nodeplugin-fluid"),
         )
-    pod = shared.waits_until_running(application)
+    pod = shared_user.waits_until_running(application)
     checks.same_pod(was, pod)
-    checks.served_by_fluid(shared, pod)
-    shared.reads_right(pod)
+    checks.served_by_fluid(shared_user, pod)
+    shared_user.reads_right(pod)
 
 
 def _waits_on_its_node(user: User, name: str) -> PodSnapshot:
@@ -236,14 +238,14 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
     """
     selector = {FUSE_KEY: user.namespace}
     runtime = laptop_runtime(user.namespace, DATASET)
-    fuse = (runtime.fuse or Fuse()).but(node_selector=selector)
-    user.makes_dataset(runtime=runtime.but(fuse=fuse))
+    fuse = (runtime.fuse or Fuse()).evolve(node_selector=selector)
+    user.makes_dataset(runtime=runtime.evolve(fuse=fuse))
     user.waits_until_bound()
     checks.claim_and_volume_of_fluid(user)
     application = user.application("b25-waits", DATASET)
     user.applies(application.manifest())
     _finds_no_node(user, application.name)
-    told_about_pod(
+    assert_diagnosis(
         user,
         application.name,
         Verdict.VOLUME_ELSEWHERE,
@@ -296,13 +298,13 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
     term = NodeSelectorTerm(match_expressions=(wanted,))
     affinity = NodeAffinity(required=NodeSelector(node_selector_terms=(term,)))
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
-    user.makes_dataset(dataset.but(placement="Shared", node_affinity=affinity))
+    user.makes_dataset(dataset.evolve(placement="Shared", node_affinity=affinity))
     application = user.application("b26-waits", DATASET)
     user.applies(application.manifest())
     worker = worker_without_node(user, DATASET)
     checks.no_such_claim(user, DATASET)
     checks.events_told(user, DATASET, "Dataset")
-    told_about_pod(
+    assert_diagnosis(
         user,
         application.name,
         Verdict.DATASET_NOT_BOUND,

@@ -6,7 +6,7 @@ from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import Verdict
 from suites.steps import checks
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, SOURCE, User, unique
 
 #: Seconds for which a Pod that cannot start is watched: kubelet and scheduler try within these.
@@ -14,20 +14,20 @@ STUCK_SECONDS = 20.0
 
 
 @scenario("B1", Level.SMOKE, issues=(4388,))
-def test_application_on_the_original_claim_is_not_accelerated(fresh: User, window: float) -> None:
+def test_application_on_the_original_claim_is_not_accelerated(dataset_owner: User, window: float) -> None:
     """An application on the original NFS claim runs and reads right, and nothing is accelerated.
 
     The user makes a Dataset and then mounts the *source* claim instead of Fluid's, as in issue
     4388. No event and no warning says so; the same application on Fluid's claim then gets its Fuse Pod.
     """
-    wrong = fresh.starts(fresh.application("b1-original", SOURCE))
-    checks.reads_raw_nfs(fresh, wrong, "the application on the original claim")
-    fresh.reads_right(wrong)
-    checks.no_fuse_over_window(fresh, window, lambda: fresh.reads_right_quietly(wrong))
-    checks.nothing_cached(fresh)
-    checks.events_told(fresh, DATASET)
-    told_about_pod(
-        fresh,
+    wrong = dataset_owner.starts(dataset_owner.application("b1-original", SOURCE))
+    checks.reads_raw_nfs(dataset_owner, wrong, "the application on the original claim")
+    dataset_owner.reads_right(wrong)
+    checks.no_fuse_over_window(dataset_owner, window, lambda: dataset_owner.reads_right_quietly(wrong))
+    checks.nothing_cached(dataset_owner)
+    checks.events_told(dataset_owner, DATASET)
+    assert_diagnosis(
+        dataset_owner,
         wrong.name,
         Verdict.ORIGINAL_CLAIM,
         names=(
@@ -37,44 +37,46 @@ def test_application_on_the_original_claim_is_not_accelerated(fresh: User, windo
             f"Mount claim `{DATASET}` instead",
         ),
     )
-    right = fresh.starts(fresh.application("b1-right", DATASET))
-    checks.served_by_fluid(fresh, right)
-    told_about_pod(fresh, right.name, Verdict.SERVED, names=(DATASET,))
-    fresh.reads_right(right, who="positive control")
-    checks.all_cached(fresh)
+    right = dataset_owner.starts(dataset_owner.application("b1-right", DATASET))
+    checks.served_by_fluid(dataset_owner, right)
+    assert_diagnosis(dataset_owner, right.name, Verdict.SERVED, names=(DATASET,))
+    dataset_owner.reads_right(right, who="positive control")
+    checks.all_cached(dataset_owner)
 
 
 @scenario("B5", Level.SMOKE)
-def test_claim_of_another_namespace_leaves_the_application_pending(shared: User) -> None:
+def test_claim_of_another_namespace_leaves_the_application_pending(shared_user: User) -> None:
     """An application in another namespace than the Dataset's stays Pending, and the reason is told.
 
     The user starts a Pod that names Fluid's claim from a namespace where there is none.
     """
-    elsewhere = shared.makes_namespace_beside(unique("fc-elsewhere"))
+    elsewhere = shared_user.makes_namespace_beside(unique("fc-elsewhere"))
     try:
-        application = shared.application("b5-elsewhere", DATASET, namespace=elsewhere)
-        shared.applies(application.manifest())
-        _stays_pending(shared, elsewhere, "b5-elsewhere", DATASET)
-        told_about_pod(
-            shared,
+        application = shared_user.application("b5-elsewhere", DATASET, namespace=elsewhere)
+        shared_user.applies(application.manifest())
+        _stays_pending(shared_user, elsewhere, "b5-elsewhere", DATASET)
+        assert_diagnosis(
+            shared_user,
             "b5-elsewhere",
             Verdict.OTHER_NAMESPACE,
-            names=(elsewhere, shared.namespace, DATASET),
+            names=(elsewhere, shared_user.namespace, DATASET),
             namespace=elsewhere,
         )
     finally:
-        shared.removes_namespace(elsewhere)
+        shared_user.removes_namespace(elsewhere)
 
 
 @scenario("B6", Level.SMOKE)
-def test_misspelt_claim_leaves_the_application_pending(shared: User) -> None:
+def test_misspelt_claim_leaves_the_application_pending(shared_user: User) -> None:
     """An application that misspells the claim stays Pending, and the reason is told.
 
     The user starts a Pod on claim ``demmo`` where Fluid's claim is ``demo``.
     """
-    shared.applies(shared.application("b6-misspelt", "demmo").manifest())
-    _stays_pending(shared, shared.namespace, "b6-misspelt", "demmo")
-    told_about_pod(shared, "b6-misspelt", Verdict.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`"))
+    shared_user.applies(shared_user.application("b6-misspelt", "demmo").manifest())
+    _stays_pending(shared_user, shared_user.namespace, "b6-misspelt", "demmo")
+    assert_diagnosis(
+        shared_user, "b6-misspelt", Verdict.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`")
+    )
 
 
 def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:

@@ -10,7 +10,7 @@ from clusters.product import fluid_names
 from clusters.waiting import WaitError, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
-from suites.steps.events import told_by_event
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import AlluxioRuntime, Component
 from workloads.models.dataset import Dataset, Mount
@@ -61,26 +61,26 @@ def test_dataset_that_could_not_be_set_up_gets_bound_once_mended(user: User) -> 
         Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"),
         _limited(user, quota="512Mi"),
     )
-    told_by_event(
+    wait_for_event(
         user,
         "AlluxioRuntime",
         DATASET,
         reason="ErrorProcessRuntime",
         says=OVER_LIMIT,
-        timeout=AGAIN_SECONDS * user.patience,
+        timeout=AGAIN_SECONDS * user.timeout_factor,
     )
     _lowers_quota(user)
 
     mended = laptop_runtime(user.namespace, DATASET, quota="128Mi")
     user.applies(mended.manifest())
     user.evidence.fact("AlluxioRuntime", "the user takes the worker's limit away")
-    told_by_event(
+    wait_for_event(
         user,
         "StatefulSet",
         fluid_names.master_name(DATASET),
         reason="FailedCreate",
         says="Duplicate value",
-        timeout=AGAIN_SECONDS * user.patience,
+        timeout=AGAIN_SECONDS * user.timeout_factor,
     )
     _not_bound(user)
 
@@ -97,8 +97,8 @@ def test_dataset_that_could_not_be_set_up_gets_bound_once_mended(user: User) -> 
 def _limited(user: User, *, quota: str) -> AlluxioRuntime:
     """A runtime whose worker may have 256Mi, with that quota in memory."""
     runtime = laptop_runtime(user.namespace, DATASET, quota=quota)
-    worker = (runtime.worker or Component()).but(resources=Resources(limits={"memory": "256Mi"}))
-    return runtime.but(worker=worker)
+    worker = (runtime.worker or Component()).evolve(resources=Resources(limits={"memory": "256Mi"}))
+    return runtime.evolve(worker=worker)
 
 
 def _not_bound(user: User) -> None:
@@ -123,7 +123,7 @@ def _lowers_quota(user: User) -> None:
     view = user.observer.view
 
     def look() -> tuple[bool, tuple[EventSnapshot, ...]]:
-        user.nudges()
+        user.request_reconcile()
         master = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
         return master is not None, view.events(user.namespace, DATASET, "AlluxioRuntime")
 
@@ -136,7 +136,7 @@ def _lowers_quota(user: User) -> None:
             lambda seen: seen[0] or _refusals(seen[1]) >= _refusals(before) + TRIES,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition="tried again after its quota was lowered",
-            timeout=AGAIN_SECONDS * user.patience,
+            timeout=AGAIN_SECONDS * user.timeout_factor,
             delay=NUDGE_SECONDS,
             describe=lambda seen: "; ".join(map(str, seen[1][-3:])) or "no event",
         )
@@ -155,11 +155,11 @@ def _mends_mounts(user: User) -> bool:
     """The user mounts the claim once; whether the master's Pod then comes by itself."""
     view = user.observer.view
     before = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
-    user.applies(Dataset.over_claim(user.namespace, DATASET, SOURCE).but(placement="Shared").manifest())
+    user.applies(Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest())
     user.evidence.fact("Dataset", "the user mounts the claim once")
 
     def look() -> PodSnapshot | None:
-        user.nudges()
+        user.request_reconcile()
         return view.pod(user.namespace, fluid_names.master_pod(DATASET))
 
     came = True
@@ -176,14 +176,14 @@ def _mends_mounts(user: User) -> bool:
     except WaitError:
         came = False
     after = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
-    written = before is None or after is None or after.meta.generation != before.meta.generation
+    spec_fields = before is None or after is None or after.meta.generation != before.meta.generation
     user.evidence.defect(
         "mended-mounts-ignored",
         seen=not came,
         says="the master's Pod came once the mounts were mended"
         if came
         else f"no master's Pod in {MOUNTS_SECONDS:g} s; its StatefulSet was "
-        f"{'written' if written else 'not written'} again",
+        f"{'spec_fields' if spec_fields else 'not spec_fields'} again",
     )
     return came
 
@@ -201,7 +201,7 @@ def _makes_runtime_anew(user: User, runtime: AlluxioRuntime) -> None:
             lambda seen: seen is None,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition="gone",
-            timeout=RUNTIME_GONE_SECONDS * user.patience,
+            timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             changes=changed,
         )
     user.applies(runtime.manifest())

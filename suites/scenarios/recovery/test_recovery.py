@@ -16,7 +16,7 @@ from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import Verdict
 from suites.record.versions import ByVersion
 from suites.steps import checks, csi_plugin
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 from workloads.faults import delete_pod, kill_process, stopped
@@ -44,30 +44,30 @@ RECOVERY_ON: Final = "--feature-gates=FuseRecovery=true"
 
 
 @scenario("D1", Level.CONFORMANCE, issues=(1279,))
-def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(fresh: User) -> None:
+def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(dataset_owner: User) -> None:
     """A killed Fuse starts again in its Pod and serves new applications; those from before must be made anew.
 
     The Fuse's process is killed while the user's application has the claim mounted. Fluid's
     default is not to mend mounts (FuseRecovery=false).
     """
-    if RECOVERY_ON in csi_plugin.arguments(fresh.system.kube):
+    if RECOVERY_ON in csi_plugin.arguments(dataset_owner.system.kube):
         raise InfrastructureError(
             "the CSI plugin mends mounts here, and this scenario is about one that does not"
         )
-    old = fresh.starts(fresh.application("d1-before", DATASET))
-    before = checks.served_by_fluid(fresh, old)
-    fresh.reads_right(old)
-    _kill_fuse(fresh, old.node, before)
-    checks.dead_mount(fresh, old)
-    told_about_pod(
-        fresh, old.name, Verdict.DEAD_MOUNT, names=(old.name, f"Delete Pod `{old.name}`"), inside=True
+    old = dataset_owner.starts(dataset_owner.application("d1-before", DATASET))
+    before = checks.served_by_fluid(dataset_owner, old)
+    dataset_owner.reads_right(old)
+    _kill_fuse(dataset_owner, old.node, before)
+    checks.dead_mount(dataset_owner, old)
+    assert_diagnosis(
+        dataset_owner, old.name, Verdict.DEAD_MOUNT, names=(old.name, f"Delete Pod `{old.name}`"), inside=True
     )
-    new = fresh.starts(fresh.application("d1-after", DATASET, node=old.node))
-    checks.served_by_fluid(fresh, new)
-    fresh.reads_right(new)
-    fresh.stops(old)
-    again = fresh.starts(fresh.application("d1-before", DATASET, node=old.node))
-    fresh.reads_right(again, who="application, made anew")
+    new = dataset_owner.starts(dataset_owner.application("d1-after", DATASET, node=old.node))
+    checks.served_by_fluid(dataset_owner, new)
+    dataset_owner.reads_right(new)
+    dataset_owner.stops(old)
+    again = dataset_owner.starts(dataset_owner.application("d1-before", DATASET, node=old.node))
+    dataset_owner.reads_right(again, who="application, made anew")
 
 
 @scenario(
@@ -83,30 +83,32 @@ def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(fresh: Use
         ),
     ),
 )
-def test_killed_fuse_is_mended_under_an_application_that_hears_of_mounts(fresh: User) -> None:
+def test_killed_fuse_is_mended_under_an_application_that_hears_of_mounts(dataset_owner: User) -> None:
     """With FuseRecovery, an application that hears of mounts reads on after its Fuse was killed.
 
     The administrator switches the feature on. Two applications run, one with mountPropagation HostToContainer
     and one without; then the Fuse is killed.
     """
-    with _recovery(fresh):
-        hears = fresh.starts(fresh.application("d2-hears", DATASET, mount_propagation="HostToContainer"))
-        deaf = fresh.starts(fresh.application("d2-deaf", DATASET, node=hears.node))
-        before = checks.served_by_fluid(fresh, hears)
-        checks.served_by_fluid(fresh, deaf)
-        _kill_fuse(fresh, hears.node, before)
+    with _recovery(dataset_owner):
+        hears = dataset_owner.starts(
+            dataset_owner.application("d2-hears", DATASET, mount_propagation="HostToContainer")
+        )
+        deaf = dataset_owner.starts(dataset_owner.application("d2-deaf", DATASET, node=hears.node))
+        before = checks.served_by_fluid(dataset_owner, hears)
+        checks.served_by_fluid(dataset_owner, deaf)
+        _kill_fuse(dataset_owner, hears.node, before)
         try:
             advice = "look at the CSI plugin's log for `recover`"
-            checks.reads_again(fresh, hears, RECOVERED_SECONDS, advice=advice)
+            checks.reads_again(dataset_owner, hears, RECOVERED_SECONDS, advice=advice)
         except WaitError:
-            told = _recovered_events(fresh)
+            told = _recovered_events(dataset_owner)
             if told:
                 says = f"told, and the application cannot read: {told}"
-                fresh.evidence.defect("recovered-event-without-recovery", seen=True, says=says)
+                dataset_owner.evidence.defect("recovered-event-without-recovery", seen=True, says=says)
             raise
-        fresh.reads_right(hears, who="application that hears of mounts")
-        fresh.evidence.fact("events", _recovered_events(fresh) or "none of a mended mount")
-        checks.dead_mount(fresh, deaf)
+        dataset_owner.reads_right(hears, who="application that hears of mounts")
+        dataset_owner.evidence.fact("events", _recovered_events(dataset_owner) or "none of a mended mount")
+        checks.dead_mount(dataset_owner, deaf)
 
 
 def _recovered_events(user: User) -> str:
@@ -172,56 +174,60 @@ def _recovery(user: User) -> Iterator[None]:
 
 
 def _for_one_node(user: User) -> None:
-    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).but(placement="Shared")
-    user.makes_dataset(wanted.but(node_affinity=NodeAffinity.on(user.system.nodes[0])))
+    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared")
+    user.makes_dataset(wanted.evolve(node_affinity=NodeAffinity.on(user.system.nodes[0])))
 
 
 @scenario("D4", Level.CONFORMANCE, alone=True, dataset=_for_one_node)
-def test_deleted_worker_comes_back_and_reads_go_on(fresh: User) -> None:
+def test_deleted_worker_comes_back_and_reads_go_on(dataset_owner: User) -> None:
     """A worker that is deleted comes back by itself; reads then go on and the cache fills again.
 
     The only worker's Pod is deleted while everything is cached; the Dataset stays Bound. The Dataset is for
     one node, so that the worker comes back there: on another one it would find none of its blocks, and
     those that it had would stay in memory.
     """
-    pod = fresh.starts(fresh.application("d4-reader", DATASET))
-    checks.served_by_fluid(fresh, pod)
-    fresh.reads_right(pod)
-    checks.all_cached(fresh)
+    pod = dataset_owner.starts(dataset_owner.application("d4-reader", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    dataset_owner.reads_right(pod)
+    checks.all_cached(dataset_owner)
     name = fluid_names.worker_pod(DATASET)
-    view, allowed = fresh.observer.view, WITHOUT_WORKER.on(fresh.system)
-    was = view.pod(fresh.namespace, name)
-    fault = delete_pod(fresh.system.kube, fresh.namespace, name, because="the scenario's fault")
-    fresh.evidence.fact("fault", fault.says)
-    fresh.observer.drop_page_cache(pod.node)
+    view, allowed = dataset_owner.observer.view, WITHOUT_WORKER.on(dataset_owner.system)
+    was = view.pod(dataset_owner.namespace, name)
+    fault = delete_pod(
+        dataset_owner.system.kube, dataset_owner.namespace, name, because="the scenario's fault"
+    )
+    dataset_owner.evidence.fact("fault", fault.says)
+    dataset_owner.observer.drop_page_cache(pod.node)
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
-        return view.pod(fresh.namespace, name), fresh.observer.dataset(fresh.namespace, DATASET)
+        return view.pod(dataset_owner.namespace, name), dataset_owner.observer.dataset(
+            dataset_owner.namespace, DATASET
+        )
 
     def unbound(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:
         return None if seen[1].phase in allowed else f"the Dataset's phase is {seen[1].phase}"
 
-    with fresh.evidence.phase("waiting", "the worker comes back"):
+    with dataset_owner.evidence.phase("waiting", "the worker comes back"):
         wait(
             look,
             lambda seen: seen[0] is not None and seen[0].ready and (was is None or seen[0].uid != was.uid),
-            subject=f"Pod {fresh.namespace}/{name}",
+            subject=f"Pod {dataset_owner.namespace}/{name}",
             condition=f"another one, ready, while the Dataset stays {' or '.join(allowed)}",
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
-    checks.reads_again(fresh, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
-    fresh.reads_right(pod, who="application, worker back")
-    checks.all_cached(fresh)
-    dataset = _bound_again(fresh)
-    fresh.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
+    checks.reads_again(dataset_owner, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
+    dataset_owner.reads_right(pod, who="application, worker back")
+    checks.all_cached(dataset_owner)
+    dataset = _bound_again(dataset_owner)
+    dataset_owner.evidence.fact("Dataset status", f"phase {dataset.phase}; meanwhile {' or '.join(allowed)}")
 
 
 def _bound_again(user: User) -> DatasetSnapshot:
     """The Dataset is Bound; where it may have been something else meanwhile, Fluid is given time to look."""
 
     def look() -> DatasetSnapshot:
-        user.nudges()
+        user.request_reconcile()
         return user.observer.dataset(user.namespace, DATASET)
 
     with user.evidence.phase("waiting", "the Dataset is Bound"):
@@ -236,44 +242,44 @@ def _bound_again(user: User) -> DatasetSnapshot:
 
 
 @scenario("D12", Level.CONFORMANCE, alone=True)
-def test_cached_files_are_read_while_the_nfs_server_is_stopped(fresh: User) -> None:
+def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: User) -> None:
     """While the NFS server is stopped, cached files are read and others stall; after it, all are read.
 
     The user's application has read one file when the NFS server stops. The Dataset stays Bound.
     """
     cached, uncached = (f"train/part-{number}.bin" for number in (0, 3))
-    observer = fresh.observer
-    pod = fresh.starts(fresh.application("d12-reader", DATASET))
-    raw = fresh.starts(fresh.application("d12-raw", SOURCE))
-    checks.served_by_fluid(fresh, pod)
-    _reads_file(fresh, pod, cached)
-    _is_cached(fresh, cached)
-    listing = observer.listing(fresh.namespace, DATASET)
+    observer = dataset_owner.observer
+    pod = dataset_owner.starts(dataset_owner.application("d12-reader", DATASET))
+    raw = dataset_owner.starts(dataset_owner.application("d12-raw", SOURCE))
+    checks.served_by_fluid(dataset_owner, pod)
+    _reads_file(dataset_owner, pod, cached)
+    _is_cached(dataset_owner, cached)
+    listing = observer.listing(dataset_owner.namespace, DATASET)
     other = listing.entry(f"/{uncached}")
     if other is not None and other.in_alluxio:
         raise checks.fail(
             f"{uncached} is cached, though nobody has read it",
-            subject=f"Dataset {fresh.namespace}/{DATASET}",
+            subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="0 %",
             seen=str(other),
         )
     observer.drop_page_cache(pod.node)
-    with stopped(observer.on_node(fresh.system.nfs.node), "ganesha.nfsd") as fault:
-        fresh.evidence.fact("NFS server", fault.says)
-        _reads_file(fresh, pod, cached)
-        _does_not_read(fresh, pod, uncached)
-        _does_not_read(fresh, raw, cached)
-        with fresh.evidence.phase("window", "the Dataset stays Bound"):
+    with stopped(observer.on_node(dataset_owner.system.nfs.node), "ganesha.nfsd") as fault:
+        dataset_owner.evidence.fact("NFS server", fault.says)
+        _reads_file(dataset_owner, pod, cached)
+        _does_not_read(dataset_owner, pod, uncached)
+        _does_not_read(dataset_owner, raw, cached)
+        with dataset_owner.evidence.phase("window", "the Dataset stays Bound"):
             looks = hold(
-                lambda: observer.dataset(fresh.namespace, DATASET),
+                lambda: observer.dataset(dataset_owner.namespace, DATASET),
                 lambda seen: None if seen.bound else f"its phase is {seen.phase}",
-                subject=f"Dataset {fresh.namespace}/{DATASET}",
+                subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
                 condition="Bound while the NFS server is stopped",
                 window=DOWN_SECONDS,
             )
-        fresh.evidence.fact("Dataset status", "stays Bound", looks=len(looks))
-    fresh.reads_right(pod, who="application, NFS server back")
-    fresh.reads_right(raw, who="control on raw NFS, server back")
+        dataset_owner.evidence.fact("Dataset status", "stays Bound", looks=len(looks))
+    dataset_owner.reads_right(pod, who="application, NFS server back")
+    dataset_owner.reads_right(raw, who="control on raw NFS, server back")
 
 
 def _reads_file(user: User, pod: PodSnapshot, path: str) -> None:

@@ -14,7 +14,7 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError, Completed
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline.definitions import Image, Origin
 from clusters.images.offline.tools import Tools
 from clusters.images.pull import NotPublishedError, Registry, is_missing, reference
@@ -22,8 +22,8 @@ from clusters.images.resolver import (
     NETWORK_LABEL,
     NFS_LABEL,
     WRAPPED_LABEL,
-    Supplier,
-    Supply,
+    ImageResolver,
+    ResolvedImages,
     on,
     slim_base,
     unfit,
@@ -329,16 +329,16 @@ class Shop:
     """A supplier on a bench."""
 
     bench: Bench
-    workshop: Workshop
+    cache: ArtifactCache
 
-    def supply(self, **options: Any) -> Supply:
+    def resolved(self, **options: Any) -> ResolvedImages:
         """Supply with these options, on a host without limits."""
-        tools = Tools(Options(**options), HOST, self.workshop)
-        return Supplier(tools, self.bench.docker.engine).supply()
+        tools = Tools(Options(**options), HOST, self.cache)
+        return ImageResolver(tools, self.bench.docker.engine).resolved()
 
     def made(self, artifact: Artifact) -> Path:
         """Let an artifact be in the cache."""
-        place = self.workshop.path(artifact)
+        place = self.cache.path(artifact)
         place.mkdir(parents=True)
         return place
 
@@ -347,7 +347,7 @@ class Shop:
 def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A supplier whose cache holds charts and tools, and whose registry serves Fluid and Alluxio."""
     programs(monkeypatch, "docker", "helm")
-    made = Shop(bench, Workshop(tmp_path / "cache", bench.commands, Progress()))
+    made = Shop(bench, ArtifactCache(tmp_path / "cache", bench.commands, Progress()))
     (tmp_path / "cache").mkdir()
     helm = Path("/usr/bin/helm")
     chart = made.made(charts.fluid_chart(DEFAULT.fluid, helm)) / "fluid"
@@ -379,23 +379,23 @@ def _built(bench: Bench, ran: Ran) -> None:
     }
 
 
-def _packed(supply: Supply) -> list[str]:
-    return [word for word in (supply.archive / "images.tar").read_text().split() if ":" in word]
+def _packed(resolved: ResolvedImages) -> list[str]:
+    return [word for word in (resolved.archive / "images.tar").read_text().split() if ":" in word]
 
 
 def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
     """The published node brings network and control plane; Fluid's images are those that its chart names."""
     shop.bench.serve(NODE, None)
-    supply = shop.supply(images="pull")
-    assert (supply.node, supply.own_network, supply.nfs_client) == (NODE, False, "kernel")
-    assert _packed(supply)[:3] == [*FLUID_TAGS, ALLUXIO]
-    assert supply.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
-    assert {fact.origin for fact in supply.facts if not fact.name.startswith("fluid-conformance/")} == {
+    resolved = shop.resolved(images="pull")
+    assert (resolved.node, resolved.own_network, resolved.nfs_client) == (NODE, False, "kernel")
+    assert _packed(resolved)[:3] == [*FLUID_TAGS, ALLUXIO]
+    assert resolved.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
+    assert {fact.origin for fact in resolved.facts if not fact.name.startswith("fluid-conformance/")} == {
         Origin.PULLED
     }
-    assert all(fact.digest == DIGEST for fact in supply.facts if fact.origin is Origin.PULLED)
-    assert supply.toolbox.endswith("-slim")
-    assert supply.limits == ()
+    assert all(fact.digest == DIGEST for fact in resolved.facts if fact.origin is Origin.PULLED)
+    assert resolved.toolbox.endswith("-slim")
+    assert resolved.limits == ()
 
 
 def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(shop: Shop) -> None:
@@ -405,10 +405,10 @@ def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(sho
     for image in SYSTEM.control_plane:
         for name in image.names:
             shop.bench.serve(name)
-    supply = shop.supply(images="pull", registry=MIRROR)
-    assert supply.own_network
-    assert SYSTEM.control_plane[2].name in _packed(supply)
-    (limit,) = supply.limits
+    resolved = shop.resolved(images="pull", registry=MIRROR)
+    assert resolved.own_network
+    assert SYSTEM.control_plane[2].name in _packed(resolved)
+    (limit,) = resolved.limits
     assert NODE in limit
     assert "harness built" in limit
 
@@ -418,24 +418,24 @@ def test_a_mirror_with_the_harness_own_images_saves_building_them(shop: Shop) ->
     shop.bench.serve(NODE)
     for image in (SYSTEM.toolbox, SYSTEM.nfs_server):
         shop.bench.serve(image.name)
-    supply = shop.supply(images="pull", registry=MIRROR)
-    assert (supply.toolbox, supply.nfs_server) == (SYSTEM.toolbox.name, SYSTEM.nfs_server.name)
+    resolved = shop.resolved(images="pull", registry=MIRROR)
+    assert (resolved.toolbox, resolved.nfs_server) == (SYSTEM.toolbox.name, SYSTEM.nfs_server.name)
     assert not shop.bench.commands.asked("docker", "build")
 
 
 def test_pull_refuses_what_is_not_published(shop: Shop) -> None:
     """With --images=pull nothing is built behind the user's back."""
     with pytest.raises(NotPublishedError, match=f"no image {NODE}"):
-        shop.supply(images="pull")
+        shop.resolved(images="pull")
 
 
 def test_auto_builds_what_is_not_published(shop: Shop) -> None:
     """Where a registry answers and lacks one image, that one is built and the rest is pulled."""
     for image in (SYSTEM.node, *SYSTEM.control_plane):
         shop.bench.has(image)
-    supply = shop.supply(images="auto")
-    origins = {fact.name: fact.origin for fact in supply.facts}
-    assert supply.own_network
+    resolved = shop.resolved(images="auto")
+    origins = {fact.name: fact.origin for fact in resolved.facts}
+    assert resolved.own_network
     assert origins[NODE] is Origin.BUILT
     assert origins[SYSTEM.control_plane[0].name] is Origin.SUBSTITUTE
     assert origins[ALLUXIO] is Origin.PULLED
@@ -447,10 +447,10 @@ def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
     shop.bench.otherwise = NO_NAME
     for image in SYSTEM.all:
         shop.bench.has(image)
-    supply = shop.supply(images="auto")
+    resolved = shop.resolved(images="auto")
     assert len(shop.bench.pulled()) == 1
-    assert {fact.origin for fact in supply.facts} == {Origin.BUILT, Origin.SUBSTITUTE}
-    assert supply.chart_values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
+    assert {fact.origin for fact in resolved.facts} == {Origin.BUILT, Origin.SUBSTITUTE}
+    assert resolved.chart_values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
 
 
 def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
@@ -458,14 +458,14 @@ def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
     shop.bench.served.clear()
     shop.bench.otherwise = NO_NAME
     with pytest.raises(RefusalError, match="does not answer"):
-        shop.supply(images="pull", registry=MIRROR)
+        shop.resolved(images="pull", registry=MIRROR)
 
 
 def test_build_asks_no_registry(shop: Shop) -> None:
     """With --images=build no registry is even probed."""
     for image in SYSTEM.all:
         shop.bench.has(image)
-    shop.supply(images="build")
+    shop.resolved(images="build")
     assert shop.bench.pulled() == []
 
 
@@ -475,19 +475,21 @@ def test_the_node_is_built_where_the_published_one_cannot_work(shop: Shop) -> No
     node = definitions.node(DEFAULT.kubernetes, wrapped=False, user_space_nfs=True)
     for image in (node, *SYSTEM.control_plane):
         shop.bench.has(image)
-    supply = Supplier(Tools(Options(images="pull"), weak, shop.workshop), shop.bench.docker.engine).supply()
-    assert supply.nfs_client == "user-space"
-    assert any("published node image cannot work here" in limit for limit in supply.limits)
+    resolved = ImageResolver(
+        Tools(Options(images="pull"), weak, shop.cache), shop.bench.docker.engine
+    ).resolved()
+    assert resolved.nfs_client == "user-space"
+    assert any("published node image cannot work here" in limit for limit in resolved.limits)
     assert NODE not in shop.bench.pulled()
 
 
 def test_the_same_images_under_other_names_make_another_archive(shop: Shop) -> None:
     """A registry of our own serves built images under other tags; nodes must know them by those."""
     shop.bench.serve(NODE, None)
-    pulled = shop.supply(images="pull").archive
+    pulled = shop.resolved(images="pull").archive
     for image in SYSTEM.all:
         shop.bench.has(image)
-    assert shop.supply(images="build").archive != pulled
+    assert shop.resolved(images="build").archive != pulled
 
 
 def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> None:
@@ -495,13 +497,13 @@ def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> N
     shop.bench.serve(NODE, None)
     shop.bench.commands.on("helm", "pull", exit_code=1, stdout="Error: no such host")
     with pytest.raises(RefusalError, match=r"chart of Fluid 1\.0\.2"):
-        shop.supply(images="pull", versions=versions(fluid="1.0.2"))
+        shop.resolved(images="pull", versions=versions(fluid="1.0.2"))
     (ran,) = shop.bench.commands.asked("helm", "pull")
     assert ran.argv[2:7] == ("fluid", "--repo", charts.CHART_REPOSITORY, "--version", "1.0.2")
 
 
 def _tools(shop: Shop, **changes: Any) -> Tools:
-    return Tools(Options(), replace(HOST, **changes), shop.workshop)
+    return Tools(Options(), replace(HOST, **changes), shop.cache)
 
 
 @pytest.mark.parametrize(("told", "used"), [("0.31.0", True), ("0.30.0", True), ("0.29.0", False)])

@@ -9,7 +9,7 @@ import pytest
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.lookups import View
+from clusters.kubernetes.lookups import ClusterReader
 
 FUSE_LABEL = "fluid.io/f-demo-a"
 
@@ -53,9 +53,9 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def view(shelf: Shelf) -> View:
+def view(shelf: Shelf) -> ClusterReader:
     """A look at it."""
-    return View(cast("Kube", shelf))
+    return ClusterReader(cast("Kube", shelf))
 
 
 def put_fuse_pod(shelf: Shelf, name: str, node: str, *, ready: bool = True, **metadata: Any) -> None:
@@ -76,7 +76,7 @@ def put_daemon_set(shelf: Shelf, desired: int, ready: int) -> None:
     shelf.put(kinds.DAEMON_SET, "a-fuse", "demo", status=status)
 
 
-def test_what_is_not_there_is_none(view: View) -> None:
+def test_what_is_not_there_is_none(view: ClusterReader) -> None:
     """Every look-up by name answers None for what does not exist."""
     found = [
         view.pod("demo", "x"),
@@ -95,7 +95,7 @@ def test_what_is_not_there_is_none(view: View) -> None:
     assert view.pods() + view.claims() + view.volumes() + view.nodes() + view.events() == ()
 
 
-def test_objects_are_found_by_name_and_namespace(view: View, shelf: Shelf) -> None:
+def test_objects_are_found_by_name_and_namespace(view: ClusterReader, shelf: Shelf) -> None:
     """A Dataset of the same name elsewhere is another one."""
     shelf.put(kinds.DATASET, "a", "other", status={"phase": "NotBound"})
     shelf.put(kinds.DATASET, "a", "demo", status={"phase": "Bound"})
@@ -105,7 +105,7 @@ def test_objects_are_found_by_name_and_namespace(view: View, shelf: Shelf) -> No
     assert [d.namespace for d in view.datasets()] == ["other", "demo"]
 
 
-def test_no_fuse_is_absent(view: View, shelf: Shelf) -> None:
+def test_no_fuse_is_absent(view: ClusterReader, shelf: Shelf) -> None:
     """A Dataset that nobody mounts has a DaemonSet, and nothing else of a Fuse."""
     put_daemon_set(shelf, 0, 0)
     shelf.put(kinds.NODE, "n1")
@@ -116,7 +116,7 @@ def test_no_fuse_is_absent(view: View, shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("trace", ["desired", "pod", "unplaced", "label"])
-def test_any_trace_of_a_fuse_is_not_absent(view: View, shelf: Shelf, trace: str) -> None:
+def test_any_trace_of_a_fuse_is_not_absent(view: ClusterReader, shelf: Shelf, trace: str) -> None:
     """A label, a Pod or a wanted Pod each alone shows that somebody mounts the Dataset."""
     put_daemon_set(shelf, int(trace == "desired"), 0)
     if trace in ("pod", "unplaced"):
@@ -125,7 +125,7 @@ def test_any_trace_of_a_fuse_is_not_absent(view: View, shelf: Shelf, trace: str)
     assert not view.fuse("demo", "a").absent
 
 
-def test_a_fuse_is_ready_where_label_and_ready_pod_meet(view: View, shelf: Shelf) -> None:
+def test_a_fuse_is_ready_where_label_and_ready_pod_meet(view: ClusterReader, shelf: Shelf) -> None:
     """A label without a Pod, or a Pod that is not ready, is no Fuse."""
     put_daemon_set(shelf, 3, 1)
     for node in ("n1", "n2", "n3"):
@@ -140,7 +140,7 @@ def test_a_fuse_is_ready_where_label_and_ready_pod_meet(view: View, shelf: Shelf
     assert (fuse.desired, fuse.ready) == (3, 1)
 
 
-def test_another_datasets_fuse_is_not_counted(view: View, shelf: Shelf) -> None:
+def test_another_datasets_fuse_is_not_counted(view: ClusterReader, shelf: Shelf) -> None:
     """Pods of another release, and nodes labelled for another Dataset, are not this one's."""
     put_fuse_pod(shelf, "b-fuse-1", "n1", labels={"role": "alluxio-fuse", "release": "b"})
     shelf.put(kinds.NODE, "n1", metadata={"labels": {"fluid.io/f-demo-b": "true"}})
@@ -150,7 +150,9 @@ def test_another_datasets_fuse_is_not_counted(view: View, shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("order", [0, 1])
-def test_of_two_pods_on_a_node_the_one_that_stays_counts(view: View, shelf: Shelf, order: int) -> None:
+def test_of_two_pods_on_a_node_the_one_that_stays_counts(
+    view: ClusterReader, shelf: Shelf, order: int
+) -> None:
     """While a Fuse Pod is replaced, the one that is being deleted is not taken for the node's."""
     pods: list[dict[str, Any]] = [{"deletionTimestamp": "2026-11-22T15:20:01Z"}, {}]
     for index in (order, 1 - order):
@@ -160,7 +162,7 @@ def test_of_two_pods_on_a_node_the_one_that_stays_counts(view: View, shelf: Shel
     assert found.name == "a-fuse-1"
 
 
-def test_a_long_name_is_looked_up_by_the_datasets_uid(view: View, shelf: Shelf) -> None:
+def test_a_long_name_is_looked_up_by_the_datasets_uid(view: ClusterReader, shelf: Shelf) -> None:
     """Where Fluid labels nodes with the Dataset's uid, so is it looked for."""
     name = "x" * 60
     shelf.put(kinds.DATASET, name, "demo", metadata={"uid": "u-1"})
@@ -171,7 +173,7 @@ def test_a_long_name_is_looked_up_by_the_datasets_uid(view: View, shelf: Shelf) 
     assert view.fuse("demo", name).absent
 
 
-def test_events_come_in_order_and_are_narrowed(view: View, shelf: Shelf) -> None:
+def test_events_come_in_order_and_are_narrowed(view: ClusterReader, shelf: Shelf) -> None:
     """The server is asked for one object's events only, and they are put in order of time."""
     shelf.put(kinds.EVENT, "2", "demo", reason="Later", lastTimestamp="2026-11-22T15:20:02Z")
     shelf.put(kinds.EVENT, "0", "demo", reason="Sometime")

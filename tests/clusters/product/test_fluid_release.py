@@ -9,7 +9,7 @@ import pytest
 
 from clusters.errors import InfrastructureError
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Workshop
+from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.images.offline.tools import Tools
 from clusters.options import Options
 from clusters.product import fluid
@@ -71,8 +71,8 @@ def test_what_is_uninstalled_can_be_brought_back(release: FluidRelease, commands
 
 def test_the_chart_of_a_build_is_taken_as_it_lies(commands: FakeCommands, tmp_path: Path) -> None:
     """Nothing is fetched for it."""
-    tools = Tools(Options(), HOST, Workshop(tmp_path, commands, Progress()))
-    built = tools.workshop.path(artifacts.fluid(tools.options.versions.fluid))
+    tools = Tools(Options(), HOST, ArtifactCache(tmp_path, commands, Progress()))
+    built = tools.cache.path(artifacts.fluid(tools.options.versions.fluid))
     built.mkdir(parents=True)
     assert chart_of(tools, Path("/bin/helm")) == built / "charts" / "fluid" / "fluid"
     assert commands.ran == []

@@ -15,7 +15,7 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError, Completed
 from clusters.images import charts
 from clusters.images.offline import definitions
-from clusters.images.offline.artifact_cache import Workshop, cache_root
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.definitions import Origin
 from clusters.kubernetes.client import MANAGED_BY_LABEL, Kube
 from clusters.kubernetes.snapshots import NodeSnapshot
@@ -26,7 +26,7 @@ from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
 from clusters.providers import existing
 from clusters.providers.existing import ExistingProvider
-from clusters.system import Stack
+from clusters.system import SystemBuilder
 from clusters.waiting import WaitFailedError
 from tests.clusters.fakes import HOST, FakeCommands, chart_values, programs
 
@@ -93,7 +93,7 @@ def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None
 def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
     """Nothing is made on a cluster where Fluid is neither there nor to be installed."""
     api.answer("GET", "/apis/apps/v1/deployments", {"items": []})
-    stack = Stack(Options(kubeconfig=api.kubeconfig()), "r1", Progress())
+    stack = SystemBuilder(Options(kubeconfig=api.kubeconfig()), "r1", Progress())
     with pytest.raises(RefusalError, match="--install-fluid"):
         stack.up()
     assert stack.down() == ()
@@ -106,7 +106,7 @@ def test_a_cluster_without_the_harness_images_is_refused(api: FakeApi) -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "n1"}, "status": ready}]})
     with pytest.raises(RefusalError, match="published nowhere") as caught:
-        Stack(Options(kubeconfig=api.kubeconfig()), "r1", Progress()).up()
+        SystemBuilder(Options(kubeconfig=api.kubeconfig()), "r1", Progress()).up()
     assert "clusters.registry push HOST" in caught.value.advice
     assert {request.method for request in api.requests} == {"GET"}
 
@@ -329,7 +329,7 @@ def install(
 ) -> Callable[..., dict[str, Any]]:
     """Install Fluid with some options on nodes with some images; gives the chart values."""
     programs(monkeypatch, "helm")
-    chart = Workshop(cache_root(), FakeCommands(), Progress()).path(
+    chart = ArtifactCache(cache_root(), FakeCommands(), Progress()).path(
         charts.fluid_chart(BUILT.fluid, Path("/usr/bin/helm"))
     )
     (chart / "fluid").mkdir(parents=True)
@@ -339,7 +339,7 @@ def install(
 
     def run(*nodes: NodeSnapshot, **options: Any) -> dict[str, Any]:
         given = Options(kubeconfig=api.kubeconfig(), install_fluid=True, versions=BUILT, **options)
-        Stack(given, "r1", Progress(), FakeCommands())._install_on_existing(provider, HOST, nodes)
+        SystemBuilder(given, "r1", Progress(), FakeCommands())._install_on_existing(provider, HOST, nodes)
         found: dict[str, Any] = told["chart_values"]
         return found
 

@@ -14,9 +14,9 @@ from reports.files import clipped, point_latest, safe_path, write_atomically
 from reports.verdict.bundle import Story, take_bundle
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
-from suites.record.run import BundleTaker, Trouble
+from suites.record.run import BundleTaker, FailureContext
 
-TROUBLE = Trouble("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, tzinfo=UTC))
+TROUBLE = FailureContext("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, tzinfo=UTC))
 
 
 def story(**texts: str) -> Story:
@@ -69,9 +69,9 @@ def test_index_tells_a_stranger(tmp_path: Path) -> None:
 
 def test_collectors_get_the_trouble(tmp_path: Path) -> None:
     """A collector is told for which scenario, which namespaces, and since when."""
-    given: list[Trouble] = []
+    given: list[FailureContext] = []
 
-    def take(trouble: Trouble) -> dict[str, str]:
+    def take(trouble: FailureContext) -> dict[str, str]:
         given.append(trouble)
         return {"x.txt": "x"}
 
@@ -83,10 +83,10 @@ def test_failing_and_hanging_collectors(tmp_path: Path) -> None:
     """A collector that raises, hangs or finds nothing leaves a note, and the others' files are there."""
     release = threading.Event()
 
-    def fail(trouble: Trouble) -> dict[str, str]:
+    def fail(trouble: FailureContext) -> dict[str, str]:
         raise SystemExit("no API")
 
-    def hang(trouble: Trouble) -> dict[str, str]:
+    def hang(trouble: FailureContext) -> dict[str, str]:
         release.wait(30)
         return {"late.txt": "too late"}
 

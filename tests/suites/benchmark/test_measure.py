@@ -17,10 +17,10 @@ from clusters.host.commands import Completed
 from clusters.product.nfs import ServedBytes
 from suites.benchmark import arms
 from suites.benchmark import measure as measuring_one
-from suites.benchmark.alluxio_rest import Held
+from suites.benchmark.alluxio_rest import CacheState
 from suites.benchmark.fio_run import Reads, measure_argv, reading
 from suites.benchmark.measure import Measurer, deadline
-from suites.benchmark.profile import Settings, Wanted
+from suites.benchmark.profile import SeriesSpec, Settings
 from suites.benchmark.results import RoundResult
 from suites.benchmark.schedule import order
 from suites.benchmark.shaping import TokenBucket
@@ -89,11 +89,11 @@ class Model:
         return Completed(tuple(argv), 0, "qdisc tbf" if held else "qdisc noqueue", "")
 
     @property
-    def hold(self) -> TokenBucket:
+    def limiter(self) -> TokenBucket:
         """Holds NFS back."""
         return TokenBucket(self.server_node)
 
-    def forget(self, pod: Any, folder: str) -> None:
+    def drop_page_cache(self, pod: Any, folder: str) -> None:
         """Drop the page cache."""
         if not self.stale:
             self.resident[pod.name] = 0
@@ -138,7 +138,9 @@ class Model:
     def look(self, layout: Layout, copy: int, plan: Plan) -> Look:
         """All sources."""
         percent = self.percent.setdefault(layout.folder(copy), 0.0)
-        held = Held(percent, int(self.data_bytes * percent / 100), {"Cluster.BytesReadUfsAll": self.sent})
+        held = CacheState(
+            percent, int(self.data_bytes * percent / 100), {"Cluster.BytesReadUfsAll": self.sent}
+        )
         return Look(
             datetime.now(UTC), held, ServedBytes(self.sent, "Ganesha", self.sent // MIB), f"u{self.fuse}"
         )
@@ -172,7 +174,7 @@ def by_hand(model: Any, plan: Plan, claim: str, folder: str, *, times: int, seco
     """A Job whose Pod reads once beforehand."""
     found = []
     for _ in range(times + 1):
-        model.forget(model.raw, folder)
+        model.drop_page_cache(model.raw, folder)
         found.append(reading(model.exec("n", "raw", "c", measure_argv(plan, f"/data/{folder}", seconds))))
     return Reads.in_turn(found[1:], plan)
 
@@ -184,12 +186,12 @@ def job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def wanted() -> Wanted:
+def wanted() -> SeriesSpec:
     """The shaped series of the default profile."""
     return Settings.of("default").wanted()[1]
 
 
-def measurer(wanted: Wanted, model: Model | None = None) -> tuple[Measurer, Model]:
+def measurer(wanted: SeriesSpec, model: Model | None = None) -> tuple[Measurer, Model]:
     """A measurer on a model."""
     layout = Layout.of(wanted.plan("/data", 16), 4)
     made = model or Model(layout.files.total_bytes)
@@ -206,7 +208,7 @@ def measure(one: Measurer, *numbers: int) -> list[RoundResult]:
     return one.rounds
 
 
-def test_every_arm_is_proved_when_all_is_as_it_should_be(wanted: Wanted) -> None:
+def test_every_arm_is_proved_when_all_is_as_it_should_be(wanted: SeriesSpec) -> None:
     """On a system that adds up all arms of several rounds are valid, whoever comes first."""
     found = measure(measurer(wanted)[0], *range(6))
     assert [one.reason for one in found if not one.valid] == []
@@ -216,7 +218,7 @@ def test_every_arm_is_proved_when_all_is_as_it_should_be(wanted: Wanted) -> None
     assert found[0].proof is not None
 
 
-def test_copy_that_comes_up_again_is_read_from_nfs_again(wanted: Wanted) -> None:
+def test_copy_that_comes_up_again_is_read_from_nfs_again(wanted: SeriesSpec) -> None:
     """What Alluxio read before lies in the page cache of its own mount, and is dropped from there too."""
     one, model = measurer(wanted)
     for number in (0, one.layout.copies):
@@ -237,7 +239,7 @@ def test_short_reads_are_repeated_within_a_round() -> None:
     assert one.rounds[-1].parts == ()
 
 
-def test_page_cache_that_cannot_be_dropped_makes_cold_arms_invalid(wanted: Wanted) -> None:
+def test_page_cache_that_cannot_be_dropped_makes_cold_arms_invalid(wanted: SeriesSpec) -> None:
     """The preparation is not believed: what is seen decides."""
     one, model = measurer(wanted)
     model.stale = True
@@ -248,7 +250,7 @@ def test_page_cache_that_cannot_be_dropped_makes_cold_arms_invalid(wanted: Wante
 
 
 def test_client_that_stays_makes_the_fresh_arm_invalid(
-    wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    wanted: SeriesSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fresh client is proved by its Pod."""
     one, _ = measurer(wanted)
@@ -259,7 +261,7 @@ def test_client_that_stays_makes_the_fresh_arm_invalid(
     assert "still the one" in one.rounds[-1].reason
 
 
-def test_arm_that_is_slowed_down_is_slowed_down_alone(wanted: Wanted) -> None:
+def test_arm_that_is_slowed_down_is_slowed_down_alone(wanted: SeriesSpec) -> None:
     """The limit is that of the arm while it is measured, and that of the series afterwards."""
     one, model = measurer(wanted)
     one(arms.RAW_COLD, 0)
@@ -268,7 +270,7 @@ def test_arm_that_is_slowed_down_is_slowed_down_alone(wanted: Wanted) -> None:
     assert model.limits == [f"{8 * 50 * MIB}bit", f"{8 * 100 * MIB}bit"]
 
 
-def test_hang_is_named_ended_and_its_client_replaced(wanted: Wanted) -> None:
+def test_hang_is_named_ended_and_its_client_replaced(wanted: SeriesSpec) -> None:
     """A fio that hangs on Fluid costs a round, not the run; the next round is proved again."""
     one, model = measurer(wanted)
     model.hangs = True
@@ -281,7 +283,7 @@ def test_hang_is_named_ended_and_its_client_replaced(wanted: Wanted) -> None:
     assert one(arms.FLUID_COLD, 1).invalid == ""
 
 
-def test_broken_connection_makes_a_round_invalid(wanted: Wanted) -> None:
+def test_broken_connection_makes_a_round_invalid(wanted: SeriesSpec) -> None:
     """What breaks in one round is its reason, and the others go on."""
     one, model = measurer(wanted)
     model.fails = True
@@ -290,7 +292,7 @@ def test_broken_connection_makes_a_round_invalid(wanted: Wanted) -> None:
     assert one(arms.RAW_AGAIN, 0).invalid == ""
 
 
-def test_ctrl_c_ends_what_reads(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_what_reads(wanted: SeriesSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends the fio in the Pod, takes the limit away, and is passed on."""
     one, model = measurer(wanted)
 
@@ -305,7 +307,7 @@ def test_ctrl_c_ends_what_reads(wanted: Wanted, monkeypatch: pytest.MonkeyPatch)
     assert one.rounds == []
 
 
-def test_timeline_has_a_look_before_and_after(wanted: Wanted) -> None:
+def test_timeline_has_a_look_before_and_after(wanted: SeriesSpec) -> None:
     """Two looks a round, in the order of time, with what NFS has sent rising."""
     one, _ = measurer(wanted)
     measure(one, 0)
@@ -314,6 +316,6 @@ def test_timeline_has_a_look_before_and_after(wanted: Wanted) -> None:
     assert sent == sorted(sent)
 
 
-def test_deadline_grows_with_what_is_read(wanted: Wanted) -> None:
+def test_deadline_grows_with_what_is_read(wanted: SeriesSpec) -> None:
     """A mebibyte a second is the slowest that is waited for."""
     assert deadline(wanted.plan("/data", 16)) == 128

@@ -21,7 +21,7 @@ from suites.benchmark import measure as measuring_one
 from suites.benchmark.judge import Verdict
 from suites.benchmark.profile import LEAVING, Settings
 from suites.benchmark.results import Benchmark
-from suites.benchmark.session import Measuring
+from suites.benchmark.session import BenchmarkSession
 from suites.benchmark.shaping import ShapingError
 from tests.clusters.conftest import FakeClock
 from tests.reports.measurements import ENVIRONMENT
@@ -52,9 +52,9 @@ def seen() -> list[Benchmark]:
 
 
 @pytest.fixture
-def measuring(model: Model, seen: list[Benchmark], tmp_path: Path) -> Measuring:
+def measuring(model: Model, seen: list[Benchmark], tmp_path: Path) -> BenchmarkSession:
     """Who measures, five rounds of each series."""
-    made = Measuring(
+    made = BenchmarkSession(
         system=cast("Any", model.system),
         progress=Progress(stream=io.StringIO()),
         settings=Settings.of("default", rounds=5),
@@ -68,7 +68,7 @@ def measuring(model: Model, seen: list[Benchmark], tmp_path: Path) -> Measuring:
     return made
 
 
-def test_plan_is_told_before_anything_is_made(model: Model, measuring: Measuring) -> None:
+def test_plan_is_told_before_anything_is_made(model: Model, measuring: BenchmarkSession) -> None:
     """Names, rounds and minutes stand first on the terminal."""
     told = cast("io.StringIO", measuring.progress.stream).getvalue()
     assert NAME in told
@@ -77,7 +77,7 @@ def test_plan_is_told_before_anything_is_made(model: Model, measuring: Measuring
 
 
 def test_series_is_measured_once_and_written_after_each_round(
-    model: Model, measuring: Measuring, seen: list[Benchmark]
+    model: Model, measuring: BenchmarkSession, seen: list[Benchmark]
 ) -> None:
     """The file on disk always has the complete rounds so far."""
     result = measuring.series(NAME)
@@ -90,14 +90,14 @@ def test_series_is_measured_once_and_written_after_each_round(
     assert result.workload.parameters["bs"] == "1m"
 
 
-def test_nfs_is_free_again_after_a_series(model: Model, measuring: Measuring) -> None:
+def test_nfs_is_free_again_after_a_series(model: Model, measuring: BenchmarkSession) -> None:
     """The limit of a series goes with it, and Alluxio was emptied before it."""
     measuring.series(NAME)
     assert model.limits[-1] == ""
     assert model.did[0] == "freed all"
 
 
-def test_judge_is_judged_at_the_end(model: Model, measuring: Measuring, seen: list[Benchmark]) -> None:
+def test_judge_is_judged_at_the_end(model: Model, measuring: BenchmarkSession, seen: list[Benchmark]) -> None:
     """The finished results have the judge's own figures, and what was made is removed."""
     measuring.series(NAME)
     measuring.close(clean=True)
@@ -106,14 +106,14 @@ def test_judge_is_judged_at_the_end(model: Model, measuring: Measuring, seen: li
     assert model.did[-1] == "removed"
 
 
-def test_a_cluster_that_goes_anyway_needs_no_removal(model: Model, measuring: Measuring) -> None:
+def test_a_cluster_that_goes_anyway_needs_no_removal(model: Model, measuring: BenchmarkSession) -> None:
     """Without cleaning nothing is waited for."""
     measuring.close(clean=False)
     assert "removed" not in model.did
 
 
 def test_ctrl_c_keeps_complete_rounds(
-    model: Model, measuring: Measuring, seen: list[Benchmark], monkeypatch: pytest.MonkeyPatch
+    model: Model, measuring: BenchmarkSession, seen: list[Benchmark], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rounds that were complete are kept and judged for what they are; the results say who ended it."""
     whole, calls = model.exec, 0
@@ -139,7 +139,11 @@ def test_ctrl_c_keeps_complete_rounds(
 
 
 def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
-    model: Model, measuring: Measuring, seen: list[Benchmark], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    model: Model,
+    measuring: BenchmarkSession,
+    seen: list[Benchmark],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """No complete round is still a result: nothing was compared, and every report says so."""
     whole, calls = model.exec, 0
@@ -160,7 +164,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
 
 
 def test_series_that_fails_is_told_and_tried_once(
-    model: Model, measuring: Measuring, monkeypatch: pytest.MonkeyPatch
+    model: Model, measuring: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be calibrated fails with its reason, each time it is asked for, and is not tried again."""
     calls = 0
@@ -178,7 +182,7 @@ def test_series_that_fails_is_told_and_tried_once(
     assert model.limits[-1] == ""
 
 
-def test_series_share_the_time_that_is_really_left(measuring: Measuring) -> None:
+def test_series_share_the_time_that_is_really_left(measuring: BenchmarkSession) -> None:
     """What making the data took more or less than thought is shared out, and no series is left without."""
     first, second, third = measuring.settings.wanted()
     measuring.clock = FakeClock(time=0.0)
@@ -192,7 +196,7 @@ def test_series_share_the_time_that_is_really_left(measuring: Measuring) -> None
 
 
 def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
-    model: Model, measuring: Measuring, monkeypatch: pytest.MonkeyPatch, seen: list[Benchmark]
+    model: Model, measuring: BenchmarkSession, monkeypatch: pytest.MonkeyPatch, seen: list[Benchmark]
 ) -> None:
     """Without tbf a second bench behind a proxy is made, measured on and removed, the proxy last."""
     behind = Model(128 * MIB)
@@ -211,7 +215,7 @@ def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
         raise ShapingError("the NFS server could not be held back")
 
     made = Proxy()
-    monkeypatch.setattr(Model, "hold", property(lambda self: made if self is behind else refuses))
+    monkeypatch.setattr(Model, "limiter", property(lambda self: made if self is behind else refuses))
     monkeypatch.setattr(proxy, "install", lambda *_: made)
     monkeypatch.setattr(Tools, "obtain", lambda *_: Path())
     monkeypatch.setattr(testbed.Bench, "prepared", lambda *_: behind)
@@ -225,7 +229,7 @@ def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
     assert means[0] == 100 * MIB
     assert means[-1] is None
     assert all(one.valid for one in result.rounds)
-    monkeypatch.setattr(Model, "hold", property(lambda self: made))
+    monkeypatch.setattr(Model, "limiter", property(lambda self: made))
     measuring.close(clean=True)
     assert behind.did[-2:] == ["removed", "proxy removed"]
     assert "so a proxy before it does that" in seen[-1].findings[0]

@@ -11,7 +11,7 @@ from typing import Any
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import KINDS, Kind
 from clusters.product import fluid_names
-from suites.diagnosis import Finding, Picture, diagnose
+from suites.diagnosis import ClusterState, Finding, diagnose
 from suites.diagnosis.cluster_state import RUNTIME_KINDS
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -260,9 +260,9 @@ class Cluster:
         """An object, to be changed."""
         return next(o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
 
-    def picture(self, *, whole: bool = True) -> Picture:
+    def picture(self, *, whole: bool = True) -> ClusterState:
         """As a diagnosis sees it."""
-        return Picture.of(self.objects, NOW, whole=whole)
+        return ClusterState.of(self.objects, NOW, whole=whole)
 
     def findings(self) -> tuple[Finding, ...]:
         """What the diagnosis says."""

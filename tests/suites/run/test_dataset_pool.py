@@ -14,8 +14,8 @@ from suites.catalogue.discovery import declared_tests
 from suites.catalogue.scenario import MakesDataset, Scenario
 from suites.record.evidence import Evidence
 from suites.run import dataset_pool
-from suites.run.dataset_pool import Birth, DatasetPool, ahead
-from suites.run.teardown import Departures
+from suites.run.dataset_pool import DatasetPool, ReadyDataset, ahead
+from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.cases import CASES
 from suites.steps.idle_watch import NOT_WATCHED, Untouched, Watch
 from suites.steps.user import User
@@ -46,7 +46,7 @@ def test_a_small_host_makes_one_dataset_ahead(available: int, expected: int) -> 
     assert ahead(a_host(available)) == expected
 
 
-class Removals(Departures):
+class Removals(BackgroundTeardown):
     """Only notes who leaves."""
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ def born(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, MakesDataset]]:
     """The namespaces in which Datasets were made, and in which way."""
     made: list[tuple[str, MakesDataset]] = []
 
-    def be_born(user: User, makes: MakesDataset = User.makes_dataset) -> Birth:
+    def create_bound(user: User, makes: MakesDataset = User.makes_dataset) -> ReadyDataset:
         made.append((user.namespace, makes))
         user.sent.append({"kind": "Dataset", "metadata": {"name": "demo", "namespace": user.namespace}})
         if makes is broken:
             raise ProductFailureError("no phase Bound")
-        return Birth(user.namespace, cast("Any", None), cast("Any", None), ())
+        return ReadyDataset(user.namespace, cast("Any", None), cast("Any", None), ())
 
     def begin(watch: Watch) -> None:
         """See at once that nobody uses it."""
@@ -80,7 +80,7 @@ def born(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, MakesDataset]]:
 
     monkeypatch.setattr(Watch, "begin", begin)
 
-    monkeypatch.setattr(dataset_pool, "be_born", be_born)
+    monkeypatch.setattr(dataset_pool, "create_bound", create_bound)
     return made
 
 

@@ -17,7 +17,7 @@ from clusters.waiting import ProductTimeoutError, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, Scenario, scenario
 from suites.record.evidence import Evidence
 from suites.run import teardown
-from suites.run.teardown import Departures, Ending, Found
+from suites.run.teardown import BackgroundTeardown, Ending, Found
 from suites.steps import leaks
 from suites.steps.leaks import Leaks
 from suites.steps.user import User
@@ -48,18 +48,18 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     monkeypatch.setattr(User, "observer", source)
 
     def decide(found: object) -> None:
-        def depart(user: User, ending: Ending) -> Found:
+        def tear_down(user: User, ending: Ending) -> Found:
             if isinstance(found, Exception):
                 raise found
             return found[user.namespace] if isinstance(found, Mapping) else cast("Found", found)
 
-        monkeypatch.setattr(teardown, "depart", depart)
+        monkeypatch.setattr(teardown, "tear_down", tear_down)
 
     decide(Found(CLEAN, SAME))
     return decide
 
 
-def gone(departures_: Departures, user: User, declared: Scenario) -> Evidence:
+def gone(departures_: BackgroundTeardown, user: User, declared: Scenario) -> Evidence:
     """The evidence of a scenario that ran and was removed."""
     departures_.begins(declared, user)
     departures_.remove(user, declared)
@@ -69,7 +69,7 @@ def gone(departures_: Departures, user: User, declared: Scenario) -> Evidence:
 
 def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None]) -> None:
     """A scenario whose Dataset went as a whole is told so, and nothing is wrong with it."""
-    evidence = gone(Departures(), a_user(), a_scenario())
+    evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     assert not evidence.afterwards
     assert [fact.source for fact in evidence.facts] == ["leak check", "NFS server's disk"]
     assert "no object, node label, mount or cached file is left" in evidence.facts[0].says
@@ -78,7 +78,7 @@ def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None])
 def test_what_stays_fails_the_scenario_as_the_products_fault(finds: Callable[[object], None]) -> None:
     """What is left is a product failure of the scenario that made it, and names each part."""
     finds(Found(LEFT, SAME))
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     evidence = gone(all_, a_user(), a_scenario())
     (wrong,) = evidence.afterwards
     assert isinstance(wrong.error, ProductFailureError)
@@ -93,7 +93,7 @@ def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) ->
     known = a_scenario(
         defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
     )
-    evidence = gone(Departures(), a_user(), known)
+    evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_seen == ["config-stays"]
     (wrong,) = evidence.afterwards
     assert "ConfigMap" not in str(wrong.error)
@@ -105,7 +105,7 @@ def test_declared_leftover_that_went_is_told_as_a_defect_gone(finds: Callable[[o
     known = a_scenario(
         defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
     )
-    evidence = gone(Departures(), a_user(), known)
+    evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_gone == ["config-stays"]
     assert not evidence.afterwards
 
@@ -122,7 +122,7 @@ def test_leftover_needs_a_defect_of_the_scenario() -> None:
 def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object], None]) -> None:
     """A Dataset that would not go is told at its scenario, with the class of the error."""
     finds(ProductFailureError("Dataset fc-1/demo: no gone within 240 s"))
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     evidence = gone(all_, a_user(), a_scenario())
     assert [str(wrong.error) for wrong in evidence.afterwards] == ["Dataset fc-1/demo: no gone within 240 s"]
     assert not all_._troubles
@@ -131,7 +131,7 @@ def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object
 def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
     """The leak is told as well as the trouble that came after it."""
     finds(Found(LEFT, SAME, HarnessError("namespace fc-1: no gone within 240 s")))
-    evidence = gone(Departures(), a_user(), a_scenario())
+    evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.afterwards]
     assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
 
@@ -146,7 +146,7 @@ def test_removal_without_a_scenario_is_not_looked_at(
         raise HarnessError(f"namespace {user.namespace}: no gone")
 
     monkeypatch.setattr(User, "leaves", leaves)
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     all_.remove(a_user())
     assert all_.close(clean=True) == ["namespace fc-1: no gone"]
     assert not all_.told
@@ -164,15 +164,15 @@ class Gate:
         self.opened = threading.Event()
         self.begun: list[str] = []
 
-        def depart(user: User, ending: Ending) -> Found:
+        def tear_down(user: User, ending: Ending) -> Found:
             self.begun.append(user.namespace)
             self.opened.wait(10)
             return Found(LEFT, SAME)
 
         def leave(user: User, ending: Ending) -> None:
-            depart(user, ending)
+            tear_down(user, ending)
 
-        monkeypatch.setattr(teardown, "depart", depart)
+        monkeypatch.setattr(teardown, "tear_down", tear_down)
         monkeypatch.setattr(teardown, "_leave", leave)
 
 
@@ -184,7 +184,7 @@ def gate(monkeypatch: pytest.MonkeyPatch, finds: Callable[[object], None]) -> It
     made.opened.set()
 
 
-def leaving(departures_: Departures, number: int) -> list[User]:
+def leaving(departures_: BackgroundTeardown, number: int) -> list[User]:
     """Users whose scenarios have ended, one after the other."""
     users = [a_user(f"fc-{index}") for index in range(number)]
     for user in users:
@@ -195,7 +195,7 @@ def leaving(departures_: Departures, number: int) -> list[User]:
 
 def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> None:
     """A run that deletes its cluster waits until it has seen what its last scenarios left behind."""
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     users = leaving(all_, teardown.REMOVERS + 1)
     timer = threading.Timer(0.05, gate.opened.set)
     timer.start()
@@ -204,12 +204,12 @@ def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> Non
         assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.afterwards] == [True]
 
 
-@pytest.mark.parametrize("patience", [0.0, 0.05])
-def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, patience: float) -> None:
+@pytest.mark.parametrize("last_check_timeout", [0.0, 0.05])
+def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_check_timeout: float) -> None:
     """An end in a hurry waits as long as it has patience, raises no alarm, and says what it did not do."""
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     users = leaving(all_, teardown.REMOVERS + 1)
-    assert all_.close(clean=False, patience=patience) == []
+    assert all_.close(clean=False, last_check_timeout=last_check_timeout) == []
     for user in users:
         assert not user.evidence.afterwards
         assert "not done" in user.evidence.facts[0].says
@@ -217,7 +217,7 @@ def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, patien
 
 def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
     """What no scenario used goes with the cluster; it does not keep the run, nor the looks of scenarios."""
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     for number in range(teardown.REMOVERS + 2):
         all_.remove(a_user(f"fc-nobodys-{number}"))
     assert all_.close(clean=False) == []
@@ -235,14 +235,14 @@ def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatc
     )
     ending = Ending()
     ending.cluster_goes.set()
-    assert teardown.depart(a_user(), ending) == Found(CLEAN, SAME)
+    assert teardown.tear_down(a_user(), ending) == Found(CLEAN, SAME)
     assert order == ["datasets"]
 
 
 def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
     """What stays of the shared Dataset is told at the last scenario that used it."""
     finds(Found(LEFT, SAME))
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     first, last = a_user("fc-shared"), a_user("fc-shared")
     all_.begins(a_scenario("A2"), first, sharing=True)
     all_.begins(a_scenario("A3"), last, sharing=True)
@@ -256,7 +256,7 @@ def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[
 def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[object], None]) -> None:
     """Data that changed at the source are told once, with the scenarios that may have done it."""
     finds({"fc-1": Found(CLEAN, SAME), "fc-2": Found(CLEAN, OTHER), "fc-3": Found(CLEAN, OTHER)})
-    all_ = Departures()
+    all_ = BackgroundTeardown()
     users = [a_user(f"fc-{number}") for number in (1, 2, 3)]
     shared = a_user("fc-shared")
     all_.begins(a_scenario("A1"), users[0])
@@ -281,7 +281,7 @@ def test_last_look_at_the_source_covers_scenarios_that_only_shared(
 ) -> None:
     """The source is looked at once more at the end, also when no Dataset was removed."""
     monkeypatch.setattr(User, "observer", SimpleNamespace(at_the_source=lambda folder: {}))
-    all_, user = Departures(), a_user()
+    all_, user = BackgroundTeardown(), a_user()
     all_.begins(a_scenario("A13"), user, sharing=True)
     all_.close(clean=False)
     (wrong,) = user.evidence.afterwards
@@ -302,7 +302,7 @@ def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
     )
-    found = teardown.depart(a_user(), Ending())
+    found = teardown.tear_down(a_user(), Ending())
     assert order == ["datasets", "look", "namespace"]
     assert found.left == LEFT
     assert found.changed.changed == ("data.bin",)

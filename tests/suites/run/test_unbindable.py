@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
 from suites.catalogue import discovery
-from suites.diagnosis import CauseKind, Picture, why_not_bound
+from suites.diagnosis import CauseKind, ClusterState, why_not_bound
 from suites.run import unbindable
 from suites.run.unbindable import Look
 
@@ -60,5 +60,5 @@ def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
     assert set(unbindable.NAMES) <= set(unbindable.CASES)
     for name in (*unbindable.NAMES.values(), unbindable.DOT):
         dataset = DatasetSnapshot.of({"metadata": {"namespace": "ns", "name": name}})
-        picture = Picture(datetime.now(UTC), datasets=(dataset,))
+        picture = ClusterState(datetime.now(UTC), datasets=(dataset,))
         assert why_not_bound(picture, "ns", name)[0].kind is CauseKind.INVALID_NAME

@@ -15,7 +15,7 @@ from suites.record.evidence import Evidence
 from suites.record.failure_class import failure_class, reason
 from suites.sabotage.breaks import rules_without
 from suites.sabotage.cases import CASES
-from suites.sabotage.model import Kind, Row, Sabotage, Seen, Target, Twist
+from suites.sabotage.model import Kind, Row, Sabotage, Seen, Tampering, Target
 from suites.sabotage.runner import WatchedEvidence
 
 TARGET = Target("A2", reason="still does not read.*nfs")
@@ -31,7 +31,7 @@ def seen(error: Exception | None) -> Seen:
 def row(target: Seen, bystander: Seen, *, before: str = "pass", wanted: Target = TARGET) -> Row:
     """A row with one target and one bystander."""
     sabotage = Sabotage(
-        "x", "component missing", "it is broken", lambda *_: nullcontext(Twist()), (wanted,), ("B6",)
+        "x", "component missing", "it is broken", lambda *_: nullcontext(Tampering()), (wanted,), ("B6",)
     )
     return Row(sabotage, ((wanted, target),), (("B6", before, bystander),), 1.0)
 

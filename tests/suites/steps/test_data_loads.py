@@ -13,7 +13,7 @@ from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots import DataLoadSnapshot
 from clusters.system import System
 from suites.record.evidence import Evidence
-from suites.steps.data_loads import NOT_NOTICED, NOTICED_SECONDS, Overlooked
+from suites.steps.data_loads import NOT_NOTICED, NOTICED_SECONDS, UnnoticedCompletion
 from suites.steps.user import User
 from workloads.data import one_file
 
@@ -52,7 +52,7 @@ class Cluster:
 
     def seen(self) -> tuple[bool, bool]:
         """Whether the load counts as overlooked at once, and long after."""
-        overlooked = Overlooked(self.user)
+        overlooked = UnnoticedCompletion(self.user)
         at_once, self.seconds = overlooked(a_load()), NOTICED_SECONDS
         return at_once, overlooked(a_load())
 
@@ -77,7 +77,7 @@ def test_a_complete_job_is_overlooked_by_a_version_that_looks_at_its_first_condi
 def test_the_defect_is_told_of_the_load_whose_job_is_complete_and_not_of_one_that_waits() -> None:
     """Of two loads the one that is stuck is named; the evidence holds that the defect showed."""
     cluster = Cluster("v0.9.3-1", a_job(*NEW))
-    overlooked = Overlooked(cluster.user)
+    overlooked = UnnoticedCompletion(cluster.user)
     overlooked(a_load())
     cluster.seconds = NOTICED_SECONDS
     assert overlooked.tell(a_load(), a_load("Pending", "b"))
@@ -90,5 +90,5 @@ def test_a_load_that_completes_says_that_the_defect_is_gone_and_only_where_it_wa
     """A version that never had the defect says nothing of it."""
     for version, gone in (("v0.9.3-1", [NOT_NOTICED.key]), ("v1.0.8-1", [])):
         cluster = Cluster(version, a_job(*NEW))
-        assert not Overlooked(cluster.user).tell(a_load("Complete"))
+        assert not UnnoticedCompletion(cluster.user).tell(a_load("Complete"))
         assert cluster.user.evidence.defects_gone == gone

@@ -13,7 +13,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from suites.diagnosis import Verdict
 from suites.record.evidence import Evidence
-from suites.steps.diagnosis_checks import told_about_pod
+from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import User
 from tests.suites.doctor.doctor_cluster import Cluster, Object, application
 
@@ -47,7 +47,7 @@ def on_the_source() -> User:
 def test_right_diagnosis_becomes_evidence() -> None:
     """The told sentence stands among the facts, with the claim that was used."""
     user = on_the_source()
-    told_about_pod(
+    assert_diagnosis(
         user, "train-0", Verdict.ORIGINAL_CLAIM, names=("`demo-src`", "Mount claim `demo` instead")
     )
     fact = user.evidence.facts[-1]
@@ -59,19 +59,19 @@ def test_right_diagnosis_becomes_evidence() -> None:
 def test_other_verdict_is_a_defect_of_the_harness() -> None:
     """A diagnosis that finds another case fails, and says what it found."""
     with pytest.raises(HarnessError) as caught:
-        told_about_pod(on_the_source(), "train-0", Verdict.SERVED)
+        assert_diagnosis(on_the_source(), "train-0", Verdict.SERVED)
     assert "original-claim" in caught.value.last_seen
 
 
 def test_missing_name_fails() -> None:
     """A sentence without the name that the user needs is not enough."""
     with pytest.raises(HarnessError):
-        told_about_pod(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, names=("another-claim",))
+        assert_diagnosis(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, names=("another-claim",))
 
 
 def test_unknown_pod_fails() -> None:
     """Nothing is told about a Pod that is not there, and that fails."""
     with pytest.raises(HarnessError) as caught:
-        told_about_pod(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
+        assert_diagnosis(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
     assert caught.value.last_seen == "nothing"
     assert kinds.POD.name in caught.value.subject

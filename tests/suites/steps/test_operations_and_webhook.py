@@ -10,7 +10,7 @@ from clusters.errors import ProductFailureError
 from clusters.kubernetes.snapshots import JobSnapshot
 from suites.scenarios.correct_use import test_data_loads as loads
 from suites.scenarios.correct_use import test_webhook as webhooks
-from suites.steps.webhook import Placing
+from suites.steps.webhook import AdmissionChanges
 
 PLAIN: dict[str, Any] = {
     "metadata": {"name": "train-0"},
@@ -32,9 +32,9 @@ def a_job(name: str, started: str | None, completed: str | None) -> JobSnapshot:
 
 def test_a_pod_that_nobody_changed_is_untouched() -> None:
     """Neither affinity nor propagation nor annotation: the webhook was not there."""
-    placing = Placing.of(PLAIN)
+    placing = AdmissionChanges.of(PLAIN)
     assert placing.untouched
-    assert placing == Placing((), (), ("",), "")
+    assert placing == AdmissionChanges((), (), ("",), "")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_pod_that_nobody_changed_is_untouched() -> None:
 )
 def test_each_trace_of_the_webhook_counts(change: dict[str, Any]) -> None:
     """One trace is enough to say that a Pod was changed."""
-    assert not Placing.of({**PLAIN, **change}).untouched
+    assert not AdmissionChanges.of({**PLAIN, **change}).untouched
 
 
 def test_affinity_is_read_in_full() -> None:
@@ -58,7 +58,7 @@ def test_affinity_is_read_in_full() -> None:
         ],
         "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [a_term("gpu")]},
     }
-    placing = Placing.of({"spec": {**PLAIN["spec"], "affinity": {"nodeAffinity": affinity}}})
+    placing = AdmissionChanges.of({"spec": {**PLAIN["spec"], "affinity": {"nodeAffinity": affinity}}})
     assert placing.preferred == ((100, "fluid.io/s-demo", "In"), (50, "zone", "Exists"))
     assert placing.required == (("gpu", "In"),)
 

@@ -45,7 +45,7 @@ def a_user(kube: Touched) -> User:
 def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -> None:
     """The runtime is touched at once and then only as often as its controller looks in full."""
     kube = Touched()
-    look = a_user(kube).nudging(lambda: "seen")
+    look = a_user(kube).with_reconcile_requests(lambda: "seen")
     for second in range(int(2 * WHOLE_LOOK_SECONDS)):
         kube.seconds = float(second)
         assert look() == "seen"
@@ -73,7 +73,7 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
 
 def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
     """A nudge only saves time: one that is refused changes no look."""
-    assert a_user(Touched(refuses=True)).nudging(lambda: "seen")() == "seen"
+    assert a_user(Touched(refuses=True)).with_reconcile_requests(lambda: "seen")() == "seen"
 
 
 class Cluster:

@@ -12,7 +12,7 @@ import pytest
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.images.offline.artifact_cache import (
     Artifact,
-    Workshop,
+    ArtifactCache,
     cache_root,
     digest,
     disk_errors,
@@ -23,10 +23,10 @@ from tests.clusters.fakes import FakeCommands
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+def cache(tmp_path: Path) -> ArtifactCache:
     """An empty cache folder."""
     (tmp_path / "w").mkdir()
-    return Workshop(tmp_path / "w", FakeCommands(), Progress(io.StringIO()))
+    return ArtifactCache(tmp_path / "w", FakeCommands(), Progress(io.StringIO()))
 
 
 def thing(
@@ -76,7 +76,7 @@ def test_a_cache_folder_that_cannot_be_written_to_is_refused(monkeypatch: pytest
         cache_root()
 
 
-def test_an_artifact_is_made_once(workshop: Workshop) -> None:
+def test_an_artifact_is_made_once(cache: ArtifactCache) -> None:
     """The second time it is found, without a stage."""
     made: list[Path] = []
 
@@ -85,25 +85,25 @@ def test_an_artifact_is_made_once(workshop: Workshop) -> None:
         hello(folder)
 
     artifact = thing(make)
-    place = workshop.obtain(artifact)
+    place = cache.obtain(artifact)
     assert (place / "file").read_text() == "hello"
-    assert workshop.obtain(artifact) == place
+    assert cache.obtain(artifact) == place
     assert len(made) == 1
-    assert [stage.name for stage in workshop.progress.stages] == ["build thing-1.2.3"]
+    assert [stage.name for stage in cache.progress.stages] == ["build thing-1.2.3"]
     assert place.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_another_is_made_from_is_made_first(workshop: Workshop) -> None:
+def test_what_another_is_made_from_is_made_first(cache: ArtifactCache) -> None:
     """A need that is there already is not made again."""
     order: list[str] = []
     need = thing(lambda folder: order.append("need"), "need-1")
-    workshop.obtain(thing(lambda folder: order.append("thing"), needs=(need,)))
-    workshop.obtain(need)
+    cache.obtain(thing(lambda folder: order.append("thing"), needs=(need,)))
+    cache.obtain(need)
     assert order == ["need", "thing"]
 
 
 @pytest.mark.parametrize("raised", [ValueError("x"), KeyboardInterrupt(), InfrastructureError("x")])
-def test_a_failure_leaves_nothing_half_made(workshop: Workshop, raised: BaseException) -> None:
+def test_a_failure_leaves_nothing_half_made(cache: ArtifactCache, raised: BaseException) -> None:
     """Neither the artifact nor a part of it is there, and the next try starts afresh."""
 
     def fail(folder: Path) -> None:
@@ -111,37 +111,37 @@ def test_a_failure_leaves_nothing_half_made(workshop: Workshop, raised: BaseExce
         raise raised
 
     with pytest.raises(type(raised)):
-        workshop.obtain(thing(fail))
-    assert [path.name for path in (workshop.root / "artifacts").iterdir() if path.is_dir()] == []
-    assert (workshop.obtain(thing(hello)) / "file").exists()
+        cache.obtain(thing(fail))
+    assert [path.name for path in (cache.root / "artifacts").iterdir() if path.is_dir()] == []
+    assert (cache.obtain(thing(hello)) / "file").exists()
 
 
-def test_what_a_killed_run_left_is_not_used(workshop: Workshop) -> None:
+def test_what_a_killed_run_left_is_not_used(cache: ArtifactCache) -> None:
     """It is removed, and that of another artifact with a name alike is left to itself."""
-    place = workshop.path(thing(hello))
-    other = workshop.path(thing(hello, "thing-1.2.4"))
+    place = cache.path(thing(hello))
+    other = cache.path(thing(hello, "thing-1.2.4"))
     for stale in (f"{place}.partial", f"{place}.partial-x1", f"{other}.partial-x2"):
         Path(stale).mkdir(parents=True)
         (Path(stale) / "half").write_text("")
-    assert [file.name for file in workshop.obtain(thing(hello)).iterdir()] == ["file"]
+    assert [file.name for file in cache.obtain(thing(hello)).iterdir()] == ["file"]
     assert [path.name for path in place.parent.glob("*.partial*")] == [f"{other.name}.partial-x2"]
-    workshop.clear_partials()
+    cache.clear_partials()
     assert list(place.parent.glob("*.partial*")) == []
     assert place.exists()
 
 
-def test_clearing_takes_only_what_is_half_made(workshop: Workshop) -> None:
+def test_clearing_takes_only_what_is_half_made(cache: ArtifactCache) -> None:
     """Archives, tools and artifacts that are whole stay; contexts of dead runs go."""
     kept = ["artifacts/a-1", "archives/abc", "tools/go-1", "clusters/warm", "engine"]
     gone = ["artifacts/a-2.partial-x", "archives/def.partial", "tools/go-2.partial", "contexts/tmp1"]
     for name in (*kept, *gone):
-        (workshop.root / name).mkdir(parents=True)
-    workshop.clear_partials()
-    assert all((workshop.root / name).exists() for name in kept)
-    assert not any((workshop.root / name).exists() for name in gone)
+        (cache.root / name).mkdir(parents=True)
+    cache.clear_partials()
+    assert all((cache.root / name).exists() for name in kept)
+    assert not any((cache.root / name).exists() for name in gone)
 
 
-def test_a_full_disk_is_called_that(workshop: Workshop) -> None:
+def test_a_full_disk_is_called_that(cache: ArtifactCache) -> None:
     """No traceback: what could not be made, why, and what to do."""
 
     def fill(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_full_disk_is_called_that(workshop: Workshop) -> None:
     with pytest.raises(
         InfrastructureError, match=r"thing-1\.2\.3 could not be made: the disk is full"
     ) as caught:
-        workshop.obtain(thing(fill))
+        cache.obtain(thing(fill))
     assert "free some disk" in caught.value.advice
 
 
@@ -169,7 +169,7 @@ def test_the_key_tells_all_that_decides_the_content(tmp_path: Path) -> None:
     recipe.mkdir()
     (recipe / "main.go").write_text("package main")
 
-    def make(workshop: Workshop, folder: Path, stage: RunningStage) -> None:
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         """Make nothing."""
 
     def key(name: str = "a", *inputs: str, needs: tuple[Artifact, ...] = ()) -> str:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.pins import pins
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
@@ -29,10 +29,10 @@ def commands() -> FakeCommands:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, commands: FakeCommands) -> Workshop:
+def cache(tmp_path: Path, commands: FakeCommands) -> ArtifactCache:
     """An empty cache folder."""
     (tmp_path / "w").mkdir()
-    return Workshop(tmp_path / "w", commands, Progress(io.StringIO()))
+    return ArtifactCache(tmp_path / "w", commands, Progress(io.StringIO()))
 
 
 def module(commands: FakeCommands, folder: Path, go_mod: str, files: dict[str, str]) -> None:
@@ -45,7 +45,7 @@ def module(commands: FakeCommands, folder: Path, go_mod: str, files: dict[str, s
     commands.on("go", "download", stdout=json.dumps(told))
 
 
-def test_kubernetes_tells_its_version(workshop: Workshop, commands: FakeCommands, tmp_path: Path) -> None:
+def test_kubernetes_tells_its_version(cache: ArtifactCache, commands: FakeCommands, tmp_path: Path) -> None:
     """The linker sets it, because kubeadm reads it there; staging modules match."""
     seen = {}
 
@@ -56,7 +56,7 @@ def test_kubernetes_tells_its_version(workshop: Workshop, commands: FakeCommands
 
     module(commands, tmp_path / "k", "module k8s.io/kubernetes\n\ngo 1.24.0\n\tk8s.io/api v0.0.0\n", {})
     commands.on("go", "build", does=build)
-    place = workshop.obtain(artifacts.kubernetes("1.33.13"))
+    place = cache.obtain(artifacts.kubernetes("1.33.13"))
     assert [file.name for file in place.iterdir()] == ["kubernetes"]
     flags = commands.asked("go", "build")[0].argv
     assert "-X k8s.io/component-base/version.gitVersion=v1.33.13" in flags[flags.index("-ldflags") + 1]
@@ -76,19 +76,19 @@ def test_kubernetes_tells_its_version(workshop: Workshop, commands: FakeCommands
     ],
 )
 def test_a_published_program_is_one_file(
-    workshop: Workshop, artifact: Artifact, program: str, package: str
+    cache: ArtifactCache, artifact: Artifact, program: str, package: str
 ) -> None:
     """It is built from its module's command, and nothing else is kept."""
-    place = workshop.obtain(artifact)
+    place = cache.obtain(artifact)
     assert [file.name for file in place.iterdir()] == [program]
     assert (place / program).read_text() == package
     assert artifact.name.startswith(f"{program}-")
 
 
 @pytest.mark.parametrize("name", ["pause", "registrar", "runtime-wrapper"])
-def test_a_program_of_ours_is_one_file(workshop: Workshop, name: str) -> None:
+def test_a_program_of_ours_is_one_file(cache: ArtifactCache, name: str) -> None:
     """Its source is copied for the build and goes again."""
-    place = workshop.obtain(artifacts.own_program(name))
+    place = cache.obtain(artifacts.own_program(name))
     assert [file.name for file in place.iterdir()] == [name]
 
 
@@ -104,11 +104,11 @@ FLUID_FILES = {
 
 
 def test_fluid_is_built_with_its_charts_and_scripts(
-    workshop: Workshop, commands: FakeCommands, tmp_path: Path
+    cache: ArtifactCache, commands: FakeCommands, tmp_path: Path
 ) -> None:
     """All programs, the charts with the dependencies that the archive lost, scripts that can run."""
     module(commands, tmp_path / "f", "module github.com/fluid-cloudnative/fluid\n", FLUID_FILES)
-    place = workshop.obtain(artifacts.fluid("1.0.8"))
+    place = cache.obtain(artifacts.fluid("1.0.8"))
     assert {file.name for file in (place / "bin").iterdir()} == set(artifacts.FLUID_PROGRAMS.values())
     assert {ran.argv[-1] for ran in commands.asked("go", "build")} == {
         f"./cmd/{command}" for command in artifacts.FLUID_PROGRAMS
@@ -133,7 +133,7 @@ def test_only_lost_dependencies_are_put_back(tmp_path: Path) -> None:
     assert (folder / "charts" / "library" / "mine").exists()
 
 
-def test_alluxio_comes_from_maven(workshop: Workshop, commands: FakeCommands) -> None:
+def test_alluxio_comes_from_maven(cache: ArtifactCache, commands: FakeCommands) -> None:
     """All modules at one version; the under-stores lie where Alluxio looks for them too."""
     seen = {}
 
@@ -147,22 +147,22 @@ def test_alluxio_comes_from_maven(workshop: Workshop, commands: FakeCommands) ->
             (jars / name).write_text(name)
 
     commands.on("mvn", "dependency:copy-dependencies", does=copy)
-    place = workshop.obtain(artifacts.alluxio("2.9.6"))
+    place = cache.obtain(artifacts.alluxio("2.9.6"))
     for name in artifacts.ALLUXIO_MODULES:
         assert f"<artifactId>{name}</artifactId><version>2.9.6</version>" in seen["pom"]
     assert [jar.name for jar in (place / "lib").iterdir()] == ["alluxio-underfs-local-2.9.6.jar"]
     assert {path.name for path in place.iterdir()} == {"jars", "lib"}
 
 
-def test_an_interrupted_download_is_not_taken_for_whole(workshop: Workshop, commands: FakeCommands) -> None:
+def test_an_interrupted_download_is_not_taken_for_whole(cache: ArtifactCache, commands: FakeCommands) -> None:
     """Some jars are no Alluxio: after Ctrl-C the next run fetches again."""
     commands.on("mvn", raises=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        workshop.obtain(artifacts.alluxio("2.9.6"))
-    assert not workshop.path(artifacts.alluxio("2.9.6")).exists()
+        cache.obtain(artifacts.alluxio("2.9.6"))
+    assert not cache.path(artifacts.alluxio("2.9.6")).exists()
 
 
-def test_debian_is_one_archive(workshop: Workshop, commands: FakeCommands) -> None:
+def test_debian_is_one_archive(cache: ArtifactCache, commands: FakeCommands) -> None:
     """Caches and manuals are left out of it, and the folder goes again."""
 
     def bootstrap(ran: Ran) -> None:
@@ -178,7 +178,7 @@ def test_debian_is_one_archive(workshop: Workshop, commands: FakeCommands) -> No
 
     commands.on("debootstrap", does=bootstrap)
     commands.on("tar", does=tar)
-    place = workshop.obtain(artifacts.debian_root("bookworm"))
+    place = cache.obtain(artifacts.debian_root("bookworm"))
     assert [(file.name, file.read_text()) for file in place.iterdir()] == [("root.tar", "etc/os-release")]
 
 

@@ -15,7 +15,7 @@ import pytest
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError, SystemCommands
 from clusters.images.offline import build
-from clusters.images.offline.artifact_cache import Artifact, Workshop
+from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline.definitions import Image, Origin, Part
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, FakeDocker, Ran, programs
@@ -47,10 +47,10 @@ def docker(commands: FakeCommands) -> FakeDocker:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, commands: FakeCommands) -> Workshop:
+def cache(tmp_path: Path, commands: FakeCommands) -> ArtifactCache:
     """An empty cache folder."""
     (tmp_path / "w").mkdir()
-    return Workshop(tmp_path / "w", commands, Progress(io.StringIO()))
+    return ArtifactCache(tmp_path / "w", commands, Progress(io.StringIO()))
 
 
 def artifact(name: str, make: Callable[[Path], None] | None = None) -> Artifact:
@@ -72,7 +72,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_an_image_is_built_from_its_context_once(
-    workshop: Workshop, docker: FakeDocker, recipe: Path
+    cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """Recipe, parts and link are in the context; names and arguments reach the engine."""
     part = Part(artifact("program-1"), "program-1", "root/program")
@@ -89,30 +89,30 @@ def test_an_image_is_built_from_its_context_once(
         return done(ran)
 
     docker.commands.on("docker", "build", does=look)
-    build.build_all(workshop, docker.engine, [image])
+    build.build_all(cache, docker.engine, [image])
     assert seen == {"Dockerfile": "", "root": "", "root/program": "", "root/usr-bin-x": "program"}
     ran = docker.commands.asked("docker", "build")[0]
     assert "PROGRAM=x" in ran.argv
     assert f"{build.KEY_LABEL}={image.key}" in ran.argv
     assert ran.env["DOCKER_HOST"] == docker.engine.address
     assert set(docker.images) == {"a:1", "b:1"}
-    build.build_all(workshop, docker.engine, [image])
+    build.build_all(cache, docker.engine, [image])
     assert len(docker.commands.asked("docker", "build")) == 1
-    assert list((workshop.root / "contexts").iterdir()) == []
+    assert list((cache.root / "contexts").iterdir()) == []
 
 
-def test_a_base_is_built_first_and_named(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+def test_a_base_is_built_first_and_named(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """Images that share it build it once."""
     base = Image(("base:1",), recipe, Origin.SUBSTITUTE)
     images = [Image((name,), recipe, Origin.BUILT, base=base) for name in ("a:1", "b:1")]
-    build.build_all(workshop, docker.engine, images)
+    build.build_all(cache, docker.engine, images)
     built = docker.commands.asked("docker", "build")
     assert [ran.argv[ran.argv.index("-t") + 1] for ran in built] == ["base:1", "a:1", "b:1"]
     assert "BASE=base:1" in built[1].argv
 
 
 def test_a_root_is_imported_before_its_labels_are_put_on(
-    workshop: Workshop, docker: FakeDocker, recipe: Path
+    cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """A Debian root is an archive, not the result of a Dockerfile; it is not sent as context too."""
     image = Image(
@@ -125,7 +125,7 @@ def test_a_root_is_imported_before_its_labels_are_put_on(
         "build",
         does=lambda ran: seen.append({p.name: p.read_text() for p in Path(ran.argv[-1]).iterdir()}),
     )
-    build.build(workshop, docker.engine, image)
+    build.build(cache, docker.engine, image)
     assert seen == ["root", {"Dockerfile": "FROM debian:1\n"}]
 
 
@@ -150,56 +150,56 @@ def test_a_half_made_or_old_image_does_not_count(
     assert build.image_id(docker.engine, image) is None
 
 
-def test_a_failed_build_is_a_sentence(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+def test_a_failed_build_is_a_sentence(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A full disk is called that, and the context is gone."""
     docker.commands.on("docker", "build", exit_code=1, stdout="write /x: no space left on device")
     with pytest.raises(CommandError, match="image a:1 was not built: the disk is full"):
-        build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+        build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
     docker.commands.on("docker", "build", exit_code=1, stdout="E: unable to locate package x")
     with pytest.raises(CommandError, match=r"image a:1 was not built: docker build .* exit code 1") as caught:
-        build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+        build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
     assert "unable to locate package x" in caught.value.last_seen
-    assert list((workshop.root / "contexts").iterdir()) == []
+    assert list((cache.root / "contexts").iterdir()) == []
 
 
-def test_contexts_of_killed_runs_are_removed(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+def test_contexts_of_killed_runs_are_removed(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """The next build clears them away."""
-    stale = workshop.root / "contexts" / "tmpdead"
+    stale = cache.root / "contexts" / "tmpdead"
     stale.mkdir(parents=True)
     (stale / "file").write_text("")
-    build.build(workshop, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+    build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
     assert not stale.exists()
 
 
-def test_a_part_that_is_not_there_is_told(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+def test_a_part_that_is_not_there_is_told(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A broken cache is named, not thrown as a traceback."""
     image = Image(("a:1",), recipe, Origin.BUILT, parts=(Part(artifact("x-1"), "gone", "gone"),))
     with pytest.raises(InfrastructureError, match=r"a:1 could not be made: .*gone"):
-        build.build(workshop, docker.engine, image)
+        build.build(cache, docker.engine, image)
 
 
 def test_images_are_packed_once_and_old_archives_go(
-    workshop: Workshop, docker: FakeDocker, recipe: Path
+    cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """The same images are the same archive; others of before would only fill the disk."""
     images = [Image(("a:1", "b:1"), recipe, Origin.BUILT)]
-    build.build_all(workshop, docker.engine, images)
+    build.build_all(cache, docker.engine, images)
     docker.commands.on(
         "docker", "save", does=lambda ran: Path(ran.argv[3]).write_text(" ".join(ran.argv[4:]))
     )
-    old = workshop.root / "archives" / "old"
+    old = cache.root / "archives" / "old"
     old.mkdir(parents=True)
-    folder = build.pack(workshop, docker.engine, images)
+    folder = build.pack(cache, docker.engine, images)
     assert (folder / "images.tar").read_text() == "a:1 b:1"
-    assert build.pack(workshop, docker.engine, images) == folder
+    assert build.pack(cache, docker.engine, images) == folder
     assert len(docker.commands.asked("docker", "save")) == 1
     assert not old.exists()
 
 
-def test_an_interrupted_archive_is_not_used(workshop: Workshop, docker: FakeDocker, recipe: Path) -> None:
+def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A node that imports half an archive would lack images; it is packed again instead."""
     images = [Image(("a:1",), recipe, Origin.BUILT)]
-    build.build_all(workshop, docker.engine, images)
+    build.build_all(cache, docker.engine, images)
 
     def half(ran: Ran) -> None:
         Path(ran.argv[3]).write_text("half")
@@ -207,10 +207,10 @@ def test_an_interrupted_archive_is_not_used(workshop: Workshop, docker: FakeDock
 
     docker.commands.on("docker", "save", does=half)
     with pytest.raises(KeyboardInterrupt):
-        build.pack(workshop, docker.engine, images)
+        build.pack(cache, docker.engine, images)
     docker.commands.on("docker", "save", does=lambda ran: Path(ran.argv[3]).write_text("whole"))
-    assert (build.pack(workshop, docker.engine, images) / "images.tar").read_text() == "whole"
-    assert len(list((workshop.root / "archives").iterdir())) == 1
+    assert (build.pack(cache, docker.engine, images) / "images.tar").read_text() == "whole"
+    assert len(list((cache.root / "archives").iterdir())) == 1
 
 
 def sleeper(ready: Path) -> Callable[[Path], None]:
@@ -234,7 +234,7 @@ def appears(file: Path) -> None:
         time.sleep(0.01)
 
 
-def test_one_failure_ends_the_other_lane(workshop: Workshop, tmp_path: Path) -> None:
+def test_one_failure_ends_the_other_lane(cache: ArtifactCache, tmp_path: Path) -> None:
     """Nobody waits minutes for a compiler to be told that a download failed."""
     ready = tmp_path / "ready"
 
@@ -247,13 +247,13 @@ def test_one_failure_ends_the_other_lane(workshop: Workshop, tmp_path: Path) -> 
     after = artifact("after-1", lambda folder: never.append("made"))
     lanes = [artifact("compiled-1", sleeper(ready)), after, artifact("alluxio-1", fail)]
     with pytest.raises(CommandError, match="no network"):
-        build.obtain_all(workshop, lanes)
+        build.obtain_all(cache, lanes)
     assert time.monotonic() - begun < 5
     assert gone(ready)
     assert never == []
 
 
-def test_an_interruption_ends_what_is_running(workshop: Workshop, tmp_path: Path) -> None:
+def test_an_interruption_ends_what_is_running(cache: ArtifactCache, tmp_path: Path) -> None:
     """Ctrl-C reaches the compilers, which a terminal's signal does not; nothing half made stays."""
     ready = tmp_path / "ready"
 
@@ -265,18 +265,18 @@ def test_an_interruption_ends_what_is_running(workshop: Workshop, tmp_path: Path
     thread.start()
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        build.obtain_all(workshop, [artifact("compiled-1", sleeper(ready))])
+        build.obtain_all(cache, [artifact("compiled-1", sleeper(ready))])
     thread.join()
     assert time.monotonic() - begun < 5
     assert gone(ready)
-    assert [path for path in (workshop.root / "artifacts").iterdir() if path.is_dir()] == []
+    assert [path for path in (cache.root / "artifacts").iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize(
     ("name", "lacking"), [("debian-bookworm", "debootstrap"), ("alluxio-2.9.6", "mvn and java")]
 )
 def test_a_missing_program_is_refused_before_anything_is_made(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, name: str, lacking: str
+    cache: ArtifactCache, monkeypatch: pytest.MonkeyPatch, name: str, lacking: str
 ) -> None:
     """Not after ten minutes of compiling."""
     programs(monkeypatch, "docker")
@@ -285,15 +285,15 @@ def test_a_missing_program_is_refused_before_anything_is_made(
     with pytest.raises(
         RefusalError, match=f"building {name} needs {lacking}, which this host lacks"
     ) as caught:
-        build.obtain_all(workshop, [first, artifact(name)])
+        build.obtain_all(cache, [first, artifact(name)])
     assert "--bootstrap" in caught.value.advice
     assert made == []
 
 
 def test_a_debian_needs_root(
-    workshop: Workshop, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
+    cache: ArtifactCache, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What debootstrap says for want of it is hard to read."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(RefusalError, match="building debian-bookworm needs root"):
-        build.obtain_all(workshop, [artifact("debian-bookworm")])
+        build.obtain_all(cache, [artifact("debian-bookworm")])

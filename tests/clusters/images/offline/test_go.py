@@ -10,7 +10,7 @@ import pytest
 
 from clusters.host.commands import CommandError
 from clusters.images.offline import go
-from clusters.images.offline.artifact_cache import Workshop
+from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.progress import Progress, RunningStage
 from tests.clusters.fakes import FakeCommands, Ran
 
@@ -22,9 +22,9 @@ def commands() -> FakeCommands:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, commands: FakeCommands) -> Workshop:
+def cache(tmp_path: Path, commands: FakeCommands) -> ArtifactCache:
     """A cache folder with a Go."""
-    return Workshop(tmp_path, commands, Progress(io.StringIO()), go=Path("/opt/go/bin/go"))
+    return ArtifactCache(tmp_path, commands, Progress(io.StringIO()), go=Path("/opt/go/bin/go"))
 
 
 @pytest.fixture
@@ -34,29 +34,29 @@ def stage() -> RunningStage:
 
 
 def test_a_module_is_fetched_by_name_and_version(
-    workshop: Workshop, commands: FakeCommands, tmp_path: Path
+    cache: ArtifactCache, commands: FakeCommands, tmp_path: Path
 ) -> None:
     """Go says where it put it; its go.mod is read from there."""
     (tmp_path / "go.mod").write_text("module a.example/b\n")
     told = {"Dir": str(tmp_path / "b"), "GoMod": str(tmp_path / "go.mod")}
     commands.on("go", "download", stdout=json.dumps(told))
-    module = go.download(workshop, "a.example/b", "1.2.3")
+    module = go.download(cache, "a.example/b", "1.2.3")
     assert commands.ran[0].argv == ("go", "mod", "download", "-json", "a.example/b@v1.2.3")
     assert (module.folder, module.go_mod) == (tmp_path / "b", "module a.example/b\n")
 
 
-def test_a_module_that_cannot_be_fetched_is_a_sentence(workshop: Workshop, commands: FakeCommands) -> None:
+def test_a_module_that_cannot_be_fetched_is_a_sentence(cache: ArtifactCache, commands: FakeCommands) -> None:
     """A network that is away and a version that is not there end the same way, with Go's words."""
     said = '{"Error": "a.example/b@v9.9.9: unknown revision v9.9.9"}'
     commands.on("go", "download", exit_code=1, stdout=said)
     with pytest.raises(CommandError, match=r"Go module a\.example/b v9\.9\.9 cannot be fetched") as caught:
-        go.download(workshop, "a.example/b", "9.9.9")
+        go.download(cache, "a.example/b", "9.9.9")
     assert "unknown revision" in caught.value.last_seen
     assert "GOPROXY" in caught.value.advice
 
 
 def test_a_program_is_built_in_a_module_of_our_own(
-    workshop: Workshop, commands: FakeCommands, stage: RunningStage, tmp_path: Path
+    cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
     """It requires what is published, forces what must be forced, and the module goes away again."""
     seen: dict[str, str] = {}
@@ -71,7 +71,7 @@ def test_a_program_is_built_in_a_module_of_our_own(
     main = tmp_path / "main.go"
     main.write_text("package main")
     go.build_wrapper(
-        workshop,
+        cache,
         tmp_path / "out" / "program",
         stage,
         require={"a.example/b": "1.2.3"},
@@ -94,10 +94,10 @@ def test_a_program_is_built_in_a_module_of_our_own(
 
 
 def test_a_build_is_static_and_of_the_local_go(
-    workshop: Workshop, commands: FakeCommands, stage: RunningStage, tmp_path: Path
+    cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
     """Nothing of the host's own settings or of this checkout gets into a program."""
-    go.build(workshop, tmp_path, tmp_path / "x", stage, package="./cmd/x")
+    go.build(cache, tmp_path, tmp_path / "x", stage, package="./cmd/x")
     ran = commands.ran[0]
     assert {
         "CGO_ENABLED": "0",
@@ -110,7 +110,7 @@ def test_a_build_is_static_and_of_the_local_go(
 
 
 def test_a_users_own_memory_limit_is_kept(
-    workshop: Workshop,
+    cache: ArtifactCache,
     commands: FakeCommands,
     stage: RunningStage,
     tmp_path: Path,
@@ -118,14 +118,14 @@ def test_a_users_own_memory_limit_is_kept(
 ) -> None:
     """The harness sets one only where there is none."""
     monkeypatch.delenv("GOMEMLIMIT", raising=False)
-    go.build(workshop, tmp_path, tmp_path / "x", stage)
+    go.build(cache, tmp_path, tmp_path / "x", stage)
     monkeypatch.setenv("GOMEMLIMIT", "2GiB")
-    go.build(workshop, tmp_path, tmp_path / "x", stage)
+    go.build(cache, tmp_path, tmp_path / "x", stage)
     assert ["GOMEMLIMIT" in ran.env for ran in commands.ran] == [True, False]
 
 
 def test_a_build_tells_how_far_it_is(
-    workshop: Workshop, commands: FakeCommands, stage: RunningStage, tmp_path: Path
+    cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
     """Downloads are told as such, and packages are counted."""
     told: list[str] = []
@@ -136,7 +136,7 @@ def test_a_build_tells_how_far_it_is(
             told.append(stage.detail)
 
     commands.on("go", "build", does=build)
-    go.build(workshop, tmp_path, tmp_path / "x", stage)
+    go.build(cache, tmp_path, tmp_path / "x", stage)
     assert told == [
         "go: downloading a.example/b v1",
         "1 packages compiled, now a.example/b/c",
