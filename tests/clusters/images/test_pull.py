@@ -531,13 +531,18 @@ def test_kubectl_is_taken_from_the_node_where_there_is_none(
     assert shop.bench.commands.asked("docker", "rm", "c1")
 
 
-def test_nothing_is_compiled_without_a_compiler_or_leave(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pulled system needs no Go; a program that must be built says that it does."""
+def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pulled system needs helm: Go is unpacked in the cache, and nothing is installed on the host."""
     programs(monkeypatch, "docker")
-    monkeypatch.setattr("clusters.images.offline.tools.require_disk", lambda folder, needed: None)
-    monkeypatch.setattr("clusters.host.bootstrap.Path.exists", lambda path: False)
-    with pytest.raises(RefusalError, match="needs Go"):
-        _tools(shop).helm()
+    monkeypatch.setattr(
+        "clusters.images.offline.tools.require_disk", lambda folder, needed: pytest.fail("disk")
+    )
+    monkeypatch.setattr(
+        "clusters.images.offline.tools.bootstrap.install", lambda *_: pytest.fail("installed")
+    )
+    monkeypatch.setattr("clusters.host.bootstrap.go_program", lambda *_: Path("/cache/go"))
+    monkeypatch.setattr(ArtifactCache, "obtain", lambda self, artifact: self.root / self.go.name)
+    assert _tools(shop).helm().parent.name == "go"
 
 
 def test_known_node_digests_are_digests() -> None:
