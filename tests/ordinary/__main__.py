@@ -1,0 +1,186 @@
+"""`python -m tests.ordinary check|build|up`: the README's command on an ordinary machine.
+
+``build`` builds the machine, ``up`` boots it and keeps it until Ctrl-C, ``check`` boots it and runs the
+README's command in it. What follows ``--`` is passed to that command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from clusters.errors import HarnessError, InfrastructureError, RefusalError
+from clusters.host import bootstrap
+from clusters.host.commands import SystemCommands
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
+from clusters.options import Options
+from clusters.progress import Progress
+from clusters.system import machine_lock
+from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
+from tests.ordinary.disk import USER, disk
+from tests.ordinary.gateway import gateway
+from tests.ordinary.guest import MEMORY, Guest, guest
+from tests.ordinary.network import GUEST, NAMESPACE, network
+from tests.ordinary.registries import Registries, registries
+from tests.ordinary.settings import as_file, settings
+from tests.ordinary.store import Store, filled
+
+#: Exit codes, as those of `python -m clusters`.
+FAILED: Final = 2
+INTERRUPTED: Final = 130
+#: Of the README's command; one CPU of a busy machine needs 25 minutes for the smoke suite.
+RUN_SECONDS: Final = 7_200.0
+#: Programs of the host, by the Debian package that has them.
+_PROGRAMS: Final = {
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "openssl": "openssl",
+    "ssh": "openssh-client",
+    "unshare": "util-linux",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The ordinary machine while it runs.
+
+    Attributes:
+        guest: the machine.
+        registries: what it pulls from.
+        store: the images there.
+        progress: where stages are reported.
+    """
+
+    guest: Guest
+    registries: Registries
+    store: Store
+    progress: Progress
+
+
+@contextmanager
+def machine(own: ArtifactCache, images: ArtifactCache, *, cpus: int, memory: str) -> Iterator[Machine]:
+    """The machine with everything that it reaches, while the context lasts."""
+    with machine_lock(images.root):
+        store = filled(own, images, Options())
+    parts = own.obtain(disk())
+    runs = own.root / "runs"
+    runs.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        net = stack.enter_context(network(own.commands))
+        # The namespace is this process's alone, so that no other run uses a folder here.
+        for stale in runs.iterdir():
+            own.commands.run(["rm", "-r", stale])
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=runs)))
+        stack.enter_context(gateway(net))
+        served = stack.enter_context(registries(net, store, parts / "server.pem"))
+        running = stack.enter_context(guest(own, net, folder, cpus=cpus, memory=memory))
+        running.run("cat > /etc/environment", user="root", stdin=as_file(settings(own.commands)))
+        yield Machine(running, served, store, own.progress)
+
+
+def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
+    """Run the README's command in the guest; returns its exit code.
+
+    Raises:
+        InfrastructureError: the run left containers in the guest.
+    """
+    command = readme_command((REPOSITORY / "README.md").read_text())
+    if arguments:
+        command += f" -- {shlex.join(arguments)}"
+    commit = clone(here.guest)
+    pinned = pin_digests(here.guest, here.store)
+    _say(f"commit {commit}; digests of the stand-in for {', '.join(pinned) or 'no image'}")
+    _say(here.guest.run("id; uname -a; docker version --format '{{.Server.Version}}'").stdout)
+    _say(f"$ {command}")
+    start = time.monotonic()
+    done = here.guest.run(f"cd {FOLDER} && {command}", check=False, timeout=RUN_SECONDS, on_line=_say)
+    _say(f"exit code {done.exit_code} after {time.monotonic() - start:.0f} s")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "output.txt").write_text(done.stdout)
+    (out / "requests.txt").write_text("\n".join(here.registries.requests) + "\n")
+    if here.guest.run(f"test -d {FOLDER}/out", check=False).exit_code == 0:
+        here.guest.copy_out(f"{FOLDER}/out", out)
+    left = here.guest.run("docker ps --all --format '{{.Names}}'").stdout.split()
+    if left:
+        raise InfrastructureError(f"the run left containers in the guest: {', '.join(left)}")
+    return done.exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    passed: list[str] = []
+    if "--" in given:
+        passed = given[given.index("--") + 1 :]
+        given = given[: given.index("--")]
+    parser = argparse.ArgumentParser(prog="python -m tests.ordinary", description=__doc__)
+    parser.add_argument("command", nargs="?", choices=("check", "build", "up"), default="check")
+    parser.add_argument("--cpus", type=int, default=1, help="of the guest (default 1)")
+    parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
+    parser.add_argument("--out", type=Path, default=Path("out/ordinary"), help="folder for what was run")
+    options = parser.parse_args(given)
+    progress = Progress()
+    try:
+        _require()
+        commands = SystemCommands()
+        images = ArtifactCache(cache_root(), commands, progress)
+        own = ArtifactCache(images.root / "ordinary", commands, progress)
+        own.root.mkdir(exist_ok=True)
+        with machine_lock(own.root):
+            own.clear_partials()
+            if options.command == "build":
+                own.obtain(disk())
+                return 0
+            with machine(own, images, cpus=options.cpus, memory=options.memory) as here:
+                if options.command == "check":
+                    return check(here, passed, options.out)
+                key = own.obtain(disk()) / "id"
+                _say(
+                    f"ip netns exec {NAMESPACE} ssh -i {key} {USER}@{GUEST}   # Ctrl-C here ends the machine"
+                )
+                threading.Event().wait()
+    except HarnessError as error:
+        _say(str(error), sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _require() -> None:
+    """Refuse a host that cannot build or run the machine.
+
+    Raises:
+        RefusalError: not root, or programs are missing.
+    """
+    if os.geteuid() != 0:
+        raise RefusalError("the ordinary machine needs root on this host, for its network and its disk")
+    missing = bootstrap.missing(_PROGRAMS)
+    if missing:
+        raise RefusalError(
+            f"missing on this host: {', '.join(missing)}", advice=f"apt-get install {' '.join(missing)}"
+        )
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    print(text, file=stream or sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    # Started in the background, a shell has Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    sys.exit(main())
