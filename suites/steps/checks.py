@@ -8,7 +8,7 @@ runtime, events and a Pod's Ready are told, and never decide (fusePhase is alway
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NoReturn
 
 from clusters.errors import ProductFailureError
 from clusters.kubernetes import kinds
@@ -35,9 +35,21 @@ DELETION_WINDOW_SECONDS: Final = 25.0
 DEAD: Final = "Transport endpoint is not connected"
 
 
-def fail(message: str, *, subject: str, expected: str, seen: str, advice: str = "") -> ProductFailureError:
-    """The error of a check that did not hold."""
-    return ProductFailureError(message, subject=subject, condition=expected, last_seen=seen, advice=advice)
+def fail(message: str, *, subject: str, expected: str, seen: str, advice: str = "") -> NoReturn:
+    """Fail the scenario: a check did not hold.
+
+    Args:
+        message: one sentence for a user of Fluid.
+        subject: the object that was checked, such as ``Dataset demo/imagenet``.
+        expected: what should hold.
+        seen: what was observed instead.
+        advice: where to look next.
+
+    Raises:
+        ProductFailureError: always.
+    """
+    __tracebackhide__ = True
+    raise ProductFailureError(message, subject=subject, condition=expected, last_seen=seen, advice=advice)
 
 
 def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> FuseSnapshot:
@@ -50,7 +62,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
     fuse = observer.fuse(user.namespace, dataset)
     subject = f"Pod {pod.namespace}/{pod.name}"
     if mount.serves != "fluid":
-        raise fail(
+        fail(
             f"{pod.name} mounts claim {dataset} and still does not read through Fluid",
             subject=subject,
             expected="a mount of type fuse.alluxio-fuse at /data",
@@ -59,7 +71,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
         )
     evidence.fact("application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source)
     if not fuse.ready_on(pod.node):
-        raise fail(
+        fail(
             f"no ready Fuse Pod on {pod.node}, where {pod.name} runs",
             subject=subject,
             expected="one ready Fuse Pod on the application's node",
@@ -69,7 +81,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
         "Fuse DaemonSet", f"one ready Fuse Pod on {pod.node}", desired=fuse.desired, ready=fuse.ready
     )
     if pod.node not in fuse.labelled:
-        raise fail(
+        fail(
             f"node {pod.node} does not carry {fuse.label}",
             subject=subject,
             expected=f"label {fuse.label}=true on the application's node",
@@ -89,7 +101,7 @@ def reads_raw_nfs(user: User, pod: PodSnapshot, application: str) -> None:
     """
     mount = user.observer.mount(pod)
     if mount.serves != "nfs":
-        raise fail(
+        fail(
             f"{application} does not read raw NFS",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected="a mount of type nfs, nfs4 or fuse.nfs",
@@ -131,7 +143,7 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
     count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
     if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
         wanted = "one is wanted" if len(nodes) == 1 else f"{len(nodes)} are wanted"
-        raise fail(
+        fail(
             f"Dataset {dataset} has {count} Fuse Pods where {wanted}",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
             expected=f"one Fuse Pod on each of {', '.join(sorted(nodes))}",
@@ -145,7 +157,7 @@ def fuse_absent(user: User, fuse: FuseSnapshot) -> None:
     """No Fuse Pod is wanted, none is there, no node is labelled for one."""
     wrong = why_fuse_present(fuse)
     if wrong is not None:
-        raise fail(
+        fail(
             f"{wrong}, though no application uses the Dataset",
             subject=f"Dataset {fuse.dataset}",
             expected="no Fuse Pod before an application needs it",
@@ -170,7 +182,7 @@ def nothing_cached(user: User, dataset: str = DATASET) -> Cached:
     cached = user.observer.cached(user.namespace, dataset)
     wrong = why_cached(cached)
     if wrong is not None:
-        raise fail(
+        fail(
             f"something of {dataset} is cached: {wrong}",
             subject=f"Dataset {user.namespace}/{dataset}",
             expected="nothing cached",
@@ -217,14 +229,14 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
         )
     cached = observer.cached(user.namespace, dataset)
     if cached.listing.total_bytes != total:
-        raise fail(
+        fail(
             f"Alluxio lists {cached.listing.total_bytes} bytes where {total} lie at the source",
             subject=subject,
             expected="all files of the source",
             seen=str(cached),
         )
     if cached.block_bytes < total:
-        raise fail(
+        fail(
             f"the workers hold {cached.block_bytes} bytes in blocks where the files have {total}",
             subject=subject,
             expected="every byte in a block file on a worker",
@@ -313,7 +325,7 @@ def assert_nfs_sent_nothing(user: User, served: ServedBytes, what: str) -> None:
     """A read did not make the NFS server send data."""
     limit = 0 if served.reads is not None else IDLE_BYTES
     if served.read > limit or (served.reads or 0) > 0:
-        raise fail(
+        fail(
             f"{what} made the NFS server send data",
             subject="NFS server",
             expected="a cached read costs the source nothing",
@@ -326,7 +338,7 @@ def assert_nfs_sent_all(user: User, served: ServedBytes, what: str) -> None:
     """A read made the NFS server send at least all the data: the counter can say no."""
     total = user.files.total_bytes
     if served.read < total:
-        raise fail(
+        fail(
             f"{what} made the NFS server send only {served.read} of {total} bytes",
             subject="NFS server",
             expected="an uncached read costs the source every byte",
@@ -343,7 +355,7 @@ def claim_and_volume_of_fluid(user: User, dataset: str = DATASET) -> None:
     volume = view.volume(volume_name)
     subject = f"claim {user.namespace}/{dataset}"
     if claim is None or volume is None:
-        raise fail(
+        fail(
             f"Fluid did not make claim {dataset} and volume {volume_name}",
             subject=subject,
             expected="claim and volume by Fluid",
@@ -363,7 +375,7 @@ def claim_and_volume_of_fluid(user: User, dataset: str = DATASET) -> None:
         if not holds
     ]
     if wrong:
-        raise fail(
+        fail(
             f"claim {dataset} is not one that Fluid made: {'; '.join(wrong)}",
             subject=subject,
             expected="claim and volume with Fluid's marks",
@@ -377,7 +389,7 @@ def source_unchanged(user: User) -> None:
     found = user.observer.at_the_source(user.folder)
     difference = user.files.difference(found)
     if difference:
-        raise fail(
+        fail(
             "the data at the source changed",
             subject=f"export {user.folder}",
             expected="the files as they were made",
@@ -448,7 +460,7 @@ def events_told(user: User, name: str, kind: str = "") -> str:
 def no_such_claim(user: User, name: str) -> None:
     """There is no claim of that name in the user's namespace."""
     if user.system.kube.get(kinds.CLAIM, name, user.namespace) is not None:
-        raise fail(
+        fail(
             f"there is a claim {name}, though its Dataset is not Bound",
             subject=f"claim {user.namespace}/{name}",
             expected="no claim",
@@ -460,7 +472,7 @@ def no_such_claim(user: User, name: str) -> None:
 def same_pod(before: PodSnapshot, now: PodSnapshot) -> None:
     """An application that waited is the very Pod that runs now."""
     if now.uid != before.uid:
-        raise fail(
+        fail(
             "the application was made anew on its way",
             subject=f"Pod {now.namespace}/{now.name}",
             expected=f"the same Pod, uid {before.uid}",

@@ -39,7 +39,7 @@ def ends(user: User, kind: Kind, name: str) -> DataLoadSnapshot:
 def ended_as(user: User, kind: Kind, ended: DataLoadSnapshot, phase: str) -> None:
     """A data operation ended in that phase."""
     if ended.phase != phase:
-        raise checks.fail(
+        checks.fail(
             f"{kind} {ended.name} is {ended.phase}",
             subject=f"{kind} {user.namespace}/{ended.name}",
             expected=f"phase {phase}",
@@ -68,7 +68,7 @@ def job_of_load(user: User, name: str) -> JobSnapshot:
     release = fluid_names.data_load_release(name)
     jobs = user.observer.view.jobs(user.namespace, f"release={release}")
     if len(jobs) != 1 or not jobs[0].is_complete:
-        raise checks.fail(
+        checks.fail(
             f"DataLoad {name} is Complete, and has not one Job that ended well",
             subject=f"DataLoad {user.namespace}/{name}",
             expected=f"Job {fluid_names.data_load_job(name)}, complete",
@@ -82,7 +82,7 @@ def no_job(user: User, name: str) -> None:
     """There is no Job of that name."""
     found = user.observer.view.job(user.namespace, name)
     if found is not None:
-        raise checks.fail(
+        checks.fail(
             "a data operation that was refused started a Job",
             subject=f"Job {user.namespace}/{name}",
             expected="no Job",

@@ -37,7 +37,7 @@ def test_fuse_pod_comes_with_the_first_application_and_not_before(
     pod = dataset_owner.starts(dataset_owner.application("c1-first", DATASET))
     fuse = checks.served_by_fluid(dataset_owner, pod)
     if fuse.labelled != (pod.node,) or fuse.desired != 1:
-        raise checks.fail(
+        checks.fail(
             "more Fuse Pods are wanted than nodes have an application",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected=f"one Fuse Pod, on {pod.node}, and only that node labelled",
@@ -61,7 +61,7 @@ def test_status_tells_what_is_cached_and_how_reads_are_served(dataset_owner: Use
     dataset = observer.dataset(dataset_owner.namespace, DATASET)
     number = len(dataset_owner.files.files)
     if dataset.file_num != str(number):
-        raise checks.fail(
+        checks.fail(
             f"the status tells {dataset.file_num or 'no'} files where {number} lie at the source",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="status.fileNum as at the source",
@@ -144,7 +144,7 @@ def stalls(user: User, pod: PodSnapshot) -> None:
     except ExecTimeoutError:
         user.evidence.fact("control on raw NFS", f"a read stalls for {STALL_SECONDS:g} s")
         return
-    raise checks.fail(
+    checks.fail(
         "a read of raw NFS ended while the NFS server was stopped",
         subject=f"Pod {pod.namespace}/{pod.name}",
         expected="a stall",

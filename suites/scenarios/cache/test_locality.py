@@ -109,7 +109,7 @@ def _reads(user: User, pod: PodSnapshot, part: Callable[[Read], float], total: i
 def _came_from(user: User, pod: PodSnapshot, read: Read, *, wanted: float, other: float, total: int) -> None:
     """Nearly all bytes count on one side, and none came from the source."""
     if wanted < (1 - SLACK) * total or other > SLACK * total or read.source > SLACK * total:
-        raise checks.fail(
+        checks.fail(
             f"a read on {pod.node} did not come from where it had to",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"{total} bytes, all from one side and none from the source",

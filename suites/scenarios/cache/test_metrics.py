@@ -57,7 +57,7 @@ def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared_user
     again = _setup_errors(user, key, at_least=first + 1)
     samples = _told(user, RUNTIME_CONTROLLER)
     if samples.value(FILES, dataset=key) is not None:
-        raise checks.fail(
+        checks.fail(
             "the metrics tell files of a Dataset that was never set up",
             subject=f"Dataset {key}",
             expected=f"no {FILES} of it",
@@ -94,7 +94,7 @@ def _reconciled(user: User, controller: str, kind: str) -> None:
     """A controller tells that it has worked on its kind of objects."""
     count = _told(user, controller).value("controller_runtime_reconcile_total", controller=kind)
     if not count:
-        raise checks.fail(
+        checks.fail(
             f"the metrics of the {controller} tell of no work on {kind}s",
             subject=f"metrics of {fluid.NAMESPACE}/{controller}",
             expected="controller_runtime_reconcile_total above 0: there is a Bound Dataset",
@@ -134,14 +134,14 @@ def _tells_size(user: User, dataset: DatasetSnapshot) -> None:
     shown = quantity(dataset.ufs_total.removesuffix("B"))
     # The status is rounded to two decimals of its unit, and the metric is what the status says.
     if files != float(dataset.file_num) or size is None or abs(size - shown) > 1.0:
-        raise checks.fail(
+        checks.fail(
             "the controller's metrics and the Dataset's status disagree",
             subject=f"Dataset {key}",
             expected=f"{dataset.file_num} files, {dataset.ufs_total}",
             seen=f"{FILES} {files}, {BYTES} {size}",
         )
     if int(files) != len(user.files.files):
-        raise checks.fail(
+        checks.fail(
             f"the metrics tell {files:g} files where {len(user.files.files)} lie at the source",
             subject=f"Dataset {key}",
             expected="the number of files at the source",

@@ -102,7 +102,7 @@ def test_default_access_is_read_only(shared_user: User) -> None:
     checks.served_by_fluid(shared_user, pod)
     result = shared_user.observer.write(pod, "/data/written-by-a13")
     if result.written or not result.refused:
-        raise checks.fail(
+        checks.fail(
             "a write through a read-only Dataset was not refused",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected="Read-only file system",
@@ -214,7 +214,7 @@ def test_quota_of_the_memory_tier_is_the_caches_size(shared_user: User) -> None:
     }
     asked = requests.get(fluid_names.WORKER_CONTAINER, 0.0)
     if asked < quota:
-        raise checks.fail(
+        checks.fail(
             "the worker does not ask for the memory that its cache may take",
             subject=f"Pod {shared_user.namespace}/{name}",
             expected=f"requests.memory of {quota} bytes and more",
@@ -241,7 +241,7 @@ def _capacity(user: User, shown: str, size: int) -> None:
     user.evidence.fact("Dataset status", f"cacheCapacity {dataset.cache.capacity}")
     summary = user.observer.alluxio(user.namespace, DATASET).look(listing=False, metrics=False).summary
     if summary is None or abs(summary.capacity - size) > ROUNDING * size:
-        raise checks.fail(
+        checks.fail(
             "the status and Alluxio's master disagree on the cache's size",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"{size} bytes",
@@ -297,7 +297,7 @@ def test_two_tiers_hold_together_what_one_could_not(dataset_owner: User) -> None
         "disk": _disk_bytes(dataset_owner),
     }
     if min(held.values()) == 0 or sum(held.values()) < dataset_owner.files.total_bytes:
-        raise checks.fail(
+        checks.fail(
             "the two tiers do not hold the data together",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected=f"{dataset_owner.files.total_bytes} bytes in blocks, some in each tier",

@@ -46,7 +46,7 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
     sizes = {"claim": claim.requested if claim else 0.0, "volume": volume.capacity if volume else 0.0}
     wanted = CLAIM_BYTES.on(user.system)
     if set(sizes.values()) != {wanted}:
-        raise checks.fail(
+        checks.fail(
             "Fluid's claim and volume have not the size that the Dataset's annotation sets",
             subject=f"claim {user.namespace}/{DATASET}",
             expected=f"{wanted} bytes, with {SIZE}: 1Gi",

@@ -127,7 +127,7 @@ def _one_job_a_tick(user: User, jobs: str) -> None:
     """No two Jobs of the schedule are for the same minute."""
     ticks = [_tick(job) for job in _runs(user, jobs)]
     if len(ticks) < 2 or len(set(ticks)) < len(ticks) or min(ticks) < 0:  # noqa: PLR2004 - two ticks were waited for
-        raise checks.fail(
+        checks.fail(
             "the schedule has not one Job for each of its ticks",
             subject=f"CronJob {user.namespace}/{jobs}",
             expected="two Jobs or more, each for a minute of its own",
@@ -179,7 +179,7 @@ def test_two_data_loads_at_once_both_complete(dataset_owner: User) -> None:
     at_once = _overlap(first, second)
     says = "ran at the same time" if at_once else "ran one after the other"
     if at_once != AT_ONCE.on(dataset_owner.system):
-        raise checks.fail(
+        checks.fail(
             f"the Jobs of two DataLoads {says}",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="at the same time"
@@ -232,14 +232,14 @@ def _both_end(user: User, names: tuple[str, str]) -> bool:
 
 def _overlap(first: JobSnapshot, second: JobSnapshot) -> bool:
     """Whether two Jobs that ended ran at the same time, by Kubernetes' own record."""
-    if first.started and first.completed and second.started and second.completed:
-        return first.started < second.completed and second.started < first.completed
-    raise checks.fail(
-        "a Job that is complete does not tell when it ran",
-        subject=f"Jobs {first.name}, {second.name}",
-        expected="startTime and completionTime",
-        seen=f"{_times(first)}; {_times(second)}",
-    )
+    if not (first.started and first.completed and second.started and second.completed):
+        checks.fail(
+            "a Job that is complete does not tell when it ran",
+            subject=f"Jobs {first.name}, {second.name}",
+            expected="startTime and completionTime",
+            seen=f"{_times(first)}; {_times(second)}",
+        )
+    return first.started < second.completed and second.started < first.completed
 
 
 def _times(job: JobSnapshot) -> str:

@@ -75,7 +75,7 @@ def _its_pod(user: User, name: str) -> PodSnapshot:
         user.evidence.attach(f"log of {pod.name}", user.system.kube.logs(user.namespace, pod.name))
     last = next((pod for pod in pods if pod.phase == "Succeeded"), None)
     if last is None:
-        raise checks.fail(
+        checks.fail(
             f"no Pod of DataProcess {name} ended well",
             subject=f"DataProcess {user.namespace}/{name}",
             expected="a Pod that ran the script to its end",
@@ -90,7 +90,7 @@ def _read_through_fluid(user: User, pod: PodSnapshot) -> None:
     said = told(user.system.kube.logs(pod.namespace, pod.name))
     mount = mountinfo.mount_at(mountinfo.parse(said.mounts), "/data")
     if DATASET not in pod.claim_names or mount.serves != "fluid":
-        raise checks.fail(
+        checks.fail(
             "the DataProcess did not read the Dataset through Fluid",
             subject=subject,
             expected=f"claim {DATASET}, and a mount of type fuse.alluxio-fuse at /data",
@@ -99,7 +99,7 @@ def _read_through_fluid(user: User, pod: PodSnapshot) -> None:
     user.evidence.fact("script's mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source)
     difference = user.files.difference(said.read.checksums)
     if not said.read.complete or difference:
-        raise checks.fail(
+        checks.fail(
             "the DataProcess did not read what lies at the source",
             subject=subject,
             expected=f"{len(user.files.files)} files with their checksums",
@@ -108,7 +108,7 @@ def _read_through_fluid(user: User, pod: PodSnapshot) -> None:
     user.evidence.fact("script", f"read {len(user.files.files)} files, checksums right", pod=pod.name)
     fuse = user.observer.fuse(user.namespace, DATASET)
     if not fuse.ready_on(pod.node):
-        raise checks.fail(
+        checks.fail(
             f"no ready Fuse Pod on {pod.node}, where the DataProcess ran",
             subject=subject,
             expected="a ready Fuse Pod, and the label of the node",
@@ -180,7 +180,7 @@ def test_data_backup_puts_its_files_where_it_is_told(shared_user: User) -> None:
             shared_user.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER])
         stays = _stays(shared_user, name)
     if stays and permitted:
-        raise checks.fail(
+        checks.fail(
             "a DataBackup that was carried out does not go when it is deleted",
             subject=f"DataBackup {shared_user.namespace}/{name}",
             expected="gone, with its Pod",
@@ -214,7 +214,7 @@ def _mounts_of_master(user: User) -> tuple[str, ...]:
     pod = user.observer.view.pod(user.namespace, fluid_names.master_pod(DATASET))
     master = pod.container(fluid_names.MASTER_CONTAINER) if pod is not None else None
     if master is None:
-        raise checks.fail(
+        checks.fail(
             "there is no master of the Dataset",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"Pod {fluid_names.master_pod(DATASET)}",
@@ -267,7 +267,7 @@ def _not_permitted(user: User, name: str, looks: int, events: str) -> None:
         for verb in texts(rule, "verbs")
     }
     if not verbs or verbs & {"create", "*"}:
-        raise checks.fail(
+        checks.fail(
             "a DataBackup is neither carried out nor refused",
             subject=f"DataBackup {user.namespace}/{name}",
             expected="a Pod that makes the backup",
@@ -286,7 +286,7 @@ def _backup_is_there(user: User) -> None:
     done = user.system.provider.node_exec(node, ["find", BACKUP_FOLDER, "-type", "f", "-size", "+0"])
     files = done.stdout.split()
     if not any(file.endswith(".gz") for file in files) or not any(file.endswith(".yaml") for file in files):
-        raise checks.fail(
+        checks.fail(
             "the DataBackup is Complete, and its files are not where they should be",
             subject=f"node {node}",
             expected=f"the metadata (.gz) and what is known of the Dataset (.yaml) in {BACKUP_FOLDER}",
@@ -298,7 +298,7 @@ def _backup_is_there(user: User) -> None:
 def _still_bound(user: User) -> None:
     dataset = user.observer.dataset(user.namespace, DATASET)
     if not dataset.bound:
-        raise checks.fail(
+        checks.fail(
             "the Dataset is not Bound any more",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="phase Bound",

@@ -63,7 +63,7 @@ def _comes_ahead(user: User, node: str) -> PodSnapshot:
         )
     users = [pod.name for pod in user.observer.view.pods(user.namespace) if DATASET in pod.claim_names]
     if users or fuse.labelled != (node,) or {mount.mount_point for mount in mounts} != {path}:
-        raise checks.fail(
+        checks.fail(
             "a Fuse Pod that was asked for ahead is not there alone",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"one mount, {path}, on the one labelled node {node}, and no application",
@@ -85,7 +85,7 @@ def _the_same(user: User, ahead: PodSnapshot, node: str) -> None:
     """The node still has just that Fuse Pod, and it never started anew."""
     now = checks.one_fuse_pod(user, node).pod_on(node)
     if now is None or (now.uid, now.restarts) != (ahead.uid, ahead.restarts):
-        raise checks.fail(
+        checks.fail(
             "the application does not use the Fuse Pod that was there ahead",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"{ahead}, uid {ahead.uid}",

@@ -120,7 +120,7 @@ def _runs_on(user: User, node: str) -> None:
     pods = {name: user.observer.view.pod(user.namespace, name) for name in names}
     where = {name: pod.node if pod else "" for name, pod in pods.items()}
     if set(where.values()) != {node}:
-        raise checks.fail(
+        checks.fail(
             "parts of a Dataset over a folder of a node are not on that node",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"master and worker on {node}, which the Dataset's nodeAffinity names",
@@ -133,7 +133,7 @@ def _worker_reads_nfs(user: User, source: str) -> None:
     """What the worker has as its source is the node's mount of NFS, and not an empty folder."""
     mount = user.observer.worker_mount(user.namespace, DATASET, UNDER_STORE)
     if mount.serves != "nfs" or mount.source != source:
-        raise checks.fail(
+        checks.fail(
             "the worker does not have the node's mount of NFS as its source",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"{source} at {UNDER_STORE} in the worker",
@@ -181,7 +181,7 @@ def test_write_through_a_read_only_mount_of_a_claim(user: User) -> None:
         there = dict(user.observer.at_the_source(folder))
         through = there == {"by-a15.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
         if not through and (result.written or there):
-            raise checks.fail(
+            checks.fail(
                 "a write was neither kept from the source nor carried there",
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 expected="a refusal and nothing at the source, or the file",

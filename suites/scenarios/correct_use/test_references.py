@@ -68,7 +68,7 @@ def _same_volume(owner: User, user: User) -> None:
     view = user.observer.view
     own, borrowed = view.volume(fluid_volume(owner)), view.volume(fluid_volume(user, BORROWED))
     if own is None or borrowed is None or own.volume_handle != borrowed.volume_handle:
-        raise checks.fail(
+        checks.fail(
             "the reference's volume is not that of the Dataset that it refers to",
             subject=f"volume {fluid_volume(user, BORROWED)}",
             expected=f"volumeHandle {own.volume_handle if own else '(no volume)'}",
@@ -82,7 +82,7 @@ def _referred_to(owner: User, user: User) -> None:
     wanted = f"{user.namespace}/{BORROWED}"
     found = owner.observer.dataset(owner.namespace, DATASET).dataset_ref
     if wanted not in found:
-        raise checks.fail(
+        checks.fail(
             "a Dataset does not know that another one refers to it",
             subject=f"Dataset {owner.namespace}/{DATASET}",
             expected=f"{wanted} in status.datasetRef",

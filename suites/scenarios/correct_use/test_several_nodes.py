@@ -88,7 +88,7 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
         user.waits_until_bound(name)
     first, second = (_worker(user, name) for name in (DATASET, SECOND))
     if first.node == second.node:
-        raise checks.fail(
+        checks.fail(
             "workers of two Exclusive Datasets share a node",
             subject=f"node {first.node}",
             expected="one of them on another node",
@@ -159,7 +159,7 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(dataset_owner:
     dataset_owner.waits_until_bound(SECOND)
     workers = [_worker(dataset_owner, name) for name in (DATASET, SECOND)]
     if {worker.node for worker in workers} != {node}:
-        raise checks.fail(
+        checks.fail(
             "workers of two Shared Datasets are not on the node that both ask for",
             subject=f"node {node}",
             expected="both workers",
@@ -254,7 +254,7 @@ def _scale(user: User, name: str, replicas: int) -> None:
 def _worker(user: User, name: str) -> PodSnapshot:
     found = user.observer.view.pod(user.namespace, fluid_names.worker_pod(name))
     if found is None or not found.node:
-        raise checks.fail(
+        checks.fail(
             f"Dataset {name} is Bound and its worker runs nowhere",
             subject=f"Dataset {user.namespace}/{name}",
             expected="a worker on a node",

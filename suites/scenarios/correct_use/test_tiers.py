@@ -102,7 +102,7 @@ def _is_a_volume_in_memory(user: User) -> None:
     volume = _volume_at(user, DATASET, folder)
     mount = user.observer.worker_mount(user.namespace, DATASET, folder)
     if volume is None or "emptyDir" not in volume or mount.mount_point != folder or mount.fs_type != "tmpfs":
-        raise checks.fail(
+        checks.fail(
             "a tier of type emptyDir is not a volume in memory",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"an emptyDir at {folder} in the worker, of type tmpfs",
@@ -130,7 +130,7 @@ def _caches_in_the_volume(user: User) -> None:
     held = sum(block.bytes for block in parse_blocks(done.stdout) if not block.temporary)
     outside = observer.blocks(user.namespace, DATASET)
     if held < total or outside:
-        raise checks.fail(
+        checks.fail(
             "the cache does not lie in the worker's volume",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"{total} bytes in blocks inside the worker, none in {MEMORY_FOLDER} of a node",

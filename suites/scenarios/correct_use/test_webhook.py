@@ -107,7 +107,7 @@ def _placed(
     said = AdmissionChanges.of(pod)
     propagates = set(said.propagation) == {"HostToContainer"}
     if said.preferred != preferred or said.required != required or not propagates:
-        raise checks.fail(
+        checks.fail(
             f"the webhook did not place Pod {name} near the cache",
             subject=f"Pod {user.namespace}/{name}",
             expected=f"preferred {preferred}, required {required}, mounts with HostToContainer",
@@ -127,7 +127,7 @@ def _runs_at_the_cache(user: User, name: str, label: str) -> None:
     pod = view.pod(user.namespace, name)
     node = view.node(pod.node) if pod is not None and pod.node else None
     if node is None or node.labels.get(label) != "true":
-        raise checks.fail(
+        checks.fail(
             f"Pod {name} does not run where the cache is",
             subject=f"Pod {user.namespace}/{name}",
             expected=f"a node with {label}=true",
@@ -140,7 +140,7 @@ def _left_alone(user: User, application: Application) -> None:
     """The API takes a Pod as it was sent."""
     said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
     if not said.untouched:
-        raise checks.fail(
+        checks.fail(
             f"the webhook changed Pod {application.name}, which does not ask for it",
             subject=f"Pod {user.namespace}/{application.name}",
             expected="no affinity, no propagation, no annotation",
@@ -155,7 +155,7 @@ def _sent_away(user: User, application: Application) -> None:
     said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
     wanted = ((WEIGHT, fluid_names.DATASET_NUMBER_LABEL, "DoesNotExist"),)
     if said.preferred != wanted or said.required:
-        raise checks.fail(
+        checks.fail(
             "a labelled Pod that uses no Dataset does not prefer nodes without a cache",
             subject=f"Pod {user.namespace}/{application.name}",
             expected=f"preferred {wanted}",
@@ -244,7 +244,7 @@ def _taken_up(user: User, application: Application) -> None:
     """The webhook changed a Pod that asked for it."""
     said = AdmissionChanges.of(_pod(user, application))
     if said.untouched:
-        raise checks.fail(
+        checks.fail(
             f"the webhook is back, and left Pod {application.name} as it was",
             subject=f"Pod {user.namespace}/{application.name}",
             expected="what the label asks for",

@@ -90,7 +90,7 @@ def test_deleting_the_namespace_removes_what_fluid_made(dataset_owner: User) -> 
         )
         other = replace(left, tier_files=())
         if not other.nothing:
-            raise checks.fail(
+            checks.fail(
                 "something of a Dataset outlives the deletion of its namespace",
                 subject=f"namespace {dataset_owner.namespace}",
                 expected="no volume, node label or mount of it",
@@ -145,7 +145,7 @@ def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(
         dataset_owner.waits_until_bound()
         new = view.volume(fluid_volume(dataset_owner))
         if new is None or new.uid == old.uid:
-            raise checks.fail(
+            checks.fail(
                 "the volume is still that of the Dataset that was deleted",
                 subject=f"volume {fluid_volume(dataset_owner)}",
                 expected="a new volume",

@@ -33,7 +33,7 @@ def test_deleting_a_dataset_removes_what_fluid_made(dataset_owner: User) -> None
     checks.all_cached(dataset_owner)
     before = leaks.of_dataset(dataset_owner)
     if not before.objects or not before.node_labels or not before.host_mounts or not before.tier_files:
-        raise checks.fail(
+        checks.fail(
             "the leak check does not see a Dataset that is in use",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="objects, node labels, mounts and data before it is deleted",
@@ -71,7 +71,7 @@ def test_runtime_can_be_deleted_and_made_again(dataset_owner: User) -> None:
     dataset_owner.waits_until_bound()
     new = view.volume(fluid_volume(dataset_owner))
     if old is None or new is None or new.uid == old.uid:
-        raise checks.fail(
+        checks.fail(
             "the volume is still that of the runtime that was deleted",
             subject=f"volume {fluid_volume(dataset_owner)}",
             expected="a new volume",

@@ -171,7 +171,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
     user.waits_for_scheduling_verdict(user.namespace, application.name)
     before = user.observer.view.pod(user.namespace, application.name)
     if before is None or before.node or not before.scheduling:
-        raise checks.fail(
+        checks.fail(
             "an application does not wait for a claim that is not there",
             subject=f"Pod {user.namespace}/{application.name}",
             expected="Pending, not scheduled",

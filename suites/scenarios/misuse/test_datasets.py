@@ -291,7 +291,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
         timeout=REFUSED_SECONDS,
     )
     if refused is not None and refused.phase != "Failed":
-        raise checks.fail(
+        checks.fail(
             "a DataLoad for a Dataset of another namespace was not refused",
             subject=f"DataLoad {user.namespace}/load-elsewhere",
             expected="phase Failed",
@@ -322,7 +322,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     )
     jobs = user.system.kube.list(kinds.JOB, user.namespace)
     if jobs:
-        raise checks.fail(
+        checks.fail(
             "a DataLoad that cannot reach its Dataset started a Job",
             subject=f"namespace {user.namespace}",
             expected="no Job",
@@ -341,7 +341,7 @@ def _never_bound(watched: WatchResult) -> None:
     """All through the common window it was not Bound, had no claim, and its application waited."""
     user = watched.user
     if watched.wrong:
-        raise checks.fail(
+        checks.fail(
             f"{watched.wrong}, though this Dataset cannot work",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="phase NotBound, no claim, the application Pending",
@@ -359,7 +359,7 @@ def _never_bound(watched: WatchResult) -> None:
 def _still_not_bound(user: User) -> None:
     dataset = user.observer.dataset(user.namespace, DATASET)
     if dataset.phase != "NotBound":
-        raise checks.fail(
+        checks.fail(
             f"the Dataset's phase is {dataset.phase or 'empty'}, though it cannot work",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="phase NotBound",
@@ -373,7 +373,7 @@ def _no_pods(watched: WatchResult) -> None:
     user = watched.user
     pods = user.observer.view.pods(user.namespace, f"release={DATASET}")
     if pods:
-        raise checks.fail(
+        checks.fail(
             "a runtime that cannot work started Pods",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="no Pods of the runtime",
@@ -388,7 +388,7 @@ def _master_waits_for(user: User, claim: str, *, where: str) -> None:
     user.waits_for_scheduling_verdict(user.namespace, pod)
     master = user.observer.view.pod(user.namespace, pod)
     if master is None or master.node or claim not in master.scheduling:
-        raise checks.fail(
+        checks.fail(
             f"the master does not wait for the claim that is not {where}",
             subject=f"Pod {user.namespace}/{pod}",
             expected=f'Pending, persistentvolumeclaim "{claim}" not found',

@@ -61,7 +61,7 @@ def _never_taken_up(watched: WatchResult) -> None:
     user, dataset = watched.user, watched.last.dataset
     acquired = dataset is None or dataset.phase or dataset.finalizers
     if watched.wrong or acquired or watched.last.pods:
-        raise checks.fail(
+        checks.fail(
             f"Dataset {watched.name} was taken up, or its application does not wait",
             subject=f"Dataset {user.namespace}/{watched.name}",
             expected="no phase, no finalizer, no claim, no Pods, the application Pending",
@@ -108,14 +108,14 @@ def _refused(user: User, kind: Kind, manifest: Manifest, what: str, *, names: st
     subject = f"{kind} {user.namespace}/{name}"
     said = _said_against(user, manifest)
     if said is None or user.system.kube.get(kind, name, user.namespace) is not None:
-        raise checks.fail(
+        checks.fail(
             f"{what} was taken",
             subject=subject,
             expected="refused as invalid, nothing made",
             seen="no refusal" if said is None else f"refused, and made all the same: {said}",
         )
     if names not in said:
-        raise checks.fail(
+        checks.fail(
             f"{what} was refused without the field's name", subject=subject, expected=names, seen=said
         )
     user.evidence.fact("API server", f"{what} is refused: {said[:300]}")
@@ -181,7 +181,7 @@ def _no_master(user: User) -> None:
             raise
         user.evidence.fact("API server", f"a runtime without a master is refused: {error.said[:300]}")
         return
-    raise checks.fail(
+    checks.fail(
         "a runtime without a master was taken",
         subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
         expected="master.replicas of 0 refused as invalid",

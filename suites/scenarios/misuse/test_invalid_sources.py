@@ -134,7 +134,7 @@ def _sees_nothing(user: User) -> None:
     checks.served_by_fluid(user, pod)
     result = user.observer.read(pod)
     if result.checksums or not result.complete:
-        raise checks.fail(
+        checks.fail(
             "a Dataset over a folder that is not there is not empty",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected="no file",
@@ -168,7 +168,7 @@ def test_private_files_of_an_export_that_squashes_root_are_not_read(user: User) 
     _does_not_read(user, pod, PRIVATE, uid=OWNER)
     private = user.observer.listing(user.namespace, DATASET).entry(f"/{PRIVATE}")
     if private is None or private.in_alluxio:
-        raise checks.fail(
+        checks.fail(
             "a file that Fluid may not read is cached, or not even listed",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected=f"/{PRIVATE} listed, 0 % cached",
@@ -186,7 +186,7 @@ def _cat(name: str, uid: int) -> pod_commands.Argv:
 def _reads(user: User, pod: PodSnapshot, name: str, *, uid: int = 0) -> None:
     done = user.observer.inside(pod, _cat(name, uid))
     if done.exit_code != 0 or done.stdout != TEXT:
-        raise checks.fail(
+        checks.fail(
             f"{pod.name} does not read {name} as user {uid}",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=TEXT.strip(),
@@ -204,7 +204,7 @@ def _does_not_read(user: User, pod: PodSnapshot, name: str, *, uid: int = 0) -> 
         user.evidence.fact("application", f"{who}: the read does not end within {STALL_SECONDS:g} s")
         return
     if done.exit_code == 0 or done.stdout:
-        raise checks.fail(
+        checks.fail(
             f"{pod.name} reads {name} as user {uid}, though root is squashed",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected="refused, and no data",

@@ -248,7 +248,7 @@ def _kept(user: User, kind: Kind, name: str) -> Manifest:
     """A copy of an object, as the user keeps it before deleting."""
     found = user.system.kube.get(kind, name, user.namespace)
     if found is None:
-        raise checks.fail(
+        checks.fail(
             f"there is no {kind} {name}",
             subject=f"{kind} {user.namespace}/{name}",
             expected="made by Fluid",

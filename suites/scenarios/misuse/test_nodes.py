@@ -59,7 +59,7 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
     worker = worker_without_node(user, DATASET)
     asked = _memory_asked(user, worker)
     if asked <= most:
-        raise checks.fail(
+        checks.fail(
             "the worker does not ask for the memory that its cache may take",
             subject=f"Pod {user.namespace}/{worker.name}",
             expected=f"requests.memory of {quota}",
@@ -173,7 +173,7 @@ def _workers(user: User, namespace: str, whose: str, *, serves: bool) -> None:
     alluxio = user.observer.alluxio(namespace, DATASET)
     summary = alluxio.look(listing=False, metrics=False).summary
     if summary is None or (summary.live_workers > 0 and summary.capacity > 0) != serves:
-        raise checks.fail(
+        checks.fail(
             f"{whose}: Alluxio's report is not as it must be",
             subject=f"Dataset {namespace}/{DATASET}",
             expected="workers with room" if serves else "no worker and no room",
@@ -254,7 +254,7 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
     with labelled(user, user.system.nodes[0], FUSE_KEY):
         pod = user.waits_until_running(application)
         if pod.node != user.system.nodes[0]:
-            raise checks.fail(
+            checks.fail(
                 "the application runs where its Fuse may not",
                 subject=f"Pod {user.namespace}/{pod.name}",
                 expected=f"node {user.system.nodes[0]}, the only one with {FUSE_KEY}",

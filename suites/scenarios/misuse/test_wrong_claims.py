@@ -101,7 +101,7 @@ def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
     last = seen[-1]
     assert last is not None
     if not last.scheduling:
-        raise checks.fail(
+        checks.fail(
             f"Pod {name} is Pending and nothing says why",
             subject=f"Pod {namespace}/{name}",
             expected=f"condition PodScheduled=False with a message about claim {claim}",
@@ -110,7 +110,7 @@ def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
     user.evidence.fact("Pod condition", last.scheduling, looks=len(seen))
     after = user.observer.fuse(user.namespace, DATASET)
     if set(after.pods) - set(before.pods):
-        raise checks.fail(
+        checks.fail(
             "a Fuse Pod came for a Pod that is not scheduled",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="no new Fuse Pod",

@@ -104,7 +104,7 @@ def _limited(user: User, *, quota: str) -> AlluxioRuntime:
 def _not_bound(user: User) -> None:
     dataset = user.observer.dataset(user.namespace, DATASET)
     if dataset.bound:
-        raise checks.fail(
+        checks.fail(
             "a Dataset that cannot be set up is Bound",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="phase NotBound",

@@ -146,7 +146,7 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
         )
     pod = fuse.pod_on(node)
     if pod is None or pod.uid != was.uid:
-        raise checks.fail(
+        checks.fail(
             "the Fuse Pod was replaced, not started again",
             subject=f"Fuse of {user.namespace}/{DATASET}",
             expected=f"Pod {was.name}",
@@ -257,7 +257,7 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
     listing = observer.listing(dataset_owner.namespace, DATASET)
     other = listing.entry(f"/{uncached}")
     if other is not None and other.in_alluxio:
-        raise checks.fail(
+        checks.fail(
             f"{uncached} is cached, though nobody has read it",
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             expected="0 %",
@@ -286,7 +286,7 @@ def _reads_file(user: User, pod: PodSnapshot, path: str) -> None:
     size = next(file.size for file in user.files.files if file.path == path)
     done = pod_commands.transfer(user.observer.inside(pod, pod_commands.read_argv(f"/data/{path}")))
     if done.bytes != size:
-        raise checks.fail(
+        checks.fail(
             f"{pod.name} read {done.bytes} bytes of {path}",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"{size} bytes",
@@ -316,7 +316,7 @@ def _does_not_read(user: User, pod: PodSnapshot, path: str) -> None:
         user.evidence.fact("application", f"{pod.name}: a read of {path} stalls for {STALL_SECONDS:g} s")
         return
     if done.exit_code == 0:
-        raise checks.fail(
+        checks.fail(
             f"{pod.name} read {path} while the NFS server was stopped",
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected="a stall or an error",
