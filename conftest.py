@@ -3,6 +3,7 @@
 pytest_plugins = (
     "suites.run.plugin",
     "suites.benchmark.plugin",
+    "suites.mutants.plugin",
     "reports.verdict.plugin",
     "reports.performance.plugin",
 )

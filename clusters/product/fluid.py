@@ -14,6 +14,7 @@ from clusters.host.commands import CommandError, Commands
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube, KubeError
 from clusters.kubernetes.snapshots import DaemonSetSnapshot, DeploymentSnapshot
+from clusters.product import mounted_files
 from clusters.progress import Progress, RunningStage
 from clusters.waiting import wait
 
@@ -121,6 +122,9 @@ def install(
         InfrastructureError: helm failed, or Fluid did not get ready.
     """
     with progress.stage("install Fluid") as stage:
+        # Before helm, which keeps what others have added to a workload.
+        for name in mounted_files.remove(kube, NAMESPACE):
+            stage.says(f"{name} had a mutant of a run that was killed")
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "fluid-values.yaml"
         file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))

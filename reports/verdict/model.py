@@ -187,6 +187,9 @@ class Verdict(Model):
     sabotage: list[dict[str, JsonValue]] | None = Field(
         None, description="how the product was broken on purpose, and which checks noticed"
     )
+    mutants: list[dict[str, JsonValue]] | None = Field(
+        None, description="how the product's source was changed on purpose, and which rows noticed"
+    )
     benchmark: dict[str, JsonValue] | None = Field(None, description="measurements; no part of the verdict")
 
     def to_json(self) -> str:
@@ -194,7 +197,7 @@ class Verdict(Model):
         return self.model_dump_json(indent=2, exclude=self._unused()) + "\n"
 
     def _unused(self) -> set[str]:
-        return {name for name in ("sabotage", "benchmark") if getattr(self, name) is None}
+        return {name for name in ("sabotage", "mutants", "benchmark") if getattr(self, name) is None}
 
 
 class Judgement(Model):

@@ -219,8 +219,8 @@ class Reporter:
 
     @property
     def _kept(self) -> bool:
-        """Sabotage alone leaves a record too, though no verdict."""
-        return self._told or bool(self._run.sabotage)
+        """Sabotage or mutants alone leave a record too, though no verdict."""
+        return self._told or bool(self._run.sabotage or self._run.mutants)
 
     @property
     def _told(self) -> bool:

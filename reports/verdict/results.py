@@ -223,4 +223,5 @@ class Ledger:
             ),
             problems=tuple(self.problems),
             sabotage=list(self.run.sabotage) or None,
+            mutants=list(self.run.mutants) or None,
         )

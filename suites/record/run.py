@@ -147,6 +147,7 @@ class Run:
         stages: the stages of making it. Share the list with `clusters.progress.Progress`.
         bundle_takers: who collects material when a scenario fails.
         sabotage: how the product was broken on purpose and who noticed, as `verdict.json` lists it.
+        mutants: how the product's source was changed and which rows noticed, as `verdict.json` lists it.
     """
 
     id: str
@@ -160,6 +161,7 @@ class Run:
     stages: list[Stage] = field(default_factory=list)
     bundle_takers: list[BundleTaker] = field(default_factory=list)
     sabotage: list[dict[str, Any]] = field(default_factory=list)
+    mutants: list[dict[str, Any]] = field(default_factory=list)
 
 
 #: Where the run hangs on pytest's configuration.

@@ -31,8 +31,8 @@ from workloads.data import Files, smoke
 
 #: pytest-kind's own default name; ours is told apart from what its users may have running.
 _PYTEST_KIND_NAME: Final = "pytest-kind"
-#: The level, and the marker, of tests that break the product on purpose.
-SABOTAGE: Final = "sabotage"
+#: Levels of their own, and the markers of their tests: they break, or change, the product on purpose.
+SPECIAL_LEVELS: Final = ("sabotage", "mutants")
 OPTIONS: Final = pytest.StashKey[Options]()
 TERMINAL: Final = pytest.StashKey[TextIO]()
 DEFAULT_WINDOW: Final = 60.0
@@ -48,9 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--level",
         default="smoke",
-        help="smoke, conformance or full (default smoke); sabotage breaks the product on purpose",
+        help="smoke, conformance or full (default smoke); sabotage and mutants break the product on purpose",
     )
-    group.addoption("--sabotage", default=None, metavar="IDS", help="only these sabotages")
+    for name in SPECIAL_LEVELS:
+        group.addoption(f"--{name}", default=None, metavar="IDS", help=f"only these of level {name}")
     group.addoption("--scenario", default=None, metavar="IDS", help="only these rows, such as A2,B1")
     group.addoption(
         "--window", type=_seconds, default=DEFAULT_WINDOW, help="seconds over which an absence is held"
@@ -79,12 +80,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(config.stash[TERMINAL].close)
     config.addinivalue_line("markers", "scenario(declared): a row of the catalogue, with its level")
     config.addinivalue_line("markers", "sabotage: breaks the product on purpose; a level of its own")
+    config.addinivalue_line("markers", "mutants: changes the product's source; a level of its own")
     try:
         given = dict(vars(config.option))
         if given.get("cluster_name") == _PYTEST_KIND_NAME:
             given["cluster_name"] = DEFAULT_NAME
         config.stash[OPTIONS] = options_of(given)
-        if not _is_sabotage(config):
+        if _special_level(config) is None:
             Level.of(config.getoption("level"))
     except (RefusalError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
@@ -92,8 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the scenarios of the level (or just those asked for), in an order that needs little waiting."""
-    if _is_sabotage(config):
-        _keep_sabotages(config, items)
+    special = _special_level(config)
+    if special is not None:
+        _keep_marked(config, items, special)
         return
     level = Level.of(config.getoption("level"))
     named: str | None = config.getoption("scenario")
@@ -105,7 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         declared = scenarios.of(item)
         if declared is not None:
             known.add(declared.id)
-        if item.get_closest_marker(SABOTAGE) is not None:
+        if any(item.get_closest_marker(name) is not None for name in SPECIAL_LEVELS):
             left.append(item)
             continue
         wanted = declared is None or (declared.id in asked if asked else declared.level <= level)
@@ -123,21 +126,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
-def _is_sabotage(config: pytest.Config) -> bool:
-    return bool(config.getoption("level") == SABOTAGE)
+def _special_level(config: pytest.Config) -> str | None:
+    level: str = config.getoption("level")
+    return level if level in SPECIAL_LEVELS else None
 
 
-def _keep_sabotages(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Only sabotages, in the order in which they are listed; scenarios run inside of them."""
-    named: str | None = config.getoption("sabotage")
+def _keep_marked(config: pytest.Config, items: list[pytest.Item], level: str) -> None:
+    """Only the tests of a special level, in the order in which they are listed; scenarios run inside them."""
+    named: str | None = config.getoption(level)
     asked = {word.strip() for word in named.split(",")} if named else set()
     callspecs = {item: getattr(item, "callspec", None) for item in items}
-    of_sabotage = [item for item in items if item.get_closest_marker(SABOTAGE) is not None]
-    known = {callspec.id for item in of_sabotage if (callspec := callspecs[item]) is not None}
+    marked = [item for item in items if item.get_closest_marker(level) is not None]
+    known = {callspec.id for item in marked if (callspec := callspecs[item]) is not None}
     if unknown := sorted(asked - known):
         items.clear()
-        raise pytest.UsageError(f"no sabotage {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    kept = [item for item in of_sabotage if not asked or callspecs[item].id in asked]  # type: ignore[union-attr] # all have one
+        raise pytest.UsageError(f"no {level} {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    kept = [item for item in marked if not asked or callspecs[item].id in asked]  # type: ignore[union-attr] # all have one
     left = [item for item in items if item not in kept]
     items[:] = kept
     if left:

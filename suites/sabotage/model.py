@@ -31,8 +31,9 @@ Kind = Literal[
 
 #: Where a scenario runs: on the Dataset that all share; on one of its own that nobody has used yet;
 #: on one that is made while the product is broken; on one that the scenario then deletes; in
-#: the namespace of one that is deleted already; in a namespace without a Dataset.
-Place = Literal["shared", "fresh", "born", "spent", "gone", "user"]
+#: the namespace of one that is deleted already; in a namespace without a Dataset; on what is made for it
+#: alone, in its own way and while the product is broken, and is then removed and looked for.
+Place = Literal["shared", "fresh", "born", "spent", "gone", "user", "own"]
 
 #: Seconds for which an absence is held here; it is broken long before, or not at all.
 WINDOW: Final = 15.0

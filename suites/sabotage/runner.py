@@ -28,6 +28,7 @@ from suites.record.run import When
 from suites.run import unbindable
 from suites.run.dataset_pool import DatasetPool, ReadyDataset, create_bound
 from suites.run.unbindable import WatchResult
+from suites.sabotage import own
 from suites.sabotage.model import WINDOW, Place, Row, Sabotage, Seen, Tampering, Target, Users
 from suites.steps.observer import Observer
 from suites.steps.user import DATASET, User, unique
@@ -94,6 +95,7 @@ class ScenarioRunner:
     before: dict[str, Seen] = field(default_factory=dict)
     _fresh: tuple[User, ReadyDataset] | None = None
     _gone: str = ""
+    _own: list[User] = field(default_factory=list)
 
     @property
     def observer(self) -> Observer:
@@ -110,7 +112,7 @@ class ScenarioRunner:
         """Run bystanders on the intact system, unless they did; A2 first, which brings the Fuse."""
         for group in (("A2",), names):
             tries = [
-                (Target(name), self._user(Tampering(), 1.0, self.shared.namespace))
+                (Target(name), self.user(Tampering(), 1.0, self.shared.namespace))
                 for name in group
                 if name not in self.before
             ]
@@ -125,19 +127,18 @@ class ScenarioRunner:
         users = Users()
         for target in sabotage.targets:
             if target.place not in users.by_place:
-                users.by_place[target.place] = self._user(
+                users.by_place[target.place] = self.user(
                     Tampering(), target.timeout_factor, self._namespace(target.place)
                 )
-        bystanders: list[tuple[str, User]] = []
-        played: list[tuple[Target, User]] = []
+        bystanders: list[tuple[str, TamperedUser]] = []
+        played: list[tuple[Target, TamperedUser]] = []
         try:
             with sabotage.breaks(self, users) as twist:
                 for target in sabotage.targets:
                     user = users.at(target.place)
-                    played.append((target, self._user(twist, target.timeout_factor, user.namespace)))
+                    played.append((target, self.user(twist, target.timeout_factor, user.namespace)))
                 bystanders = [
-                    (name, self._user(Tampering(), 1.0, self.shared.namespace))
-                    for name in sabotage.bystanders
+                    (name, self.user(Tampering(), 1.0, self.shared.namespace)) for name in sabotage.bystanders
                 ]
                 seen = self._attempts([*played, *((Target(name), user) for name, user in bystanders)])
         finally:
@@ -156,27 +157,32 @@ class ScenarioRunner:
     def close(self, *, clean: bool) -> list[str]:
         """Remove what is left; returns what would not go."""
         self._forget_the_gone()
+        if clean:
+            own.remove(self._own)
         if self._fresh is not None:
             self.pool.remove(self._fresh[0])
             self._fresh = None
         return self.pool.close(clean=clean)
 
-    def _attempts(self, tries: Sequence[tuple[Target, User]]) -> list[Seen]:
+    def _attempts(self, tries: Sequence[tuple[Target, TamperedUser]]) -> list[Seen]:
         """Side by side, but for those that need the host for themselves."""
         if any(self.is_alone(target.scenario) for target, _ in tries):
-            return [self._attempt(target, user) for target, user in tries]
+            return [self.attempt(target, user) for target, user in tries]
         with ThreadPoolExecutor(len(tries), "sabotage") as threads:
-            return list(threads.map(lambda one: self._attempt(*one), tries))
+            return list(threads.map(lambda one: self.attempt(*one), tries))
 
-    def _attempt(self, target: Target, user: User) -> Seen:
+    def attempt(self, target: Target, user: TamperedUser) -> Seen:
         """Run one scenario as a normal run would, and classify what it raises."""
         start = time.monotonic()
         phase: When = "setup"
         try:
             arguments = self._arguments(target, user)
             phase = "call"
-            _, function = declared_tests()[target.scenario]
+            declared, function = declared_tests()[target.scenario]
             function(**arguments)
+            if target.place == "own":
+                phase = "teardown"
+                own.leaves_nothing(declared, user)
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises is its verdict
             seen = Seen(
                 "fail", failure_class(error, phase), reason(error), str(error), time.monotonic() - start
@@ -188,9 +194,12 @@ class ScenarioRunner:
         log.info("%s on %s: %s %s", target.scenario, target.place, seen.outcome, seen.detail)
         return seen
 
-    def _arguments(self, target: Target, user: User) -> dict[str, Any]:
+    def _arguments(self, target: Target, user: TamperedUser) -> dict[str, Any]:
         """What the scenario's fixtures would have given it."""
         birth = self.shared
+        if target.place == "own":
+            self._own.append(user)
+            return own.arguments(*declared_tests()[target.scenario], user, birth, lambda: self._another(user))
         if target.place == "born":
             birth = create_bound(user)
         elif target.place not in {"shared", "user"}:
@@ -207,6 +216,24 @@ class ScenarioRunner:
             "window": WINDOW,
         }
         return {name: known[name] for name in wanted}
+
+    def _another(self, user: TamperedUser) -> User:
+        """A second user next to the first, for a scenario that needs two."""
+        other = self.user(user.twist, user.timeout_factor)
+        self._own.append(other)
+        return other
+
+    def remove_own(self) -> None:
+        """Remove what was created for single scenarios, and wait until it is gone.
+
+        Raises:
+            HarnessError: not all of it could be removed.
+        """
+        users, self._own = self._own, []
+        for user in users:
+            user.timeout_factor = 1.0
+        if troubles := own.remove(users):
+            raise HarnessError(f"not all could be removed: {'; '.join(troubles)}")
 
     def _watched(self, target: Target, user: User) -> WatchResult:
         """A Dataset that cannot get Bound; a bystander's is not on the Dataset that the others share."""
@@ -228,7 +255,9 @@ class ScenarioRunner:
             return self._gone
         return unique("fc-broken")
 
-    def _user(self, twist: Tampering, timeout_factor: float, namespace: str) -> TamperedUser:
+    def user(self, twist: Tampering, timeout_factor: float, namespace: str = "") -> TamperedUser:
+        """A user in a namespace, or in a new one that does not exist yet."""
+        namespace = namespace or unique("fc-broken")
         evidence = WatchedEvidence(silent=True, when=twist.when)
         user = TamperedUser(
             self.system,

@@ -115,24 +115,60 @@ def toxiproxy() -> Artifact:
     )
 
 
+def fluid_source(version: str) -> Artifact:
+    """Fluid's Go module, unpacked: a mutant is built from it."""
+
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
+        del stage
+        folder.rmdir()
+        go.copy_module(go.download(cache, FLUID_MODULE, version), folder)
+
+    return Artifact(f"fluid-source-{version}", (version,), make)
+
+
+def fluid_program(
+    cache: ArtifactCache,
+    source: Path,
+    version: str,
+    stage: RunningStage,
+    *,
+    program: str,
+    out: Path,
+    overlay: Path | None = None,
+) -> None:
+    """Build one of Fluid's programs.
+
+    Args:
+        cache: the tools.
+        source: folder of Fluid's module, writable.
+        version: of Fluid.
+        stage: receives what is compiled.
+        program: its name in the image.
+        out: the file to write.
+        overlay: see `clusters.images.offline.go.build`.
+    """
+    command = next(name for name, built in FLUID_PROGRAMS.items() if built == program)
+    told = {"version": f"v{version}", "gitTreeState": "clean"}
+    go.build(
+        cache,
+        source,
+        out,
+        stage,
+        package=f"./cmd/{command}",
+        variables={f"{FLUID_MODULE}.{name}": value for name, value in told.items()},
+        overlay=overlay,
+    )
+
+
 def fluid(version: str) -> Artifact:
     """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`."""
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
-        module = go.download(cache, FLUID_MODULE, version)
         source = folder / ".source"
-        go.copy_module(module, source)
+        go.copy_module(go.download(cache, FLUID_MODULE, version), source)
         (folder / "bin").mkdir()
-        told = {"version": f"v{version}", "gitTreeState": "clean"}
-        for command, program in FLUID_PROGRAMS.items():
-            go.build(
-                cache,
-                source,
-                folder / "bin" / program,
-                stage,
-                package=f"./cmd/{command}",
-                variables={f"{FLUID_MODULE}.{name}": value for name, value in told.items()},
-            )
+        for program in FLUID_PROGRAMS.values():
+            fluid_program(cache, source, version, stage, program=program, out=folder / "bin" / program)
         shutil.copytree(source / "charts", folder / "charts")
         restore_chart_dependencies(folder / "charts")
         shutil.copytree(source / "csi" / "shell", folder / "shell")

@@ -94,10 +94,22 @@ def build(
     *,
     package: str = ".",
     variables: Mapping[str, str] | None = None,
+    overlay: Path | None = None,
 ) -> None:
-    """Build a package of the module in ``folder`` into the program ``out``."""
+    """Build a package of the module in ``folder`` into the program ``out``.
+
+    Args:
+        cache: the tools.
+        folder: of the module.
+        out: the program to write.
+        stage: receives downloads and what is compiled.
+        package: what to build.
+        variables: string variables set by the linker.
+        overlay: file that names other files to compile in place of some (``go help build``).
+    """
     sets = " ".join(f"-X {name}={value}" for name, value in (variables or {}).items())
     argv: list[str | Path] = [cache.go, "build", "-v", *_FLAGS]
+    argv += ["-overlay", overlay] if overlay is not None else []
     argv += ["-ldflags", f"-s -w {sets}".strip(), "-o", out, package]
     _run(cache, argv, folder, stage)
 

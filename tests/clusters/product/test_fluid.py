@@ -11,7 +11,7 @@ import yaml
 
 from clusters.host.commands import CommandError, Completed
 from clusters.kubernetes.client import Kube
-from clusters.product import fluid
+from clusters.product import fluid, mounted_files
 from clusters.product.fluid import FluidState
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
@@ -95,6 +95,7 @@ def test_an_empty_cluster_has_no_fluid(api: FakeApi, kube: Kube) -> None:
 def helm(monkeypatch: pytest.MonkeyPatch) -> FakeCommands:
     """A helm that does nothing, and a Fluid that is ready at once."""
     monkeypatch.setattr(fluid, "wait_ready", lambda kube, stage: READY)
+    monkeypatch.setattr(mounted_files, "remove", lambda kube, namespace: ())
     return FakeCommands()
 
 

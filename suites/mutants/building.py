@@ -1,0 +1,87 @@
+"""Building a mutant: Fluid's own source with a few lines changed, or a template of one of its charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters.errors import HarnessError
+from clusters.host.commands import CommandError
+from clusters.images.offline import artifacts
+from clusters.images.offline.artifact_cache import ArtifactCache
+from suites.mutants.model import FLUID, Edit, Mutant, Program
+
+
+class NotBuildableError(HarnessError):
+    """An edit does not fit Fluid's source, or the changed source does not compile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What is put into the containers of one workload.
+
+    Attributes:
+        program: whose workload.
+        files: path inside the container → the file on this host that is put in its place.
+    """
+
+    program: Program
+    files: Mapping[str, Path]
+
+
+def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
+    """Build what a mutant changes, into ``folder``.
+
+    Args:
+        cache: the tools and the cache.
+        mutant: one with edits.
+        folder: empty; the files stay there as long as the mutant is in the cluster.
+
+    Raises:
+        NotBuildableError: an edit does not fit, or the result does not compile.
+    """
+    source = cache.obtain(artifacts.fluid_source(FLUID))
+    changed = edited(source, mutant.edits, folder / "changed")
+    if mutant.templates:
+        return Built(mutant.program, {f"/{path}": file for path, file in changed.items()})
+    overlay = folder / "overlay.json"
+    replaced = {str(source / path): str(file) for path, file in changed.items()}
+    overlay.write_text(json.dumps({"Replace": replaced}))
+    program = folder / mutant.program
+    with cache.progress.stage(f"build mutant {mutant.id}") as stage:
+        try:
+            artifacts.fluid_program(
+                cache, source, FLUID, stage, program=mutant.program, out=program, overlay=overlay
+            )
+        except CommandError as error:
+            raise NotBuildableError(
+                f"mutant {mutant.id} does not compile", subject=mutant.says, last_seen=error.last_seen
+            ) from error
+    return Built(mutant.program, {f"/usr/local/bin/{mutant.program}": program})
+
+
+def edited(source: Path, edits: Iterable[Edit], folder: Path) -> dict[str, Path]:
+    """Changed copies of the files that the edits name: path inside the module → the copy.
+
+    Raises:
+        NotBuildableError: a line does not hold what is to be replaced just once.
+    """
+    lines: dict[str, list[str]] = {}
+    for edit in edits:
+        found = lines.setdefault(edit.file, (source / edit.file).read_text().splitlines(keepends=True))
+        line = found[edit.line - 1] if edit.line <= len(found) else ""
+        if line.count(edit.find) != 1:
+            raise NotBuildableError(
+                f"line {edit.line} of {edit.file} of Fluid {FLUID} does not hold {edit.find!r} just once",
+                last_seen=line.strip(),
+            )
+        found[edit.line - 1] = line.replace(edit.find, edit.put)
+    copies = {}
+    for number, (path, changed) in enumerate(lines.items()):
+        copy = folder / f"{number}-{Path(path).name}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text("".join(changed))
+        copies[path] = copy
+    return copies

@@ -1,0 +1,121 @@
+"""Mutants of the charts that the controllers' images carry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from suites.mutants.model import Edit, Mutant, Part, Program
+
+FUSE: Final = "charts/alluxio/templates/fuse/daemonset.yaml"
+MASTER: Final = "charts/alluxio/templates/master/statefulset.yaml"
+WORKER: Final = "charts/alluxio/templates/worker/statefulset.yaml"
+LOADER: Final = "charts/fluid-dataloader/alluxio/templates/configmap.yaml"
+
+
+def _mutant(
+    id_: str,
+    says: str,
+    rows: tuple[str, ...],
+    *edits: Edit,
+    program: Program = Program.RUNTIME_CONTROLLER,
+    timeout_factor: float = 1.0,
+) -> Mutant:
+    return Mutant(id_, says, Part.CHARTS, rows, edits, program=program, timeout_factor=timeout_factor)
+
+
+CHARTS: Final = (
+    _mutant(
+        "M123",
+        "the worker cannot see the source",
+        ("A2",),
+        Edit(WORKER, 189, "{{ .containerPath }}", "/nowhere{{ .containerPath }}"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M124",
+        "the Fuse's mount stays inside its Pod",
+        ("A2",),
+        Edit(FUSE, 174, "Bidirectional", "HostToContainer"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M125",
+        "the worker ignores the folder that the mount point names",
+        ("A9",),
+        Edit(WORKER, 191, ".subPath", "false"),
+    ),
+    _mutant(
+        "M126",
+        "every worker says that its placement is Shared",
+        ("A18", "A17"),
+        Edit(WORKER, 64, "{{ .Values.placement }}", "Shared"),
+    ),
+    _mutant(
+        "M127",
+        "a Fuse that was killed does not start again",
+        ("D1",),
+        Edit(FUSE, 128, '"/entrypoint.sh"', '"/bin/bash", "-c", "/entrypoint.sh $0 $@; sleep 86400"'),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M128",
+        "a master whose source cannot be mounted is Ready",
+        ("B14", "B15"),
+        Edit(MASTER, 195, '"bash", "-c", "/etc/fluid/scripts/mount.sh >> /proc/1/fd/1 2>&1"', '"true"'),
+    ),
+    _mutant(
+        "M129",
+        "a Dataset over a claim that does not exist starts over an empty folder",
+        ("B16", "B17"),
+        Edit(MASTER, 491, "persistentVolumeClaim:", "emptyDir: {}"),
+        Edit(MASTER, 492, 'claimName: "{{ .name }}"', ""),
+        Edit(WORKER, 359, "persistentVolumeClaim:", "emptyDir: {}"),
+        Edit(WORKER, 360, 'claimName: "{{ .name }}"', ""),
+    ),
+    _mutant(
+        "M130",
+        "a DataLoad loads all of the Dataset, whatever it is asked for",
+        ("A22",),
+        Edit(LOADER, 88, '"$DATA_PATH"', '"/"'),
+        program=Program.DATASET_CONTROLLER,
+    ),
+    _mutant(
+        "M131",
+        "a DataLoad ends without having loaded anything",
+        ("A22",),
+        Edit(LOADER, 61, "{", "{ return 0"),
+        program=Program.DATASET_CONTROLLER,
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M132",
+        "a DataLoad of a path that does not exist succeeds",
+        ("A22",),
+        Edit(LOADER, 52, "exit 1", "exit 0"),
+        program=Program.DATASET_CONTROLLER,
+    ),
+    _mutant(
+        "M133",
+        "a DataBackup names its file otherwise than a restore expects",
+        ("A25",),
+        Edit(
+            "charts/fluid-databackup/alluxio/templates/configmap.yaml",
+            24,
+            "metadata-backup-",
+            "backup-",
+        ),
+        program=Program.DATASET_CONTROLLER,
+    ),
+    _mutant(
+        "M134",
+        "a DataProcess succeeds without having run the user's script",
+        ("A24",),
+        Edit(
+            "charts/fluid-dataprocess/common/templates/job.yaml",
+            57,
+            '"/fluid-scripts/preprocess.sh"',
+            '"-c", "true"',
+        ),
+        program=Program.DATASET_CONTROLLER,
+    ),
+)

@@ -1,0 +1,77 @@
+"""Mutants of the options that Fluid gives Alluxio and its Fuse."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from suites.mutants.model import Edit, Mutant, Part
+
+OPTIONS: Final = "pkg/ddc/alluxio/transform_optimization.go"
+VALUES: Final = "pkg/ddc/alluxio/transform.go"
+
+
+def _mutant(id_: str, says: str, rows: tuple[str, ...], *edits: Edit, timeout_factor: float = 1.0) -> Mutant:
+    return Mutant(id_, says, Part.ENGINE, rows, edits, timeout_factor=timeout_factor)
+
+
+ENGINE: Final = (
+    _mutant(
+        "M115",
+        "nothing that an application reads is cached",
+        ("C5",),
+        Edit(OPTIONS, 76, '"CACHE"', '"NO_CACHE"'),
+    ),
+    _mutant(
+        "M116",
+        "each read asks the source whether the file is still the same",
+        ("C5", "D12"),
+        Edit(
+            OPTIONS,
+            64,
+            "setDefault",
+            'setDefaultProperties(runtime, value, "alluxio.user.file.metadata.sync.interval", "0"); '
+            "setDefault",
+        ),
+    ),
+    _mutant(
+        "M117",
+        "what a reader receives from another node is cached a second time on its own",
+        ("C8",),
+        Edit(OPTIONS, 64, '"false"', '"true"'),
+    ),
+    _mutant(
+        "M118",
+        "the write type that the user sets is ignored",
+        ("A14",),
+        Edit(
+            VALUES,
+            153,
+            "Spec.Properties",
+            'Spec.Properties; delete(value.Properties, "alluxio.user.file.writetype.default")',
+        ),
+    ),
+    _mutant(
+        "M119",
+        "the Fuse of a read-only Dataset allows writing",
+        ("A13",),
+        Edit(OPTIONS, 248, ",ro,", ",rw,"),
+    ),
+    _mutant(
+        "M120",
+        "the Fuse of a writable Dataset refuses to write",
+        ("A14",),
+        Edit(OPTIONS, 258, "readWriteFuseOpts", 'readWriteFuseOpts + ",ro"'),
+    ),
+    _mutant(
+        "M121",
+        "a Dataset shows a folder of its source instead of all of it",
+        ("A2",),
+        Edit(VALUES, 174, "uRootPath", 'uRootPath + "/train"'),
+    ),
+    _mutant(
+        "M122",
+        "only root may read through the Fuse",
+        ("A2",),
+        Edit("pkg/ddc/alluxio/transform_fuse.go", 95, '"allow_other"', '"allow_root"'),
+    ),
+)

@@ -1,0 +1,76 @@
+"""The stage on which mutants are tried, and the table of what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from clusters.errors import HarnessError
+from clusters.host.commands import SystemCommands
+from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
+from clusters.images.offline.tools import Tools
+from clusters.progress import Progress
+from clusters.system import System
+from suites.mutants import placing
+from suites.mutants.keeping import Kept
+from suites.mutants.plugin import KEPT
+from suites.mutants.result import scores
+from suites.record.run import run_of
+from suites.run.dataset_pool import DatasetPool
+from suites.run.plugin import READ_ONLY_FOLDER, cluster_stays
+from suites.sabotage.runner import ScenarioRunner
+from workloads.data import Files
+
+
+@pytest.fixture(scope="session")
+def kept(request: pytest.FixtureRequest) -> Kept:
+    """The results of the run, and of the one that it continues."""
+    return request.config.stash[KEPT]
+
+
+@pytest.fixture(scope="session")
+def artifact_cache(system: System, progress: Progress) -> ArtifactCache:
+    """Where mutants are built, with a compiler."""
+    made = ArtifactCache(cache_root(), SystemCommands(), progress)
+    Tools(system.options, system.host, made).ready_to_build()
+    return made
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest, system: System, progress: Progress) -> Iterator[ScenarioRunner]:
+    """The whole system with the Dataset that rows share which have to stay green."""
+    placing.require_own_cluster(system)
+    files: Files = request.getfixturevalue("files")
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files)
+    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, request.getfixturevalue("ready_dataset"), pool)
+    yield made
+    with progress.stage("what mutants left is removed"):
+        troubles = made.close(clean=cluster_stays(system))
+    if troubles:
+        raise HarnessError(
+            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+        )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table: each mutant with its outcome, and the score by part."""
+    rows = run_of(config).mutants
+    if not rows:
+        return
+    terminalreporter.section("mutants")
+    for row in rows:
+        killed = row["outcome"] == "killed"
+        outcome = row["outcome"] if killed else row["outcome"].upper()
+        terminalreporter.write_line(
+            f"{outcome}: {row['id']} ({row['part']}): {row['says']}",
+            green=killed,
+            red=not killed,
+        )
+        for one in row["rows"]:
+            said = "pass" if one["outcome"] == "pass" else f"{one['class']}: {one['reason']}"
+            terminalreporter.write_line(f"    {one['row']} ({one['seconds']} s): {said}")
+        if row["trouble"]:
+            terminalreporter.write_line(f"    {row['trouble'].splitlines()[0]}")
+    for part, score in scores(rows).items():
+        terminalreporter.write_line(f"{part}: {score}")

@@ -1,0 +1,35 @@
+"""Change Fluid's own source, one place at a time, and see that the right rows say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.errors import HarnessError
+from clusters.images.offline.artifact_cache import ArtifactCache
+from suites.mutants.cases import MUTANTS
+from suites.mutants.keeping import Kept
+from suites.mutants.model import Mutant
+from suites.mutants.trial import attempt, rows_here
+from suites.record.run import Run, cannot_run_here
+from suites.sabotage.runner import ScenarioRunner
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[one.id for one in MUTANTS])
+def test_its_rows_turn_red(
+    mutant: Mutant, stage: ScenarioRunner, artifact_cache: ArtifactCache, kept: Kept, run: Run
+) -> None:
+    """A row turns red and calls it the product's fault; the row beside it stays green."""
+    if not rows_here(mutant, len(stage.system.nodes)):
+        cannot_run_here(f"its rows {', '.join(mutant.rows)} need more nodes; run with --nodes 3")
+    result = attempt(stage, artifact_cache, mutant)
+    row = result.as_json()
+    kept.add(row)
+    run.mutants.append(row)
+    if result.wrong:
+        raise HarnessError(
+            result.wrong,
+            subject=mutant.says,
+            last_seen="\n\n".join(f"{name}: {seen.detail or seen.outcome}" for name, seen in result.rows),
+            advice="write the check that is missing, or correct the classification",
+        )

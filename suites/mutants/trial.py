@@ -1,0 +1,122 @@
+"""Trying a mutant: it is put into the cluster, its rows are run, and it is taken out again."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusters.images.offline.artifact_cache import ArtifactCache
+from suites.catalogue.discovery import declared_tests
+from suites.mutants import placing
+from suites.mutants.building import Built, NotBuildableError, build
+from suites.mutants.model import Mutant
+from suites.mutants.result import Result, Seconds
+from suites.sabotage.model import Seen, Tampering, Target
+from suites.sabotage.runner import ScenarioRunner
+from suites.steps.user import User
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Timer:
+    """Seconds of the steps of a trial, by name."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what is done meanwhile."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent[name] = time.monotonic() - start
+
+    def seconds(self) -> Seconds:
+        """As a result holds them."""
+        return Seconds(**self.spent)
+
+
+def rows_here(mutant: Mutant, nodes: int) -> tuple[str, ...]:
+    """The rows of a mutant that a cluster of so many nodes can run."""
+    return tuple(row for row in mutant.rows if declared_tests()[row][0].nodes <= nodes)
+
+
+def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Result:
+    """Build a mutant, put it in, run its rows until one is red, and take it out.
+
+    Raises:
+        HarnessError: it could not be put in or taken out.
+    """
+    timer = Timer()
+    stage.control(mutant.green)
+    with tempfile.TemporaryDirectory(prefix="mutant-", dir=cache.root) as folder, ExitStack() as inside:
+        built: Built | None = None
+        if mutant.hang is None:
+            try:
+                with timer.step("build"):
+                    built = build(cache, mutant, Path(folder))
+            except NotBuildableError as error:
+                return Result(mutant, trouble=str(error), seconds=timer.seconds())
+        try:
+            if built is not None:
+                with timer.step("put_in"):
+                    placing.put_in(stage.system, built)
+            twist = _twist(stage, mutant, inside)
+            with timer.step("rows"):
+                rows, green = _run(stage, mutant, twist)
+        finally:
+            with timer.step("take_out"):
+                inside.close()
+                if built is not None:
+                    placing.take_out(stage.system, built.program)
+    stage.remove_own()
+    return Result(mutant, rows, green, seconds=timer.seconds())
+
+
+def _twist(stage: ScenarioRunner, mutant: Mutant, inside: ExitStack) -> Tampering:
+    """Stops the process of a hang, at once or at its moment."""
+    hang = mutant.hang
+    if hang is None:
+        return Tampering()
+
+    def stop(_: User | None = None) -> None:
+        inside.enter_context(placing.hanging(stage.system, hang))
+
+    if not hang.when:
+        stop()
+        return Tampering()
+    return Tampering(when=hang.when, then=stop)
+
+
+def _run(
+    stage: ScenarioRunner, mutant: Mutant, twist: Tampering
+) -> tuple[tuple[tuple[str, Seen], ...], Seen]:
+    """Run the rows until one is red, and beside them the row that has to stay green."""
+    rows = rows_here(mutant, len(stage.system.nodes))
+    alone = any(stage.is_alone(row) for row in (*rows, mutant.green))
+
+    def red() -> tuple[tuple[str, Seen], ...]:
+        said: list[tuple[str, Seen]] = []
+        for row in rows:
+            target = Target(row, "own", timeout_factor=mutant.timeout_factor)
+            said.append((row, stage.attempt(target, stage.user(twist, mutant.timeout_factor))))
+            if said[-1][1].outcome == "fail":
+                break
+        return tuple(said)
+
+    def green() -> Seen:
+        return stage.attempt(Target(mutant.green), stage.user(Tampering(), 1.0, stage.shared.namespace))
+
+    if alone:
+        return red(), green()
+    with ThreadPoolExecutor(1, "green") as other:
+        beside = other.submit(green)
+        return red(), beside.result()

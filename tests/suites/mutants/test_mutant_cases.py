@@ -1,0 +1,72 @@
+"""The list of mutants: that it covers what it has to, and that its page is current."""
+
+from __future__ import annotations
+
+from suites.catalogue.discovery import declared_tests
+from suites.catalogue.scenario import Level
+from suites.mutants import __main__ as command
+from suites.mutants.cases import MUTANTS
+from suites.mutants.model import Mutant, Part
+from suites.mutants.page import page, recorded
+
+
+def test_there_are_enough_mutants_and_each_part_has_some() -> None:
+    """At least sixty, with ids of their own, for every part."""
+    assert len(MUTANTS) >= 60
+    assert len({one.id for one in MUTANTS}) == len(MUTANTS)
+    assert {one.part for one in MUTANTS} == set(Part)
+
+
+def test_each_mutant_changes_something_and_names_rows_of_the_catalogue() -> None:
+    """It has edits or a hang, not both, and its green row is none of its rows."""
+    for one in MUTANTS:
+        assert bool(one.edits) != (one.hang is not None), one.id
+        assert set(one.rows) <= declared_tests().keys(), one.id
+        assert one.rows, one.id
+        assert one.green in declared_tests(), one.id
+        assert not declared_tests()[one.green][0].alone, one.id
+
+
+def test_edits_are_short_and_change_something() -> None:
+    """Next to nothing of Fluid's source is in this repository."""
+    for one in MUTANTS:
+        for edit in one.edits:
+            assert edit.find != edit.put, one.id
+            assert edit.line > 0, one.id
+            assert len(edit.find) <= 80, one.id
+
+
+def test_every_smoke_row_has_a_mutant_but_those_that_kubernetes_decides() -> None:
+    """B5 and B6 are about claims that do not exist, which is not Fluid's code; C5 and B1 share A2's."""
+    covered = {row for one in MUTANTS for row in one.rows}
+    smoke = {declared.id for declared, _ in declared_tests().values() if declared.level is Level.SMOKE}
+    assert smoke - covered == {"B1", "B5", "B6"}
+
+
+def test_the_page_is_current() -> None:
+    """``python -m suites.mutants`` writes it."""
+    assert command.main(["--check"]) == 0
+
+
+def test_recorded_results_are_of_mutants_that_exist() -> None:
+    """None is left of a mutant that is gone, and each says the same of its mutant as the code does."""
+    known = {one.id: one for one in MUTANTS}
+    for id_, row in recorded().items():
+        assert row["says"] == known[id_].says
+        assert row["part"] == known[id_].part.value
+
+
+def test_the_page_names_each_mutant_with_its_outcome() -> None:
+    """A mutant that was not tried is named as well."""
+    told = page(MUTANTS, {})
+    assert all(f"| {one.id} | {one.says} |" in told for one in MUTANTS)
+    assert "none tried" in told
+
+
+def test_templates_need_no_compiler() -> None:
+    """A mutant that changes charts alone is known as one."""
+    by_part: dict[bool, set[Part]] = {}
+    for one in MUTANTS:
+        by_part.setdefault(one.templates, set()).add(one.part)
+    assert by_part[True] == {Part.CHARTS}
+    assert isinstance(MUTANTS[0], Mutant)

@@ -1,0 +1,93 @@
+"""What a mutant comes to, its score, and how an interrupted run is continued."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import FailureClass, RefusalError
+from suites.mutants import keeping
+from suites.mutants.cases import MUTANTS
+from suites.mutants.keeping import Kept, drawn
+from suites.mutants.model import Mutant, Part
+from suites.mutants.result import Result, Seconds, scores
+from suites.sabotage.model import Seen
+
+MUTANT = Mutant("M01", "it is broken", Part.CSI_PLUGIN, ("A2", "C5"), green="B11")
+PASS = Seen("pass", seconds=2.0)
+PRODUCT = Seen("fail", FailureClass.PRODUCT, "no Fuse Pod", "no Fuse Pod\nin detail", 3.0)
+HARNESS = Seen("fail", FailureClass.HARNESS, "a bug", "a bug")
+INFRASTRUCTURE = Seen("fail", FailureClass.INFRASTRUCTURE, "timed out", "timed out")
+
+
+@pytest.mark.parametrize(
+    ("rows", "trouble", "outcome"),
+    [
+        ((("A2", PRODUCT),), "", "killed"),
+        ((("A2", PASS), ("C5", PRODUCT)), "", "killed"),
+        ((("A2", PASS), ("C5", PASS)), "", "survived"),
+        ((("A2", HARNESS),), "", "misblamed"),
+        ((("A2", PASS), ("C5", INFRASTRUCTURE)), "", "misblamed"),
+        ((), "does not compile", "not buildable"),
+    ],
+)
+def test_the_outcome_follows_from_what_the_rows_said(
+    rows: tuple[tuple[str, Seen], ...], trouble: str, outcome: str
+) -> None:
+    """Red as the product's fault kills; red as another's is misblamed; all green is survival."""
+    result = Result(MUTANT, rows, PASS, trouble)
+    assert result.outcome == outcome
+    assert bool(result.wrong) == (outcome != "killed")
+    assert result.as_json()["outcome"] == outcome
+
+
+def test_a_killed_mutant_that_turns_the_green_row_red_is_not_right() -> None:
+    """It says nothing of the row that it was made for."""
+    result = Result(MUTANT, (("A2", PRODUCT),), PRODUCT)
+    assert result.outcome == "killed"
+    assert "turned B11 red too" in result.wrong
+
+
+def test_the_score_counts_what_could_be_tried_by_part() -> None:
+    """Mutants that could not be built do not count."""
+    rows = [
+        Result(MUTANT, (("A2", PRODUCT),), PASS).as_json(),
+        Result(MUTANT, (("A2", PASS),), PASS).as_json(),
+        Result(MUTANT, trouble="no").as_json(),
+    ]
+    found = scores(rows)
+    assert str(found["all"]) == str(found["CSI plugin"]) == "1 of 2 killed (50 %)"
+    assert set(found) == {"all", "CSI plugin"}
+    assert str(scores([])["all"]) == "none tried"
+
+
+def test_an_interrupted_run_of_the_same_mutants_is_continued(tmp_path: Path) -> None:
+    """What was tried is known; a complete run, or one of other mutants, begins anew."""
+    path = tmp_path / "out" / keeping.FILE
+    kept = Kept.continued(path, ["M01", "M02"])
+    assert kept.results == {}
+    row = Result(MUTANT, (("A2", PRODUCT),), PASS, seconds=Seconds(build=1.26)).as_json()
+    kept.add(row)
+    assert Kept.continued(path, ["M01", "M02"]).results == {"M01": row}
+    assert Kept.continued(path, ["M01", "M03"]).results == {}
+    kept.add({**row, "id": "M02"})
+    assert Kept.continued(path, ["M01", "M02"]).results == {}
+    assert keeping.read(path)["results"][0]["seconds"]["build"] == 1.3
+
+
+def test_a_file_that_holds_no_results_is_refused(tmp_path: Path) -> None:
+    """One sentence, and what to do."""
+    path = tmp_path / keeping.FILE
+    path.write_text("[]")
+    with pytest.raises(RefusalError, match="no file of results"):
+        Kept.continued(path, ["M01"])
+
+
+def test_a_sample_is_drawn_by_lot() -> None:
+    """The same seed draws the same ones, in the order of the list."""
+    ids = [one.id for one in MUTANTS]
+    found = drawn(ids, 5, 7)
+    assert found == drawn(ids, 5, 7) != drawn(ids, 5, 8)
+    assert [ids.index(one) for one in found] == sorted(ids.index(one) for one in found)
+    assert drawn(ids, None, 7) == drawn(ids, 1000, 7) == tuple(ids)
