@@ -30,12 +30,11 @@ INTERRUPTED = 130
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the commands; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m clusters", description=__doc__)
-    parser.add_argument("command", choices=tuple(_COMMANDS))
-    add_arguments(parser)
+    add_commands(parser)
     given = parser.parse_args(arguments)
     try:
         options = replace(options_of(vars(given)), keep_cluster=True)
-        _COMMANDS[given.command](options)
+        _COMMANDS[given.action][0](options)
     except HarnessError as error:
         _say(str(error), sys.stderr)
         return FAILED
@@ -43,6 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
         _say("interrupted; `python -m clusters reap` removes what could not be taken down", sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Add the commands and their options to a parser."""
+    commands = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
+    for name, (_, purpose) in _COMMANDS.items():
+        add_arguments(commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}."))
 
 
 def _say(text: str, stream: TextIO) -> None:
@@ -108,7 +114,12 @@ def _interrupt(number: int, _: object) -> None:
     raise KeyboardInterrupt(number)
 
 
-_COMMANDS = {"up": _up, "status": _status, "down": _down, "reap": _reap}
+_COMMANDS = {
+    "up": (_up, "create the cluster with NFS server and Fluid, and keep it"),
+    "status": (_status, "show which versions run on the cluster"),
+    "down": (_down, "remove the cluster; on a cluster of yours, remove what the harness created"),
+    "reap": (_reap, "remove what a killed run left: clusters, mounts, networks, container engine"),
+}
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _interrupt)

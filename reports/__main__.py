@@ -32,7 +32,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         ``repeats`` 1 for a scenario that differs, and of both 2 when the runs cannot be compared.
     """
     parser = argparse.ArgumentParser(prog="python -m reports", description="Reports of runs that have ended.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    add_commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    options = parser.parse_args(argv)
+    try:
+        return _run(options)
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"cannot write the report: {error}\n")
+        return 2
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands about runs that have ended."""
     show = commands.add_parser(
         "show",
         help="write the reports of a run again, and tell its verdict",
@@ -63,15 +76,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "overview", help="each row of the catalogue and each sabotage, over many runs, by version of Fluid"
     )
     overview.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
-    options = parser.parse_args(argv)
-    try:
-        return _run(options)
-    except HarnessError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"cannot write the report: {error}\n")
-        return 2
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
         stream: where the answer goes; by default standard output.
     """
     out = stream or sys.stdout
-    given = _parser().parse_args(arguments)
+    given = command_parser().parse_args(arguments)
     try:
         answer = examine(given)
     except HarnessError as error:
@@ -47,8 +47,9 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
     return answer.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m suites.doctor", description=__doc__)
+def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
+    """The options of the doctor."""
+    parser = argparse.ArgumentParser(prog="fluid-conformance doctor", description=__doc__, add_help=add_help)
     parser.add_argument("--kubeconfig", type=Path, help="instead of $KUBECONFIG or ~/.kube/config")
     parser.add_argument("--context", help="of the kubeconfig, instead of its current one")
     parser.add_argument("-n", "--namespace", help="look only at the Pods of this namespace")

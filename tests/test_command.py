@@ -1,0 +1,145 @@
+"""The command `fluid-conformance`: what it passes on, what it refuses, and that an installed copy works."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fluid_conformance
+from clusters import __main__ as clusters_command
+from reports import __main__ as reports_command
+from suites.doctor import __main__ as doctor_command
+
+HOUSE = Path(fluid_conformance.__file__).parent
+COMMANDS = (
+    "run",
+    "benchmark",
+    "sabotage",
+    "cluster",
+    "doctor",
+    "show",
+    "schema",
+    "compare",
+    "history",
+    "repeats",
+    "overview",
+    "completion",
+)
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the functions behind the subcommands received, in order."""
+    received: list[list[str]] = []
+
+    def take(arguments: list[str]) -> int:
+        received.append(list(arguments))
+        return 7
+
+    for module in (clusters_command, reports_command, doctor_command):
+        monkeypatch.setattr(module, "main", take)
+    monkeypatch.setattr(fluid_conformance, "run_suites", take)
+    monkeypatch.setattr(fluid_conformance, "version", lambda _: "1.2.3")
+    return received
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("run --level full -x", "--level full -x"),
+        ("benchmark -k small", "-m benchmark -k small"),
+        ("sabotage --sabotage mount-left", "--level sabotage --sabotage mount-left"),
+        ("cluster status --cluster-name demo", "status --cluster-name demo"),
+        ("doctor -n demo --json", "-n demo --json"),
+        ("compare out/a out/b", "compare out/a out/b"),
+        ("repeats out", "repeats out"),
+    ],
+)
+def test_subcommand_passes_its_arguments_on(passed: list[list[str]], given: str, expected: str) -> None:
+    """The exit code is that of the function behind the subcommand."""
+    assert fluid_conformance.main(given.split()) == 7
+    assert passed == [expected.split()]
+
+
+@pytest.mark.parametrize("given", ["", "fly", "doctor --fly", "cluster", "cluster fly", "compare out/a"])
+def test_unknown_command_is_refused_with_the_usage(
+    passed: list[list[str]], capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    """Nothing runs, and the exit code is 2."""
+    with pytest.raises(SystemExit) as ended:
+        fluid_conformance.main(given.split())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: fluid-conformance")
+    assert passed == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_subcommand_has_help(
+    passed: list[list[str]], capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """``--help`` names the subcommand and every option with a purpose."""
+    with pytest.raises(SystemExit) as ended:
+        fluid_conformance.main([command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: fluid-conformance {command}")
+    assert passed == []
+
+
+def test_main_help_lists_all_subcommands(passed: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer sees what there is."""
+    with pytest.raises(SystemExit):
+        fluid_conformance.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("    ") and line[4:5].strip()]
+    assert listed == list(COMMANDS)
+    assert passed == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_script_names_options(
+    passed: list[list[str]], capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    """The script completes subcommands and their options."""
+    assert fluid_conformance.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "fluid-conformance" in script
+    assert "keep-cluster" in script
+    assert passed == []
+
+
+def test_wheel_works_without_the_repository(tmp_path: Path) -> None:
+    """`pip install` into an empty environment gives working commands, with all scenarios in it."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    programs = tmp_path / "env" / "bin"
+    # Built from a copy, because a build writes into its folder.
+    source = tmp_path / "source"
+    listing = ["git", "-C", str(HOUSE), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, files.split("\0")):
+        if (HOUSE / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HOUSE / name, source / name)
+    subprocess.run([programs / "pip", "install", "--quiet", source], check=True)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def run(*words: str | Path) -> str:
+        done = subprocess.run(words, cwd=elsewhere, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert run(programs / "fluid-conformance", "--version").startswith("fluid-conformance 0.")
+    assert "--kubeconfig" in run(programs / "fluid-conformance", "doctor", "--help")
+    assert "--kubeconfig" in run(programs / "kubectl-fluid_doctor", "--help")
+    found = run(programs / "fluid-conformance", "run", "--collect-only", "-q", "--level", "full")
+    assert "::" in found
+    assert len([line for line in found.splitlines() if "::test_" in line]) >= 88
+    assert json.loads(run(programs / "fluid-conformance", "schema", "verdict"))["title"]
+    assert list(elsewhere.iterdir()) == []
