@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from clusters.errors import InfrastructureError
+from clusters.errors import InfrastructureError, ProductFailureError
 from clusters.host.commands import Completed, shown
 
 Argv = tuple[str, ...]
@@ -21,6 +21,10 @@ _COPIED: Final = re.compile(
 
 # A shell that finds no dd says so behind its own name.
 _DD_SAYS: Final = re.compile(r"^dd: ", re.MULTILINE)
+#: What dd and stat print when the file system, and not the tool, is the reason (coreutils 9.1, C locale).
+_UNREADABLE: Final = re.compile(
+    r"^(?:dd: (?:failed to open|error reading) |stat: cannot statx? )(?P<said>.+)$", re.MULTILINE
+)
 
 #: How coreutils name the refusals of a file system, in the C locale.
 READ_ONLY: Final = "Read-only file system"
@@ -39,6 +43,17 @@ class OutputError(InfrastructureError):
         )
 
 
+class UnreadableFileError(ProductFailureError):
+    """The file system under the application refused a read, for example with an I/O error."""
+
+    def __init__(self, completed: Completed, said: str) -> None:
+        super().__init__(
+            f"the application cannot read its data: {said}",
+            condition="the file is read to its end",
+            last_seen=completed.stderr.strip()[-1000:],
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ReadResult:
     """What the files under a folder hold.
@@ -46,10 +61,12 @@ class ReadResult:
     Attributes:
         checksums: SHA-256 in hex, by path relative to the folder, such as ``train/part-0.bin``.
         message: what went wrong, such as ``…: Input/output error``; empty when all was read.
+        hung: seconds without any output after which the read was given up; 0 when it ended by itself.
     """
 
     checksums: Mapping[str, str]
     message: str = ""
+    hung: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -100,11 +117,12 @@ class FileStat:
 def checksums_argv(folder: str) -> Argv:
     """Read all regular files under ``folder`` and print their SHA-256, ended by NUL, in byte order.
 
-    Names may hold any character. It fails when one file cannot be read, and goes on with the others.
+    Names may hold any character. It fails when one file cannot be read, and goes on with the others. Each
+    checksum is printed as soon as its file is read, so that a read that hangs can be told from a slow one.
     """
     script = (
         'set -o pipefail; export LC_ALL=C; cd -- "$1" && '
-        "find . -type f -printf '%P\\0' | sort -z | xargs -0 -r sha256sum -z --"
+        "find . -type f -printf '%P\\0' | sort -z | xargs -0 -r -n 1 sha256sum -z --"
     )
     return ("bash", "-c", script, "checksums", folder)
 
@@ -144,8 +162,10 @@ def transfer(completed: Completed) -> Transfer:
     """How much `read_argv` read, and how long it took.
 
     Raises:
-        OutputError: the file could not be read to its end.
+        UnreadableFileError: the file system refused to open or to read the file.
+        OutputError: dd failed for another reason, or is missing.
     """
+    _raise_if_unreadable(completed)
     match = _COPIED.search(completed.stderr)
     if completed.exit_code != 0 or match is None:
         raise OutputError(completed, "how many bytes were copied")
@@ -190,13 +210,21 @@ def file_stat(completed: Completed) -> FileStat | None:
     """What `stat_argv` found; None when there is no such path.
 
     Raises:
-        OutputError: stat failed for another reason, such as a dead mount.
+        UnreadableFileError: the file system refused, for example because its mount is dead.
+        OutputError: stat failed for another reason, or is missing.
     """
     if completed.exit_code != 0 and completed.stderr.rstrip().endswith("No such file or directory"):
         return None
+    _raise_if_unreadable(completed)
     parts = completed.stdout.split("|")
     try:
         kind, size, mode, uid, gid, modified = parts
         return FileStat(kind, int(size), mode, int(uid), int(gid), int(modified))
     except ValueError as error:
         raise OutputError(completed, "what it found") from error
+
+
+def _raise_if_unreadable(completed: Completed) -> None:
+    match = _UNREADABLE.search(completed.stderr) if completed.exit_code != 0 else None
+    if match is not None:
+        raise UnreadableFileError(completed, match["said"])

@@ -274,6 +274,7 @@ class Kube:
         argv: Sequence[str],
         *,
         timeout: float,
+        idle_timeout: float | None = None,
         stdin: bytes | None = None,
     ) -> Completed:
         """Run a program in a container to its end; a non-zero exit is returned, not raised.
@@ -284,10 +285,13 @@ class Kube:
             container: its container.
             argv: program and arguments; no shell.
             timeout: seconds in all. After it the program may still run there.
+            idle_timeout: seconds without any output after which it is given up as hung; None sets no such
+                limit.
             stdin: its standard input, for scripts rather than data.
 
         Raises:
-            ExecTimeoutError: it did not end in time; carries what it wrote so far.
+            ExecTimeoutError: it did not end in time, or wrote nothing for ``idle_timeout``; carries what it
+                wrote so far.
             KubeError: refused, or the connection broke.
         """
         return run_in_pod(
@@ -297,6 +301,7 @@ class Kube:
             container,
             argv,
             timeout=timeout,
+            idle_timeout=idle_timeout,
             stdin=stdin,
             clock=self.clock,
         )

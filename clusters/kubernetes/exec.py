@@ -47,6 +47,7 @@ def run_in_pod(
     argv: Sequence[str],
     *,
     timeout: float,
+    idle_timeout: float | None = None,
     stdin: bytes | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Completed:
@@ -59,11 +60,12 @@ def run_in_pod(
         container: its container.
         argv: program and arguments; no shell.
         timeout: seconds in all.
+        idle_timeout: seconds without any output after which it is given up as hung; None sets no such limit.
         stdin: its standard input, for scripts rather than data; closed after it.
         clock: replaced by tests.
 
     Raises:
-        ExecTimeoutError: it did not end in time.
+        ExecTimeoutError: it did not end in time, or wrote nothing for ``idle_timeout``.
         KubeError: the API server or the kubelet refused, or the connection broke.
     """
     what = f"run {shown(list(argv), 80)} in Pod {namespace}/{pod}"
@@ -83,18 +85,22 @@ def run_in_pod(
         out, err = (channels[number].decode(errors="replace") for number in (_STDOUT, _STDERR))
         return Completed(tuple(argv), exit_code, out, err)
 
+    deadline = start + timeout
     try:
         if stdin is not None:
             _send_stdin(socket, stdin, channels, what)
         while True:
-            left = start + timeout - clock.now()
+            now = clock.now()
+            left = deadline - now if idle_timeout is None else min(deadline - now, idle_timeout)
             if left <= 0:
-                raise websocket.WebSocketTimeoutException  # noqa: TRY301 - one place tells of the timeout
+                raise websocket.WebSocketTimeoutException  # noqa: TRY301 - one place reports the timeout
             socket.settimeout(left)
             if not _receive(socket, channels):
                 break
     except websocket.WebSocketTimeoutException as error:
-        message = f"{shown(list(argv), 120)} in Pod {namespace}/{pod} did not end within {timeout:g} s"
+        idle = idle_timeout is not None and clock.now() < deadline
+        ended = f"wrote nothing for {idle_timeout:g} s" if idle else f"did not end within {timeout:g} s"
+        message = f"{shown(list(argv), 120)} in Pod {namespace}/{pod} {ended}"
         raise ExecTimeoutError(message, so_far(), clock.now() - start) from error
     except websocket.WebSocketConnectionClosedException:
         pass  # the status, if it came, tells how it ended

@@ -412,7 +412,7 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
             lambda: user.observer.read(pod),
             lambda seen: seen.complete and not user.files.difference(seen.checksums),
             subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="reads all files again, without being made anew",
+            condition="reads all files again, without being created again",
             timeout=timeout,
             delay=2.0,
             describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",

@@ -10,18 +10,25 @@ from typing import Final
 from clusters.errors import InfrastructureError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
+from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.lookups import ClusterReader, FuseSnapshot
 from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio import Alluxio, BlockFile, Listing, find_blocks, parse_blocks
 from clusters.product.nfs import ServedBytes
 from clusters.system import System
+from suites.steps.read_controls import blame_read
 from workloads import pod_commands
 from workloads.application import CONTAINER
 from workloads.faults import Dropped, Run, drop_page_cache
 
 #: Seconds for a program inside an application; reading all of the smoke data takes a few.
 INSIDE_SECONDS: Final = 120.0
+#: Seconds for a program inside an application that does not read all of the data.
+COMMAND_SECONDS: Final = 30.0
+#: Seconds without a single file read after which a read counts as hung. The largest file of the smoke data
+#: (16 MiB) takes less than 2 s when it is not cached.
+HUNG_SECONDS: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +77,55 @@ class Observer:
 
     def mount(self, pod: PodSnapshot, path: str = "/data") -> mountinfo.Mount:
         """The mount that serves a path inside an application."""
-        done = self.inside(pod, pod_commands.mounts_argv())
+        done = self.inside(pod, pod_commands.mounts_argv(), COMMAND_SECONDS)
         return mountinfo.mount_at(mountinfo.parse(done.stdout), path)
 
     def read(
-        self, pod: PodSnapshot, folder: str = "/data", timeout: float = INSIDE_SECONDS
+        self, pod: PodSnapshot, folder: str = "/data", *, hung_after: float = HUNG_SECONDS
     ) -> pod_commands.ReadResult:
-        """Read all files below a folder inside an application."""
-        return pod_commands.read_result(self.inside(pod, pod_commands.checksums_argv(folder), timeout))
+        """Read all files below a folder inside an application.
+
+        Args:
+            pod: the application.
+            folder: in its file system.
+            hung_after: seconds without a file read after which the read is given up; `ReadResult.hung`
+                reports it.
+        """
+        try:
+            done = self.system.kube.exec(
+                pod.namespace,
+                pod.name,
+                CONTAINER,
+                pod_commands.checksums_argv(folder),
+                timeout=INSIDE_SECONDS,
+                idle_timeout=hung_after,
+            )
+        except ExecTimeoutError as error:
+            hung = error.elapsed or hung_after
+            message = f"the read hangs: no file was read for {hung_after:g} s"
+            return pod_commands.ReadResult({}, message, hung=hung)
+        return pod_commands.read_result(done)
+
+    def read_file(
+        self, pod: PodSnapshot, path: str, *, source_stopped: bool = False
+    ) -> pod_commands.Transfer:
+        """Read one file inside an application to its end.
+
+        Args:
+            pod: the application.
+            path: of the file.
+            source_stopped: the NFS server is stopped on purpose, so it cannot serve as a control.
+
+        Raises:
+            ProductFailureError: it cannot be read, or hangs; the controls without Fluid answer.
+            InfrastructureError: a control failed too.
+        """
+        try:
+            return pod_commands.transfer(self.inside(pod, pod_commands.read_argv(path), COMMAND_SECONDS))
+        except (ExecTimeoutError, pod_commands.UnreadableFileError) as error:
+            hangs = isinstance(error, ExecTimeoutError)
+            problem = f"hangs for {COMMAND_SECONDS:g} s" if hangs else "fails"
+            blame_read(self.system, pod, problem, str(error), source_stopped=source_stopped)
 
     def write(self, pod: PodSnapshot, path: str) -> pod_commands.WriteResult:
         """Try to write a file inside an application."""
@@ -95,9 +143,26 @@ class Observer:
         done = self.in_worker(namespace, dataset, pod_commands.mounts_argv())
         return mountinfo.mount_at(mountinfo.parse(done.stdout), path)
 
-    def inside(self, pod: PodSnapshot, argv: pod_commands.Argv, timeout: float = INSIDE_SECONDS) -> Completed:
-        """Run a program inside an application."""
-        return self.system.kube.exec(pod.namespace, pod.name, CONTAINER, argv, timeout=timeout)
+    def inside(self, pod: PodSnapshot, argv: pod_commands.Argv, timeout: float | None = None) -> Completed:
+        """Run a program inside an application.
+
+        Args:
+            pod: the application.
+            argv: program and arguments.
+            timeout: seconds; given by callers for whom a program that does not end is a possible result.
+
+        Raises:
+            ExecTimeoutError: it did not end within ``timeout``.
+            ProductFailureError: without ``timeout``: it hangs, and the controls without Fluid answer.
+            InfrastructureError: without ``timeout``: it hangs, and a control fails too.
+        """
+        limit = COMMAND_SECONDS if timeout is None else timeout
+        try:
+            return self.system.kube.exec(pod.namespace, pod.name, CONTAINER, argv, timeout=limit)
+        except ExecTimeoutError as error:
+            if timeout is not None:
+                raise
+            blame_read(self.system, pod, f"hangs for {limit:g} s", error.message)
 
     def alluxio(self, namespace: str, dataset: str) -> Alluxio:
         """The Dataset's Alluxio."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from clusters.errors import FailureClass, HarnessError, ProductFailureError
+from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots import (
@@ -25,6 +25,7 @@ from clusters.system import System
 from clusters.waiting import WaitError, wait
 from suites.record.evidence import Evidence
 from suites.steps.observer import Observer
+from suites.steps.read_controls import blame_read
 from workloads.application import Application
 from workloads.data import Files
 from workloads.models.alluxio_runtime import AlluxioRuntime
@@ -318,10 +319,18 @@ class User:
         assert pod is not None
         return pod
 
-    def reads_right(self, pod: PodSnapshot, who: str = "application") -> None:
-        """Read everything inside the application and compare it with what was put at the source."""
+    def reads_right(
+        self, pod: PodSnapshot, who: str = "application", *, source_stopped: bool = False
+    ) -> None:
+        """Read all files inside the application and compare them with those at the source.
+
+        Args:
+            pod: the application.
+            who: reads, for the evidence.
+            source_stopped: the NFS server is stopped on purpose, so it cannot serve as a control.
+        """
         with self.evidence.phase("reading", f"Pod {pod.name} reads all files"):
-            self.reads_right_quietly(pod)
+            self.reads_right_quietly(pod, source_stopped=source_stopped)
         self.evidence.fact(
             who,
             f"read {len(self.files.files)} files, checksums right",
@@ -329,17 +338,45 @@ class User:
             bytes=self.files.total_bytes,
         )
 
-    def reads_right_quietly(self, pod: PodSnapshot) -> None:
-        """Read everything inside the application; only a wrong result leaves a trace."""
+    def reads_right_quietly(self, pod: PodSnapshot, *, source_stopped: bool = False) -> None:
+        """Read all files inside the application; only a wrong result leaves evidence.
+
+        Raises:
+            ProductFailureError: the files are not read, or are not those at the source.
+            InfrastructureError: a control without Fluid fails too, or the files at the source changed.
+        """
         result = self.observer.read(pod)
+        if result.hung:
+            # Once more: on a busy machine a read may stall and then go on.
+            result = self.observer.read(pod)
         difference = self.files.difference(result.checksums)
-        if not result.complete or difference:
-            raise ProductFailureError(
-                f"Pod {pod.name} did not read what lies at the source",
-                subject=f"Pod {pod.namespace}/{pod.name}",
-                condition=f"{len(self.files.files)} files with their checksums",
-                last_seen=f"{difference}; {result.message}".strip("; "),
-                advice="compare the export with the application's mount",
+        if result.complete and not difference:
+            return
+        seen = result.message if result.hung else f"{difference}; {result.message}".strip("; ")
+        if not result.complete:
+            problem = f"hangs (no data for {result.hung:.0f} s, twice)" if result.hung else "fails"
+            blame_read(self.system, pod, problem, seen, source_stopped=source_stopped)
+        if not source_stopped:
+            self._source_is_intact(pod, seen)
+        raise ProductFailureError(
+            f"Pod {pod.name} did not read the files at the source",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            condition=f"{len(self.files.files)} files with their checksums",
+            last_seen=seen,
+            advice="compare the export with the application's mount",
+        )
+
+    def _source_is_intact(self, pod: PodSnapshot, seen: str) -> None:
+        """The control of wrong contents: the server's own disk holds the files that were put there."""
+        changed = self.files.difference(self.observer.at_the_source(self.folder))
+        if changed:
+            raise InfrastructureError(
+                f"the files at the source are not those that were put there, so what {pod.name} read "
+                f"cannot be judged: {changed}",
+                subject=f"export {self.folder}",
+                condition="the files as they were made",
+                last_seen=seen,
+                advice="an earlier scenario changed them: it is named by its own failure",
             )
 
     def waits_for_load(

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusters.errors import FailureClass
 from clusters.host.commands import Completed
 from workloads.pod_commands import (
     FileStat,
     OutputError,
     ReadResult,
+    UnreadableFileError,
     checksums_argv,
     file_stat,
     mounts_argv,
@@ -135,11 +137,30 @@ def test_a_read_tells_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_no_transfer(tmp_path: Path) -> None:
-    """A read that ended early is not a read of fewer bytes."""
-    with pytest.raises(OutputError, match="bytes were copied"):
+    """A read that ended early is not a read of fewer bytes: the file system's word makes it a finding."""
+    with pytest.raises(UnreadableFileError, match="No such file or directory") as caught:
         transfer(run(read_argv(str(tmp_path / "gone"))))
+    assert caught.value.failure_class is FailureClass.PRODUCT
+    with pytest.raises(UnreadableFileError, match="Input/output error"):
+        transfer(
+            said(
+                1,
+                "",
+                "dd: error reading 'a': Input/output error\n"
+                "1048576 bytes (1.0 MB, 1.0 MiB) copied, 1e-05 s, 1 GB/s",
+            )
+        )
+    with pytest.raises(OutputError, match="bytes were copied"):
+        transfer(said(127, "", "env: 'dd': No such file or directory"))
+
+
+def test_stat_on_a_dead_mount_is_a_finding() -> None:
+    """A mount without a Fuse behind it is the product's, a missing tool is not."""
+    dead = "stat: cannot statx '/data/a': Transport endpoint is not connected"
+    with pytest.raises(UnreadableFileError, match="Transport endpoint"):
+        file_stat(said(1, "", dead))
     with pytest.raises(OutputError):
-        transfer(said(1, "", "dd: error reading\n1048576 bytes (1.0 MB, 1.0 MiB) copied, 1e-05 s, 1 GB/s"))
+        file_stat(said(126, "", "env: 'stat': Permission denied"))
 
 
 def test_direct_reads_pass_the_page_cache_by() -> None:
@@ -200,8 +221,6 @@ def test_a_path_s_facts_are_told(tmp_path: Path) -> None:
     stat = FileStat("regular file", 5, "640", os.getuid(), found.st_gid, int(found.st_mtime))
     assert file_stat(run(stat_argv(str(path)))) == stat
     assert file_stat(run(stat_argv(str(tmp_path / "gone")))) is None
-    with pytest.raises(OutputError):
-        file_stat(said(1, "", "stat: cannot statx '/data': Transport endpoint is not connected"))
 
 
 def test_mounts_are_the_reader_s_own() -> None:

@@ -131,7 +131,7 @@ def test_a_warm_read_costs_the_nfs_server_nothing(shared_user: User) -> None:
     server = observer.on_node(shared_user.system.nfs.node)
     with stopped(server, "ganesha.nfsd") as fault:
         shared_user.evidence.fact("NFS server", fault.says)
-        shared_user.reads_right(warm, who="application, NFS server stopped")
+        shared_user.reads_right(warm, who="application, NFS server stopped", source_stopped=True)
         stalls(shared_user, raw)
     shared_user.reads_right(raw, who="control on raw NFS, server back")
 

@@ -266,7 +266,7 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
     observer.drop_page_cache(pod.node)
     with stopped(observer.on_node(dataset_owner.system.nfs.node), "ganesha.nfsd") as fault:
         dataset_owner.evidence.fact("NFS server", fault.says)
-        _reads_file(dataset_owner, pod, cached)
+        _reads_file(dataset_owner, pod, cached, source_stopped=True)
         _does_not_read(dataset_owner, pod, uncached)
         _does_not_read(dataset_owner, raw, cached)
         with dataset_owner.evidence.phase("window", "the Dataset stays Bound"):
@@ -282,9 +282,9 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
     dataset_owner.reads_right(raw, who="control on raw NFS, server back")
 
 
-def _reads_file(user: User, pod: PodSnapshot, path: str) -> None:
+def _reads_file(user: User, pod: PodSnapshot, path: str, *, source_stopped: bool = False) -> None:
     size = next(file.size for file in user.files.files if file.path == path)
-    done = pod_commands.transfer(user.observer.inside(pod, pod_commands.read_argv(f"/data/{path}")))
+    done = user.observer.read_file(pod, f"/data/{path}", source_stopped=source_stopped)
     if done.bytes != size:
         checks.fail(
             f"{pod.name} read {done.bytes} bytes of {path}",

@@ -493,6 +493,30 @@ def test_exec_ends_in_time(api: FakeApi, kube: Kube) -> None:
     assert time.monotonic() - start < 3
 
 
+def test_exec_gives_up_a_program_that_writes_nothing_more(api: FakeApi, kube: Kube) -> None:
+    """A program that hangs is given up long before its deadline; one that goes on writing is not."""
+
+    def hangs(channels: Channels) -> None:
+        channels.send(1, b"one file")
+        channels.receive()
+
+    def slow(channels: Channels) -> None:
+        for _ in range(5):
+            time.sleep(0.1)
+            channels.send(1, b".")
+        channels.send(3, SUCCESS)
+        channels.close()
+
+    api.execs[f"{PODS}/a/exec"] = hangs
+    start = time.monotonic()
+    with pytest.raises(ExecTimeoutError, match=r"wrote nothing for 0\.3 s") as caught:
+        kube.exec("demo", "a", "main", ["cat"], timeout=60, idle_timeout=0.3)
+    assert caught.value.completed.stdout == "one file"
+    assert time.monotonic() - start < 3
+    api.execs[f"{PODS}/a/exec"] = slow
+    assert kube.exec("demo", "a", "main", ["cat"], timeout=60, idle_timeout=0.3).stdout == "....."
+
+
 @pytest.mark.parametrize("politely", [True, False])
 def test_exec_without_an_end_is_infrastructure(api: FakeApi, kube: Kube, politely: bool) -> None:
     """A connection that ends before the program told its exit code is no result."""

@@ -1,0 +1,210 @@
+"""Whose failure a read is that hangs or fails: the product's, unless a control fails too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from clusters.errors import InfrastructureError, ProductFailureError
+from clusters.host.commands import Completed
+from clusters.kubernetes import kinds
+from clusters.kubernetes.exec import ExecTimeoutError
+from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.product import nfs
+from clusters.system import System
+from suites.record.evidence import Evidence
+from suites.steps.observer import HUNG_SECONDS, Observer
+from suites.steps.read_controls import READ_ONE_FILE, raw_nfs_pod
+from suites.steps.user import User
+from workloads import pod_commands
+from workloads.data import Files, one_file
+
+POD = PodSnapshot.of({"metadata": {"name": "reader", "namespace": "fc-1"}, "spec": {"nodeName": "node-1"}})
+FILES = one_file("data", 10)
+FUSE, RAW = "fuse.alluxio-fuse alluxio-fuse", "nfs4 10.0.0.9:/export"
+CHECKSUMS = pod_commands.checksums_argv("/data")
+
+
+def checksums(files: Files) -> Completed:
+    """What a complete read of files prints."""
+    text = "".join(f"{digest}  {path}\0" for path, digest in files.checksums().items())
+    return Completed(CHECKSUMS, 0, text, "")
+
+
+@dataclass
+class Cluster:
+    """A cluster in which reads end as it is said, and controls fail by name.
+
+    Attributes:
+        reads: how each read of the application ends, one after the other; None hangs.
+        broken: the controls that do not answer: ``pod``, ``node`` or ``nfs``.
+        mount: the mount of the application at ``/data``.
+        source: files on the NFS server's own disk.
+    """
+
+    reads: list[Completed | None]
+    broken: str = ""
+    mount: str = FUSE
+    source: Files = FILES
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    created: list[dict[str, Any]] = field(default_factory=list)
+    idle: list[float | None] = field(default_factory=list)
+    clock: Any = field(default_factory=lambda: SimpleNamespace(now=lambda: 0.0))
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        idle_timeout: float | None = None,
+    ) -> Completed:
+        """Run a program as the test says."""
+        argv = tuple(argv)
+        assert container
+        if pod == nfs.NAME:
+            return checksums(self.source)
+        if argv == ("true",):
+            return self._answer("pod", argv, timeout)
+        if argv == READ_ONE_FILE:
+            assert namespace == nfs.NAMESPACE
+            return self._answer("nfs", argv, timeout, "16777216\n")
+        if argv == pod_commands.mounts_argv():
+            return Completed(argv, 0, f"1 0 0:1 / /data rw - {self.mount} rw", "")
+        self.idle.append(idle_timeout)
+        done = self.reads.pop(0)
+        if done is None:
+            raise ExecTimeoutError("it hangs", Completed(argv, -1, "", ""), timeout)
+        return done
+
+    def node_exec(self, node: str, argv: Sequence[str], *, timeout: float) -> Completed:
+        """Run a program on a node."""
+        assert node == POD.node
+        return self._answer("node", tuple(argv), timeout)
+
+    def _answer(self, control: str, argv: tuple[str, ...], timeout: float, stdout: str = "") -> Completed:
+        if control == self.broken:
+            raise ExecTimeoutError("no answer", Completed(argv, -1, "", ""), timeout)
+        return Completed(argv, 0, stdout, "")
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        """Start a Pod at once."""
+        ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        self.pods[manifest["metadata"]["name"]] = {**manifest, "status": ready}
+        self.created.append(manifest)
+
+    def get(self, kind: Kind, name: str, namespace: str) -> dict[str, Any] | None:
+        """A Pod."""
+        assert (kind, namespace) == (kinds.POD, nfs.NAMESPACE)
+        return self.pods.get(name)
+
+    def delete(self, kind: Kind, name: str, namespace: str) -> None:
+        """Delete a Pod."""
+        assert (kind, namespace) == (kinds.POD, nfs.NAMESPACE)
+        del self.pods[name]
+
+    @contextmanager
+    def changes(self, kind: Kind, namespace: str) -> Iterator[None]:
+        """Report no change."""
+        yield None
+
+    def user(self) -> User:
+        """A user of this cluster."""
+        system = SimpleNamespace(
+            kube=self, provider=self, toolbox="toolbox:1", nfs=SimpleNamespace(address="10.0.0.9")
+        )
+        return User(cast("System", system), Evidence(silent=True), "fc-1", folder="/export/a", files=FILES)
+
+
+def failed(stderr: str) -> Completed:
+    """A read that ended with an error."""
+    return Completed(CHECKSUMS, 123, "", stderr)
+
+
+@pytest.mark.parametrize(
+    ("reads", "says"),
+    [
+        ([None, None], "a read through the Fuse hangs .*; raw NFS on the same node answers"),
+        ([failed("sha256sum: a: Input/output error")], "a read through the Fuse fails; raw NFS"),
+    ],
+)
+def test_a_read_that_hangs_or_fails_is_the_products(reads: list[Completed | None], says: str) -> None:
+    """All controls answer: it is the Fuse. The Pod that read raw NFS is removed."""
+    cluster = Cluster(reads)
+    with pytest.raises(ProductFailureError, match=says) as caught:
+        cluster.user().reads_right(POD)
+    assert "raw NFS on its node: read 16777216 bytes" in caught.value.last_seen
+    assert len(cluster.created) == 1
+    assert not cluster.pods
+
+
+@pytest.mark.parametrize("broken", ["pod", "node", "nfs"])
+@pytest.mark.parametrize("read", [None, failed("sha256sum: a: Input/output error")])
+def test_a_control_that_fails_too_makes_it_infrastructure(read: Completed | None, broken: str) -> None:
+    """Where the Pod, the node or raw NFS does not answer either, nothing is said about Fluid."""
+    cluster = Cluster([read, read], broken=broken)
+    with pytest.raises(InfrastructureError, match="a control without Fluid fails too"):
+        cluster.user().reads_right(POD)
+    assert not cluster.pods
+
+
+def test_a_read_that_stalls_once_and_goes_on_is_right() -> None:
+    """On a busy machine a read may stall: it is tried a second time, and given up after seconds each time."""
+    cluster = Cluster([None, checksums(FILES)])
+    cluster.user().reads_right(POD)
+    assert cluster.idle == [HUNG_SECONDS, HUNG_SECONDS]
+    assert not cluster.created
+
+
+def test_an_application_without_fluid_is_never_the_products() -> None:
+    """A hang of a raw NFS mount is infrastructure, also when a new mount answers."""
+    with pytest.raises(InfrastructureError, match="which does not use Fluid"):
+        Cluster([None, None], mount=RAW).user().reads_right(POD)
+
+
+def test_a_hang_while_the_source_is_stopped_needs_no_raw_nfs() -> None:
+    """Cached files are to be read without the NFS server, which is stopped on purpose."""
+    cluster = Cluster([None, None], broken="nfs")
+    with pytest.raises(ProductFailureError, match="the NFS server is stopped"):
+        cluster.user().reads_right(POD, source_stopped=True)
+    assert not cluster.created
+
+
+def test_wrong_contents_are_the_products_only_if_the_source_is_right() -> None:
+    """A file that somebody left at the source accuses no reader; the file is named."""
+    other = FILES + one_file("written-by-a13", 5)
+    with pytest.raises(ProductFailureError, match="did not read the files at the source"):
+        Cluster([checksums(other)]).user().reads_right(POD)
+    with pytest.raises(InfrastructureError, match=r"unexpected: written-by-a13\.bin"):
+        Cluster([checksums(other)], source=other).user().reads_right(POD)
+
+
+def test_a_program_that_hangs_is_blamed_unless_the_caller_expects_it() -> None:
+    """Only a caller that gives a timeout sees it end by time; for others the controls are asked."""
+    observer = Cluster([None]).user().observer
+    with pytest.raises(ExecTimeoutError):
+        observer.inside(POD, ("cat", "/data/a"), 5.0)
+    with pytest.raises(ProductFailureError, match="hangs for 30 s"):
+        Cluster([None]).user().observer.inside(POD, ("cat", "/data/a"))
+    with pytest.raises(ProductFailureError, match="fails"):
+        Observer(Cluster([failed("dd: error reading 'a': Input/output error")]).user().system).read_file(
+            POD, "/data/a"
+        )
+
+
+def test_the_control_mounts_the_export_itself_on_that_node() -> None:
+    """No claim, no Dataset: an NFS volume of the Pod, read-only, on the application's node."""
+    pod = raw_nfs_pod(Cluster([]).user().system, "raw-nfs-1", "node-1")
+    (volume,), (container,) = pod["spec"]["volumes"], pod["spec"]["containers"]
+    assert volume["nfs"] == {"server": "10.0.0.9", "path": "/export"}
+    (mount,) = container["volumeMounts"]
+    assert (mount["name"], mount["mountPath"], mount["readOnly"]) == (volume["name"], "/data", True)
+    assert pod["spec"]["nodeSelector"] == {"kubernetes.io/hostname": "node-1"}
