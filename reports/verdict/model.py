@@ -16,6 +16,8 @@ from suites.record.evidence import PhaseKind, Value
 from suites.record.run import CANNOT_RUN_HERE, ClusterKind, NfsClient, Origin, SystemFacts, When
 
 VerdictWord = Literal["pass", "fail", "inconclusive", "invalid"]
+#: Outcomes of a scenario that ran to its end.
+WORKED: Final = frozenset({"pass", "known-defect"})
 Outcome = Literal["pass", "fail", "known-defect", "skipped"]
 
 #: A run in which a greater share of the scenarios could not be run here says too little.
@@ -337,10 +339,8 @@ def schema_text() -> str:
 def _product_failures(
     scenarios: Sequence[ScenarioResult], problems: Sequence[Failure]
 ) -> tuple[list[ScenarioResult], list[ScenarioResult]]:
-    """Scenarios that failed as product failures: before, and after, the infrastructure broke."""
-    failures = [f for s in scenarios for attempt in s.attempts for f in attempt.failures]
-    broke = [f.at for f in [*failures, *problems] if f.failure_class is FailureClass.INFRASTRUCTURE]
-    end = min(broke, default=float("inf"))
+    """Scenarios that failed as product failures: before, and after, the system as a whole broke."""
+    end = _system_broke(scenarios, problems)
     counted: list[ScenarioResult] = []
     doubted: list[ScenarioResult] = []
     for s in scenarios:
@@ -348,6 +348,23 @@ def _product_failures(
             seen = [f.at for attempt in s.attempts for f in attempt.failures]
             (counted if min(seen, default=0.0) <= end else doubted).append(s)
     return counted, doubted
+
+
+def _system_broke(scenarios: Sequence[ScenarioResult], problems: Sequence[Failure]) -> float:
+    """When the system as a whole broke, in seconds since the run began; infinite if it did not.
+
+    One scenario that fails as infrastructure says nothing about the others. Two that do, or a failure of the
+    infrastructure outside of scenarios, count as a broken system, unless a scenario passed after it.
+    """
+    kind = FailureClass.INFRASTRUCTURE
+    first = sorted(
+        min(found)
+        for s in scenarios
+        if (found := [f.at for attempt in s.attempts for f in attempt.failures if f.failure_class is kind])
+    )
+    broke = min([*first[1:2], *(f.at for f in problems if f.failure_class is kind)], default=float("inf"))
+    worked = any(a.outcome in WORKED and a.at > broke for s in scenarios for a in s.attempts)
+    return float("inf") if worked else broke
 
 
 def _names(scenarios: Sequence[ScenarioResult]) -> str:

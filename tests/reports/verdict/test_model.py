@@ -58,13 +58,29 @@ class TestWord:
         late = make("A2", "fail", at=20.0, failures=(failure(FailureClass.INFRASTRUCTURE, 25.0),))
         assert judge_run([late, early]).word == "fail"
 
-    def test_product_failure_after_the_system_broke(self, make: Make) -> None:
-        """A product failure on a system that was broken already is not held against the product."""
+    def test_one_broken_scenario_hides_no_later_product_failure(self, make: Make) -> None:
+        """A single failure that was blamed on the infrastructure discounts nothing that comes after it."""
         early = make("A2", "fail", failures=(failure(FailureClass.INFRASTRUCTURE, 5.0),))
         late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
         judged = judge_run([early, late])
+        assert judged.word == "fail"
+        assert any("B1" in reason for reason in judged.reasons)
+        assert any("A2" in reason for reason in judged.reasons)
+
+    def test_product_failure_after_the_system_broke(self, make: Make) -> None:
+        """A product failure on a system that was broken already is not held against the product."""
+        early = [make(s, "fail", failures=(failure(FailureClass.INFRASTRUCTURE, 5.0),)) for s in ("A2", "A3")]
+        late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
+        judged = judge_run([*early, late])
         assert judged.word == "invalid"
         assert any("B1" in reason and "not to blame" in reason for reason in judged.reasons)
+
+    def test_system_that_worked_again_hides_no_product_failure(self, make: Make) -> None:
+        """A scenario that passes after the break shows that the system works."""
+        early = [make(s, "fail", failures=(failure(FailureClass.INFRASTRUCTURE, 5.0),)) for s in ("A2", "A3")]
+        late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
+        assert judge_run([*early, late, make("A4", at=2.0)]).word == "invalid"
+        assert judge_run([*early, late, make("A4", at=40.0)]).word == "fail"
 
     def test_product_failure_after_the_run_itself_broke(self, make: Make) -> None:
         """A break outside of any scenario counts just the same."""
