@@ -19,7 +19,7 @@ from suites.catalogue.discovery import declared
 from suites.catalogue.page import table_row
 from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import LEFT_OUT
-from suites.record.versions import parts, release
+from suites.record.versions import order, release
 
 _NEVER: Final = "not run"
 _NOT_FOR: Final = "not for it"
@@ -109,7 +109,7 @@ def gather(runs: Iterable[Verdict], scenarios: Sequence[Scenario]) -> Overview:
         for row in run.sabotage or ():
             before = tried.get(str(row["id"]))
             tried[str(row["id"])] = _broken(row, before.times + 1 if before else 1)
-    versions = sorted({version for _, version in outcomes}, key=parts, reverse=True)
+    versions = sorted({version for _, version in outcomes}, key=order, reverse=True)
     return Overview(
         runs=len(found),
         versions=tuple(versions),

@@ -285,7 +285,7 @@ class Reporter:
             wrong.error
             for entry in self._ledger.entries.values()
             for trial in entry.trials
-            for wrong in (trial.evidence.afterwards if trial.evidence is not None else ())
+            for wrong in (trial.evidence.late_failures if trial.evidence is not None else ())
         ]
         if isinstance(error, BaseExceptionGroup):
             _, rest = error.split(lambda one: one in told)

@@ -57,7 +57,7 @@ class Trial:
     @property
     def all_failures(self) -> tuple[Failure, ...]:
         """What went wrong, in order; with what was found once the scenario had ended."""
-        later = self.evidence.afterwards if self.evidence is not None else ()
+        later = self.evidence.late_failures if self.evidence is not None else ()
         found = [
             one
             for wrong in later

@@ -68,12 +68,18 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
 
 
 def _defects(scenarios: Iterable[Scenario]) -> str:
-    lines = ["| key | what looks wrong | where it was read | scenario |", "|---|---|---|---|"]
+    lines = [
+        "| key | what looks wrong | versions of Fluid | where it was read | scenario |",
+        "|---|---|---|---|---|",
+    ]
     shown: dict[Defect, list[str]] = {}
     for scenario in scenarios:
         for defect in scenario.defects:
             shown.setdefault(defect, []).append(scenario.id)
-    lines += [table_row(f"`{d.key}`", d.says, f"`{d.source}`", ", ".join(ids)) for d, ids in shown.items()]
+    lines += [
+        table_row(f"`{d.key}`", d.says, str(d.affected), f"`{d.source}`", ", ".join(ids))
+        for d, ids in shown.items()
+    ]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from suites.record.versions import Since
+from suites.record.versions import ALL_VERSIONS, Affected, Since
 from suites.steps.user import User
 
 #: Creates the Dataset `suites.steps.user.DATASET`, its runtime and what they need, in the namespace of the
@@ -43,22 +43,27 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """Something that looks wrong in the product itself; recorded, never held against a run.
+    """A defect of the product itself: recorded, and not held against a run of a version that has it.
 
     Attributes:
         key: short name, such as ``same-name-claim-accepted``.
         says: what is wrong, in a user's words.
         source: where it was read (Fluid file and line at the version).
+        affected: the versions that have it; in any other one it is a failure.
     """
 
     key: str
     says: str
     source: str = ""
+    affected: Affected = ALL_VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something that is known to stay when what a scenario made is removed.
+    """Something that is known to stay when what a scenario created is removed.
+
+    What stays on a node is known only on the nodes that the scenario names while it runs
+    (`suites.record.evidence.Evidence.leftovers_on`).
 
     Attributes:
         defect: key of the defect, among the scenario's own, that explains it.

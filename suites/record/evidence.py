@@ -6,7 +6,7 @@ found, and the report shows it beside the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ import allure
 import pytest
 
 from clusters.clock import SYSTEM_CLOCK, Clock
+from clusters.errors import ProductFailureError
 
 #: Where the time of a scenario goes, as the report groups it.
 PhaseKind = Literal["dataset", "waiting", "window", "reading", "teardown", "other"]
@@ -59,8 +60,13 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Afterwards:
-    """Something wrong that was found once the scenario had ended, such as a leak; and when."""
+class LateFailure:
+    """A failure that does not end the scenario: found next to its course, or after it, such as a leak.
+
+    Attributes:
+        error: what is wrong.
+        at: when it was found.
+    """
 
     error: Exception
     at: datetime
@@ -71,8 +77,10 @@ class Evidence:
     """Collects what one attempt at one scenario saw.
 
     Attributes:
-        silent: nothing goes to Allure, which only takes steps of the test that it knows to run.
-        afterwards: what was found to be wrong once the scenario had ended; it counts as its teardown's.
+        silent: nothing is sent to Allure, which accepts only steps of the test that it knows to run.
+        late_failures: failures that did not end the scenario; they count as failures of its teardown.
+        leftover_nodes: nodes on which the scenario's known leftovers may stay; nowhere else are they known.
+        is_known: whether the tested version of Fluid is known to have the defect of that key.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -83,7 +91,9 @@ class Evidence:
     defects_seen: list[str] = field(default_factory=list)
     defects_gone: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
-    afterwards: list[Afterwards] = field(default_factory=list)
+    late_failures: list[LateFailure] = field(default_factory=list)
+    leftover_nodes: set[str] = field(default_factory=set)
+    is_known: Callable[[str], bool] = lambda _: True
     started: float = field(default=-1.0)
 
     def __post_init__(self) -> None:
@@ -115,13 +125,30 @@ class Evidence:
             allure.attach(text, name=name, extension=suffix)
 
     def defect(self, key: str, *, seen: bool, says: str, **data: Value) -> None:
-        """State whether a suspected defect of the product showed this time."""
+        """State whether a known defect of the product showed this time.
+
+        One that was fixed before the tested version, and shows again, is a failure.
+        """
+        if seen and not self.is_known(key):
+            self.fact("product defect again", says, defect=key, **data)
+            self.fail_late(
+                ProductFailureError(
+                    f"a defect that was fixed shows again: {key}",
+                    condition="fixed in this version of Fluid",
+                    last_seen=says,
+                )
+            )
+            return
         (self.defects_seen if seen else self.defects_gone).append(key)
         self.fact("product defect" if seen else "product defect gone", says, defect=key, **data)
 
-    def failed_afterwards(self, error: Exception) -> None:
-        """State that something is wrong, when the scenario has ended already."""
-        self.afterwards.append(Afterwards(error, datetime.now(UTC)))
+    def leftovers_on(self, *nodes: str) -> None:
+        """Name the nodes on which what the scenario declares as leftovers may stay."""
+        self.leftover_nodes.update(nodes)
+
+    def fail_late(self, error: Exception) -> None:
+        """State that something is wrong, without ending the scenario, which may have ended already."""
+        self.late_failures.append(LateFailure(error, datetime.now(UTC)))
 
 
 #: Where the evidence of a test hangs on its pytest item.

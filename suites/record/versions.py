@@ -1,4 +1,4 @@
-"""What differs between versions of Fluid: data that stand beside the scenario which expects them."""
+"""What differs between versions of Fluid: data next to the scenario that expects them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,47 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from packaging.version import Version
+
 if TYPE_CHECKING:
     from clusters.system import System
 
 T = TypeVar("T")
 
-_NUMBERS: Final = re.compile(r"\d+(?:\.\d+)+")
+#: The release in a version as it is published, such as ``1.0.8`` in ``v1.0.8-6533239``.
+_RELEASE: Final = re.compile(r"\d+(?:\.\d+)+")
+
+
+def number(version: str) -> Version | None:
+    """The release of a version, to put versions in order; None for a build of a branch, which has none."""
+    found = _RELEASE.search(version)
+    return Version(found.group()) if found else None
+
+
+def order(version: str) -> tuple[bool, Version, str]:
+    """A key that sorts versions, builds of a branch last."""
+    found = number(version)
+    return found is None, found or Version("0"), version
+
+
+def release(version: str) -> str:
+    """The release in a version as it is published: ``1.0.8`` of ``v1.0.8-6533239``."""
+    return version.removeprefix("v").partition("-")[0]
+
+
+def reached(version: str, first: str) -> bool:
+    """Whether a version is ``first`` or later; a build of a branch is."""
+    found = number(version)
+    return found is None or found >= Version(first)
+
+
+def passed(version: str, last: str) -> bool:
+    """Whether a version is later than ``last``, of which ``0.9`` includes all of 0.9.x.
+
+    A build of a branch is later.
+    """
+    found, limit = number(version), Version(last)
+    return found is None or Version(".".join(map(str, found.release[: len(limit.release)]))) > limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +67,10 @@ class ByVersion(Generic[T]):
     def of(self, version: str) -> T:
         """The value for a version, such as ``v1.0.8-6533239``.
 
-        A version older than all is taken for the oldest, and one that is no number (a build of a
-        branch) for the newest.
+        A version before the first has the value of the first; a build of a branch that of the last.
         """
-        steps = sorted(self.since, key=parts)
-        there = _NUMBERS.search(version)
-        if there is None:
-            return self.since[steps[-1]]
-        reached = [step for step in steps if parts(step) <= parts(there.group())]
-        return self.since[reached[-1] if reached else steps[0]]
+        first, *later = sorted(self.since, key=Version)
+        return self.since[[first, *(step for step in later if reached(version, step))][-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +86,32 @@ class Since:
     why: str
 
     def covers(self, version: str) -> bool:
-        """Whether a version has it; one that is no number (a build of a branch) has."""
+        """Whether a version has it; a build of a branch has."""
         return reached(version, self.version)
 
 
-def reached(version: str, wanted: str) -> bool:
-    """Whether a version is the wanted one or later; one that is no number (a build of a branch) is."""
-    return ByVersion({"0": False, wanted: True}).of(version)
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """The versions of Fluid that have a defect.
+
+    Attributes:
+        first: the first version that has it; empty where no version is known without it.
+        last: the last version that has it, such as ``0.9`` for all of 0.9.x; empty while no fix is known.
+    """
+
+    first: str = ""
+    last: str = ""
+
+    def covers(self, version: str) -> bool:
+        """Whether a version has it. A build of a branch has what no version has mended."""
+        begun = not self.first or reached(version, self.first)
+        return begun and not (self.last and passed(version, self.last))
+
+    def __str__(self) -> str:
+        if not (self.first or self.last):
+            return "all"
+        return f"{self.first or 'all'} to {self.last}" if self.last else f"{self.first} and later"
 
 
-def release(version: str) -> str:
-    """The release in a version as it is published: ``1.0.8`` of ``v1.0.8-6533239``."""
-    return version.removeprefix("v").partition("-")[0]
-
-
-def parts(version: str) -> tuple[int, ...]:
-    """A version's numbers, to put versions in order; what is no number does not count."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+#: No version is known that does not have the defect.
+ALL_VERSIONS: Final = Affected()

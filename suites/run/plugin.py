@@ -232,7 +232,14 @@ def files(system: System, progress: Progress) -> Files:
 @pytest.fixture
 def evidence(request: pytest.FixtureRequest) -> Evidence:
     """What this scenario saw."""
-    collected = Evidence()
+    declared = scenarios.of(request.node)
+    affected = {defect.key: defect.affected for defect in declared.defects} if declared else {}
+
+    def is_known(key: str) -> bool:
+        system = run_of(request.config).system
+        return system is None or key not in affected or affected[key].covers(system.fluid)
+
+    collected = Evidence(is_known=is_known)
     request.node.stash[EVIDENCE] = collected
     return collected
 

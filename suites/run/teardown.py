@@ -274,7 +274,7 @@ class BackgroundTeardown:
         """Tell what stayed: as the defect that the scenario declares, or as a failure."""
         evidence, unknown = leaving.user.evidence, list(left.parts)
         for known in leaving.known:
-            matched = [part for part in left.parts if re.search(known.pattern, part)]
+            matched = [part for part in left.parts if _is_known(part, known, leaving.user)]
             unknown = [part for part in unknown if part not in matched]
             says = f"left behind: {leaks.listed(matched)}" if matched else "nothing of it was left behind"
             evidence.defect(known.defect, seen=bool(matched), says=says)
@@ -332,7 +332,15 @@ class BackgroundTeardown:
 
     def _fails(self, evidence: Evidence, error: Exception) -> None:
         self.told.append(error)
-        evidence.failed_afterwards(error)
+        evidence.fail_late(error)
+
+
+def _is_known(part: str, known: Leftover, user: User) -> bool:
+    """Whether a leftover is a known one; what is on a node is known only where the scenario said so."""
+    if re.search(known.pattern, part) is None:
+        return False
+    node, on_node, _ = part.partition(": ")
+    return not on_node or node in user.evidence.leftover_nodes
 
 
 def _leave(user: User, _: Ending) -> None:

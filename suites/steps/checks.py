@@ -194,6 +194,8 @@ def nothing_cached(user: User, dataset: str = DATASET) -> Cached:
 
 def why_cached(cached: Cached) -> str | None:
     """Which source contradicts that nothing is cached, or None."""
+    if not cached.listing.files:
+        return "Alluxio lists no file at all, so its listing does not show that nothing is cached"
     if not cached.listing.none_cached:
         listing = cached.listing
         return (

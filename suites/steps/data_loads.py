@@ -8,7 +8,7 @@ from typing import Final
 from clusters.kubernetes.snapshots import DataLoadSnapshot
 from clusters.product import fluid_names
 from suites.catalogue.scenario import Defect
-from suites.record.versions import ByVersion
+from suites.record.versions import Affected, ByVersion
 from suites.steps.user import User
 
 #: Whether Fluid looks at the first condition of a loader's Job alone, and not at all of them.
@@ -21,6 +21,7 @@ NOT_NOTICED: Final = Defect(
     "A DataLoad whose Job is complete stays Executing for ever: Fluid looks at the Job's first condition "
     "alone, and since Kubernetes 1.31 that is SuccessCriteriaMet.",
     "pkg/controllers/v1alpha1/dataload/implement.go:129-148 (0.9.3)",
+    Affected(last="0.9"),
 )
 
 

@@ -1,7 +1,8 @@
-"""What a user is told: the doctor's own diagnosis of a Pod, asked for by scenarios.
+"""The doctor's diagnosis of a Pod, checked by scenarios that know what is wrong with it.
 
-Kubernetes and Fluid say little of a claim that is used wrongly, so the doctor has to. Its sentence is
-checked where the truth is known; a wrong one is a defect of the harness, never a finding about Fluid.
+Kubernetes and Fluid report little about a claim that is used wrongly, so the doctor has to. A wrong
+diagnosis is a defect of the harness, never a finding about Fluid: it is recorded next to the course of the
+scenario, whose own checks and controls go on.
 """
 
 from __future__ import annotations
@@ -22,36 +23,28 @@ def assert_diagnosis(
     names: Sequence[str] = (),
     namespace: str = "",
     inside: bool = False,
-) -> Finding:
+) -> None:
     """The diagnosis finds that very case for a Pod, and names what the user has to know.
+
+    It does not end the scenario: a diagnosis that finds nothing, or another case, or leaves a name out, or
+    breaks, is recorded as a late failure of the harness.
 
     Args:
         user: whose cluster is looked at.
         pod: name of the Pod.
         verdict: the case.
         cause: why its Dataset is not Bound, where that is the case.
-        names: words that the told sentences must hold, such as the claim to mount instead.
+        names: words that its sentences must contain, such as the claim to mount instead.
         namespace: of the Pod; without it the user's.
         inside: add the proof from inside the Pod.
-
-    Raises:
-        HarnessError: it finds nothing, or another case, or leaves a name out.
     """
-    picture = collect(user.system.kube)
     key = (namespace or user.namespace, pod)
-    findings = _findings(user, picture, key, inside=inside)
-    told = " | ".join(f"{finding.verdict}: {finding}" for finding in findings) or "nothing"
-    match = next((finding for finding in findings if _fits(finding, verdict, cause)), None)
-    missing = [name for name in names if match is not None and name not in str(match)]
-    if match is None or missing:
-        raise HarnessError(
-            f"the diagnosis does not say what is wrong with Pod {pod}",
-            subject=f"Pod {'/'.join(key)}",
-            condition=f"{verdict}{f' because of {cause}' if cause else ''}"
-            + (f", naming {', '.join(names)}" if names else ""),
-            last_seen=told,
-            advice="mend suites/diagnosis",
-        )
+    try:
+        match = _matching(user, key, verdict, cause, names, inside=inside)
+    except HarnessError as error:
+        user.evidence.fact("diagnosis", f"wrong, a defect of the harness: {error.message}", pod=pod)
+        user.evidence.fail_late(error)
+        return
     user.evidence.fact(
         "diagnosis",
         str(match),
@@ -61,6 +54,30 @@ def assert_diagnosis(
         dataset=match.dataset[1] if match.dataset else None,
         evidence="; ".join(map(str, match.evidence)),
     )
+
+
+def _matching(
+    user: User,
+    key: tuple[str, str],
+    verdict: Verdict,
+    cause: CauseKind | None,
+    names: Sequence[str],
+    *,
+    inside: bool,
+) -> Finding:
+    findings = _findings(user, collect(user.system.kube), key, inside=inside)
+    found = " | ".join(f"{finding.verdict}: {finding}" for finding in findings) or "nothing"
+    match = next((finding for finding in findings if _fits(finding, verdict, cause)), None)
+    missing = [name for name in names if match is not None and name not in str(match)]
+    if match is None or missing:
+        raise HarnessError(
+            f"the diagnosis does not say what is wrong with Pod {key[1]}",
+            subject=f"Pod {'/'.join(key)}",
+            condition=f"{verdict}{f' because of {cause}' if cause else ''}"
+            + (f", naming {', '.join(names)}" if names else ""),
+            last_seen=found,
+            advice="correct suites/diagnosis",
+        )
     return match
 
 

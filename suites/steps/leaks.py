@@ -13,6 +13,7 @@ from typing import Final
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import is_ours
+from clusters.kubernetes.fields import text
 from clusters.product import fluid_names
 from clusters.waiting import WaitError, wait
 from suites.steps.user import DATASET, User
@@ -107,6 +108,12 @@ def nothing_left(user: User, name: str = DATASET) -> None:
             advice="see the leftovers named above",
         )
     user.evidence.fact("leak check", "no object, node label, mount or cached file is left")
+
+
+def expect_on_worker_nodes(user: User, name: str = DATASET) -> None:
+    """Name the nodes of the Dataset's workers as those on which the scenario's known leftovers may stay."""
+    workers = user.system.kube.list(kinds.POD, user.namespace, labels=f"release={name},role=alluxio-worker")
+    user.evidence.leftovers_on(*(node for pod in workers if (node := text(pod, "spec", "nodeName"))))
 
 
 def of_user(user: User) -> Leaks:
@@ -235,8 +242,8 @@ def _tier_files(user: User, name: str) -> list[str]:
     folders = [fluid_names.tier_folder(user.namespace, name, medium) for medium in _media(user, name)]
     found = []
     for node in user.system.nodes:
-        done = user.system.provider.node_exec(node, ["find", *folders, "-type", "f"])
-        found += [f"{node}: {path}" for path in done.stdout.split()]
+        listed_files = user.observer.find_on_node(node, ["find", *folders, "-type", "f"])
+        found += [f"{node}: {path}" for path in listed_files.splitlines()]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -26,6 +26,8 @@ from workloads.faults import Dropped, Run, drop_page_cache
 INSIDE_SECONDS: Final = 120.0
 #: Seconds for a program inside an application that does not read all of the data.
 COMMAND_SECONDS: Final = 30.0
+#: How find ends its message about a path that does not exist.
+NO_SUCH_FILE: Final = "No such file or directory"
 #: Seconds without a single file read after which a read counts as hung. The largest file of the smoke data
 #: (16 MiB) takes less than 2 s when it is not cached.
 HUNG_SECONDS: Final = 12.0
@@ -177,9 +179,27 @@ class Observer:
         found: list[BlockFile] = []
         argv = find_blocks(fluid_names.tier_folder(namespace, dataset))
         for node in self.system.nodes:
-            done = self.system.provider.node_exec(node, argv)
-            found += [block for block in parse_blocks(done.stdout) if not block.temporary]
+            found += [block for block in parse_blocks(self.find_on_node(node, argv)) if not block.temporary]
         return tuple(found)
+
+    def find_on_node(self, node: str, argv: Sequence[str]) -> str:
+        """The output of ``find`` on a node; empty where the folders are not there.
+
+        Raises:
+            InfrastructureError: find failed for another reason than a missing folder, so its output does
+                not say what is there.
+        """
+        done = self.system.provider.node_exec(node, argv)
+        problems = [line for line in done.stderr.splitlines() if not line.endswith(NO_SUCH_FILE)]
+        if done.exit_code != 0 and (problems or not done.stderr):
+            raise InfrastructureError(
+                f"the files of the cache on node {node} cannot be listed",
+                subject=f"node {node}",
+                condition="find ends with exit code 0",
+                last_seen=f"exit code {done.exit_code}: {done.stderr.strip()[-1_000:]}",
+                advice="the node needs GNU find, with -printf",
+            )
+        return done.stdout
 
     def cached(self, namespace: str, dataset: str) -> Cached:
         """How much is cached, by all sources."""

@@ -179,6 +179,7 @@ def test_second_runtime_of_another_kind_does_not_disturb_the_first(dataset_owner
     pod = dataset_owner.starts(dataset_owner.application("b13-reader", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
+    leaks.expect_on_worker_nodes(dataset_owner)
     with _second_runtime(dataset_owner):
         waits_for_controller(dataset_owner)
         accepted = _taken_up(dataset_owner)

@@ -320,6 +320,7 @@ def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) ->
         user.reads_right(pod)
         checks.all_cached(user)
     name = _worker(user, DATASET).name
+    user.evidence.leftovers_on(former)
     with labelled(user, latter, WORKER_KEY):
         fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")
         user.evidence.fact("fault", fault.says)

@@ -241,6 +241,7 @@ def test_parts_that_are_deleted_by_hand_are_not_made_again(dataset_owner: User) 
     checks.served_by_fluid(dataset_owner, again)
     dataset_owner.reads_right(again, who="application, DaemonSet put back")
     checks.all_cached(dataset_owner)
+    leaks.expect_on_worker_nodes(dataset_owner)
     _loses_its_master(dataset_owner, bound_at)
 
 

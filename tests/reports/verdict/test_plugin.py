@@ -486,7 +486,7 @@ def pool(system):
 def test_b8(evidence, pool):
     """It leaks."""
     error = ProductFailureError("what the scenario made was deleted and left behind ConfigMap demo-config")
-    evidence.failed_afterwards(error)
+    evidence.fail_late(error)
     evidence.fact("leak check", "found it")
     pool.append(error)
 

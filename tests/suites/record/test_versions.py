@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from suites.record.versions import ByVersion, Since
+from suites.record.versions import Affected, ByVersion, Since, order
 
 SAID = ByVersion({"0.9": "by the controller", "1.0": "by the probe", "1.0.10": "by both"})
 
@@ -33,3 +33,31 @@ def test_the_newest_value_that_the_version_has_reached_counts(version: str, expe
 def test_what_came_with_a_version_is_in_all_later_ones(version: str, expected: bool) -> None:
     """In that one too, and in a build of a branch."""
     assert Since("1.0", "it is new there").covers(version) is expected
+
+
+@pytest.mark.parametrize(
+    ("affected", "version", "expected"),
+    [
+        (Affected(), "v1.0.8-6533239", True),
+        (Affected(), "master-6533239", True),
+        (Affected(first="1.0"), "0.9.3", False),
+        (Affected(first="1.0"), "1.0.8", True),
+        (Affected(last="0.9"), "0.9.3", True),
+        (Affected(last="0.9"), "1.0.0", False),
+        (Affected(last="1.0.8"), "v1.0.8-6533239", True),
+        (Affected(last="1.0.8"), "1.0.9", False),
+        (Affected(last="1.0.8"), "master-6533239", False),
+        (Affected(first="0.9", last="1.0"), "1.0.12", True),
+    ],
+)
+def test_a_defect_is_known_from_its_first_to_its_last_version(
+    affected: Affected, version: str, expected: bool
+) -> None:
+    """Once it is fixed it is known no more, neither in later versions nor in a build of a branch."""
+    assert affected.covers(version) is expected
+
+
+def test_versions_are_sorted_by_their_numbers() -> None:
+    """1.0.10 comes after 1.0.8, and a build of a branch after all."""
+    versions = ["master", "1.0.10", "0.9.3", "1.0.8"]
+    assert sorted(versions, key=order) == ["0.9.3", "1.0.8", "1.0.10", "master"]

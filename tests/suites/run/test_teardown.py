@@ -70,7 +70,7 @@ def gone(departures_: BackgroundTeardown, user: User, declared: Scenario) -> Evi
 def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None]) -> None:
     """A scenario whose Dataset went as a whole is told so, and nothing is wrong with it."""
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
-    assert not evidence.afterwards
+    assert not evidence.late_failures
     assert [fact.source for fact in evidence.facts] == ["leak check", "NFS server's disk"]
     assert "no object, node label, mount or cached file is left" in evidence.facts[0].says
 
@@ -80,7 +80,7 @@ def test_what_stays_fails_the_scenario_as_the_products_fault(finds: Callable[[ob
     finds(Found(LEFT, SAME))
     all_ = BackgroundTeardown()
     evidence = gone(all_, a_user(), a_scenario())
-    (wrong,) = evidence.afterwards
+    (wrong,) = evidence.late_failures
     assert isinstance(wrong.error, ProductFailureError)
     assert "ConfigMap demo-config" in str(wrong.error)
     assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
@@ -95,7 +95,7 @@ def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) ->
     )
     evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_seen == ["config-stays"]
-    (wrong,) = evidence.afterwards
+    (wrong,) = evidence.late_failures
     assert "ConfigMap" not in str(wrong.error)
     assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
 
@@ -107,7 +107,25 @@ def test_declared_leftover_that_went_is_told_as_a_defect_gone(finds: Callable[[o
     )
     evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_gone == ["config-stays"]
-    assert not evidence.afterwards
+    assert not evidence.late_failures
+
+
+def test_leftovers_on_a_node_are_known_only_where_the_scenario_says_so(
+    finds: Callable[[object], None],
+) -> None:
+    """Files in the tier of a node that the scenario did not name are a failure, whatever their name."""
+    files = ("n1: /dev/shm/fc-1/alluxioworker/1", "n2: /dev/shm/fc-1/alluxioworker/2")
+    finds(Found(Leaks((), (), (), files), SAME))
+    known = a_scenario(
+        defects=(Defect("blocks-stay", "They stay."),), leaves=(Leftover("blocks-stay", "/alluxioworker/"),)
+    )
+    user = a_user()
+    user.evidence.leftovers_on("n1")
+    evidence = gone(BackgroundTeardown(), user, known)
+    assert evidence.defects_seen == ["blocks-stay"]
+    (wrong,) = evidence.late_failures
+    assert files[1] in str(wrong.error)
+    assert files[0] not in str(wrong.error)
 
 
 def test_leftover_needs_a_defect_of_the_scenario() -> None:
@@ -124,7 +142,9 @@ def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object
     finds(ProductFailureError("Dataset fc-1/demo: no gone within 240 s"))
     all_ = BackgroundTeardown()
     evidence = gone(all_, a_user(), a_scenario())
-    assert [str(wrong.error) for wrong in evidence.afterwards] == ["Dataset fc-1/demo: no gone within 240 s"]
+    assert [str(wrong.error) for wrong in evidence.late_failures] == [
+        "Dataset fc-1/demo: no gone within 240 s"
+    ]
     assert not all_._troubles
 
 
@@ -132,7 +152,7 @@ def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[
     """The leak is told as well as the trouble that came after it."""
     finds(Found(LEFT, SAME, HarnessError("namespace fc-1: no gone within 240 s")))
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
-    kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.afterwards]
+    kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.late_failures]
     assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
 
 
@@ -201,7 +221,9 @@ def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> Non
     timer.start()
     assert all_.close(clean=False) == []
     for user in users:
-        assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.afterwards] == [True]
+        assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.late_failures] == [
+            True
+        ]
 
 
 @pytest.mark.parametrize("last_check_timeout", [0.0, 0.05])
@@ -211,7 +233,7 @@ def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_c
     users = leaving(all_, teardown.REMOVERS + 1)
     assert all_.close(clean=False, last_check_timeout=last_check_timeout) == []
     for user in users:
-        assert not user.evidence.afterwards
+        assert not user.evidence.late_failures
         assert "not done" in user.evidence.facts[0].says
 
 
@@ -248,8 +270,8 @@ def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[
     all_.begins(a_scenario("A3"), last, sharing=True)
     all_.remove_shared(a_user("fc-shared"))
     all_.close(clean=True)
-    assert not first.evidence.afterwards
-    (wrong,) = last.evidence.afterwards
+    assert not first.evidence.late_failures
+    (wrong,) = last.evidence.late_failures
     assert "the Dataset that A2, A3 shared was deleted" in str(wrong.error)
 
 
@@ -270,7 +292,7 @@ def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[
         all_._leaving[0].found.result()
         all_.collect()
     all_.close(clean=True)
-    told = [str(wrong.error) for user in users for wrong in user.evidence.afterwards]
+    told = [str(wrong.error) for user in users for wrong in user.evidence.late_failures]
     assert len(told) == 1
     assert "there ran A13, B8\n" in told[0]
     assert "data.bin" in told[0]
@@ -284,7 +306,7 @@ def test_last_look_at_the_source_covers_scenarios_that_only_shared(
     all_, user = BackgroundTeardown(), a_user()
     all_.begins(a_scenario("A13"), user, sharing=True)
     all_.close(clean=False)
-    (wrong,) = user.evidence.afterwards
+    (wrong,) = user.evidence.late_failures
     assert "there ran A13" in str(wrong.error)
 
 

@@ -1,4 +1,4 @@
-"""What a user is told, asked for by scenarios."""
+"""The doctor's diagnosis, checked by scenarios."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
-from clusters.errors import HarnessError
+from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from suites.diagnosis import Verdict
@@ -45,7 +43,7 @@ def on_the_source() -> User:
 
 
 def test_right_diagnosis_becomes_evidence() -> None:
-    """The told sentence stands among the facts, with the claim that was used."""
+    """The sentence is among the facts, with the claim that was used."""
     user = on_the_source()
     assert_diagnosis(
         user, "train-0", Verdict.ORIGINAL_CLAIM, names=("`demo-src`", "Mount claim `demo` instead")
@@ -54,24 +52,34 @@ def test_right_diagnosis_becomes_evidence() -> None:
     assert fact.source == "diagnosis"
     assert fact.data["used"] == "demo-src"
     assert fact.data["dataset"] == "demo"
+    assert not user.evidence.late_failures
+
+
+def wrong(user: User, pod: str, verdict: Verdict, *names: str) -> HarnessError:
+    """The late failure that a wrong diagnosis is recorded as; the scenario goes on."""
+    assert_diagnosis(user, pod, verdict, names=names)
+    (failure,) = user.evidence.late_failures
+    assert user.evidence.facts[-1].says.startswith("wrong, a defect of the harness")
+    assert isinstance(failure.error, HarnessError)
+    assert failure.error.failure_class is FailureClass.HARNESS
+    return failure.error
 
 
 def test_other_verdict_is_a_defect_of_the_harness() -> None:
-    """A diagnosis that finds another case fails, and says what it found."""
-    with pytest.raises(HarnessError) as caught:
-        assert_diagnosis(on_the_source(), "train-0", Verdict.SERVED)
-    assert "original-claim" in caught.value.last_seen
+    """A diagnosis that finds another case is recorded with what it found, and stops no control."""
+    assert "original-claim" in wrong(on_the_source(), "train-0", Verdict.SERVED).last_seen
 
 
 def test_missing_name_fails() -> None:
     """A sentence without the name that the user needs is not enough."""
-    with pytest.raises(HarnessError):
-        assert_diagnosis(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, names=("another-claim",))
+    assert (
+        "another-claim"
+        in wrong(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, "another-claim").condition
+    )
 
 
 def test_unknown_pod_fails() -> None:
-    """Nothing is told about a Pod that is not there, and that fails."""
-    with pytest.raises(HarnessError) as caught:
-        assert_diagnosis(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
-    assert caught.value.last_seen == "nothing"
-    assert kinds.POD.name in caught.value.subject
+    """Nothing is found about a Pod that is not there, and that fails."""
+    error = wrong(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
+    assert error.last_seen == "nothing"
+    assert kinds.POD.name in error.subject
