@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from clusters.errors import ProductFailureError
+from clusters.errors import FailureClass, ProductFailureError
 from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from reports.verdict.sabotage import sabotage_sections
+from suites.mutants.model import Mutant, Part
+from suites.mutants.result import Result
 from suites.record.failure_class import failure_class, reason
 from suites.sabotage.model import Row, Sabotage, Seen, Tampering, Target
 
@@ -37,3 +39,28 @@ def test_the_section_tells_each_row_and_escapes_what_it_tells(sample: Verdict) -
 def test_there_is_no_section_without_sabotage(sample: Verdict) -> None:
     """A normal run says nothing of it."""
     assert sabotage_sections(sample) == ()
+
+
+def test_the_section_of_mutants_has_their_score_and_what_rows_said(sample: Verdict) -> None:
+    """Killed and survived ones, the score by part, and texts escaped."""
+    mutants = [
+        Mutant("M01", "the <node> is not labelled", Part.CSI_PLUGIN, ("A2",)),
+        Mutant("M02", "all is always cached", Part.RUNTIME_CONTROLLER, ("A22",)),
+    ]
+    red = Seen("fail", FailureClass.PRODUCT, "no Fuse Pod", "no Fuse Pod", 2.0)
+    results = [
+        Result(mutants[0], (("A2", red),), Seen("pass")),
+        Result(mutants[1], (("A22", Seen("pass")),), Seen("pass")),
+    ]
+    told = Verdict.model_validate({**sample.model_dump(), "mutants": [one.as_json() for one in results]})
+    (section,) = sabotage_sections(told)
+    for text in (
+        "M01",
+        "the &lt;node&gt; is not labelled",
+        "A2: fail (product): no Fuse Pod",
+        "survived",
+        "1 of 2 killed (50 %)",
+        "0 of 1 killed (0 %)",
+    ):
+        assert text in section.html
+    assert section.html in render_page(told, (section,))
