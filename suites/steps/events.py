@@ -47,7 +47,7 @@ def wait_for_event(
             lambda seen: match(seen) is not None,
             subject=f"{kind} {place}/{name}",
             condition=f"an event {reason or 'of any reason'}" + (f" that says “{says}”" if says else ""),
-            timeout=timeout,
+            timeout=timeout * user.timeout_factor,
             changes=changed,
             describe=lambda seen: "; ".join(map(str, seen[-4:])) or "no event",
         )

@@ -39,6 +39,7 @@ DATASET_CONTROLLER: Final = (
         "a Dataset that cannot be deleted does not say who uses it",
         ("B10",),
         Edit(DATASETS, 202, "r.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M18",
@@ -64,6 +65,7 @@ DATASET_CONTROLLER: Final = (
         "a Dataset that cannot be deleted does not say which other one refers to it",
         ("E10",),
         Edit(DATASETS, 232, "r.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M22",
@@ -76,6 +78,7 @@ DATASET_CONTROLLER: Final = (
         "a Dataset whose name Fluid cannot use gets no event that says so",
         ("B29",),
         Edit(DATASETS, 131, "r.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M24",
@@ -113,12 +116,14 @@ DATASET_CONTROLLER: Final = (
         "a DataLoad for a Dataset that does not exist says nothing",
         ("B38",),
         Edit(OPERATIONS, 143, "o.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M30",
         "a DataLoad for a Dataset that is not Bound says nothing",
         ("B38",),
         Edit(OPERATIONS, 162, "o.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M31",
@@ -151,18 +156,21 @@ DATASET_CONTROLLER: Final = (
         "a DataProcess without anything to run says nothing",
         ("A24",),
         Edit("pkg/controllers/v1alpha1/dataprocess/implement.go", 122, "r.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M36",
         "a DataMigrate, which Alluxio does not support, says nothing",
         ("A26",),
         Edit(OPERATION, 140, "ctx.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M37",
         "a DataLoad that succeeded says nothing",
         ("A22",),
         Edit(OPERATION, 241, "ctx.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M38",

@@ -186,24 +186,28 @@ _SET_UP: Final = (
         "a runtime without a Dataset does not say why nothing starts",
         ("B12",),
         Edit(RUNTIMES, 176, "r.Recorder.Event(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M66",
         "a runtime that was there before its Dataset is not looked at again",
         ("B12",),
         Edit(RUNTIMES, 177, "5 * time.Second", "5 * time.Hour"),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M67",
         "a runtime that cannot be set up says nothing",
         ("B20",),
         Edit(RUNTIMES, 274, "r.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M68",
         "a Dataset that cannot be set up does not say so in its conditions",
         ("B20", "B18"),
         Edit(RUNTIMES, 276, "r.ReportDatasetNotReadyCondition(ctx, err)", "error(nil)"),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M69",
@@ -374,6 +378,7 @@ _PLACEMENT: Final = (
         "a runtime that was scaled says nothing",
         ("A28",),
         Edit(REPLICAS, 64, "ctx.Recorder.Eventf(", NOTHING),
+        timeout_factor=0.4,
     ),
 )
 
