@@ -22,10 +22,13 @@ def test_its_rows_turn_red(
     """A row turns red and calls it the product's fault; the row beside it stays green."""
     if not rows_here(mutant, len(stage.system.nodes)):
         cannot_run_here(f"its rows {', '.join(mutant.rows)} need more nodes; run with --nodes 3")
-    result = attempt(stage, artifact_cache, mutant)
-    row = result.as_json()
-    kept.add(row)
-    run.mutants.append(row)
+    try:
+        result = attempt(stage, artifact_cache, mutant)
+        row = result.as_json()
+        kept.add(row)
+        run.mutants.append(row)
+    finally:
+        stage.remove_own()
     if result.wrong:
         raise HarnessError(
             result.wrong,

@@ -52,6 +52,8 @@ def rows_here(mutant: Mutant, nodes: int) -> tuple[str, ...]:
 def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Result:
     """Build a mutant, put it in, run its rows until one is red, and take it out.
 
+    What its rows created is still there afterwards; see `ScenarioRunner.remove_own`.
+
     Raises:
         HarnessError: it could not be put in or taken out.
     """
@@ -77,7 +79,6 @@ def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Resu
                 inside.close()
                 if built is not None:
                     placing.take_out(stage.system, built.program)
-    stage.remove_own()
     return Result(mutant, rows, green, seconds=timer.seconds())
 
 

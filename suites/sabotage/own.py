@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from clusters.errors import HarnessError
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.fields import text
 from suites.catalogue.scenario import Scenario
 from suites.run import unbindable
 from suites.run.dataset_pool import ReadyDataset, create_bound
 from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.model import WINDOW
 from suites.steps.idle_watch import NOT_WATCHED
-from suites.steps.user import User
+from suites.steps.user import OPERATIONS, User
 
 #: Stated when all is made and the scenario itself begins; see `Tampering.when`.
 BEGINS: Final = "row: it begins"
+#: Kinds whose objects may be left with a finalizer, in the order in which they are removed.
+LEFT: Final = (*OPERATIONS, kinds.THIN_RUNTIME, kinds.ALLUXIO_RUNTIME, kinds.DATASET, kinds.CLAIM)
+BECAUSE: Final = "a changed or broken product left it"
 
 
 def arguments(
@@ -60,16 +68,52 @@ def leaves_nothing(declared: Scenario, user: User) -> None:
         ProductFailureError: something stays that the scenario does not declare, or the source changed.
         HarnessError: it could not be removed.
     """
-    departures = BackgroundTeardown()
-    departures.remove(user, declared)
-    departures.close(clean=True)
-    if departures.told:
-        raise departures.told[0]
+    teardown = BackgroundTeardown()
+    teardown.remove(user, declared)
+    teardown.close(clean=True)
+    if teardown.told:
+        raise teardown.told[0]
 
 
-def remove(users: Iterable[User]) -> list[str]:
-    """Remove what users made, once the product is whole again. Returns what would not go."""
-    departures = BackgroundTeardown()
-    for user in users:
-        departures.remove(user)
-    return departures.close(clean=True)
+def remove(users: Sequence[User]) -> list[str]:
+    """Remove what users created, once the product is whole again. Returns what cannot be removed.
+
+    What a changed product left may be more than the whole one removes by itself: that is removed by force.
+    """
+    if not users:
+        return []
+    with ThreadPoolExecutor(len(users), "remove") as threads:
+        return [trouble for trouble in threads.map(_remove_one, users) if trouble]
+
+
+def _remove_one(user: User) -> str:
+    trouble = _trouble(user)
+    remove_by_force(user.system.kube, user.namespace)
+    return _trouble(user) if trouble else ""
+
+
+def _trouble(user: User) -> str:
+    """Why a user's namespace cannot be removed; empty when it is."""
+    try:
+        user.leaves()
+    except HarnessError as error:
+        return error.message
+    return ""
+
+
+def remove_by_force(kube: Kube, namespace: str) -> None:
+    """Remove what carries the name of a namespace; objects that wait for a finalizer lose it."""
+    for kind in LEFT:
+        for left in kube.list_if_known(kind, namespace):
+            name = text(left, "metadata", "name")
+            kube.patch(kind, name, namespace, {"metadata": {"finalizers": None}})
+            kube.delete(kind, name, namespace, not_ours=BECAUSE)
+    for volume in kube.list(kinds.VOLUME):
+        if text(volume, "spec", "claimRef", "namespace") == namespace:
+            name = text(volume, "metadata", "name")
+            kube.patch(kinds.VOLUME, name, None, {"metadata": {"finalizers": None}})
+            kube.delete(kinds.VOLUME, name, not_ours=BECAUSE)
+    for node in kube.list(kinds.NODE):
+        labels = {key: None for key, value in node["metadata"]["labels"].items() if namespace in key + value}
+        if labels:
+            kube.patch(kinds.NODE, text(node, "metadata", "name"), None, {"metadata": {"labels": labels}})

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a Dataset that was used is as if nobody had used it.
 RENEWED_SECONDS: Final = 120.0
+#: Share of the usual time limits after which what a scenario left is removed by force.
+REMOVAL_FACTOR: Final = 0.4
 
 
 @dataclass
@@ -231,7 +233,7 @@ class ScenarioRunner:
         """
         users, self._own = self._own, []
         for user in users:
-            user.timeout_factor = 1.0
+            user.timeout_factor = REMOVAL_FACTOR
         if troubles := own.remove(users):
             raise HarnessError(f"not all could be removed: {'; '.join(troubles)}")
 
