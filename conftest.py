@@ -2,8 +2,8 @@
 
 pytest_plugins = (
     "suites.run.plugin",
-    "suites.benchmark.plugin",
     "suites.mutants.plugin",
+    "suites.benchmark.run.plugin",
     "reports.verdict.plugin",
     "reports.performance.plugin",
 )

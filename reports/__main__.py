@@ -15,7 +15,7 @@ from reports.verdict import model
 from reports.verdict.page import render_page
 from reports.verdict.sabotage import sabotage_sections
 from reports.verdict.summary import render_summary, terminal_lines
-from suites.benchmark import results
+from suites.benchmark.model import results
 
 #: The schemas, by the name of their file.
 SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
@@ -117,10 +117,10 @@ def _show(folder: Path) -> None:
 
 
 def _compare(a: Path, b: Path) -> int:
-    from reports.performance import compare, report  # noqa: PLC0415 - see `_show`
+    from reports.performance import compare, compare_text, report  # noqa: PLC0415 - see `_show`
 
     outcome = compare.compare(report.load_results(a), report.load_results(b))
-    sys.stdout.write(compare.render(outcome))
+    sys.stdout.write(compare_text.render(outcome))
     return outcome.status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from suites.benchmark.rounds import Unit
+from suites.benchmark.model.rounds import Unit
 
 KIB: Final = 1024
 MIB: Final = 1024**2

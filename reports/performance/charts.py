@@ -13,8 +13,9 @@ from reports import svg, units
 from reports.performance.text import arm_badges, judged_badges, mark_of, ratio_text, says_round, value_text
 from reports.svg import Dot, Panel, Span, Stretch, Strip, StripChart, Timeline
 from reports.verdict import phrases
-from suites.benchmark.results import Arm, Judged, Purpose, SeriesResult
-from suites.benchmark.rounds import Unit
+from suites.benchmark.model.judgement import Judgement, Purpose
+from suites.benchmark.model.rounds import Unit
+from suites.benchmark.model.series import Arm, SeriesResult
 
 #: Latency percentiles that are shown, where a run kept them.
 SHOWN_PERCENTILES: Final = (50.0, 95.0, 99.0, 99.9)
@@ -230,7 +231,7 @@ def _on(scale: svg.Axis, low: float | None, high: float | None) -> Span | None:
     return None if low is None or high is None else Span(scale.at(low), scale.at(high))
 
 
-def _threshold(one: Judged) -> tuple[float, float] | tuple[None, None]:
+def _threshold(one: Judgement) -> tuple[float, float] | tuple[None, None]:
     return (None, None) if one.threshold is None else (1 / (1 + one.threshold), 1 + one.threshold)
 
 

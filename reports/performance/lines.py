@@ -5,13 +5,13 @@ from __future__ import annotations
 from reports.performance.text import (
     alarms,
     interval_text,
+    pair_text,
     ratio_text,
-    says_pair,
     says_spread,
     unfinished,
     value_text,
 )
-from suites.benchmark.results import Benchmark
+from suites.benchmark.model.results import Benchmark
 
 
 def lines(benchmark: Benchmark) -> list[str]:
@@ -26,9 +26,9 @@ def lines(benchmark: Benchmark) -> list[str]:
             found.append(f"  {figures.arm:28} {median:>14}  ({figures.rounds} rounds{invalid}{unstable})")
         found += [f"  {text}" for text in says_spread(series)]
         for one in series.judged:
-            purpose = "" if one.as_it_must is None else f" [{one.purpose}]"
+            purpose = "" if one.as_expected is None else f" [{one.purpose}]"
             numbers = f": {ratio_text(one)} ({interval_text(one)})" if one.ratio is not None else ""
-            found.append(f"  {one.verdict}: {says_pair(one)}{purpose}{numbers}")
+            found.append(f"  {one.verdict}: {pair_text(one)}{purpose}{numbers}")
     found += [f"! {alarm}" for alarm in alarms(benchmark)]
     if not benchmark.finished or benchmark.stopped:
         found.append(unfinished(benchmark))

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from reports.files import point_latest
-from suites.benchmark.plugin import MEASURED
+from suites.benchmark.run.plugin import MEASURED
 from suites.record.run import run_of
 
 _UNWRITTEN: Final = pytest.StashKey[str]()

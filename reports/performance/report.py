@@ -36,9 +36,9 @@ from reports.performance.text import (
     interval_text,
     left_out,
     measured_on,
+    pair_text,
     ratio_text,
     round_badges,
-    says_pair,
     says_series,
     says_spread,
     span_text,
@@ -48,9 +48,11 @@ from reports.performance.text import (
 from reports.svg import Badge
 from reports.verdict import model
 from reports.verdict.page import HtmlSection
-from suites.benchmark import results
-from suites.benchmark.judge import SMALLEST_CLAIM
-from suites.benchmark.results import MEANING, Arm, Benchmark, Figures, Purpose, RoundResult, SeriesResult
+from suites.benchmark.model import results
+from suites.benchmark.model.judgement import SMALLEST_CLAIM, Figures, Purpose
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Round
+from suites.benchmark.model.series import MEANING, Arm, SeriesResult
 
 #: Files that `write` makes in the folder of a run.
 CSV_FILE: Final = "benchmark.csv"
@@ -75,7 +77,7 @@ class SeriesView:
     rows: tuple[tuple[Arm, Figures, tuple[Badge, ...]], ...]
     latencies: tuple[LatencyRow, ...]
     left_out: tuple[str, ...]
-    rounds: tuple[tuple[RoundResult, tuple[Badge, ...]], ...]
+    rounds: tuple[tuple[Round, tuple[Badge, ...]], ...]
 
 
 def load_results(path: Path) -> Benchmark:
@@ -158,7 +160,7 @@ def render_markdown(benchmark: Benchmark) -> str:
     lines += ["| verdict | compared | in | times as fast | 95 % interval |", "|---|---|---|---:|---|"]
     lines += [
         f"| {'**' if one.purpose is Purpose.COMPARISON else ''}{one.verdict}"
-        f"{'**' if one.purpose is Purpose.COMPARISON else ''} | {_md(says_pair(one))}"
+        f"{'**' if one.purpose is Purpose.COMPARISON else ''} | {_md(pair_text(one))}"
         f"{'' if one.purpose is Purpose.COMPARISON else f' ({_md(one.purpose)})'}"
         f" | {_md(series.name)} | {ratio_text(one)} | {interval_text(one)} |"
         for series, one in compared
@@ -221,7 +223,7 @@ def _body(benchmark: Benchmark) -> Markup:
             anchors=ANCHORS,
             percentiles=SHOWN_PERCENTILES,
             smallest_claim=SMALLEST_CLAIM,
-            says_pair=says_pair,
+            pair_text=pair_text,
             says_series=says_series,
             says_spread=says_spread,
             value=value_text,

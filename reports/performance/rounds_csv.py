@@ -7,7 +7,10 @@ import io
 import json
 
 from reports.performance.charts import SHOWN_PERCENTILES
-from suites.benchmark.results import Benchmark, Environment, RoundResult, SeriesResult, State
+from suites.benchmark.model.environment import Environment
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Round, State
+from suites.benchmark.model.series import SeriesResult
 
 
 def render_csv(benchmark: Benchmark) -> str:
@@ -25,7 +28,7 @@ def render_csv(benchmark: Benchmark) -> str:
     return text.getvalue()
 
 
-def _flat_round(series: SeriesResult, one: RoundResult) -> dict[str, object]:
+def _flat_round(series: SeriesResult, one: Round) -> dict[str, object]:
     arm, proof, latency = series.arm(one.arm), one.proof, one.latency
     row: dict[str, object] = {
         "series": series.name,

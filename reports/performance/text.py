@@ -9,26 +9,27 @@ from typing import Final
 from reports import units
 from reports.svg import Badge
 from reports.verdict import phrases
-from suites.benchmark.judge import FEWEST_ROUNDS, RULED_OUT, UNSTABLE, Verdict
-from suites.benchmark.results import (
-    Benchmark,
+from suites.benchmark.model.environment import Environment
+from suites.benchmark.model.judgement import (
+    FEWEST_ROUNDS,
+    RULED_OUT,
+    UNSTABLE,
     Comparison,
-    Environment,
+    Conclusion,
     Figures,
-    Judged,
+    Judgement,
     Purpose,
-    RoundResult,
-    SeriesResult,
 )
-from suites.benchmark.rounds import Unit
-from suites.benchmark.schedule import Ending
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Round, Unit
+from suites.benchmark.model.series import Ending, SeriesResult
 
-TONES: Final[dict[Verdict, str]] = {
-    Verdict.FASTER: "good",
-    Verdict.SLOWER: "bad",
-    Verdict.NO_DIFFERENCE: "idle",
-    Verdict.INCONCLUSIVE: "warn",
-    Verdict.INVALID: "bad",
+TONES: Final[dict[Conclusion, str]] = {
+    Conclusion.FASTER: "good",
+    Conclusion.SLOWER: "bad",
+    Conclusion.NO_DIFFERENCE: "idle",
+    Conclusion.INCONCLUSIVE: "warn",
+    Conclusion.INVALID: "bad",
 }
 
 #: Why a series ended, in words that follow a comma.
@@ -40,15 +41,15 @@ ENDINGS: Final[dict[str, str]] = {
 }
 
 #: The verdicts that claim a difference.
-CLAIMS: Final = frozenset({Verdict.FASTER, Verdict.SLOWER})
+CLAIMS: Final = frozenset({Conclusion.FASTER, Conclusion.SLOWER})
 
 #: What each verdict means, for people who have not read about the method.
-VERDICTS: Final[dict[Verdict, str]] = {
-    Verdict.FASTER: "the interval of the ratio lies above 1, and the effect is larger than the threshold",
-    Verdict.SLOWER: "the interval of the ratio lies below 1, and the effect is larger than the threshold",
-    Verdict.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more is ruled out",
-    Verdict.INCONCLUSIVE: "these rounds cannot tell; more of them, or a quieter machine, might",
-    Verdict.INVALID: f"fewer than {FEWEST_ROUNDS} rounds were proved, so nothing is compared",
+VERDICTS: Final[dict[Conclusion, str]] = {
+    Conclusion.FASTER: "the interval of the ratio lies above 1, and the effect is larger than the threshold",
+    Conclusion.SLOWER: "the interval of the ratio lies below 1, and the effect is larger than the threshold",
+    Conclusion.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more is ruled out",
+    Conclusion.INCONCLUSIVE: "these rounds cannot tell; more of them, or a quieter machine, might",
+    Conclusion.INVALID: f"fewer than {FEWEST_ROUNDS} rounds were proved, so nothing is compared",
 }
 
 #: What the words beside a number mean.
@@ -184,19 +185,19 @@ def says_shaping(series: SeriesResult) -> str:
     return f"NFS was held to {asked}{how}; {reached or 'what came through was not measured'}."
 
 
-def says_pair(one: Comparison) -> str:
+def pair_text(one: Comparison) -> str:
     """Who is compared with whom."""
     return f"{one.candidate} against {one.baseline}"
 
 
-def says_round(one: RoundResult, unit: Unit) -> str:
+def says_round(one: Round, unit: Unit) -> str:
     """A round in one line, such as ``round 3: 412 MiB/s, polluted (a backup ran)``."""
     why = "; ".join(text for text in (one.reason, one.saturated, one.polluted) if text)
     kind = "" if mark_of(one) == "valid" else f", {mark_of(one)}"
     return f"round {one.number + 1}: {value_text(one.value, unit)}{kind}{f' ({why})' if why else ''}"
 
 
-def mark_of(one: RoundResult) -> str:
+def mark_of(one: Round) -> str:
     """Which of the marks a round gets; the gravest, where several fit."""
     if not one.valid:
         return "invalid"
@@ -223,7 +224,7 @@ def arm_badges(figures: Figures) -> tuple[Badge, ...]:
     return tuple(found) or (Badge("stable", "good", MARKS["stable"]),)
 
 
-def round_badges(one: RoundResult) -> tuple[Badge, ...]:
+def round_badges(one: Round) -> tuple[Badge, ...]:
     """What a single round is worth; its reasons stand beside it."""
     found = [] if one.valid else [Badge("invalid", "bad", one.reason)]
     found += [Badge("saturated", "warn", one.saturated)] if one.saturated else []
@@ -231,7 +232,7 @@ def round_badges(one: RoundResult) -> tuple[Badge, ...]:
     return tuple(found) or (Badge("valid", "good", "the arm was proved, and nothing else was seen"),)
 
 
-def judged_badges(one: Judged) -> tuple[Badge, ...]:
+def judged_badges(one: Judgement) -> tuple[Badge, ...]:
     """The verdict on a comparison, and whether its numbers are steady."""
     found = [Badge(one.verdict.value, TONES[one.verdict], one.reason)]
     if one.unstable:
@@ -262,10 +263,13 @@ def alarms(benchmark: Benchmark) -> tuple[str, ...]:
         for one in series.judged:
             if one.purpose in {Purpose.EQUAL, Purpose.COST} and one.verdict in CLAIMS:
                 found.append(
-                    f"{series.name}: {says_pair(one)} must be equally fast, and was judged {one.verdict}. "
+                    f"{series.name}: {pair_text(one)} must be equally fast, and was judged {one.verdict}. "
                     "Do not trust what is claimed in these measurements."
                 )
-            elif one.purpose is Purpose.CONTROL and one.verdict not in {Verdict.SLOWER, Verdict.INVALID}:
+            elif one.purpose is Purpose.CONTROL and one.verdict not in {
+                Conclusion.SLOWER,
+                Conclusion.INVALID,
+            }:
                 found.append(
                     f"{series.name}: {one.candidate} was slowed down on purpose, and that was not noticed "
                     f"({one.verdict}). A real slowdown of that size may be hidden, too."
@@ -287,12 +291,12 @@ def span_text(low: float | None, high: float | None, unit: Unit) -> str:
     return f"{units.three(low)} to {units.measured(high, unit)}"
 
 
-def ratio_text(one: Judged) -> str:
+def ratio_text(one: Judgement) -> str:
     """How many times as fast, or that it is not known."""
     return "none" if one.ratio is None else units.times(one.ratio)
 
 
-def interval_text(one: Judged) -> str:
+def interval_text(one: Judgement) -> str:
     """The interval of a ratio."""
     if one.low is None or one.high is None:
         return "none"

@@ -12,14 +12,16 @@ from markupsafe import Markup
 
 from clusters.errors import HarnessError, RefusalError
 from reports import svg, units
-from reports.performance.compare import Outcome, compare, obstacles
+from reports.performance.comparability import obstacles
+from reports.performance.compare import RunComparison, compare
 from reports.performance.report import load_results
-from reports.performance.text import measured_on, ratio_text, says_pair, value_text
+from reports.performance.text import measured_on, pair_text, ratio_text, value_text
 from reports.svg import History, Point, Tick
-from suites.benchmark import results
-from suites.benchmark.judge import Verdict
-from suites.benchmark.results import Benchmark, Comparison, Figures, Purpose, SeriesResult
-from suites.benchmark.rounds import Unit
+from suites.benchmark.model import results
+from suites.benchmark.model.judgement import Comparison, Conclusion, Figures, Purpose
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Unit
+from suites.benchmark.model.series import SeriesResult
 
 #: The file that the command writes.
 FILE: Final = "history.html"
@@ -36,8 +38,8 @@ class Step:
     """A run with what is claimed against the one before it, and against the first of its group."""
 
     run: Benchmark
-    since_last: Outcome | None
-    since_first: Outcome | None
+    since_last: RunComparison | None
+    since_first: RunComparison | None
 
     @property
     def anchor(self) -> str:
@@ -277,12 +279,12 @@ def _speed_history(had: Sequence[tuple[Step, SeriesResult]], arm: str, unit: Uni
     )
 
 
-def _change(outcome: Outcome | None, series: str, pair: Comparison) -> str:
+def _change(outcome: RunComparison | None, series: str, pair: Comparison) -> str:
     """Whether the figure is claimed to have changed since the run before."""
-    name = says_pair(pair)
+    name = pair_text(pair)
     for metric in outcome.metrics if outcome is not None and not outcome.refused else ():
         if metric.claimed and (metric.series, metric.name, metric.what) == (series, name, "speed"):
-            return "bad" if metric.judgement.verdict is Verdict.SLOWER else "good"
+            return "bad" if metric.judgement.verdict is Conclusion.SLOWER else "good"
     return "idle"
 
 

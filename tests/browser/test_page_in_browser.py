@@ -22,7 +22,7 @@ from reports.performance.report import performance_sections, render_performance_
 from reports.runs.history import Runs, group, render_history
 from reports.verdict.model import RunFacts, Verdict
 from reports.verdict.page import render_page
-from suites.benchmark.results import Benchmark
+from suites.benchmark.model.results import Benchmark
 from tests.reports.conftest import scenario
 from tests.reports.measurements import BEGAN, FLUID_FRESH, HELD, MIB, benchmark, series
 

@@ -8,32 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from suites.benchmark.judge_calibration import lognormal, prove
-from suites.benchmark.results import (
-    Arm,
-    ArmKind,
-    Benchmark,
-    Comparison,
-    Environment,
-    Fuse,
-    Image,
-    JudgeProof,
-    Latency,
-    Machine,
-    Nfs,
-    Percentile,
-    Proof,
-    Purpose,
-    RoundResult,
-    Sample,
-    SeriesResult,
-    Shaping,
-    State,
-    Tier,
-    Workload,
-    judged_series,
-)
-from suites.benchmark.rounds import Unit
+from suites.benchmark.analysis.calibration import calibrate, lognormal
+from suites.benchmark.analysis.series_summary import summarize_series
+from suites.benchmark.model.environment import Environment, Fuse, Image, Machine, Nfs, Tier
+from suites.benchmark.model.judgement import Comparison, Purpose
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Latency, Percentile, Proof, Round, State, Unit
+from suites.benchmark.model.series import Arm, ArmKind, Sample, SeriesResult, Shaping, Workload
 
 MIB = 1024**2
 BEGAN = datetime(2026, 11, 22, 15, 37, tzinfo=UTC)
@@ -132,7 +113,7 @@ def series(
     """A series of rounds around the given speeds, its timeline with it."""
     generator = np.random.default_rng(seed)
     t, sent = 0.0, 0
-    kept: list[RoundResult] = []
+    kept: list[Round] = []
     timeline: list[Sample] = []
     for number in range(rounds):
         for arm in arms if number % 2 == 0 else tuple(reversed(arms)):
@@ -155,7 +136,7 @@ def series(
             t += BYTES / speed
             why = (invalid or {}).get((arm.name, number), "")
             kept.append(
-                RoundResult(
+                Round(
                     arm=arm.name,
                     number=number,
                     value=speed if unit is Unit.BYTES_PER_SECOND else BYTES / speed,
@@ -175,7 +156,7 @@ def series(
                     proof=_proof(arm, before, sent, began),
                 )
             )
-    return judged_series(
+    return summarize_series(
         name=name,
         unit=unit,
         workload=Workload(
@@ -204,7 +185,6 @@ def series(
 
 def benchmark(*several: SeriesResult, run: str = "20261122-153700", **changed: object) -> Benchmark:
     """A run with these series."""
-    figures = prove(lognormal(0.03), series=20)
     given = {
         "id": run,
         "started": BEGAN,
@@ -213,7 +193,7 @@ def benchmark(*several: SeriesResult, run: str = "20261122-153700", **changed: o
         "command": "pytest suites -m benchmark",
         "environment": ENVIRONMENT,
         "series": several or (series(),),
-        "judge": (JudgeProof.of(figures, "log-normal, 3 %"),),
+        "judge": (calibrate(lognormal(0.03), series=20),),
         "findings": (
             "A FUSE client that was there when the data was cached reads more slowly than a fresh one.",
         ),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reports import svg, units
 from reports.svg import Axis, Badge, Dot, Span, Strip, StripChart
-from suites.benchmark.rounds import Unit
+from suites.benchmark.model.rounds import Unit
 
 MIB = units.MIB
 

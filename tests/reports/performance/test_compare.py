@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from reports.__main__ import main
-from reports.performance.compare import Metric, Outcome, What, _claim, changes, compare, obstacles, render
-from suites.benchmark import results
-from suites.benchmark.judge import Verdict
-from suites.benchmark.results import Arm, Benchmark, Comparison, Environment, SeriesResult
-from suites.benchmark.rounds import Unit
+from reports.performance.comparability import changes, obstacles
+from reports.performance.compare import Metric, RunComparison, What, _claim, compare
+from reports.performance.compare_text import render
+from suites.benchmark.model import results
+from suites.benchmark.model.environment import Environment
+from suites.benchmark.model.judgement import Comparison, Conclusion
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Unit
+from suites.benchmark.model.series import Arm, SeriesResult
 from tests.reports.measurements import (
     ARMS,
     COMPARISONS,
@@ -62,7 +66,7 @@ def run(*several: SeriesResult, env: Environment = ENVIRONMENT, id: str = "b") -
     return BASE.model_copy(update={"series": several, "environment": env, "id": id})
 
 
-def metric(outcome: Outcome, name: str, what: What) -> Metric:
+def metric(outcome: RunComparison, name: str, what: What) -> Metric:
     """One metric of an outcome."""
     return next(m for m in outcome.metrics if name in m.name and m.what is what)
 
@@ -86,7 +90,7 @@ class TestClaims:
         outcome = compare(run(few()), run(few({FLUID_FRESH: (650, 0.04)}, seed=2)))
         assert outcome.status == 0
         speed = metric(outcome, FLUID_FRESH, What.SPEED)
-        assert (speed.judgement.verdict, speed.claimed) == (Verdict.FASTER, True)
+        assert (speed.judgement.verdict, speed.claimed) == (Conclusion.FASTER, True)
         assert "NO REGRESSION SHOWN" in render(outcome)
         assert "could have been found" in render(outcome)
 
@@ -96,7 +100,7 @@ class TestClaims:
         outcome = compare(run(few()), run(few(halved, seed=2)))
         assert outcome.status == 0
         bare = metric(outcome, FLUID_FRESH, What.BARE_SPEED)
-        assert bare.judgement.verdict is Verdict.SLOWER
+        assert bare.judgement.verdict is Conclusion.SLOWER
         assert not bare.gated
         assert not bare.claimed
         assert "(not gated)" in render(outcome)
@@ -105,8 +109,8 @@ class TestClaims:
         """Of a series measured in seconds, more seconds are slower."""
         slow = few({FLUID_FRESH: (430, 0.04)}, seed=2, unit=Unit.SECONDS)
         outcome = compare(run(few(unit=Unit.SECONDS)), run(slow))
-        assert metric(outcome, FLUID_FRESH, What.SPEED).judgement.verdict is Verdict.SLOWER
-        assert metric(outcome, FLUID_FRESH, What.BARE_SPEED).judgement.verdict is Verdict.SLOWER
+        assert metric(outcome, FLUID_FRESH, What.SPEED).judgement.verdict is Conclusion.SLOWER
+        assert metric(outcome, FLUID_FRESH, What.BARE_SPEED).judgement.verdict is Conclusion.SLOWER
         assert outcome.status == 1
 
     def test_tail(self) -> None:
@@ -154,18 +158,20 @@ class TestClaims:
         """What may be chance among many metrics is claimed of one alone, and not among ten."""
         speed = metric(compare(run(few()), run(few(seed=2))), FLUID_FRESH, What.SPEED)
 
-        def judged(p: float, verdict: Verdict) -> Metric:
-            return replace(speed, judgement=replace(speed.judgement, mann_whitney_p=p, verdict=verdict))
+        def judged(p: float, verdict: Conclusion) -> Metric:
+            return replace(
+                speed, judgement=speed.judgement.model_copy(update={"mann_whitney_p": p, "verdict": verdict})
+            )
 
-        quiet = (judged(0.8, Verdict.NO_DIFFERENCE),) * 9
-        doubtful, certain = judged(0.03, Verdict.SLOWER), judged(0.002, Verdict.SLOWER)
+        quiet = (judged(0.8, Conclusion.NO_DIFFERENCE),) * 9
+        doubtful, certain = judged(0.03, Conclusion.SLOWER), judged(0.002, Conclusion.SLOWER)
         assert [m.claimed for m in _claim((doubtful,))] == [True]
         assert not any(m.claimed for m in _claim((doubtful, *quiet)))
         assert [m.claimed for m in _claim((certain, *quiet))] == [True] + [False] * 9
         # Where others are certain, a doubtful one is believed more readily; the judge must claim it, too.
         assert [m.claimed for m in _claim((doubtful, *(certain,) * 9))] == [True] * 10
-        assert not _claim((judged(0.002, Verdict.INCONCLUSIVE),))[0].claimed
-        outcome = Outcome(BASE, BASE, metrics=_claim((doubtful, *quiet)))
+        assert not _claim((judged(0.002, Conclusion.INCONCLUSIVE),))[0].claimed
+        outcome = RunComparison(BASE, BASE, metrics=_claim((doubtful, *quiet)))
         assert outcome.status == 0
         assert "among so many metrics it may be chance" in render(outcome)
 
@@ -181,8 +187,8 @@ class TestClaims:
         )
         assert steady.judgement.ratio == pytest.approx(1.0)
         lame = series(arms=FEW, comparisons=PAIRS, invalid={(RAW, 3): "not proved"})
-        counted = metric(compare(run(one), run(lame)), FLUID_FRESH, What.SPEED).judgement.candidate
-        assert (len(counted.values), counted.invalid) == (9, 1)
+        counted = metric(compare(run(one), run(lame)), FLUID_FRESH, What.SPEED).later
+        assert (len(counted.values), len(counted.invalid)) == (9, 1)
 
 
 class TestNotComparable:
@@ -232,7 +238,7 @@ class TestNotComparable:
         ]
         outcome = compare(*sides)
         assert outcome.status == 2
-        assert "97.0 MiB/s came through in A, 70.0 MiB/s in B" in render(outcome)
+        assert "NFS reached 97.0 MiB/s in A, 70.0 MiB/s in B" in render(outcome)
 
     def test_nothing_in_common(self) -> None:
         """Runs without a common series are refused, and what is in one alone is told."""
@@ -247,7 +253,7 @@ class TestNotComparable:
         lame = series(arms=FEW, comparisons=PAIRS, invalid={(RAW, n): "not proved" for n in range(8)})
         outcome = compare(run(few()), run(lame))
         assert outcome.status == 2
-        assert "no way of reading was measured and proved in both runs" in render(outcome)
+        assert "no way of reading has valid rounds next to the same baseline in both runs" in render(outcome)
 
     def test_too_few_rounds(self) -> None:
         """Runs too short to show any regression are refused; a check that cannot fail is none."""

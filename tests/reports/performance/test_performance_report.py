@@ -27,9 +27,12 @@ from reports.performance.rounds_csv import render_csv
 from reports.performance.text import ANCHORS, MARKS, alarms, arm_badges, says_series, says_spread
 from reports.verdict.model import Verdict
 from reports.verdict.page import TEMPLATES, render_page
-from suites.benchmark import results
-from suites.benchmark.results import Benchmark, Figures, Part, SeriesResult
-from suites.benchmark.rounds import Unit
+from suites.benchmark.analysis.series_summary import figures_of
+from suites.benchmark.model import results
+from suites.benchmark.model.judgement import Figures
+from suites.benchmark.model.results import Benchmark
+from suites.benchmark.model.rounds import Part, Unit
+from suites.benchmark.model.series import MEANING, ArmKind, SeriesResult
 from tests.reports.measurements import (
     ARMS,
     COMPARISONS,
@@ -193,7 +196,7 @@ class TestPage:
                 ),
             }
         )
-        figures = tuple(Figures.of(bare.rounds, arm.name) for arm in bare.arms)
+        figures = tuple(figures_of(bare.rounds, arm.name) for arm in bare.arms)
         shown = Reader(
             render_performance_page(
                 benchmark(bare.model_copy(update={"figures": figures}), judge=(), findings=())
@@ -211,7 +214,7 @@ class TestPage:
                 "rounds": (),
                 "judged": (),
                 "timeline": (),
-                "figures": tuple(Figures.of((), arm.name) for arm in one.arms),
+                "figures": tuple(figures_of((), arm.name) for arm in one.arms),
             }
         )
         shown = Reader(render_performance_page(benchmark(empty, finished=False, stopped="Ctrl-C")))
@@ -389,7 +392,7 @@ class TestFiles:
 def test_every_arm_has_a_colour() -> None:
     """Each kind of arm that may be measured has its own colour."""
     css = (TEMPLATES / "performance.css").read_text()
-    for kind in results.ArmKind:
+    for kind in ArmKind:
         assert f".a-{kind.value} {{" in css
 
 
@@ -398,5 +401,5 @@ def test_unused_fluid_arms_are_not_explained() -> None:
     arms = [arm for arm in ARMS if arm.name in {RAW, FLUID_COLD}]
     one: SeriesResult = series(arms=arms, comparisons=[c for c in COMPARISONS if c.candidate == FLUID_COLD])
     read = Reader(render_performance_page(benchmark(one, findings=())))
-    assert read.says(results.MEANING[results.ArmKind.FLUID_COLD][1:])
+    assert read.says(MEANING[ArmKind.FLUID_COLD][1:])
     assert not read.says(FLUID_CACHED)

@@ -12,8 +12,8 @@ from clusters.errors import RefusalError
 from reports.__main__ import main
 from reports.runs.history import Runs, group, read, render_history
 from reports.verdict.model import Verdict
-from suites.benchmark import results
-from suites.benchmark.results import Benchmark
+from suites.benchmark.model import results
+from suites.benchmark.model.results import Benchmark
 from tests.reports.measurements import BEGAN, ENVIRONMENT, FLUID_FRESH
 from tests.reports.performance.test_compare import BASE, few
 from tests.reports.verdict.test_page import Reader

@@ -1,0 +1,292 @@
+"""One run of fio in a Pod, with the state of the page cache and of the processors before and after it.
+
+One command does all, so that nothing happens between an observation and the run. fio reads its job from
+standard input and runs under `timeout`, which ends it even if the connection is lost. The observations
+are on lines of their own around the JSON document of fio; the parser returns them as messages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from clusters.errors import InfrastructureError
+from clusters.host.commands import Completed
+from suites.benchmark.model.rounds import Latency, Part, Percentile
+from workloads.fio import FioReport, Plan, parse
+from workloads.pod_commands import Argv
+
+#: Percentiles that are recorded for each round.
+PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
+
+#: Exit codes if `timeout` ended or killed the program (coreutils).
+_TIMED_OUT: Final = 124
+_KILLED: Final = 137
+
+#: Prints how many bytes of the files in a folder are in the page cache (fincore of util-linux, mincore(2)).
+_RESIDENT: Final = """
+resident() {
+  total=0
+  while read -r bytes; do total=$((total + bytes)); done < <(
+    find "$1" -type f -print0 | xargs -0 -r fincore --bytes --noheadings --raw --output RES
+  )
+  echo "$total"
+}
+"""
+
+_MEASURE: Final = (
+    _RESIDENT
+    + r"""
+folder=$1 seconds=$2
+shift 2
+echo "seen load $(cut -d ' ' -f 1 /proc/loadavg)"
+echo "seen resident-before $(resident "$folder")"
+echo "seen cpu-before $(head -n 1 /proc/stat)"
+echo "seen started $(date +%s%N)"
+code=0
+timeout --kill-after=5 "$seconds" "$@" || code=$?
+echo
+echo "seen cpu-after $(head -n 1 /proc/stat)"
+echo "seen resident-after $(resident "$folder")"
+exit "$code"
+"""
+)
+
+# Drops each file from the page cache (posix_fadvise); other files and other mounts keep theirs.
+DROP_PAGE_CACHE: Final = r"""
+find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \;
+"""
+_DROP: Final = _RESIDENT + 'sync -f "$1" || true' + DROP_PAGE_CACHE + 'resident "$1"\n'
+_READ_ALL: Final = _RESIDENT + 'find "$1" -type f -exec cat {} + > /dev/null; resident "$1"'
+
+_EXIT: Final = re.compile(r"^seen exit (\d+)$", re.MULTILINE)
+_SEEN: Final = re.compile(r"seen (?P<name>[a-z-]+) (?P<value>.+)")
+
+
+class HungError(InfrastructureError):
+    """Fio did not end before its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class FioRun:
+    """A run of fio that ended, with the observations before and after it.
+
+    Attributes:
+        report: output of fio.
+        load: 1-minute load average before it.
+        resident_before: bytes of the data in the page cache before it.
+        resident_after: the same after it.
+        busy: share of the time of all processors that was not idle; None if the run was too short.
+        started: nanoseconds since 1970 by the clock of the Pod's node, just before fio; None if unknown.
+    """
+
+    report: FioReport
+    load: float
+    resident_before: int
+    resident_after: int
+    busy: float | None
+    started: int | None = None
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes read by all groups."""
+        return sum(group.io_bytes for group in self.report.groups())
+
+    @property
+    def seconds(self) -> float:
+        """Run time reported by fio: the sum over the groups, each with the time of its slowest job."""
+        return sum(group.runtime for group in self.report.groups()) / 1000
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes read over the run time reported by fio."""
+        return self.read_bytes / self.seconds if self.seconds else 0.0
+
+    def latency(self) -> Latency | None:
+        """Latency of single reads, all jobs together; None without a histogram."""
+        return latency([self.report])
+
+    def parts(self, plan: Plan) -> tuple[Part, ...]:
+        """The groups if there are several, such as the epochs of a training run."""
+        groups = self.report.groups()
+        if len(groups) == 1:
+            return ()
+        return tuple(
+            Part(
+                kind="group",
+                name=plan.groups[group.groupid],
+                read_bytes=group.io_bytes,
+                seconds=group.runtime / 1000,
+                bytes_per_second=group.bw_bytes,
+            )
+            for group in groups
+        )
+
+    def error(self, plan: Plan) -> str:
+        """Why it is no measurement of the plan; empty if it is one."""
+        if self.report.failed:
+            return f"fio reported an error in {', '.join(job.jobname for job in self.report.failed)}"
+        if self.read_bytes != plan.total_bytes:
+            return f"fio read {self.read_bytes} of {plan.total_bytes} bytes"
+        return "" if self.seconds else "fio took less than a millisecond"
+
+
+@dataclass(frozen=True, slots=True)
+class FioRuns:
+    """The runs of fio of one measurement: one, or several in sequence or in several Pods.
+
+    Attributes:
+        each: the runs; at least one.
+        seconds: run time of all.
+        parts: figures of each run; empty for a single one.
+    """
+
+    each: tuple[FioRun, ...]
+    seconds: float
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def in_sequence(cls, each: Sequence[FioRun], plan: Plan) -> FioRuns:
+        """Runs in sequence; their times add up."""
+        parts = each[0].parts(plan)
+        if len(each) > 1:
+            parts = tuple(
+                Part(
+                    kind="read",
+                    name=f"read {number}",
+                    read_bytes=one.read_bytes,
+                    seconds=one.seconds,
+                    bytes_per_second=one.bytes_per_second,
+                )
+                for number, one in enumerate(each, 1)
+            )
+        return cls(tuple(each), sum(one.seconds for one in each), parts)
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes read by all runs."""
+        return sum(one.read_bytes for one in self.each)
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bytes read over the run time."""
+        return self.read_bytes / self.seconds if self.seconds else 0.0
+
+    @property
+    def load(self) -> float:
+        """1-minute load average before the first run."""
+        return self.each[0].load
+
+    @property
+    def busy(self) -> float | None:
+        """The highest share of processor time that was not idle in a run."""
+        return max((one.busy for one in self.each if one.busy is not None), default=None)
+
+    def latency(self) -> Latency | None:
+        """Latency of single reads, all runs together."""
+        return latency([one.report for one in self.each])
+
+    def error(self, plan: Plan) -> str:
+        """Why they are no measurement of the plan; empty if they are one."""
+        return "; ".join(dict.fromkeys(text for one in self.each if (text := one.error(plan))))
+
+
+def latency(reports: Sequence[FioReport]) -> Latency | None:
+    """Latency of single reads, all jobs of all runs together; None without a histogram."""
+    bins = [group.clat_bins for report in reports for group in report.groups()]
+    known = [one for one in bins if one is not None]
+    if not known or len(known) < len(bins):
+        return None
+    merged = known[0].merged(known)
+    found = [job.read.clat_ns for report in reports for job in report.jobs if job.read.clat_ns.N]
+    return Latency(
+        reads=merged.total,
+        mean_ns=sum(one.mean * one.N for one in found) / sum(one.N for one in found),
+        max_ns=max(one.max for one in found),
+        percentiles=tuple(
+            Percentile(percent=percent, ns=merged.percentile(percent)) for percent in PERCENTILES
+        ),
+    )
+
+
+def measure_argv(plan: Plan, folder: str, seconds: float) -> Argv:
+    """The command that runs a plan, whose text is read from standard input.
+
+    Args:
+        plan: what fio runs.
+        folder: with the files that are read.
+        seconds: after which fio is killed.
+    """
+    return ("bash", "-euc", _MEASURE, "measure", folder, f"{seconds:.0f}", *plan.argv("-"))
+
+
+def parse_run(completed: Completed) -> FioRun:
+    """Parse the output of `measure_argv`.
+
+    Raises:
+        HungError: fio did not end in time.
+        FioOutputError: the output of fio is not one complete JSON document.
+        InfrastructureError: fio could not run.
+    """
+    if completed.exit_code in {_TIMED_OUT, _KILLED}:
+        raise HungError(
+            f"fio did not end within {completed.argv[5]} s and was killed: it hangs, or is far too slow",
+            subject="fio",
+            last_seen=completed.stderr.strip()[-500:],
+            advice="try with fewer parallel jobs; more than 16 can hang Alluxio 2.9's FUSE client",
+        )
+    if completed.exit_code != 0 and "{" not in completed.stdout:
+        raise InfrastructureError(
+            f"fio could not run: exit code {completed.exit_code}",
+            last_seen=(completed.stdout + completed.stderr).strip()[-1000:],
+        )
+    report = parse(completed.stdout)
+    seen = {
+        match["name"]: match["value"]
+        for line in report.messages
+        if (match := _SEEN.fullmatch(line)) is not None
+    }
+    try:
+        return FioRun(
+            report=report,
+            load=float(seen["load"]),
+            resident_before=int(seen["resident-before"]),
+            resident_after=int(seen["resident-after"]),
+            busy=_busy(seen),
+            started=int(seen["started"]) if "started" in seen else None,
+        )
+    except (KeyError, ValueError) as error:
+        raise InfrastructureError(
+            f"an observation around the run of fio is missing: {error}",
+            last_seen=completed.stderr.strip()[-1000:],
+        ) from error
+
+
+def parse_log(argv: Argv, text: str) -> FioRun:
+    """Parse the output of `measure_argv` in the log of a Job's Pod; the log has the exit code.
+
+    Raises:
+        HarnessError: as in `parse_run`.
+    """
+    code = _EXIT.search(text)
+    return parse_run(Completed(argv, int(code[1]) if code else 1, text, ""))
+
+
+def drop_page_cache_argv(folder: str) -> Argv:
+    """The command that drops the files below ``folder`` from the page cache; prints the bytes that stayed."""
+    return ("bash", "-euc", _DROP, "drop", folder)
+
+
+def read_all_argv(folder: str) -> Argv:
+    """The command that reads all files below ``folder`` and prints the bytes in the page cache afterwards."""
+    return ("bash", "-euc", _READ_ALL, "read", folder)
+
+
+def _busy(seen: Mapping[str, str]) -> float | None:
+    """The share of processor time that was not idle, from two first lines of /proc/stat."""
+    before, after = ([int(word) for word in seen[name].split()[1:9]] for name in ("cpu-before", "cpu-after"))
+    spent = [late - early for early, late in zip(before, after, strict=True)]
+    total, idle = sum(spent), spent[3] + spent[4]  # idle and iowait (proc(5))
+    return 1 - idle / total if total > 0 else None

@@ -1,0 +1,90 @@
+"""fio inside a Pod with the looks around it, run here by a shell with a stand-in for fio."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import InfrastructureError
+from clusters.host.commands import Completed
+from suites.benchmark.testbed.fio_run import (
+    HungError,
+    drop_page_cache_argv,
+    measure_argv,
+    parse_run,
+    read_all_argv,
+)
+from workloads.fio import Amounts, Plan, load
+
+DATA = Path(__file__).parents[3] / "data" / "fio"
+MIB = 1024 * 1024
+
+
+def plan(numjobs: int = 1) -> Plan:
+    """A small plan."""
+    return load("sequential-1m").plan(Amounts(large_bytes=4 * MIB), directory="/data", numjobs=numjobs)
+
+
+def run(argv: tuple[str, ...], folder: Path, fio: str = "", stdin: str = "") -> Completed:
+    """Run a command here with a fio and a fincore of our own on the path."""
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    for name, text in (
+        ("fio", fio),
+        ("fincore", "for f; do case $f in -*|RES) ;; *) echo 4096;; esac; done"),
+    ):
+        file = tools / name
+        file.write_text(f"#!/bin/bash\n{text}\n")
+        file.chmod(0o755)
+    env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, input=stdin, timeout=20)
+    return Completed(argv, done.returncode, done.stdout, done.stderr)
+
+
+def files(folder: Path) -> Path:
+    """A folder with two files, one of them further down."""
+    data = folder / "data with blank"
+    (data / "sub").mkdir(parents=True)
+    (data / "one").write_bytes(b"x" * 5000)
+    (data / "sub" / "two words").write_bytes(b"x" * 5000)
+    return data
+
+
+def test_looks_stand_around_what_fio_says(tmp_path: Path) -> None:
+    """Page cache, load and processors are read before and after fio, which gets its job by pipe."""
+    fio = f"cat > {tmp_path}/job; cat {DATA}/seqread.txt"
+    done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, fio, stdin="[job]\n")
+    found = parse_run(done)
+    assert (tmp_path / "job").read_text() == "[job]\n"
+    assert found.resident_before == found.resident_after == 2 * 4096
+    assert found.load >= 0
+    assert found.busy is None or 0 <= found.busy <= 1
+    assert found.report.version.startswith("fio-")
+
+
+def test_fio_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
+    """A fio that does not end is ended inside the Pod, and the error says what to try."""
+    done = run(measure_argv(plan(), str(files(tmp_path)), 1), tmp_path, "exec sleep 30")
+    with pytest.raises(HungError, match="did not end within 1 s") as caught:
+        parse_run(done)
+    assert "parallel jobs" in caught.value.advice
+
+
+def test_fio_that_is_not_there_is_no_measurement(tmp_path: Path) -> None:
+    """A command that fails without JSON is told with what it said."""
+    done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, "echo no such job >&2; exit 1")
+    with pytest.raises(InfrastructureError, match="fio could not run") as caught:
+        parse_run(done)
+    assert "no such job" in caught.value.last_seen
+
+
+def test_forgetting_and_reading_tell_what_the_page_cache_holds(tmp_path: Path) -> None:
+    """Both end with the bytes that are in memory; a file that cannot be read fails them."""
+    data = files(tmp_path)
+    for argv in (drop_page_cache_argv(str(data)), read_all_argv(str(data))):
+        done = run(argv, tmp_path)
+        assert (done.exit_code, done.stdout.split()[-1]) == (0, str(2 * 4096)), done.stderr
+    assert run(read_all_argv(str(data / "none")), tmp_path).exit_code != 0
