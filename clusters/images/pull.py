@@ -122,20 +122,30 @@ class Registry:
         Raises:
             NotPublishedError: the registry has none of that name.
             RefusalError: no registry answers, or it serves us no more for now.
-            InfrastructureError: the download broke.
+            InfrastructureError: the download broke, or is not complete after 30 minutes.
         """
         source = reference(name, self.mirror, digest)
         found = self._found(name, source)
         if found is not None and self.mirror is None:
             return found
         with self.progress.stage(f"pull {name}") as stage:
-            done = self.engine.commands.run(
-                [docker_client(), "pull", source],
-                env=self.engine.env,
-                check=False,
-                timeout=PULL_SECONDS,
-                on_line=stage.says,
-            )
+            try:
+                done = self.engine.commands.run(
+                    [docker_client(), "pull", source],
+                    env=self.engine.env,
+                    check=False,
+                    timeout=PULL_SECONDS,
+                    on_line=stage.says,
+                )
+            except CommandError as error:
+                if error.completed is None:
+                    raise
+                raise InfrastructureError(
+                    f"{self._registry_of(name)} did not deliver {name} within {PULL_SECONDS:g} s",
+                    last_seen=_last_line(error.completed.stdout),
+                    advice="run it again, since the engine keeps complete layers, or name a nearer mirror "
+                    "with --registry",
+                ) from error
             if done.exit_code != 0:
                 raise self._failure(name, source, done.stdout + done.stderr)
             if "Image is up to date" in done.stdout:
@@ -163,23 +173,26 @@ class Registry:
         where = f"{_without_tag(source.partition('@')[0])}@{digest}"
         return Pulled(name, where, str(told["Id"]), digest, labels)
 
+    def _registry_of(self, name: str) -> str:
+        return self.mirror or split_host(name)[0]
+
     def _failure(self, name: str, source: str, said: str) -> Exception:
-        shown = _last_line(said)
+        shown, registry = _last_line(said), self._registry_of(name)
         if is_missing(said):
             return NotPublishedError(
-                f"{self} has no image {name}",
+                f"{registry} has no image {name}",
                 last_seen=shown,
                 advice="choose a version that is published, or build it with --images=build",
             )
         if _limited(said):
             return RefusalError(
-                f"{self} serves this host no more images for now",
+                f"{registry} serves this host no more images for now",
                 last_seen=shown,
                 advice="docker login, or name a mirror with --registry, or build with --images=build",
             )
         if is_unreached(said):
             return RefusalError(
-                f"{self} does not answer",
+                f"{registry} does not answer",
                 last_seen=shown,
                 advice=(
                     "a mirror without TLS must be on this host, or among the engine's insecure-registries"

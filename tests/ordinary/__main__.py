@@ -1,7 +1,8 @@
-"""`python -m tests.ordinary check|build|up`: the README's command on an ordinary machine.
+"""`python -m tests.ordinary check|refusals|build|up`: the harness on an ordinary machine.
 
-``build`` builds the machine, ``up`` boots it and keeps it until Ctrl-C, ``check`` boots it and runs the
-README's command in it. What follows ``--`` is passed to that command.
+``build`` builds the machine and ``up`` boots it and keeps it until Ctrl-C. ``check`` boots it and runs the
+README's command in it; what follows ``--`` is passed to that command. ``refusals`` boots it and observes
+what a run says when the registries limit, are slow, or are gone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway
 from tests.ordinary.guest import MEMORY, Guest, guest
 from tests.ordinary.network import GUEST, NAMESPACE, network
+from tests.ordinary.refusals import observe, prepare
 from tests.ordinary.registries import Registries, registries
 from tests.ordinary.settings import as_file, settings
 from tests.ordinary.store import Store, filled
@@ -71,10 +73,8 @@ class Machine:
 
 
 @contextmanager
-def machine(own: ArtifactCache, images: ArtifactCache, *, cpus: int, memory: str) -> Iterator[Machine]:
+def machine(own: ArtifactCache, store: Store, *, cpus: int, memory: str) -> Iterator[Machine]:
     """The machine with everything that it reaches, while the context lasts."""
-    with machine_lock(images.root):
-        store = filled(own, images, Options())
     parts = own.obtain(disk())
     runs = own.root / "runs"
     runs.mkdir(exist_ok=True)
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         passed = given[given.index("--") + 1 :]
         given = given[: given.index("--")]
     parser = argparse.ArgumentParser(prog="python -m tests.ordinary", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("check", "build", "up"), default="check")
+    parser.add_argument("command", nargs="?", choices=("check", "refusals", "build", "up"), default="check")
     parser.add_argument("--cpus", type=int, default=1, help="of the guest (default 1)")
     parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
     parser.add_argument("--out", type=Path, default=Path("out/ordinary"), help="folder for what was run")
@@ -144,9 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.command == "build":
                 own.obtain(disk())
                 return 0
-            with machine(own, images, cpus=options.cpus, memory=options.memory) as here:
+            with machine_lock(images.root):
+                store = filled(own, images, Options())
+            with machine(own, store, cpus=options.cpus, memory=options.memory) as here:
                 if options.command == "check":
                     return check(here, passed, options.out)
+                if options.command == "refusals":
+                    clone(here.guest)
+                    prepare(here.guest)
+                    _say("\n".join(observe(here.guest, here.registries, progress)))
+                    return 0
                 key = own.obtain(disk()) / "id"
                 _say(
                     f"ip netns exec {NAMESPACE} ssh -i {key} {USER}@{GUEST}   # Ctrl-C here ends the machine"

@@ -48,11 +48,18 @@ class Registries:
         store: what it serves.
         service: how; may be changed at any time.
         requests: each request as ``METHOD registry path status``, in order.
+        server: the HTTPS server.
     """
 
     store: Store
+    server: ThreadingHTTPServer
     service: Service = Service.OPEN
     requests: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """End the service: from now on connections are refused."""
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,22 +167,21 @@ def registries(network: Network, store: Store, certificate: Path) -> Iterator[Re
         store: what is served.
         certificate: PEM file with key and certificate.
     """
-    served = Registries(store)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    handler = type("_Bound", (_Handler,), {"registries": served})
-    server = ThreadingHTTPServer((REGISTRY, HTTPS_PORT), handler, bind_and_activate=False)
+    server = ThreadingHTTPServer((REGISTRY, HTTPS_PORT), _Handler, bind_and_activate=False)
     server.daemon_threads = True
-    # A handshake is made when a thread of its own reads first: a silent client holds up no other.
     server.socket.close()
+    # The thread of a connection makes the handshake when it first reads: a silent client delays no other.
     server.socket = context.wrap_socket(
         network.listener(REGISTRY, HTTPS_PORT), server_side=True, do_handshake_on_connect=False
     )
+    served = Registries(store, server)
+    server.RequestHandlerClass = type("BoundHandler", (_Handler,), {"registries": served})
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield served
     finally:
-        server.shutdown()
-        server.server_close()
+        served.close()
         thread.join()

@@ -215,6 +215,24 @@ def test_a_failed_pull_says_why(bench: Bench, said: str, kind: type[Exception], 
         bench.registry().pull("a/b:1")
 
 
+def test_a_failed_pull_names_the_registry_of_the_image(bench: Bench) -> None:
+    """Which is not always Docker's hub."""
+    bench.otherwise = TOO_MANY
+    with pytest.raises(RefusalError, match=r"^registry\.k8s\.io serves this host no more images"):
+        bench.registry(None).pull("registry.k8s.io/pause:3.10")
+
+
+def test_a_slow_download_is_a_sentence(bench: Bench) -> None:
+    """It names the registry, the image and the time, and what was seen last."""
+    cut = Completed(("docker", "pull"), -1, "debian:12: Pulling from library/debian\nabc: Downloading\n", "")
+    bench.commands.on("docker", "pull", raises=CommandError("did not end", completed=cut))
+    with pytest.raises(
+        InfrastructureError, match=r"^docker\.io did not deliver debian:12 within 1800 s"
+    ) as caught:
+        bench.registry(None).pull("debian:12")
+    assert caught.value.last_seen == "abc: Downloading"
+
+
 @pytest.mark.parametrize(
     ("said", "answers"),
     [(NO_MANIFEST, True), (NO_REPOSITORY, True), (TOO_MANY, True), (NO_NAME, False), (NO_LISTENER, False)],
