@@ -24,6 +24,8 @@ from tests.ordinary.network import GUEST, TAP, Network
 MEMORY: Final = "8G"
 MEMORY_FOLDER: Final = "/dev/shm"
 BOOT_SECONDS: Final = 180.0
+#: States of Docker and of the system in which a user can work; degraded means that some unit failed.
+BOOTED: Final = ("active running", "active degraded")
 STOP_SECONDS: Final = 40.0
 _CONNECT_SECONDS: Final = 10
 _COMMAND_SECONDS: Final = 120.0
@@ -117,10 +119,10 @@ def guest(
         try:
             wait(
                 made.answers,
-                lambda seen: seen.startswith("active"),
+                lambda seen: seen in BOOTED,
                 failed=lambda _: None if process.poll() is None else f"ended with exit code {process.poll()}",
                 subject="guest",
-                condition="active service docker",
+                condition="a finished boot with Docker active",
                 timeout=BOOT_SECONDS,
                 on_change=lambda text, _: stage.says(text),
                 failure_class=FailureClass.INFRASTRUCTURE,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.images import pull
 from tests.clusters.fakes import FakeCommands
 from tests.ordinary.checkout import REPOSITORY, readme_command
 from tests.ordinary.debian import mirror
@@ -61,6 +63,12 @@ def test_the_mirror_is_the_one_of_this_machines_apt() -> None:
     commands.on("apt-get", stdout="Docker|stable|http://y/\n")
     with pytest.raises(RefusalError, match="no Debian archive"):
         mirror(commands)
+
+
+def test_the_limit_of_a_download_is_a_line_that_the_guest_can_change() -> None:
+    """`tests.ordinary.refusals` replaces it in the guest's checkout."""
+    line = re.compile(rf"^PULL_SECONDS: Final = {pull.PULL_SECONDS:_}$", re.MULTILINE)
+    assert len(line.findall(Path(pull.__file__).read_text())) == 1
 
 
 def test_variables_are_written_as_pam_reads_them() -> None:
