@@ -1,15 +1,16 @@
-"""One truth about claims: what is wrong between a Pod and a Dataset, told from one look at a cluster.
+"""What is wrong between Pods and Datasets, decided from one observation of a cluster.
 
-`collect` looks, `diagnose` judges what was seen, `look_inside` adds the proof from inside Pods.
-The doctor and the scenarios of misuse both ask here.
+`collect` reads a cluster, `diagnose` decides, `look_inside` adds what commands in the Pods show.
+The doctor and the scenarios of misuse both use it.
 """
 
+from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.collecting import CannotLookError, collect
-from suites.diagnosis.datasets import why_not_bound
-from suites.diagnosis.inside import Proof, look_inside
-from suites.diagnosis.pods import diagnose, diagnose_pod
-from suites.diagnosis.verdicts import Cause, CauseKind, Evidence, Finding, State, Verdict
+from suites.diagnosis.codes import CauseKind, State, Verdict
+from suites.diagnosis.collect import CannotLookError, collect
+from suites.diagnosis.diagnose import diagnose, diagnose_pod
+from suites.diagnosis.findings import Cause, Evidence, Finding
+from suites.diagnosis.pod_proof import Proof, look_inside
 
 __all__ = [
     "CannotLookError",

@@ -1,1 +1,1 @@
-"""The doctor: what is wrong between Pods and Datasets in any cluster, in one read-only command."""
+"""The doctor: what is wrong between Pods and Datasets of any cluster, in one command that only reads."""

@@ -1,6 +1,7 @@
-"""`python -m suites.doctor`: which Pods go through Fluid, which do not, why, and the one change to make.
+"""`fluid-conformance doctor`: which Pods go through Fluid, which do not, why, and the one change to make.
 
-It reads and changes nothing. Exit code 0: nothing is wrong; 1: something is; 2: it could not look.
+It only reads. Exit code 0: nothing is wrong; 1: something is; 2: the cluster could not be read;
+3: nothing is known to be wrong, but something could not be determined.
 """
 
 from __future__ import annotations
@@ -8,76 +9,125 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.kubernetes.client import Kube
 from suites.diagnosis import CannotLookError, ClusterState, Finding, collect, diagnose, look_inside
-from suites.doctor.rendering import Answer, as_json, print_answer, refusal_json
+from suites.diagnosis.saved import read_saved
+from suites.diagnosis.similar_names import nearest
+from suites.doctor.answer import CODES, Answer, without_ignored
+from suites.doctor.rendering import CANNOT_LOOK, as_json, print_answer, refusal_json
 
-CANNOT_LOOK = 2
-_INTERRUPTED = 130
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -> int:
-    """Look at a cluster and tell; returns the exit code.
+    """Diagnose a cluster and print the answer.
 
     Args:
-        arguments: of the command line; by default the process's own.
-        stream: where the answer goes; by default standard output.
+        arguments: of the command line; by default those of the process.
+        stream: receives the answer; by default standard output.
+
+    Returns:
+        The exit code.
     """
     out = stream or sys.stdout
-    given = command_parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
-        answer = examine(given)
+        answer = examine(options)
     except HarnessError as error:
-        if given.json:
-            out.write(json.dumps(refusal_json(error), indent=2) + "\n")
-        sys.stderr.write(f"{error}\n")
-        return CANNOT_LOOK
+        return _refuse(error, out, as_json_=options.json)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was changed\n")
         return _INTERRUPTED
-    if given.json:
+    except Exception as error:  # noqa: BLE001 - whatever a cluster or a file contains, a user sees no traceback
+        if options.debug:
+            traceback.print_exc()
+        defect = HarnessError(
+            f"the doctor failed on what it read: {type(error).__name__}: {error}",
+            advice="run it again with --debug and report what it prints: this is a defect of the doctor",
+        )
+        return _refuse(defect, out, as_json_=options.json)
+    if options.json:
         out.write(json.dumps(as_json(answer), indent=2) + "\n")
     else:
         print_answer(answer, out)
     return answer.exit_code
 
 
+def _refuse(error: HarnessError, out: TextIO, *, as_json_: bool) -> int:
+    if as_json_:
+        out.write(json.dumps(refusal_json(error), indent=2) + "\n")
+    sys.stderr.write(f"{error}\n")
+    return CANNOT_LOOK
+
+
 def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
     """The options of the doctor."""
     parser = argparse.ArgumentParser(prog="fluid-conformance doctor", description=__doc__, add_help=add_help)
     parser.add_argument("--kubeconfig", type=Path, help="instead of $KUBECONFIG or ~/.kube/config")
-    parser.add_argument("--context", help="of the kubeconfig, instead of its current one")
-    parser.add_argument("-n", "--namespace", help="look only at the Pods of this namespace")
-    parser.add_argument("--pod", metavar="[NAMESPACE/]NAME", help="tell only of this Pod")
+    parser.add_argument("--context", help="context of the kubeconfig, instead of the current one")
+    parser.add_argument(
+        "--from",
+        dest="saved",
+        metavar="PATH",
+        type=Path,
+        help="diagnose objects saved with `kubectl get -o json|yaml` or `kubectl cluster-info dump`, "
+        "in a file or folder; - is standard input",
+    )
+    parser.add_argument("-n", "--namespace", help="diagnose only the Pods of this namespace")
+    parser.add_argument("--pod", metavar="[NAMESPACE/]NAME", help="report only on this Pod")
+    parser.add_argument(
+        "--ignore",
+        metavar="CODE",
+        action="append",
+        default=[],
+        help="do not report findings of this code; may be repeated",
+    )
     parser.add_argument(
         "--exec",
         action="store_true",
-        help="look into running Pods too: mounts, a short read (needs pods/exec)",
+        help="run commands in Pods too: mounts, a short read (needs pods/exec)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--debug", action="store_true", help="print the traceback of a defect of the doctor")
     return parser
 
 
-def examine(given: argparse.Namespace) -> Answer:
-    """Look as the options say.
+def examine(options: argparse.Namespace) -> Answer:
+    """Diagnose what the options name.
 
     Raises:
-        CannotLookError: rights are missing, or Fluid is not there.
-        RefusalError: the kubeconfig is of no use, or there is no such Pod.
-        KubeError: the cluster broke off meanwhile.
+        CannotLookError: rights are missing, Fluid is not installed, or the saved objects are not enough.
+        RefusalError: the options contradict each other, the kubeconfig is unusable, or there is no such Pod.
+        KubeError: the connection broke.
     """
-    namespace, pod = _wanted(given)
-    kube = Kube.connect(given.kubeconfig, given.context, run="doctor")
+    _check_codes(options.ignore)
+    if options.saved is None:
+        return _examine_cluster(options)
+    for name, given in (
+        ("--exec", options.exec), ("--kubeconfig", options.kubeconfig), ("--context", options.context),
+    ):  # fmt: skip
+        if given:
+            raise RefusalError(f"{name} and --from exclude each other", advice="leave out one of them")
+    state = read_saved(options.saved, sys.stdin)
+    namespace, pod = _requested(options)
+    findings = _selected(state, diagnose(state), namespace, pod)
+    return _answer(state, findings, options, f"saved in {options.saved}")
+
+
+def _examine_cluster(options: argparse.Namespace) -> Answer:
+    namespace, pod = _requested(options)
+    kube = Kube.connect(options.kubeconfig, options.context, run="doctor")
     try:
-        picture = collect(kube, namespace)
-        findings = _chosen(picture, diagnose(picture), namespace, pod)
-        if given.exec:
-            findings, missing = look_inside(kube.exec, picture, findings)
+        state = collect(kube, namespace)
+        findings = _selected(state, diagnose(state), namespace, pod)
+        if options.exec:
+            findings, missing = look_inside(kube.exec, state, findings)
             if missing:
                 raise CannotLookError(
                     f"this user may not {', nor '.join(missing)}",
@@ -85,37 +135,55 @@ def examine(given: argparse.Namespace) -> Answer:
                     advice="grant the rights of fluid-doctor-exec in suites/doctor/cluster-role.yaml, "
                     "or leave out --exec",
                 )
-        return Answer(
-            cluster=kube.connection.url,
-            taken=picture.taken.isoformat(timespec="seconds"),
-            pods=len(picture.pods),
-            datasets=len(picture.datasets),
-            looked_inside=given.exec,
-            findings=findings,
-            gaps=picture.gaps,
-        )
+        return _answer(state, findings, options, kube.connection.url)
     finally:
         kube.close()
 
 
-def _wanted(given: argparse.Namespace) -> tuple[str | None, str | None]:
-    """Namespace and Pod asked for."""
-    namespace: str | None = given.namespace
-    if not given.pod:
+def _answer(
+    state: ClusterState, findings: tuple[Finding, ...], options: argparse.Namespace, cluster: str
+) -> Answer:
+    kept, ignored = without_ignored(state, findings, options.ignore)
+    return Answer(
+        cluster=cluster,
+        taken=state.taken.isoformat(timespec="seconds"),
+        pods=len(state.pods),
+        datasets=len(state.datasets),
+        looked_inside=options.exec,
+        findings=kept,
+        ignored=ignored,
+        gaps=state.gaps,
+    )
+
+
+def _check_codes(codes: Sequence[str]) -> None:
+    for code in codes:
+        if code not in CODES:
+            similar = nearest(code, CODES)
+            raise RefusalError(
+                f"--ignore {code}: there is no such code",
+                advice=f"write {similar}" if similar else "see the codes in docs/doctor.md",
+            )
+
+
+def _requested(options: argparse.Namespace) -> tuple[str | None, str | None]:
+    """The namespace and the Pod that the options name."""
+    namespace: str | None = options.namespace
+    if not options.pod:
         return namespace, None
-    before, slash, name = given.pod.rpartition("/")
+    before, slash, name = options.pod.rpartition("/")
     if slash and namespace and before != namespace:
         raise RefusalError(
-            f"--pod {given.pod} is not in --namespace {namespace}", advice="name the namespace once"
+            f"--pod {options.pod} is not in --namespace {namespace}", advice="name the namespace once"
         )
     return (before or namespace), name
 
 
-def _chosen(
-    picture: ClusterState, findings: tuple[Finding, ...], namespace: str | None, pod: str | None
+def _selected(
+    state: ClusterState, findings: tuple[Finding, ...], namespace: str | None, pod: str | None
 ) -> tuple[Finding, ...]:
-    """The findings about what was asked for; other namespaces were seen only for what serves from there."""
-    if pod and not any(seen.key[1] == pod and namespace in (None, seen.key[0]) for seen in picture.pods):
+    """The findings that were asked for; other namespaces were read only for what serves from there."""
+    if pod and not any(seen.key[1] == pod and namespace in (None, seen.key[0]) for seen in state.pods):
         where = f"in namespace {namespace}" if namespace else "in any namespace"
         raise RefusalError(f"there is no Pod {pod} {where}", advice="see `kubectl get pods --all-namespaces`")
     return tuple(f for f in findings if namespace in (None, f.pod[0]) and pod in (None, f.pod[1]))

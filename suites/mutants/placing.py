@@ -22,7 +22,7 @@ from clusters.product import fluid, mounted_files
 from clusters.providers.kind import KindProvider
 from clusters.system import System
 from clusters.waiting import wait
-from suites.diagnosis.cluster_state import SERVERFUL_LABEL
+from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
 from suites.mutants.building import Built
 from suites.mutants.model import Hang, Program
 from suites.steps import csi_plugin

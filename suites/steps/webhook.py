@@ -13,7 +13,7 @@ from clusters.kubernetes.fields import Json, items, number, text
 from clusters.kubernetes.snapshots import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.waiting import wait
-from suites.diagnosis.cluster_state import SERVERFUL_LABEL
+from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
 from suites.record.run import cannot_run_here
 from suites.record.versions import ByVersion
 from suites.steps.node_placement import LABELLED_SECONDS

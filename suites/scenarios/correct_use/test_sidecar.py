@@ -10,7 +10,7 @@ from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import Verdict
-from suites.diagnosis.cluster_state import (
+from suites.diagnosis.fluid_facts import (
     SERVERLESS_LABEL,
     SIDECAR_CONTAINER,
     SIDECAR_DONE_LABEL,

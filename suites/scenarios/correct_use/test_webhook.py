@@ -10,7 +10,7 @@ from clusters.kubernetes.fields import Json, items, text
 from clusters.product import fluid_names
 from clusters.waiting import hold
 from suites.catalogue.scenario import Defect, Level, scenario
-from suites.diagnosis.cluster_state import SERVERFUL_LABEL, SERVERLESS_LABEL, SIDECAR_CONTAINER
+from suites.diagnosis.fluid_facts import SERVERFUL_LABEL, SERVERLESS_LABEL, SIDECAR_CONTAINER
 from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
 from suites.steps.user import DATASET, SOURCE, User

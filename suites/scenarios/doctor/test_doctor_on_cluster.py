@@ -19,7 +19,7 @@ from clusters.kubernetes.snapshots import PodSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseKind, State, Verdict
-from suites.doctor.__main__ import CANNOT_LOOK
+from suites.doctor.rendering import CANNOT_LOOK
 from suites.steps.service_account import Account, Right, account, beyond_reading, shipped_roles
 from suites.steps.user import APPLICATION_SECONDS, DATASET, PHASE_SECONDS, SOURCE, User, unique
 from workloads import volumes
@@ -178,7 +178,7 @@ def _expected(shared_user: User, other: User) -> tuple[Expected, ...]:
         Expected(
             other, "doc-bare", Verdict.DATASET_NOT_BOUND, wrong, (f"Dataset `{BARE}`",), CauseKind.NO_RUNTIME
         ),
-        Expected(other, "doc-labelled", Verdict.NO_SUCH_DATASET, wrong, (f"Make Dataset `{NOBODY}`",)),
+        Expected(other, "doc-labelled", Verdict.NO_SUCH_DATASET, wrong, (f"Create Dataset `{NOBODY}`",)),
     )
 
 

@@ -12,7 +12,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import KINDS, Kind
 from clusters.product import fluid_names
 from suites.diagnosis import ClusterState, Finding, diagnose
-from suites.diagnosis.cluster_state import RUNTIME_KINDS
+from suites.diagnosis.fluid_facts import RUNTIME_KINDS
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=1)
@@ -262,7 +262,7 @@ class Cluster:
 
     def picture(self, *, whole: bool = True) -> ClusterState:
         """As a diagnosis sees it."""
-        return ClusterState.of(self.objects, NOW, whole=whole)
+        return ClusterState.of(self.objects, NOW, scope={} if whole else {"Pod": frozenset({"demo"})})
 
     def findings(self) -> tuple[Finding, ...]:
         """What the diagnosis says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import yaml
 from clusters.kubernetes import kinds
 from suites import doctor
 from suites.diagnosis import CauseKind, Verdict
-from suites.diagnosis.cluster_state import RUNTIME_KINDS
+from suites.diagnosis.fluid_facts import RUNTIME_KINDS
 from suites.doctor.__main__ import main
+from suites.doctor.answer import CODES
 from suites.doctor.rendering import SCHEMA
 from tests.clusters import conftest as fakes
 from tests.suites.doctor.doctor_cluster import (
@@ -103,7 +105,7 @@ def test_all_well(api: fakes.FakeApi) -> None:
     code, out = ask(api)
     assert code == 0
     assert out.splitlines()[0].startswith("ok     demo/train-0  served  Pod `train-0` mounts claim `demo`")
-    assert out.splitlines()[-1] == "1 finding: 1 ok (5 Pods and 1 Dataset seen)"
+    assert out.splitlines()[-1] == "1 finding: 1 ok (5 Pods and 1 Dataset read)"
 
 
 def test_nobody(api: fakes.FakeApi) -> None:
@@ -112,7 +114,7 @@ def test_nobody(api: fakes.FakeApi) -> None:
     code, out = ask(api)
     assert (code, out) == (
         0,
-        "no Pod that was asked about uses or wants a Dataset (4 Pods and 1 Dataset seen)\n",
+        "no Pod that was asked for uses a Dataset (4 Pods and 1 Dataset read)\n",
     )
 
 
@@ -138,7 +140,7 @@ def test_different_pods(api: fakes.FakeApi) -> None:
     original = next(f for f in answer["findings"] if f["pod"]["name"] == "b-original")
     assert original["dataset"] == {"namespace": "demo", "name": "demo"}
     assert original["rows"] == ["B1"]
-    assert original["change"] == "Mount claim `demo` instead."
+    assert original["change"].startswith("Mount claim `demo` instead")
     assert {"source", "says"} == set(original["evidence"][0])
 
 
@@ -350,17 +352,32 @@ def test_roles_grant_what_is_asked() -> None:
         assert all(set(rule["verbs"]) == {"get", "list"} for rule in roles[name]["rules"])
 
 
-def test_page_tells_of_every_case() -> None:
-    """The page on the doctor has a row for every verdict and cause, with the catalogue's rows for it."""
+def sections(page: str) -> dict[str, str]:
+    """The text of each section of third level by its heading."""
+    parts = re.split(r"^### (.+)$", page, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], (text.partition("\n## ")[0] for text in parts[2::2]), strict=True))
+
+
+def test_page_has_a_section_for_every_code() -> None:
+    """The page on the doctor explains each code, with the rows of the catalogue that are about it."""
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
-    of_verdicts, of_causes = page.split("Why a Dataset is not Bound:")
-    for cases, part in ((Verdict, of_verdicts), (CauseKind, of_causes)):
-        rows = [line.split("|") for line in part.splitlines() if line.startswith("| `")]
-        for case in cases:
-            (told,) = [row for row in rows if f"`{case.value}`" in row[1]]
-            listed = {word.strip() for word in told[2].split(",")}
-            assert set(case.rows) <= listed, case
-    for field in ("schema", "cluster", "lookedInside", "exitCode", "missingRights"):
+    found = sections(page)
+    assert sorted(found) == list(CODES)
+    assert len(CODES) == len(Verdict) + len(CauseKind), "a code of a finding is also that of a cause"
+    for code in (*Verdict, *CauseKind):
+        rows = re.match(r"\s*Rows: ([A-Z0-9, ]+)\.", found[code.value])
+        listed = {word.strip() for word in rows[1].split(",")} if rows else set()
+        assert set(code.rows) == listed, code
+    for field in (
+        "schema",
+        "cluster",
+        "lookedInside",
+        "unknown",
+        "ignored",
+        "exitCode",
+        "missingRights",
+        "page",
+    ):
         assert f"`{field}`" in page
 
 

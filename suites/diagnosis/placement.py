@@ -10,7 +10,7 @@ from clusters.kubernetes.fields import Json, at, items, text, texts
 from clusters.kubernetes.snapshots import NodeSnapshot
 
 _NAME_FIELD: Final = "metadata.name"
-_KEEPS_OUT: Final = ("NoSchedule", "NoExecute")
+_EXCLUDES: Final = ("NoSchedule", "NoExecute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class NodeTerms:
         return cls(tuple(_requirements(term) for term in items(selector, "nodeSelectorTerms")))
 
     def holds(self, node: NodeSnapshot) -> bool:
-        """Whether the node passes one of the terms; an empty term passes none, as Kubernetes has it."""
+        """Whether the node passes one of the terms; as in Kubernetes, an empty term matches no node."""
         return any(term and all(test.holds(node) for test in term) for term in self.terms)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ def _requirements(term: Json) -> tuple[Requirement, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
-    """What taints a Pod bears."""
+    """A toleration of a Pod."""
 
     key: str
     operator: str
@@ -103,20 +103,20 @@ class Toleration:
             for item in items(obj, "spec", "tolerations")
         )
 
-    def bears(self, key: str, effect: str) -> bool:
-        """Whether it bears a taint. Values are not compared: that would only rule out more nodes."""
+    def tolerates(self, key: str, effect: str) -> bool:
+        """Whether it tolerates a taint. Values are not compared: that would only rule out more nodes."""
         anything = not self.key and self.operator == "Exists"
         return (anything or self.key == key) and self.effect in ("", effect)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a Pod may go.
+    """The nodes on which a Pod may run.
 
     Attributes:
         selector: labels that its node must have.
         terms: its required node affinity, or None.
-        tolerations: the taints that it bears.
+        tolerations: the taints that it tolerates.
     """
 
     selector: Mapping[str, str]
@@ -125,7 +125,7 @@ class Placement:
 
     @classmethod
     def of(cls, obj: Json) -> Self:
-        """Read a Pod's."""
+        """Read it from a Pod."""
         selector = at(obj, "spec", "nodeSelector")
         required = "requiredDuringSchedulingIgnoredDuringExecution"
         return cls(
@@ -134,19 +134,19 @@ class Placement:
             tolerations=Toleration.all_of(obj),
         )
 
-    def wants(self, node: NodeSnapshot) -> bool:
-        """Whether the node has the labels that the Pod asks for."""
+    def selects(self, node: NodeSnapshot) -> bool:
+        """Whether the node has the labels that the Pod requires."""
         chosen = all(node.labels.get(key) == value for key, value in self.selector.items())
         return chosen and (self.terms is None or self.terms.holds(node))
 
     def may_use(self, node: NodeSnapshot) -> bool:
-        """Whether the node has the labels, takes new Pods, and has no taint that keeps this one out."""
-        # What a cordon and a node that is not ready mean is told by taints as well.
-        return self.wants(node) and all(self._bears(taint) for taint in node.taints)
+        """Whether the node has the labels and no taint that excludes the Pod."""
+        # A node that is cordoned or not ready has taints that say so.
+        return self.selects(node) and all(self._tolerates(taint) for taint in node.taints)
 
-    def _bears(self, taint: str) -> bool:
+    def _tolerates(self, taint: str) -> bool:
         key, _, effect = taint.rpartition(":")
-        return effect not in _KEEPS_OUT or any(t.bears(key, effect) for t in self.tolerations)
+        return effect not in _EXCLUDES or any(t.tolerates(key, effect) for t in self.tolerations)
 
     def __str__(self) -> str:
         parts = [f"{key}={value}" for key, value in self.selector.items()]

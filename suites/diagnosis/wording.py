@@ -1,8 +1,9 @@
-"""Saying things in a user's words."""
+"""How names, lists, sizes and times are written in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 
@@ -14,12 +15,12 @@ class _Named(Protocol):
 
 
 def shown(name: str) -> str:
-    """A name as it stands in a sentence."""
+    """A name in a sentence: in backquotes."""
     return f"`{name}`"
 
 
 def namespaced(obj: _Named) -> str:
-    """An object's namespace and name."""
+    """``namespace/name`` of an object."""
     return f"{obj.namespace}/{obj.name}"
 
 
@@ -30,5 +31,10 @@ def quoted_list(names: Sequence[str]) -> str:
 
 
 def mebibytes(size: float) -> str:
-    """A number of bytes as a user writes it."""
+    """A number of bytes as a user writes it: ``512 MiB``, ``1.5 GiB``."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def clock_time(when: datetime) -> str:
+    """A time of day in UTC, such as ``10:31:07``."""
+    return f"{when:%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""The proof from inside a Pod: who serves the path, whether it lives, whether it can be read."""
+"""What commands in a Pod prove: what is mounted at the path, whether it is alive, whether it can be read."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from clusters.host import mountinfo
 from clusters.host.commands import Completed
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.exec import ExecTimeoutError
-from suites.diagnosis.cluster_state import ClusterState, PodInfo
-from suites.diagnosis.verdicts import Evidence, Finding, State, Verdict
-from suites.diagnosis.words import shown
+from suites.diagnosis.cluster_state import ClusterState
+from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.findings import Evidence, Finding
+from suites.diagnosis.objects import PodInfo
+from suites.diagnosis.rules.claim_use import recreation
+from suites.diagnosis.rules.fuse_on_node import DEAD_MOUNT_WORDS
+from suites.diagnosis.wording import shown
 
 #: Seconds for one command in a Pod; a Fuse that hangs must not hold up the others.
 SECONDS: Final = 20.0
 #: Bytes of one file that are read.
 READ_BYTES: Final = 64 * 1024
-#: Pods that are looked into at the same time.
+#: Pods in which commands run at the same time.
 AT_ONCE: Final = 8
 
 _MOUNTS: Final = ("cat", "/proc/self/mountinfo")
-#: A dead Fuse answers ENOTCONN; so glibc and musl say it.
-_DEAD: Final = ("Transport endpoint is not connected", "Socket not connected")
 _NO_SUCH_PROGRAM: Final = (126, 127)
 _LIST_FAILED, _READ_FAILED, _NO_FILE = 11, 12, 13
 _FORBIDDEN: Final = 403
-#: Lists the folder, then reads the head of one file not deep below it. Names with a newline are passed over.
+#: Lists the folder, then reads the head of one file not deep below it. Names with a newline are ignored.
 _READ: Final = f"""
 LC_ALL=C; export LC_ALL
 ls -- "$1" >/dev/null || exit {_LIST_FAILED}
@@ -38,8 +40,8 @@ file=$(find "$1" -maxdepth 4 -type f ! -name '*
 dd if="$file" of=/dev/null bs={READ_BYTES} count=1 || exit {_READ_FAILED}
 """
 
-#: Verdicts on which a look inside has something to say: the Pod has its mount.
-_WORTH_A_LOOK: Final = frozenset(
+#: Findings to which a command in the Pod can add something: the Pod has its mount.
+_WORTH_PROVING: Final = frozenset(
     {
         Verdict.SERVED,
         Verdict.ORIGINAL_CLAIM,
@@ -48,34 +50,43 @@ _WORTH_A_LOOK: Final = frozenset(
         Verdict.HAND_MADE_VOLUME,
         Verdict.FUSE_NOT_READY,
         Verdict.FUSE_RESTARTED,
+        Verdict.DEAD_MOUNT,
+        Verdict.RUNTIME_NOT_WORKING,
+        Verdict.NOT_SEEN,
+        Verdict.POD_BEING_DELETED,
         Verdict.CLAIM_DELETED,
         Verdict.DATASET_NOT_BOUND,
         Verdict.DATASET_BEING_DELETED,
     }
 )
-#: Of these, those where Fluid's mount is expected.
-_EXPECTS_FUSE: Final = frozenset({Verdict.SERVED, Verdict.FUSE_NOT_READY, Verdict.FUSE_RESTARTED})
+#: Of these, the findings with which Fluid's mount is expected in the Pod.
+_EXPECTS_FUSE: Final = frozenset(
+    {Verdict.SERVED, Verdict.FUSE_NOT_READY, Verdict.FUSE_RESTARTED, Verdict.DEAD_MOUNT, Verdict.NOT_SEEN}
+)
+#: Of these, the findings that a successful read through Fluid's mount refutes.
+_REFUTED_BY_READ: Final = frozenset({Verdict.FUSE_RESTARTED, Verdict.DEAD_MOUNT, Verdict.NOT_SEEN})
 
 
 class Exec(Protocol):
     """Runs a program in a container; `clusters.kubernetes.client.Kube.exec` is one."""
 
-    def __call__(  # noqa: D102 - said above
+    def __call__(  # noqa: D102 - described above
         self, namespace: str, pod: str, container: str, argv: tuple[str, ...], *, timeout: float
     ) -> Completed: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was seen inside a Pod.
+    """What commands in a Pod showed.
 
     Attributes:
-        container: where.
+        container: in which they ran.
         path: where the claim is mounted there.
-        mount: what serves the path; None when that could not be seen.
-        dead: the mount is there and nothing answers behind it.
-        read_error: why the folder or a file in it could not be read; empty when all went well.
-        note: what could not be seen, and why; or what there was to read.
+        mount: what is mounted at the path; None if that could not be determined.
+        dead: the mount exists and the process behind it has ended.
+        read_error: why the folder or a file in it could not be read; empty after a successful read.
+        note: what could not be determined, and why; or what was read.
+        read: a file was read.
     """
 
     container: str
@@ -84,10 +95,11 @@ class Proof:
     dead: bool = False
     read_error: str = ""
     note: str = ""
+    read: bool = False
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """It as facts."""
+        """The same as evidence."""
         where = f"container {self.container}"
         found = []
         if self.mount is not None:
@@ -102,24 +114,24 @@ class Proof:
 
 
 def look_inside(
-    run: Exec, picture: ClusterState, findings: Iterable[Finding]
+    run: Exec, state: ClusterState, findings: Iterable[Finding]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """The findings again, each settled by what is seen in its Pod; and rights that are missing for that.
+    """The findings, each decided by what commands in its Pod show; and the rights that are missing for that.
 
-    It reads only: mountinfo, a folder, and at most 64 KiB of one file, in at most 20 s each.
+    The commands only read: mountinfo, a folder, and at most 64 KiB of one file, in at most 20 s each.
     A Pod that does not run, or whose image has no ``cat``, keeps its finding, with a note.
     """
     given = list(findings)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        looks = list(pool.map(lambda finding: _look(run, picture, finding), given))
-    missing = tuple(dict.fromkeys(right for _, right in looks if right))
-    return tuple(finding for finding, _ in looks), missing
+        results = list(pool.map(lambda finding: _proved(run, state, finding), given))
+    missing = tuple(dict.fromkeys(right for _, right in results if right))
+    return tuple(finding for finding, _ in results), missing
 
 
-def _look(run: Exec, picture: ClusterState, finding: Finding) -> tuple[Finding, str]:
-    """A finding settled, and the right that was missing for it."""
-    pod = picture.pods_by_key.get(finding.pod)
-    place = _place(pod, finding.claim) if pod and finding.verdict in _WORTH_A_LOOK else None
+def _proved(run: Exec, state: ClusterState, finding: Finding) -> tuple[Finding, str]:
+    """A finding after the proof, and the right that was missing for it."""
+    pod = state.pods_by_key.get(finding.pod)
+    place = _place(pod, finding.claim) if pod and finding.verdict in _WORTH_PROVING else None
     if pod is None or place is None:
         return finding, ""
     try:
@@ -127,16 +139,14 @@ def _look(run: Exec, picture: ClusterState, finding: Finding) -> tuple[Finding, 
     except KubeError as error:
         if error.status == _FORBIDDEN:
             return finding, f"get or create pods/exec in namespace {pod.snapshot.namespace}"
-        proof = Proof(*place, note=f"could not be looked into: {error.said or error.message}")
-    volume = picture.volume_of(picture.claims_by_key.get((finding.pod[0], finding.claim)))
-    mount_type = volume.snapshot.attributes.get("mount_type", "") if volume else ""
-    return settled(finding, proof, mount_type), ""
+        proof = Proof(*place, note=f"no command could be run there: {error.said or error.message}")
+    return decided(state, finding, proof), ""
 
 
-def _is_fluids(mount: mountinfo.Mount, mount_type: str) -> bool:
-    """Whether a mount is of the type that the volume promises.
+def _is_fluid_mount(mount: mountinfo.Mount, mount_type: str) -> bool:
+    """Whether a mount is of the type that the volume's attributes name.
 
-    Fluid's plugin looks for that word in the whole line of mountinfo (csi/shell/check_mount.sh); only
+    Fluid's plugin results for that word in the whole line of mountinfo (csi/shell/check_mount.sh); only
     those with a dot are types, the others are sources (pkg/common, constants *MountType).
     """
     if not mount_type or "." in mount_type:
@@ -151,10 +161,10 @@ def _place(pod: PodInfo, claim: str) -> tuple[str, str] | None:
 
 
 def prove(run: Exec, pod: PodInfo, container: str, path: str) -> Proof:
-    """Look at one path in one container.
+    """Read one path in one container.
 
     Raises:
-        KubeError: running a program there is refused, or broke.
+        KubeError: the command was refused, or the connection broke.
     """
     namespace, name = pod.key
     try:
@@ -174,43 +184,57 @@ def prove(run: Exec, pod: PodInfo, container: str, path: str) -> Proof:
         return Proof(container, path, mount, read_error=f"{path} gave no answer within {SECONDS:g} s")
     notes = {
         0: f"a file under {path} was read",
-        _NO_FILE: f"{path} holds no file to read",
+        _NO_FILE: f"{path} contains no file to read",
         **dict.fromkeys(_NO_SUCH_PROGRAM, "has no shell to read with"),
     }
     if read.exit_code in notes:
-        return Proof(container, path, mount, note=notes[read.exit_code])
+        return Proof(container, path, mount, note=notes[read.exit_code], read=read.exit_code == 0)
     said = " ".join(read.stderr.split())[:200] or f"exit code {read.exit_code}"
-    return Proof(container, path, mount, dead=any(word in said for word in _DEAD), read_error=said)
+    dead = any(word in said.lower() for word in DEAD_MOUNT_WORDS)
+    return Proof(container, path, mount, dead=dead, read_error=said)
 
 
-def settled(finding: Finding, proof: Proof, mount_type: str = "") -> Finding:
-    """A finding with the proof: what was seen inside goes before what the objects say.
+def decided(state: ClusterState, finding: Finding, proof: Proof) -> Finding:
+    """A finding with the proof: what the commands showed has priority over what the objects say.
 
     Args:
+        state: the cluster.
         finding: by the objects alone.
-        proof: what was seen in the Pod.
-        mount_type: what the volume's attributes promise; empty is Alluxio's, as for Fluid's plugin.
+        proof: what the commands in its Pod showed.
     """
     found = replace(finding, evidence=finding.evidence + proof.evidence)
+    pod = state.pods_by_key[finding.pod].snapshot
+    volume = state.volume_of(state.claims_by_key.get((finding.pod[0], finding.claim)))
+    # Without a type the plugin expects Alluxio's.
+    mount_type = volume.snapshot.attributes.get("mount_type", "") if volume else ""
     start = f"Pod {shown(finding.pod[1])} mounts claim {shown(finding.claim)}"
-    again = f"Delete Pod {shown(finding.pod[1])} and let it be made anew."
+    if finding.verdict is Verdict.POD_BEING_DELETED:
+        return replace(found, says=f"{found.says} Its mount is dead.") if proof.dead else found
     if proof.dead:
         return replace(
             found,
             verdict=Verdict.DEAD_MOUNT,
             state=State.WRONG,
-            says=f"{start}, and its mount at {proof.path} is dead: the Fuse behind it is gone.",
-            change=again,
+            says=f"{start}, and its mount at {proof.path} is dead: the Fuse behind it has ended.",
+            change=recreation(pod),
         )
     if proof.mount is None or finding.verdict not in _EXPECTS_FUSE:
         return found
-    if not _is_fluids(proof.mount, mount_type):
+    return _decided_by_mount(found, proof, proof.mount, mount_type, recreation(pod))
+
+
+def _decided_by_mount(
+    found: Finding, proof: Proof, mount: mountinfo.Mount, mount_type: str, advice: str
+) -> Finding:
+    """A finding about a Pod in which Fluid's mount is expected."""
+    start = f"Pod {shown(found.pod[1])} mounts claim {shown(found.claim)}"
+    if not _is_fluid_mount(mount, mount_type):
         return replace(
             found,
             verdict=Verdict.NOT_THROUGH_FUSE,
             state=State.WRONG,
-            says=f"{start}, and {proof.path} is served by {proof.mount.fs_type}, not by a Fuse of Fluid's.",
-            change=again,
+            says=f"{start}, and {proof.path} is served by {mount.fs_type}, not by a Fuse of Fluid.",
+            change=advice,
         )
     if proof.read_error:
         return replace(
@@ -220,12 +244,12 @@ def settled(finding: Finding, proof: Proof, mount_type: str = "") -> Finding:
             says=f"{start} through Fluid, and reading {proof.path} fails: {proof.read_error}.",
             change="See the logs of the Fuse and of the workers, and whether the source answers.",
         )
-    if finding.verdict is Verdict.FUSE_RESTARTED and proof.note:
+    if found.verdict in _REFUTED_BY_READ and (proof.read or found.verdict is not Verdict.NOT_SEEN):
         return replace(
             found,
             verdict=Verdict.SERVED,
             state=State.OK,
-            says=f"{start}: it goes through Fluid, and was mounted again after the Fuse began anew.",
+            says=f"{start}: it goes through Fluid, as a read in it shows.",
             change="",
         )
     return found

@@ -1,64 +1,74 @@
-"""What a diagnosis can find: each case by name, with the catalogue's row for it, and how it is told."""
+"""The code of each case that the diagnosis can find, and the rows of the catalogue that are about it.
+
+Codes are stable: scripts and ``--ignore`` use them. Each has a section in docs/doctor.md.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-#: A namespace and a name.
-Key = tuple[str, str]
-
 
 class State(StrEnum):
-    """How much a finding matters."""
+    """What a finding asks of the user."""
 
     OK = "ok"
     WAITING = "waiting"
+    UNKNOWN = "unknown"
     WRONG = "wrong"
 
 
 class Verdict(StrEnum):
     """What is true of a Pod and a Dataset."""
 
-    # Nothing is wrong.
+    # Nothing has to be changed.
     SERVED = "served"
     SIDECAR = "sidecar"
     ENDED = "ended"
-    # Nothing is wrong yet.
+    READS_AND_WRITES = "reads-and-writes"
+    # Nothing has to be changed yet.
     STARTING = "starting"
-    # The Pod asks for something else than the claim that Fluid made for the Dataset.
+    POD_BEING_DELETED = "pod-being-deleted"
+    # The objects do not decide it.
+    ENDED_WITH_FUSE = "ended-with-fuse"
+    CONTAINER_NOT_RUNNING = "container-not-running"
+    NODE_NOT_READY = "node-not-ready"
+    NOT_SEEN = "not-seen"
+    # The Pod uses something else than the claim that Fluid created for the Dataset.
     ORIGINAL_CLAIM = "original-claim"
     OTHER_CLAIM_OF_SOURCE = "other-claim-of-source"
+    FUSE_FOLDER = "fuse-folder"
     NAMESAKE_CLAIM = "namesake-claim"
     HAND_MADE_VOLUME = "hand-made-volume"
     OTHER_NAMESPACE = "other-namespace"
     MISSPELT = "misspelt"
     NO_SUCH_DATASET = "no-such-dataset"
-    # The Pod asks for the right claim, and what is behind it is not there.
+    # The Pod uses the right claim, and what is behind it does not work.
     DATASET_NOT_BOUND = "dataset-not-bound"
     DATASET_BEING_DELETED = "dataset-being-deleted"
     CLAIM_DELETED = "claim-deleted"
     CLAIM_NOT_MADE = "claim-not-made"
+    VOLUME_NAME_TAKEN = "volume-name-taken"
     VOLUME_ELSEWHERE = "volume-elsewhere"
     NOT_SCHEDULED = "not-scheduled"
+    RUNTIME_NOT_WORKING = "runtime-not-working"
     CSI_PLUGIN_MISSING = "csi-plugin-missing"
     FUSE_NOT_READY = "fuse-not-ready"
     FUSE_RESTARTED = "fuse-restarted"
     SIDECAR_NOT_READY = "sidecar-not-ready"
-    # Told only by a look inside the Pod.
     DEAD_MOUNT = "dead-mount"
+    # Found only by a command that is run in the Pod.
     NOT_THROUGH_FUSE = "not-through-fuse"
     READ_FAILS = "read-fails"
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Rows of the catalogue of scenarios that this case is about; none for what has no row."""
+        """Rows of the catalogue of scenarios that are about it."""
         return _ROWS.get(self, ())
 
 
 class CauseKind(StrEnum):
-    """Why a Dataset is not Bound."""
+    """Why a Dataset is not Bound, or why its runtime does not work."""
 
     INVALID_NAME = "invalid-name"
     NO_RUNTIME = "no-runtime"
@@ -66,6 +76,11 @@ class CauseKind(StrEnum):
     TWO_RUNTIMES = "two-runtimes"
     RUNTIME_BEING_DELETED = "runtime-being-deleted"
     UNSUPPORTED_SCHEME = "unsupported-scheme"
+    REFERENCE_MALFORMED = "reference-malformed"
+    REFERENCE_MISSING = "reference-missing"
+    REFERENCE_NOT_SEEN = "reference-not-seen"
+    REFERENCE_NOT_SERVED = "reference-not-served"
+    REFERENCE_NOT_ALONE = "reference-not-alone"
     SOURCE_CLAIM_MISSING = "source-claim-missing"
     SOURCE_CLAIM_ELSEWHERE = "source-claim-elsewhere"
     SOURCE_CLAIM_NAME = "source-claim-name"
@@ -78,17 +93,19 @@ class CauseKind(StrEnum):
     MASTER_GONE = "master-gone"
     WORKERS_GONE = "workers-gone"
     FUSE_GONE = "fuse-gone"
+    SCALED_TO_ZERO = "scaled-to-zero"
+    POD_NOT_CREATED = "pod-not-created"
     NO_NODE_FITS = "no-node-fits"
     NODES_TAKEN = "nodes-taken"
     TOO_LITTLE_MEMORY = "too-little-memory"
-    NOT_SCHEDULED = "not-scheduled"
+    PART_NOT_SCHEDULED = "part-not-scheduled"
     SOURCE_CLAIM_PENDING = "source-claim-pending"
     MASTER_NOT_READY = "master-not-ready"
     WORKER_NOT_READY = "worker-not-ready"
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Rows of the catalogue that this cause is about."""
+        """Rows of the catalogue of scenarios that are about it."""
         return _CAUSE_ROWS.get(self, ())
 
 
@@ -132,77 +149,3 @@ _CAUSE_ROWS: Final = {
     CauseKind.WORKERS_GONE: ("D7",),
     CauseKind.FUSE_GONE: ("D8",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One thing seen.
-
-    Attributes:
-        source: who said it, such as ``claim demo/nfs-src`` or ``mountinfo in container app``.
-        says: what it said.
-    """
-
-    source: str
-    says: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.says}"
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a Dataset is not Bound.
-
-    Attributes:
-        kind: the case.
-        says: the cause in a user's words.
-        change: the one change that mends it.
-        evidence: what it was seen by.
-    """
-
-    kind: CauseKind
-    says: str
-    change: str
-    evidence: tuple[Evidence, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is true of one Pod and one Dataset.
-
-    Attributes:
-        pod: namespace and name.
-        dataset: namespace and name of the Dataset concerned, or None where none could be told.
-        claim: the claim that the Pod mounts or asks for; empty where it has none, as in sidecar mode.
-        verdict: the case.
-        state: whether anything is wrong.
-        says: it in a user's words.
-        change: the one change to make; empty when nothing is wrong.
-        evidence: what it was seen by.
-        causes: why the Dataset is not Bound, the first to be mended first.
-    """
-
-    pod: Key
-    dataset: Key | None
-    claim: str
-    verdict: Verdict
-    state: State
-    says: str
-    change: str = ""
-    evidence: tuple[Evidence, ...] = ()
-    causes: tuple[Cause, ...] = field(default=())
-
-    @property
-    def wrong(self) -> bool:
-        """Something is to be changed."""
-        return self.state is State.WRONG
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """Rows of the catalogue that this finding is about."""
-        found = self.verdict.rows + tuple(row for cause in self.causes for row in cause.kind.rows)
-        return tuple(dict.fromkeys(found))
-
-    def __str__(self) -> str:
-        return f"{self.says} {self.change}".strip()

@@ -1,0 +1,104 @@
+"""Names, labels and kinds of Fluid that a diagnosis has to know, with the file that they were read from.
+
+A fact without a version is of Fluid 1.0.8 and the same in 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
+from clusters.product import fluid_names
+from suites.diagnosis.findings import Key
+
+_FLUID_API: Final = kinds.DATASET.api_version
+#: Kinds that can serve a Dataset (charts/fluid/fluid/crds of 1.0.8); a cluster may lack some of them.
+RUNTIME_KINDS: Final = (
+    kinds.ALLUXIO_RUNTIME,
+    kinds.THIN_RUNTIME,
+    Kind("JuiceFSRuntime", _FLUID_API, "juicefsruntimes"),
+    Kind("JindoRuntime", _FLUID_API, "jindoruntimes"),
+    Kind("GooseFSRuntime", _FLUID_API, "goosefsruntimes"),
+    Kind("EFCRuntime", _FLUID_API, "efcruntimes"),
+    Kind("VineyardRuntime", _FLUID_API, "vineyardruntimes"),
+)
+
+#: Schemes of mount points with an under store in Alluxio 2.9 (its modules underfs/*); Fluid passes on all
+#: others.
+ALLUXIO_SCHEMES: Final = frozenset(
+    {"file", "http", "https", "hdfs", "viewfs", "s3", "s3a", "oss", "cos", "cosn", "obs", "kodo", "gs"}
+    | {"swift", "wasb", "wasbs", "abfs", "abfss", "adl", "o3fs", "ofs", "cephfs", "cephfs-hadoop"}
+    | {"glusterfs", "gfs"}
+)
+#: pkg/common/fluid_ufs_scheme.go:25-34
+FLUID_SCHEMES: Final = frozenset({"local", "pvc", "dataset"})
+REFERENCE_SCHEME: Final = "dataset"
+
+#: charts/fluid/fluid/templates/csi/daemonset.yaml:5
+CSI_DAEMON_SET: Final = "csi-nodeplugin-fluid"
+#: charts/fluid/fluid/templates/controller/*.yaml
+DATASET_CONTROLLER: Final = "dataset-controller"
+ALLUXIO_CONTROLLER: Final = "alluxioruntime-controller"
+#: Creates the ThinRuntime of a Dataset that refers to another Dataset.
+THIN_CONTROLLER: Final = "thinruntime-controller"
+#: Suffixes of the names of Fuse DaemonSets; the second is JindoRuntime's (pkg/ddc/jindocache/utils.go:93).
+FUSE_SUFFIXES: Final = ("-fuse", "-jindofs-fuse")
+#: The same for the StatefulSets of masters and workers.
+MASTER_SUFFIXES: Final = ("-master", "-jindofs-master")
+WORKER_SUFFIXES: Final = ("-worker", "-jindofs-worker")
+
+#: Kubernetes' own CSI driver for NFS, with the volume attributes ``server`` and ``share``.
+NFS_DRIVER: Final = "nfs.csi.k8s.io"
+
+#: pkg/common/constants.go:192-203
+SERVERLESS_LABEL: Final = "serverless.fluid.io/inject"
+OLD_SIDECAR_LABEL: Final = "fuse.sidecar.fluid.io/inject"
+SERVERFUL_LABEL: Final = "fuse.serverful.fluid.io/inject"
+SIDECAR_DONE_LABEL: Final = "done.sidecar.fluid.io/inject"
+#: Prefix of the names of the containers that the webhook adds to a Pod (pkg/common/volume.go:42).
+SIDECAR_CONTAINER: Final = "fluid-fuse"
+#: Since 1.0: key prefix and container name; the value is ``namespace_name`` (pkg/common/label.go:99).
+SIDECAR_MAPPING_PREFIX: Final = "container-dataset-mapping.sidecar.fluid.io/"
+#: charts/alluxio/templates/worker/statefulset.yaml:28-29
+WORKER_OF_LABEL: Final = "fluid.io/dataset"
+PLACEMENT_LABEL: Final = "fluid.io/dataset-placement"
+#: Label ``role`` of the Pods of data operations (charts/fluid-dataloader, fluid-datamigrate,
+#: fluid-dataprocess).
+OPERATION_ROLES: Final = frozenset({"dataload-pod", "datamigrate-pod", "dataprocess-pod"})
+
+
+def sidecar_datasets(labels: Mapping[str, str]) -> Iterator[tuple[str, Key]]:
+    """Container name and Dataset of each sidecar that a Pod's labels name.
+
+    pkg/webhook/plugins/fusesidecar, mutator_default.go:438-467, since 1.0. Earlier versions set no such
+    label.
+    """
+    for label, value in labels.items():
+        if label.startswith(SIDECAR_MAPPING_PREFIX):
+            # Neither a namespace nor a name can contain an underscore.
+            namespace, _, name = value.partition("_")
+            yield label.removeprefix(SIDECAR_MAPPING_PREFIX), (namespace, name)
+
+
+def referred_dataset(mount_point: str) -> Key | None:
+    """Namespace and name in ``dataset://namespace/name[/folder]``; None if it is not of that form.
+
+    pkg/ddc/base/dataset.go:35-51
+    """
+    scheme, mark, rest = mount_point.partition("://")
+    namespace, slash, tail = rest.partition("/")
+    name = tail.partition("/")[0]
+    valid = scheme == REFERENCE_SCHEME and mark and slash and namespace and name
+    return (namespace, name) if valid else None
+
+
+def fuse_folder_dataset(path: str) -> Key | None:
+    """The Dataset whose Fuse mounts at a path of the node or above it, or None."""
+    parts = path.split("/")
+    for end in range(len(parts), 0, -1):
+        found = fluid_names.mounted_dataset("/".join(parts[:end]))
+        if found:
+            return found
+    return None
