@@ -13,7 +13,8 @@ from typing import TextIO
 from clusters.errors import HarnessError
 from clusters.images.offline.artifact_cache import cache_root
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube, is_ours
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.ownership import is_managed
 from clusters.options import Options, add_arguments, options_of
 from clusters.product import fluid
 from clusters.product.nfs import NAMESPACE
@@ -94,7 +95,7 @@ def _leave(kubeconfig: Path) -> None:
             progress = Progress()
             # The NFS server, which is in our own namespace, has to be there while Datasets go.
             removed = [*existing.remove_leftovers(kube, progress)]
-            if is_ours(kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
+            if is_managed(kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
                 removed.append(NAMESPACE)
             existing.ExistingProvider(kubeconfig, kube, progress=progress).down()
         finally:

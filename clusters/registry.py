@@ -88,10 +88,10 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
             wait(
                 # A registry that somebody else runs there would answer, too.
                 lambda: process.poll() is None and _answers(address),
-                lambda answered: answered,
+                bool,
                 failed=ended,
                 subject=f"registry on {address}",
-                condition="answer",
+                condition="an answer",
                 timeout=START_SECONDS,
                 failure_class=FailureClass.INFRASTRUCTURE,
                 advice=f"see {log}",

@@ -20,7 +20,7 @@ from clusters.images.offline.tools import Tools
 from clusters.images.resolver import ImageFact, ImageResolver, NfsClient
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.pins import require_buildable, require_runs_on
 from clusters.product import fluid, fluid_chart, nfs

@@ -1,7 +1,7 @@
-"""The one way to wait: look, judge, and go on looking until a deadline.
+"""The only way to wait: observe, test a condition, repeat until a deadline.
 
-Everything that is waited for is a named predicate over a snapshot. A failed wait says
-what it waited for, how long, what it saw last, and what changed on the way there.
+A condition is a named predicate over one observation. The error of a failed wait names the condition, the
+time, the last observed state, and the states before it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Final, Protocol, TypeVar
 
 from clusters.clock import SYSTEM_CLOCK, Clock
@@ -18,19 +18,22 @@ from clusters.errors import FailureClass, HarnessError
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks when nothing says that something changed. Half of it is the mean delay
-#: with which a change is noticed, and it bounds the delay when a watch has gone away unseen.
+#: Seconds between two observations when no watch reports a change. A change is noticed after half of it on
+#: average; it also bounds the delay if a watch has ended without notice.
 POLL: Final = 0.4
 
-#: How many of the states seen on the way are kept for the error text.
+#: Number of observed states that the error text shows.
 KEPT_STATES: Final = 8
+
+#: Characters of the last state in the error's first line.
+SHOWN_STATE: Final = 160
 
 
 class WaitError(HarnessError):
-    """A wait ended without what was waited for.
+    """A wait ended before its condition was true.
 
-    A subclass says which of the two ways. ``failure_class`` is what the caller said
-    it would mean: a product failure in a scenario, an infrastructure failure in set-up.
+    The subclass says why. The caller chose ``failure_class``: a product failure in a scenario, an
+    infrastructure failure in set-up.
     """
 
     def __init__(
@@ -55,15 +58,15 @@ class WaitTimeoutError(WaitError):
 
 
 class WaitFailedError(WaitError):
-    """The failure predicate said that waiting longer is useless."""
+    """The condition cannot become true any more, or no longer holds."""
 
 
 class ProductTimeoutError(WaitTimeoutError, AssertionError):
-    """The deadline passed, and it is the product's fault: a test that failed, not one that broke."""
+    """The deadline passed because of the product: pytest counts a failure, not an error."""
 
 
 class ProductGaveUpError(WaitFailedError, AssertionError):
-    """Waiting longer is useless, and it is the product's fault: a test that failed, not one that broke."""
+    """The condition cannot become true because of the product: pytest counts a failure, not an error."""
 
 
 _AS_PRODUCT: Final[dict[type[WaitError], type[WaitError]]] = {
@@ -76,12 +79,17 @@ def _kind(kind: type[WaitError], failure_class: FailureClass) -> type[WaitError]
     return _AS_PRODUCT[kind] if failure_class is FailureClass.PRODUCT else kind
 
 
+def _shortened(state: str) -> str:
+    line = " ".join(state.split()) or "nothing"
+    return line if len(line) <= SHOWN_STATE else line[: SHOWN_STATE - 1] + "…"
+
+
 class Changes(Protocol):
-    """Something that knows when a new look is worth while, such as a watch."""
+    """A source of change notifications, such as a watch."""
 
     @property
     def event(self) -> threading.Event:
-        """Set when something changed since it was cleared last."""
+        """Set when something changed since it was last cleared."""
         ...
 
 
@@ -102,22 +110,23 @@ def wait(
     advice: str = "",
     clock: Clock = SYSTEM_CLOCK,
 ) -> T:
-    """Look until ``ready`` holds, and return the snapshot for which it held.
+    """Observe until ``ready`` is true, and return the observation for which it was.
 
     Args:
-        look: takes a snapshot; what it raises is not caught.
-        ready: the condition, over one snapshot.
-        subject: what is looked at, such as ``Dataset demo/imagenet``.
-        condition: the condition in a user's words, such as ``phase Bound``.
-        timeout: seconds until the wait is given up. One look is always taken.
-        failed: returns a reason when waiting longer is useless, else None.
-        changes: wakes the wait early when something changed; ``delay`` still bounds the gap.
-        successes: how many looks in a row must be ready.
-        delay: seconds between two looks.
-        describe: a snapshot as short text, for logs and for the error.
-        on_change: called with the description and the elapsed seconds whenever it differs from the last.
-        failure_class: whose failure it is when the wait fails.
-        advice: one line of what to do when it does.
+        look: returns one observation; its exceptions are not caught.
+        ready: the condition.
+        subject: the observed object, such as ``Dataset demo/imagenet``.
+        condition: a noun phrase that reads well between "waiting for" and "of <subject>", such as
+            ``phase Bound`` or ``deletion``.
+        timeout: seconds. At least one observation is made.
+        failed: returns a reason if the condition cannot become true any more, else None.
+        changes: ends the pause between two observations early.
+        successes: number of consecutive observations that must be ready.
+        delay: seconds between two observations.
+        describe: an observation as short text, for logs and for the error.
+        on_change: receives each new description and the elapsed seconds.
+        failure_class: who is responsible if the wait fails.
+        advice: one line: what to do if it fails.
         clock: replaced by tests.
 
     Raises:
@@ -154,13 +163,17 @@ def wait(
                 on_change(text, at)
         reason = failed(snapshot) if failed is not None else None
         if reason is not None:
-            raise error(WaitFailedError, f"{subject}: {reason} (waited for {condition})")
+            raise error(WaitFailedError, f"stopped waiting for {condition} of {subject}: {reason}")
         in_a_row = in_a_row + 1 if ready(snapshot) else 0
         if in_a_row >= successes:
             return snapshot
         left = start + timeout - clock.now()
         if left <= 0:
-            raise error(WaitTimeoutError, f"{subject}: no {condition} within {timeout:g} s")
+            raise error(
+                WaitTimeoutError,
+                f"timed out after {timeout:g} s waiting for {condition} of {subject}; "
+                f"last seen: {_shortened(text)}",
+            )
         pause = min(delay, left)
         if changes is not None:
             clock.wait(changes.event, pause)
@@ -182,26 +195,25 @@ def hold(
     advice: str = "",
     clock: Clock = SYSTEM_CLOCK,
 ) -> list[T]:
-    """Look all through a window and show that ``still`` never objects; return what was seen.
+    """Observe during a whole window that a condition stays true, and return the observations.
 
-    An absence is only as good as the window in which it was watched: a look is taken at
-    the start, every ``delay`` seconds, and once more at the very end.
+    The first observation is at the start, then one every ``delay`` seconds, and one at the very end.
 
     Args:
-        look: takes a snapshot.
-        still: returns what is wrong with a snapshot, or None when the condition still holds.
-        subject: what is looked at.
-        condition: what must hold all the time.
-        window: seconds; infinite where just ``over`` ends it.
-        over: ends the window early, with a last look.
-        delay: seconds between two looks.
-        describe: a snapshot as short text.
-        failure_class: whose failure it is when it does not hold.
-        advice: one line of what to do.
+        look: returns one observation; its exceptions are not caught.
+        still: returns what is wrong with an observation, or None while the condition holds.
+        subject: the observed object.
+        condition: a noun phrase as in `wait`, such as ``absence of a Fuse Pod``.
+        window: seconds; infinite if only ``over`` ends it.
+        over: ends the window early, with a last observation.
+        delay: seconds between two observations.
+        describe: an observation as short text.
+        failure_class: who is responsible if the condition does not hold.
+        advice: one line: what to do then.
         clock: replaced by tests.
 
     Raises:
-        WaitFailedError: ``still`` objected.
+        WaitFailedError: ``still`` returned a reason.
     """
     start = clock.now()
     over = over or threading.Event()
@@ -215,7 +227,7 @@ def hold(
         elapsed = clock.now() - start
         if reason is not None:
             raise _kind(WaitFailedError, failure_class)(
-                f"{subject}: {reason} after {elapsed:.1f} s of {length} window ({condition})",
+                f"{condition} of {subject} did not last: {reason} after {elapsed:.1f} s of {length} window",
                 failure_class=failure_class,
                 subject=subject,
                 condition=condition,
@@ -226,3 +238,28 @@ def hold(
         if last or elapsed >= window:
             return snapshots
         clock.wait(over, min(delay, window - elapsed))
+
+
+def exists(seen: object) -> bool:
+    """The observed object exists."""
+    return seen is not None
+
+
+def is_gone(seen: object) -> bool:
+    """The observed object does not exist."""
+    return seen is None
+
+
+def is_empty(found: Sized | None) -> bool:
+    """Nothing was found."""
+    return not found
+
+
+def opposite(predicate: Callable[[T], bool]) -> Callable[[T], bool]:
+    """True where the predicate is false."""
+    return lambda seen: not predicate(seen)
+
+
+def objection(predicate: Callable[[T], bool]) -> Callable[[T], str | None]:
+    """A predicate as `hold` needs it: the observation as text where it is false, else None."""
+    return lambda seen: None if predicate(seen) else ("it does not exist" if seen is None else f"{seen}")

@@ -63,7 +63,7 @@ class Objects(Protocol):
         name: str,
         namespace: str | None = None,
         *,
-        not_ours: str = "",
+        because: str = "",
         grace_seconds: int | None = None,
     ) -> None:
         """Ask for an object's deletion."""
@@ -189,7 +189,7 @@ def stopped(
             run,
             name,
             lambda now: {p.key for p in now} >= keys and all(p.state == "T" for p in now),
-            condition="all of them stopped",
+            condition="state T (stopped)",
             advice=_AS_FIRST,
             clock=clock,
         )
@@ -219,7 +219,7 @@ def _go_on(run: Run, name: str, before: Sequence[Process], clock: Clock) -> None
         # None at all is right as well: whoever stopped for good is not ours to start.
         lambda now: now is not None and all(p.state != "T" for p in now),
         subject=f"process {name}",
-        condition="going on again",
+        condition="resumption",
         timeout=3 * EFFECT_SECONDS,
         delay=LOOK,
         describe=_shown,
@@ -255,7 +255,7 @@ def kill_process(run: Run, name: str, *, signal: str = "KILL", clock: Clock = SY
         run,
         name,
         lambda now: not keys & {p.key for p in now},
-        condition="gone",
+        condition="the end",
         advice=_AS_FIRST,
         clock=clock,
     )
@@ -291,12 +291,12 @@ def delete_pod(
     if pod is None:
         raise FaultError(f"there is no Pod {namespace}/{name} to delete")
     uid = pod["metadata"]["uid"]
-    objects.delete(POD, name, namespace, not_ours=because, grace_seconds=grace_seconds)
+    objects.delete(POD, name, namespace, because=because, grace_seconds=grace_seconds)
     wait(
         lambda: objects.get(POD, name, namespace),
         lambda now: now is None or now["metadata"]["uid"] != uid,
         subject=f"Pod {namespace}/{name}",
-        condition="gone",
+        condition="deletion",
         timeout=timeout,
         describe=lambda now: "gone" if now is None else f"there, UID {now['metadata']['uid']}",
         failure_class=FailureClass.INFRASTRUCTURE,

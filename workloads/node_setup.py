@@ -11,9 +11,9 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
 from clusters.host.mountinfo import Mount
-from clusters.kubernetes.client import FIELD_MANAGER
 from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.kinds import NODE
+from clusters.kubernetes.ownership import FIELD_MANAGER
 from workloads.faults import Objects, Run
 
 #: Seconds for one command on a node; a mount waits for its server.

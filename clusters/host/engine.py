@@ -27,7 +27,7 @@ from clusters.host.commands import CommandError, Commands, Completed
 from clusters.host.known_errors import meaning, retold
 from clusters.host.probes import Host
 from clusters.progress import Progress, RunningStage
-from clusters.waiting import WaitTimeoutError, wait
+from clusters.waiting import WaitTimeoutError, exists, is_empty, is_gone, wait
 
 #: Everything of our engine's that does not outlive it.
 RUN_FOLDER: Final = Path("/run/fluid-conformance")
@@ -250,9 +250,9 @@ def _late_answer(address: str, commands: Commands, stage: RunningStage) -> str |
         return (
             wait(
                 lambda: answering(address, commands) if _own_pid(RUN_FOLDER) is not None else "",
-                lambda seen: seen is not None,
+                exists,
                 subject="container engine",
-                condition="answer",
+                condition="an answer",
                 timeout=START_SECONDS,
                 describe=lambda seen: "it lives and does not answer yet" if seen is None else "",
                 on_change=lambda text, _: stage.says(text),
@@ -278,9 +278,9 @@ def _wait_for_answer(
 
     told = wait(
         lambda: answering(address, commands),
-        lambda seen: seen is not None,
+        exists,
         subject="container engine",
-        condition="answer",
+        condition="an answer",
         timeout=START_SECONDS,
         failed=ended,
         describe=lambda seen: f"version {seen}" if seen else "no answer yet",
@@ -346,9 +346,9 @@ def stop(cache: Path, commands: Commands, progress: Progress) -> None:
             with contextlib.suppress(WaitTimeoutError):
                 wait(
                     lambda: _own_pid(RUN_FOLDER),
-                    lambda seen: seen is None,
+                    is_gone,
                     subject="container engine",
-                    condition="end",
+                    condition="the end",
                     timeout=STOP_SECONDS,
                     failure_class=FailureClass.INFRASTRUCTURE,
                 )
@@ -373,9 +373,9 @@ def clear_leftovers(run_folder: Path, data: Path, commands: Commands) -> None:
     with contextlib.suppress(WaitTimeoutError):
         wait(
             lambda: [pid for pid in ended if _alive(pid)],
-            lambda left: not left,
+            is_empty,
             subject="what is left of the container engine",
-            condition="end",
+            condition="the end",
             timeout=CLEAR_SECONDS,
             delay=0.1,
             failure_class=FailureClass.INFRASTRUCTURE,

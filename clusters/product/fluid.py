@@ -12,8 +12,9 @@ import yaml
 from clusters.errors import FailureClass
 from clusters.host.commands import CommandError, Commands
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube, KubeError
-from clusters.kubernetes.snapshots import DaemonSetSnapshot, DeploymentSnapshot
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot, DeploymentSnapshot
 from clusters.product import mounted_files
 from clusters.progress import Progress, RunningStage
 from clusters.waiting import wait
@@ -153,7 +154,7 @@ def wait_ready(kube: Kube, stage: RunningStage) -> FluidState:
             lambda: state(kube),
             lambda seen: seen.ready,
             subject="Fluid",
-            condition="controllers and CSI plugin ready",
+            condition="readiness of controllers and CSI plugin",
             timeout=READY_SECONDS,
             changes=changes,
             on_change=lambda text, _: stage.says(text),

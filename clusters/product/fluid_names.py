@@ -14,8 +14,7 @@ from typing import Final
 CSI_DRIVER_NAME: Final = "fuse.csi.fluid.io"
 #: pkg/common/volume.go:36; no StorageClass of that name exists
 STORAGE_CLASS_NAME: Final = "fluid"
-#: pkg/common/constants.go:168; on the claim and the volume that Fluid makes
-MADE_BY_ANNOTATION: Final = "CreatedBy"
+#: pkg/common/constants.go:168; value of the annotation `storage.CREATED_BY` of Fluid's claims and volumes
 MADE_BY_FLUID: Final = "fluid"
 #: pkg/common/label.go:39
 DATASET_ID_LABEL: Final = "fluid.io/dataset-id"

@@ -13,7 +13,7 @@ from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import items
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 
 #: Begins the names of the volumes.
 VOLUME: Final = "mutant-"
@@ -83,9 +83,9 @@ def remove(kube: Kube, namespace: str) -> tuple[str, ...]:
             lambda: [
                 pod["metadata"]["name"] for pod in kube.list(kinds.POD, namespace) if mounted(pod["spec"])
             ],
-            lambda pods: not pods,
+            is_empty,
             subject=f"namespace {namespace}",
-            condition="no Pod with files of a mutant",
+            condition="deletion of the Pods with files of a mutant",
             timeout=REMOVED_SECONDS,
             delay=1.0,
             describe=lambda pods: ", ".join(pods) or "none",

@@ -14,8 +14,9 @@ from typing import Any, Final
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.server_pod import server_manifests
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.progress import Progress
 from clusters.waiting import wait
 
@@ -216,9 +217,9 @@ def install(kube: Kube, image: str, node: str, progress: Progress) -> NfsServer:
         with kube.changes(kinds.POD, NAMESPACE) as changes:
             pod = wait(
                 lambda: PodSnapshot.of(kube.get(kinds.POD, NAME, NAMESPACE) or {}),
-                lambda seen: seen.ready,
+                is_ready,
                 subject=f"Pod {NAMESPACE}/{NAME}",
-                condition="Ready (port 2049 answers)",
+                condition="condition Ready (port 2049 answers)",
                 timeout=READY_SECONDS,
                 changes=changes,
                 on_change=lambda text, _: stage.says(text),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,15 +23,18 @@ from clusters.images.offline.definitions import Image, Origin
 from clusters.images.pull import reference, split_host
 from clusters.images.resolver import SLIM, ImageFact
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import OURS, Kube, is_ours
+from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import Json, items, text
-from clusters.kubernetes.snapshots import NodeSnapshot, PodSnapshot
+from clusters.kubernetes.ownership import MANAGED_SELECTOR, is_managed
+from clusters.kubernetes.predicates import is_ready
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.pins import Versions, pins
 from clusters.product import fluid
 from clusters.product.nfs import NAMESPACE, namespace
 from clusters.progress import Progress
 from clusters.providers.base import Cluster
-from clusters.waiting import wait
+from clusters.waiting import is_empty, is_gone, wait
 
 READY_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 120.0
@@ -89,16 +92,16 @@ class ExistingProvider:
         if self._helm is not None:
             self._uninstall(self._helm)
             self._helm = None
-        if not is_ours(self.kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
+        if not is_managed(self.kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
             return
         with self.progress.stage(f"remove namespace {NAMESPACE}"):
             self.kube.delete(kinds.NAMESPACE, NAMESPACE)
             with self.kube.changes(kinds.NAMESPACE) as changes:
                 wait(
                     lambda: self.kube.get(kinds.NAMESPACE, NAMESPACE),
-                    lambda seen: seen is None,
+                    is_gone,
                     subject=f"namespace {NAMESPACE}",
-                    condition="be gone",
+                    condition="deletion",
                     timeout=GONE_SECONDS,
                     changes=changes,
                     describe=lambda seen: text(seen, "status", "phase"),
@@ -145,10 +148,10 @@ class ExistingProvider:
         with self.kube.changes(kinds.POD, NAMESPACE) as changes:
             wait(
                 look,
-                lambda seen: seen.ready,
+                is_ready,
                 failed=_image_trouble,
                 subject=f"Pod {NAMESPACE}/{name}",
-                condition="Ready",
+                condition="condition Ready",
                 timeout=READY_SECONDS,
                 changes=changes,
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -171,7 +174,7 @@ class ExistingProvider:
 def require_free(kube: Kube) -> None:
     """Refuse a cluster where the namespace that the harness needs is somebody else's."""
     found = kube.get(kinds.NAMESPACE, NAMESPACE)
-    if found is not None and not is_ours(found):
+    if found is not None and not is_managed(found):
         raise RefusalError(
             f"this cluster has a namespace {NAMESPACE} that the harness did not make",
             advice="rename or remove it; the harness never touches what it did not make",
@@ -187,14 +190,14 @@ def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
     Raises:
         WaitError: something would not go in time.
     """
-    names = [text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=OURS)]
+    names = [text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=MANAGED_SELECTOR)]
     names = [name for name in names if name != NAMESPACE]
     for name in names:
         with progress.stage(f"remove namespace {name}"):
             _empty(kube, name)
             kube.delete(kinds.NAMESPACE, name)
             _gone(partial(kube.get, kinds.NAMESPACE, name), f"namespace {name}")
-    for volume in kube.list(kinds.VOLUME, labels=OURS):
+    for volume in kube.list(kinds.VOLUME, labels=MANAGED_SELECTOR):
         kube.delete(kinds.VOLUME, text(volume, "metadata", "name"))
     return tuple(names)
 
@@ -203,18 +206,18 @@ def _empty(kube: Kube, namespace: str) -> None:
     """Delete what users of ours made in a namespace, in the order in which Fluid lets go of it."""
     for kind in (kinds.POD, kinds.DATASET, kinds.ALLUXIO_RUNTIME):
         # Where Fluid is not there any more, its kinds are not either.
-        look = partial(kube.list_if_known, kind, namespace, labels=OURS)
+        look = partial(kube.list_if_known, kind, namespace, labels=MANAGED_SELECTOR)
         for obj in look():
             kube.delete(kind, text(obj, "metadata", "name"), namespace)
         _gone(look, f"each {kind} of ours in {namespace}")
 
 
-def _gone(look: Callable[[], object], subject: str) -> None:
+def _gone(look: Callable[[], Sized | None], subject: str) -> None:
     wait(
         look,
-        lambda seen: not seen,
+        is_empty,
         subject=subject,
-        condition="be gone",
+        condition="deletion",
         timeout=GONE_SECONDS,
         delay=1.0,
         describe=lambda seen: "still there" if seen else "gone",
@@ -257,7 +260,7 @@ def wait_for_fluid(kube: Kube, progress: Progress) -> fluid.FluidState:
             lambda: fluid.state(kube),
             _usable,
             subject="Fluid",
-            condition="controllers and CSI plugin ready",
+            condition="readiness of controllers and CSI plugin",
             timeout=fluid.READY_SECONDS,
             changes=changes,
             on_change=lambda seen, _: stage.says(seen),

@@ -26,11 +26,11 @@ from clusters.host.known_errors import retold
 from clusters.host.probes import Host
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
 from clusters.providers.base import Cluster
-from clusters.waiting import WaitTimeoutError, wait
+from clusters.waiting import WaitTimeoutError, is_empty, wait
 
 #: Where a node of ours shows our state folder: the mark that the cluster is ours.
 MARK: Final = "/kind/fluid-conformance"
@@ -282,9 +282,9 @@ class KindProvider:
         try:
             wait(
                 look,
-                lambda trouble: not trouble,
+                is_empty,
                 subject=f"cluster {self.name}",
-                condition="answer",
+                condition="an answer",
                 timeout=ANSWER_SECONDS,
                 on_change=lambda text, _: stage.says(text),
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -305,7 +305,7 @@ class KindProvider:
                     lambda: kube.list(kinds.NODE),
                     lambda seen: len(seen) == self.nodes and all(_pod_cidr(node) for node in seen),
                     subject=f"cluster {self.name}",
-                    condition=f"{self.nodes} nodes with a Pod range",
+                    condition=f"a Pod range on {self.nodes} nodes",
                     timeout=READY_SECONDS,
                     changes=changes,
                     describe=lambda seen: f"{len(seen)} nodes, ranges {[_pod_cidr(node) for node in seen]}",
@@ -319,7 +319,7 @@ class KindProvider:
                     lambda: [NodeSnapshot.of(node) for node in kube.list(kinds.NODE)],
                     lambda seen: all(_settled(node) for node in seen),
                     subject=f"cluster {self.name}",
-                    condition="all nodes Ready",
+                    condition="condition Ready on all nodes",
                     timeout=READY_SECONDS,
                     changes=changes,
                     describe=lambda seen: ", ".join(str(node) for node in seen),

@@ -11,19 +11,19 @@ from typing import Any, Final, Self, TypeVar
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json, items, moment, text
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import (
-    ClaimSnapshot,
+from clusters.kubernetes.snapshots.controllers import (
     DaemonSetSnapshot,
-    DatasetSnapshot,
     DeploymentSnapshot,
-    EventSnapshot,
-    NodeSnapshot,
-    Owner,
-    PodSnapshot,
     StatefulSetSnapshot,
 )
+from clusters.kubernetes.snapshots.event import EventSnapshot
+from clusters.kubernetes.snapshots.meta import Owner
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.fuse import FuseSnapshot
 from suites.diagnosis.findings import Evidence, Key
 from suites.diagnosis.fluid_facts import (
     CSI_DAEMON_SET,
@@ -309,16 +309,8 @@ class ClusterState:
         found = [name + suffix for suffix in FUSE_SUFFIXES]
         daemon_set = next(filter(None, (self.daemon_sets_by_key.get((namespace, n)) for n in found)), None)
         pods = [pod.snapshot for n in found for pod in self.owned_by(namespace, "DaemonSet", n)]
-        # Where a Pod is being replaced on its node, the one that stays counts.
-        pods.sort(key=lambda pod: not (pod.ended or pod.deleting))
-        return FuseSnapshot(
-            dataset=f"{namespace}/{name}",
-            label=label,
-            daemon_set=daemon_set,
-            pods={pod.node: pod for pod in pods if pod.node},
-            unplaced=tuple(pod for pod in pods if not pod.node),
-            labelled=tuple(sorted(node.name for node in self.nodes if node.labels.get(label) == "true")),
-        )
+        labelled = [node.name for node in self.nodes if node.labels.get(label) == "true"]
+        return FuseSnapshot.of(f"{namespace}/{name}", label, daemon_set, pods, labelled)
 
     @cached_property
     def _plugin_pods(self) -> tuple[PodInfo, ...]:

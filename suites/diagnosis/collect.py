@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from clusters.errors import RefusalError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube, KubeError
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.kinds import Kind
 from clusters.product.fluid import NAMESPACE as FLUID_NAMESPACE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.kubernetes import kinds
+from clusters.product.fluid_snapshots import made_by_fluid, uses_fluid_driver
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.findings import Finding
 from suites.diagnosis.objects import PodInfo
@@ -39,13 +40,13 @@ def _of_claim(use: ClaimUse) -> Finding | None:
     if claim is None:
         return missing_claim(use, dataset) if state.sees(kinds.CLAIM, use.pod.namespace) else None
     volume = state.volume_of(claim)
-    through_fluid = volume is not None and volume.snapshot.served_by_fluid
+    through_fluid = volume is not None and uses_fluid_driver(volume.snapshot)
     if volume is not None and through_fluid and not created_by_fluid(use, claim, volume):
         return hand_made(use, claim, volume)
     if dataset is not None:
-        if claim.made_by_fluid or through_fluid:
+        if made_by_fluid(claim) or through_fluid:
             return right_claim(use, claim, volume, dataset)
         return namesake(use, claim, volume, dataset)
-    if claim.made_by_fluid or through_fluid:
+    if made_by_fluid(claim) or through_fluid:
         return left_over(use, claim)
     return source_claim(use, claim, volume)

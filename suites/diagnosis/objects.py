@@ -9,7 +9,8 @@ from typing import Self
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json, at, flag, items, moment, number, quantity, table, text, texts
-from clusters.kubernetes.snapshots import PodSnapshot, VolumeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.product import fluid_names
 from suites.diagnosis.findings import Key
 from suites.diagnosis.fluid_facts import (

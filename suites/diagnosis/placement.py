@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from clusters.kubernetes.fields import Json, at, items, text, texts
-from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 
 _NAME_FIELD: Final = "metadata.name"
 _EXCLUDES: Final = ("NoSchedule", "NoExecute")

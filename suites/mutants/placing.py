@@ -17,7 +17,8 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DaemonSetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, mounted_files
 from clusters.providers.kind import KindProvider
 from clusters.system import System
@@ -161,7 +162,7 @@ def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> N
             look,
             lambda lacking: not lacking,
             subject=f"{workload.kind} {fluid.NAMESPACE}/{workload.name}",
-            condition="running with the files of the mutant" if wanted else "running as Fluid made it",
+            condition="Pods with the files of the mutant" if wanted else "Pods with the original files",
             timeout=ROLL_OUT_SECONDS,
             delay=1.0,
             describe=lambda lacking: lacking or "it runs",
@@ -178,7 +179,7 @@ def _not_yet(system: System, workload: Workload, wanted: tuple[str, ...], before
     for pod in old:
         if not pod["metadata"].get("deletionTimestamp"):
             name = text(pod, "metadata", "name")
-            kube.delete(kinds.POD, name, fluid.NAMESPACE, not_ours=BECAUSE, grace_seconds=1)
+            kube.delete(kinds.POD, name, fluid.NAMESPACE, because=BECAUSE, grace_seconds=1)
     if old:
         return f"{len(old)} old Pods are still there"
     right = [
@@ -208,7 +209,7 @@ def _not_at_work(system: System, workload: Workload, pods: list[dict[str, Any]])
     if any(holder.startswith(text(pod, "metadata", "name")) for pod in pods):
         return ""
     if lease is not None:  # its holder is gone, and would keep it for another 15 s
-        kube.delete(kinds.LEASE, workload.lease, fluid.NAMESPACE, not_ours=BECAUSE)
+        kube.delete(kinds.LEASE, workload.lease, fluid.NAMESPACE, because=BECAUSE)
     return f"lease {workload.lease} is held by {holder or 'nobody'}"
 
 

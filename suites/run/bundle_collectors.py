@@ -9,10 +9,11 @@ from typing import Any, Final
 import yaml
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube, KubeError
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.lookups import ClusterReader
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names, nfs
 from clusters.system import System
 from suites.record.run import BundleTaker, FailureContext
@@ -48,13 +49,13 @@ def takers(system: System) -> list[BundleTaker]:
 
 
 def _events(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
-    view = ClusterReader(kube)
+    objects = ClusterReader(kube)
     found = {}
     for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
         lines = [
             f"{event.last or ''}  x{event.count}  {event.type}  {event.reason}  "
             f"{event.kind} {event.name}: {event.message}"
-            for event in view.events(namespace)
+            for event in objects.events(namespace)
         ]
         found[f"{namespace}.txt"] = "\n".join(lines)
     return found
@@ -119,7 +120,7 @@ def _alluxio(system: System, trouble: FailureContext) -> Mapping[str, str]:
     )
     found = {}
     for namespace in trouble.namespaces:
-        for pod in ClusterReader(system.kube).pods(namespace, "role=alluxio-master"):
+        for pod in ClusterReader(system.kube).list(PodSnapshot, namespace, labels="role=alluxio-master"):
             done = system.kube.exec(
                 namespace, pod.name, fluid_names.MASTER_CONTAINER, ["bash", "-c", script], timeout=50.0
             )

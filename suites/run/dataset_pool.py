@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from clusters.host.probes import MEMORY_FOR_RUN, Host
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.fuse import FuseSnapshot
 from clusters.system import System
 from suites.catalogue.scenario import MakesDataset, Scenario
 from suites.record.evidence import Evidence, Phase

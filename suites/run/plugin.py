@@ -12,6 +12,7 @@ import pytest
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.images.offline.artifact_cache import cache_root
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
 from clusters.progress import Progress
 from clusters.system import System, SystemBuilder, machine_lock
@@ -414,7 +415,9 @@ def unbindable_dataset(
 def _stop_applications(user: User) -> None:
     for manifest in user.sent:
         if manifest["kind"] == "Pod":
-            pod = user.observer.view.pod(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+            pod = user.observer.objects.get(
+                PodSnapshot, manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+            )
             if pod is not None:
                 user.stops(pod)
 

@@ -140,7 +140,7 @@ def again(step: Callable[[], T], subject: str, ending: Ending, *, clock: Clock =
             attempt,
             bool,
             subject=subject,
-            condition="done",
+            condition="success",
             timeout=TROUBLE_SECONDS,
             delay=TROUBLE_DELAY,
             failed=lambda seen: "the run is over" if ending.over.is_set() and not seen else None,

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
 from suites.record.evidence import Evidence
 from suites.steps.user import DATASET, SOURCE, User
@@ -183,7 +185,7 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
         lambda: {id_: _look(user, _name(id_)) for id_, user in users.items()},
         lambda _: None,  # each scenario judges its own
         subject=f"{len(users)} Datasets",
-        condition="not Bound",
+        condition="a phase other than Bound",
         window=WINDOW,
         delay=2.0,
     )
@@ -211,15 +213,15 @@ def _make(id_: str, user: User) -> None:
     CASES[id_](user)
     user.applies(user.application(APPLICATION, _name(id_)).manifest())
     user.waits_for_scheduling_verdict(user.namespace, APPLICATION)
-    if id_ not in NAMES and user.observer.view.dataset(user.namespace, DATASET) is not None:
+    if id_ not in NAMES and user.observer.objects.get(DatasetSnapshot, DATASET, user.namespace) is not None:
         user.waits_for_phase(DATASET)
 
 
 def _look(user: User, name: str) -> Look:
-    view = user.observer.view
+    objects = user.observer.objects
     return Look(
-        dataset=view.dataset(user.namespace, name),
-        claim=view.claim(user.namespace, name),
-        application=view.pod(user.namespace, APPLICATION),
-        pods=view.pods(user.namespace, f"release={name}"),
+        dataset=objects.get(DatasetSnapshot, name, user.namespace),
+        claim=objects.get(ClaimSnapshot, name, user.namespace),
+        application=objects.get(PodSnapshot, APPLICATION, user.namespace),
+        pods=objects.list(PodSnapshot, user.namespace, labels=f"release={name}"),
     )

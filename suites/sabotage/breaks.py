@@ -10,7 +10,7 @@ from typing import Any, Final
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.product.nfs import NfsServer
 from clusters.waiting import wait
@@ -65,7 +65,7 @@ def without_controller(runner: ScenarioRunner, users: Users, name: str) -> Itera
 
 
 def _pods_of(runner: ScenarioRunner, name: str) -> list[PodSnapshot]:
-    found = runner.observer.view.pods(fluid.NAMESPACE)
+    found = runner.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
     return [pod for pod in found if pod.name.startswith(f"{name}-")]
 
 
@@ -207,7 +207,7 @@ def _await_component(runner: ScenarioRunner, subject: str, ready: Any) -> None:
         lambda: fluid.state(runner.system.kube),
         ready,
         subject=subject,
-        condition="as the sabotage wants it",
+        condition="the state required by the sabotage",
         timeout=COMPONENT_SECONDS,
         failure_class=FailureClass.INFRASTRUCTURE,
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots.storage import CREATED_BY
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.record.evidence import Evidence
@@ -106,7 +107,7 @@ def runtime_by_hand(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]
 @contextmanager
 def marks_lost(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """Somebody takes Fluid's mark off the claim that it made."""
-    namespace, key = users.only.namespace, fluid_names.MADE_BY_ANNOTATION
+    namespace, key = users.only.namespace, CREATED_BY
 
     def marks(value: str | None) -> Manifest:
         return {"metadata": {"annotations": {key: value}}}
@@ -219,7 +220,7 @@ def cache_freed(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
             lambda: runner.observer.blocks(user.namespace, DATASET),
             lambda seen: not seen,
             subject=f"cache of {user.namespace}/{DATASET}",
-            condition="without blocks",
+            condition="removal of all blocks",
             timeout=60.0,
             failure_class=FailureClass.INFRASTRUCTURE,
         )
@@ -277,7 +278,7 @@ def left_over_object(runner: ScenarioRunner, users: Users) -> Iterator[Tampering
     try:
         yield Tampering()
     finally:
-        kube.delete(kinds.CONFIG_MAP, name, namespace, not_ours=breaks.BY_HAND)
+        kube.delete(kinds.CONFIG_MAP, name, namespace, because=breaks.BY_HAND)
 
 
 @contextmanager
@@ -345,7 +346,7 @@ def no_rights(role: str, resource: str, *verbs: str) -> Break:
 
 
 NOT_SERVED: Final = r"still does not read through Fluid.*fuse\.alluxio-fuse.*nfs"
-NOT_BOUND: Final = r"no phase Bound"
+NOT_BOUND: Final = r"waiting for phase Bound"
 
 #: In an order that needs few Datasets: those that leave the fresh one as it was come first.
 CASES: Final = (
@@ -366,7 +367,7 @@ CASES: Final = (
             Target(
                 "A1",
                 "born",
-                reason="PersistentVolumeClaim .*nfs-src: no Bound within",
+                reason="waiting for phase Bound of PersistentVolumeClaim .*nfs-src",
                 failure_class=FailureClass.INFRASTRUCTURE,
                 timeout_factor=0.2,
             ),
@@ -394,7 +395,7 @@ CASES: Final = (
         "rights taken away",
         "the dataset-controller may not change the status of Datasets",
         no_rights(DATASET_CONTROLLER, "datasets/status", "update", "patch"),
-        (Target("B11", "user", reason="no a phase within", timeout_factor=0.2),),
+        (Target("B11", "user", reason="waiting for any phase of ", timeout_factor=0.2),),
         ("A2", "B6"),
     ),
     Sabotage(
@@ -406,7 +407,7 @@ CASES: Final = (
             Target(
                 "B11",
                 "user",
-                reason="no a phase within.*dataset-controller has no ready Pod",
+                reason="waiting for any phase of .*dataset-controller has no ready Pod",
                 timeout_factor=0.2,
             ),
         ),
@@ -479,7 +480,14 @@ CASES: Final = (
         "component missing",
         "Fluid's CSI plugin runs on no node",
         breaks.without_csi_plugin,
-        (Target("A2", "fresh", reason="no Running within.*fuse\\.csi\\.fluid\\.io", timeout_factor=0.15),),
+        (
+            Target(
+                "A2",
+                "fresh",
+                reason="condition Ready of .*fuse\\.csi\\.fluid\\.io",
+                timeout_factor=0.15,
+            ),
+        ),
         ("B6", "B11"),
     ),
     Sabotage(
@@ -491,7 +499,7 @@ CASES: Final = (
             Target(
                 "A2",
                 "fresh",
-                reason="no Running within.*demo-fuse-.*(CrashLoopBackOff|Error|terminated)",
+                reason="condition Ready of .*demo-fuse-.*(CrashLoopBackOff|Error|terminated)",
                 timeout_factor=0.2,
             ),
         ),

@@ -107,12 +107,12 @@ def remove_by_force(kube: Kube, namespace: str) -> None:
         for left in kube.list_if_known(kind, namespace):
             name = text(left, "metadata", "name")
             kube.patch(kind, name, namespace, {"metadata": {"finalizers": None}})
-            kube.delete(kind, name, namespace, not_ours=BECAUSE)
+            kube.delete(kind, name, namespace, because=BECAUSE)
     for volume in kube.list(kinds.VOLUME):
         if text(volume, "spec", "claimRef", "namespace") == namespace:
             name = text(volume, "metadata", "name")
             kube.patch(kinds.VOLUME, name, None, {"metadata": {"finalizers": None}})
-            kube.delete(kinds.VOLUME, name, not_ours=BECAUSE)
+            kube.delete(kinds.VOLUME, name, because=BECAUSE)
     for node in kube.list(kinds.NODE):
         labels = {key: None for key, value in node["metadata"]["labels"].items() if namespace in key + value}
         if labels:

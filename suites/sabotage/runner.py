@@ -18,6 +18,8 @@ from typing import Any, Final
 from clusters.errors import FailureClass, HarnessError
 from clusters.host.commands import CommandError
 from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.system import System
 from clusters.waiting import wait
@@ -294,7 +296,7 @@ class ScenarioRunner:
         label = fluid_names.fuse_label(namespace, DATASET)
         for load in kube.list(kinds.DATA_LOAD, namespace):
             kube.delete(kinds.DATA_LOAD, load["metadata"]["name"], namespace)
-        for node in observer.view.nodes(f"{label}=true"):
+        for node in observer.objects.list(NodeSnapshot, labels=f"{label}=true"):
             self._waits_until_unstaged(user, node.name)
             kube.patch(kinds.NODE, node.name, None, {"metadata": {"labels": {label: None}}})
         subject = f"Dataset {namespace}/{DATASET}"
@@ -302,7 +304,7 @@ class ScenarioRunner:
             lambda: (observer.fuse(namespace, DATASET), kube.list(kinds.DATA_LOAD, namespace)),
             lambda seen: seen[0].absent and not seen[1],
             subject=subject,
-            condition="without a Fuse and without DataLoads",
+            condition="removal of the Fuse and the DataLoads",
             timeout=RENEWED_SECONDS,
             failure_class=FailureClass.HARNESS,
         )
@@ -313,7 +315,7 @@ class ScenarioRunner:
             user.with_reconcile_requests(lambda: self._nothing_cached(user)),
             bool,
             subject=subject,
-            condition="nothing cached, and its status says so",
+            condition="an empty cache, also in the status,",
             timeout=RENEWED_SECONDS,
             delay=1.0,
             failure_class=FailureClass.HARNESS,
@@ -326,7 +328,7 @@ class ScenarioRunner:
             lambda: self.system.provider.node_exec(node, ["test", "-e", folder]).exit_code != 0,
             bool,
             subject=f"volume of Dataset {user.namespace}/{DATASET} on {node}",
-            condition="forgotten by the kubelet",
+            condition="removal",
             timeout=RENEWED_SECONDS,
             delay=1.0,
             failure_class=FailureClass.HARNESS,
@@ -382,7 +384,7 @@ def _stop_applications(user: User) -> None:
         if manifest["kind"] != "Pod":
             continue
         meta = manifest["metadata"]
-        pod = user.observer.view.pod(meta["namespace"], meta["name"])
+        pod = user.observer.objects.get(PodSnapshot, meta["name"], meta["namespace"])
         if pod is None:
             continue
         try:

@@ -12,9 +12,11 @@ from typing import Final, NoReturn
 
 from clusters.errors import ProductFailureError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid, uses_fluid_driver
+from clusters.product.fuse import FuseSnapshot
 from clusters.product.nfs import ServedBytes
 from clusters.waiting import hold, wait
 from suites.steps.idle_watch import ADVICE, DELAY, NOT_WATCHED, Untouched
@@ -119,7 +121,7 @@ def dead_mount(user: User, pod: PodSnapshot) -> None:
             lambda: user.observer.read(pod),
             lambda seen: DEAD in seen.message,
             subject=f"Pod {pod.namespace}/{pod.name}",
-            condition=DEAD,
+            condition=f"the answer {DEAD!r}",
             timeout=DEAD_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: (
@@ -224,7 +226,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
             lambda: observer.listing(user.namespace, dataset),
             lambda seen: seen.all_cached,
             subject=subject,
-            condition="100 % of every file in Alluxio",
+            condition="100 % of every file in the cache",
             timeout=CACHED_SECONDS * user.timeout_factor,
             delay=2.0,
             advice="look at the worker's logs and at `alluxio fsadmin report`",
@@ -309,7 +311,7 @@ def no_fuse_over_window(
             look,
             why_fuse_present,
             subject=f"Dataset {user.namespace}/{dataset}",
-            condition="no Fuse Pod while the application reads",
+            condition="absence of a Fuse Pod",
             window=left,
             delay=DELAY,
             advice=ADVICE,
@@ -352,9 +354,12 @@ def assert_nfs_sent_all(user: User, served: ServedBytes, what: str) -> None:
 
 def claim_and_volume_of_fluid(user: User, dataset: str = DATASET) -> None:
     """Fluid made claim and volume, named by its rules, with its marks, bound to each other."""
-    view = user.observer.view
-    claim, volume_name = view.claim(user.namespace, dataset), fluid_names.volume_name(user.namespace, dataset)
-    volume = view.volume(volume_name)
+    objects = user.observer.objects
+    claim, volume_name = (
+        objects.get(ClaimSnapshot, dataset, user.namespace),
+        fluid_names.volume_name(user.namespace, dataset),
+    )
+    volume = objects.get(VolumeSnapshot, volume_name)
     subject = f"claim {user.namespace}/{dataset}"
     if claim is None or volume is None:
         fail(
@@ -367,11 +372,11 @@ def claim_and_volume_of_fluid(user: User, dataset: str = DATASET) -> None:
     wrong = [
         text
         for holds, text in (
-            (claim.made_by_fluid, "the claim lacks annotation CreatedBy=fluid"),
-            (volume.made_by_fluid, "the volume lacks annotation CreatedBy=fluid"),
+            (made_by_fluid(claim), "the claim lacks annotation CreatedBy=fluid"),
+            (made_by_fluid(volume), "the volume lacks annotation CreatedBy=fluid"),
             (claim.phase == "Bound", f"the claim is {claim.phase}"),
             (claim.volume_name == volume_name, f"the claim is bound to {claim.volume_name}"),
-            (volume.served_by_fluid, f"the volume's driver is {volume.driver}"),
+            (uses_fluid_driver(volume), f"the volume's driver is {volume.driver}"),
             (claim.labels.get(label) == "true", f"the claim lacks label {label}"),
         )
         if not holds
@@ -414,7 +419,7 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
             lambda: user.observer.read(pod),
             lambda seen: seen.complete and not user.files.difference(seen.checksums),
             subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="reads all files again, without being created again",
+            condition="correct reads by the same Pod",
             timeout=timeout,
             delay=2.0,
             describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
@@ -431,11 +436,14 @@ def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> No
         pod: reads through it.
         whom: what the Dataset waits for, in a user's words.
     """
-    view = owner.observer.view
+    objects = owner.observer.objects
 
     def look() -> str:
         reader.reads_right_quietly(pod)
-        dataset, claim = view.dataset(owner.namespace, DATASET), view.claim(owner.namespace, DATASET)
+        dataset, claim = (
+            objects.get(DatasetSnapshot, DATASET, owner.namespace),
+            objects.get(ClaimSnapshot, DATASET, owner.namespace),
+        )
         if dataset is None or not dataset.deleting:
             return f"the Dataset is not being deleted: {dataset}"
         return "" if claim and not claim.deleting else f"its claim went: {claim}"
@@ -445,7 +453,7 @@ def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> No
             look,
             lambda wrong: wrong or None,
             subject=f"Dataset {owner.namespace}/{DATASET}",
-            condition=f"being deleted, its claim there, {pod.name} reads right",
+            condition=f"pending deletion with its claim and correct reads by {pod.name}",
             window=DELETION_WINDOW_SECONDS,
         )
     owner.evidence.fact("Dataset", f"is deleted, and waits for {whom}, which reads on", looks=len(looks))
@@ -453,7 +461,7 @@ def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> No
 
 def events_told(user: User, name: str, kind: str = "") -> str:
     """What events say of an object; evidence only."""
-    events = user.observer.view.events(user.namespace, name, kind)
+    events = user.observer.objects.events(user.namespace, name, kind)
     text = "; ".join(f"{event.type} {event.reason}: {event.message}" for event in events[-5:])
     user.evidence.fact("events", text or f"none about {name}")
     return text

@@ -12,7 +12,8 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.client import JSON_PATCH, Kube
 from clusters.kubernetes.fields import items, text
 from clusters.kubernetes.lookups import ClusterReader
-from clusters.kubernetes.snapshots import DaemonSetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.waiting import wait
 
@@ -61,7 +62,7 @@ class PluginState:
 
 def state(kube: Kube) -> PluginState:
     """Where the plugin is at this moment."""
-    pods = ClusterReader(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS)
+    pods = ClusterReader(kube).list(PodSnapshot, fluid.NAMESPACE, labels=PLUGIN_LABELS)
     found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
     return PluginState(
         desired=DaemonSetSnapshot.of(found or {}).desired,
@@ -90,10 +91,10 @@ def away(kube: Kube) -> Iterator[PluginState]:
     try:
         _asks_for(kube, "true")
         _hurry(kube, "no node shall have the CSI plugin")
-        yield _await(kube, lambda seen: seen.gone, "gone from every node")
+        yield _await(kube, lambda seen: seen.gone, "removal from every node")
     finally:
         _asks_for(kube, None)
-        _await(kube, lambda seen: seen.back, "back on every node")
+        _await(kube, lambda seen: seen.back, "readiness on every node")
 
 
 def arguments(kube: Kube) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ def switch(kube: Kube, old: str, new: str) -> None:
         lambda: _running_with(kube, new),
         lambda seen: seen[0] == seen[1] > 0,
         subject=SUBJECT,
-        condition=f"running with {new} on every node",
+        condition=f"Pods with {new} on every node",
         timeout=PLUGIN_SECONDS,
         describe=lambda seen: f"{seen[0]} of {seen[1]}",
         failure_class=FailureClass.INFRASTRUCTURE,
@@ -164,8 +165,8 @@ def _hurry(kube: Kube, because: str) -> None:
     Left to itself the DaemonSet goes node by node, each time with 30 s of grace for a plugin that is deaf
     to signals.
     """
-    for pod in ClusterReader(kube).pods(fluid.NAMESPACE, PLUGIN_LABELS):
-        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, not_ours=because, grace_seconds=1)
+    for pod in ClusterReader(kube).list(PodSnapshot, fluid.NAMESPACE, labels=PLUGIN_LABELS):
+        kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, because=because, grace_seconds=1)
 
 
 def _asks_for(kube: Kube, value: str | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from clusters.kubernetes.snapshots import DataLoadSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DataLoadSnapshot
 from suites.catalogue.scenario import Defect
 from suites.record.versions import Affected, ByVersion
 from suites.steps.user import User
@@ -42,7 +43,7 @@ class UnnoticedCompletion:
         user = self.user
         if load.ended or not FIRST_CONDITION_ALONE.on(user.system):
             return False
-        job = user.observer.view.job(user.namespace, fluid_names.data_load_job(load.name))
+        job = user.observer.objects.get(JobSnapshot, fluid_names.data_load_job(load.name), user.namespace)
         if job is None or not job.is_complete or job.conditions[0].type == "Complete":
             return False
         now = user.system.kube.clock.now()

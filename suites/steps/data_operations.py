@@ -6,8 +6,9 @@ from typing import Final
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DataLoadSnapshot, DatasetSnapshot, JobSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot, DatasetSnapshot
 from clusters.waiting import wait
 from suites.steps import checks
 from suites.steps.user import DATASET, LOAD_SECONDS, PHASE_SECONDS, User
@@ -16,18 +17,18 @@ from suites.steps.user import DATASET, LOAD_SECONDS, PHASE_SECONDS, User
 GONE_SECONDS: Final = 90.0
 
 
-def ends(user: User, kind: Kind, name: str) -> DataLoadSnapshot:
+def ends(user: User, kind: Kind, name: str) -> DataOperationSnapshot:
     """Wait until a data operation is over, well or not."""
-    view = user.observer.view
+    objects = user.observer.objects
     with (
         user.evidence.phase("waiting", f"{kind} {name} ends"),
         user.system.kube.changes(kind, user.namespace) as changed,
     ):
         ended = wait(
-            lambda: view.operation(kind, user.namespace, name),
+            lambda: objects.get(DATA_OPERATIONS[kind], name, user.namespace),
             lambda seen: seen is not None and seen.ended,
             subject=f"{kind} {user.namespace}/{name}",
-            condition="Complete or Failed",
+            condition="phase Complete or Failed",
             timeout=LOAD_SECONDS * user.timeout_factor,
             changes=changed,
             advice=f"look at its events and at the dataset-controller's log for {name}",
@@ -36,7 +37,7 @@ def ends(user: User, kind: Kind, name: str) -> DataLoadSnapshot:
     return ended
 
 
-def ended_as(user: User, kind: Kind, ended: DataLoadSnapshot, phase: str) -> None:
+def ended_as(user: User, kind: Kind, ended: DataOperationSnapshot, phase: str) -> None:
     """A data operation ended in that phase."""
     if ended.phase != phase:
         checks.fail(
@@ -55,7 +56,7 @@ def usable_again(user: User) -> None:
             lambda: user.observer.dataset(user.namespace, DATASET),
             lambda seen: seen.bound and not any(seen.operations.values()),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="Bound, held by no data operation",
+            condition="phase Bound without a data operation",
             timeout=PHASE_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: f"{seen}; operations {dict(seen.operations)}",
@@ -66,7 +67,7 @@ def usable_again(user: User) -> None:
 def job_of_load(user: User, name: str) -> JobSnapshot:
     """The one Job that a DataLoad ran by."""
     release = fluid_names.data_load_release(name)
-    jobs = user.observer.view.jobs(user.namespace, f"release={release}")
+    jobs = user.observer.objects.list(JobSnapshot, user.namespace, labels=f"release={release}")
     if len(jobs) != 1 or not jobs[0].is_complete:
         checks.fail(
             f"DataLoad {name} is Complete, and has not one Job that ended well",
@@ -80,7 +81,7 @@ def job_of_load(user: User, name: str) -> JobSnapshot:
 
 def no_job(user: User, name: str) -> None:
     """There is no Job of that name."""
-    found = user.observer.view.job(user.namespace, name)
+    found = user.observer.objects.get(JobSnapshot, name, user.namespace)
     if found is not None:
         checks.fail(
             "a data operation that was refused started a Job",
@@ -105,7 +106,7 @@ def gone(user: User, kind: Kind, *names: str) -> None:
             lambda: [name for name in names if kube.get(kind, name, user.namespace) is not None],
             lambda left: not left,
             subject=f"{kind} of {user.namespace}",
-            condition="gone",
+            condition="deletion",
             timeout=GONE_SECONDS * user.timeout_factor,
             describe=lambda left: ", ".join(left) or "gone",
             advice="look at its finalizer and at the dataset-controller's log",

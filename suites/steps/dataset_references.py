@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot, DeploymentSnapshot
+from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import wait
 from suites.record.run import cannot_run_here
 from suites.steps.user import DATASET, NUDGE, User, unique
@@ -35,7 +37,7 @@ def needs_controller(user: User) -> DeploymentSnapshot:
     It may have no replicas: Fluid starts it with the first runtime of its kind
     (pkg/controllers/deploy/runtime_controllers.go:83 of 1.0.8).
     """
-    found = user.observer.view.deployment(fluid.NAMESPACE, CONTROLLER)
+    found = user.observer.objects.get(DeploymentSnapshot, CONTROLLER, fluid.NAMESPACE)
     if found is None:
         cannot_run_here(f"this Fluid has no {CONTROLLER}")
     return found
@@ -47,21 +49,21 @@ def waits_for_controller(user: User) -> None:
     Where a Dataset has runtimes of several kinds, Fluid looks for one of them in no order and starts
     the controller of that one, each time that the Dataset changes; so the Dataset is touched.
     """
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     count = 0
 
     def look() -> DeploymentSnapshot | None:
         nonlocal count
         count += 1
         kube.patch(kinds.DATASET, DATASET, user.namespace, {"metadata": {"annotations": {NUDGE: str(count)}}})
-        return view.deployment(fluid.NAMESPACE, CONTROLLER)
+        return objects.get(DeploymentSnapshot, CONTROLLER, fluid.NAMESPACE)
 
     with user.evidence.phase("waiting", f"Fluid starts its {CONTROLLER}"):
         found = wait(
             look,
             lambda seen: seen is not None and seen.ready > 0,
             subject=f"Deployment {fluid.NAMESPACE}/{CONTROLLER}",
-            condition="started by Fluid, and ready",
+            condition="readiness",
             timeout=CONTROLLER_SECONDS * user.timeout_factor,
             delay=1.0,
             advice="look at the log of the dataset-controller, and whether the nodes have the image",
@@ -98,7 +100,7 @@ def gives_back(owner: User, user: User) -> None:
     def look() -> tuple[bool, bool, tuple[str, ...]]:
         return (
             kube.get(kinds.THIN_RUNTIME, BORROWED, user.namespace) is not None,
-            user.observer.view.claim(user.namespace, BORROWED) is not None,
+            user.observer.objects.get(ClaimSnapshot, BORROWED, user.namespace) is not None,
             owner.observer.dataset(owner.namespace, DATASET).dataset_ref,
         )
 
@@ -107,7 +109,7 @@ def gives_back(owner: User, user: User) -> None:
             look,
             lambda seen: not any(seen),
             subject=f"Dataset {user.namespace}/{BORROWED}",
-            condition="gone with ThinRuntime and claim, and no more in the other Dataset's status",
+            condition="deletion with ThinRuntime, claim and entry in the other Dataset's status",
             timeout=RETURNED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: (

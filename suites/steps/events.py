@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import EventSnapshot
+from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.waiting import wait
 from suites.steps.user import User
 
@@ -27,10 +27,10 @@ def wait_for_event(
     timeout: float = EVENT_SECONDS,
 ) -> EventSnapshot:
     """Wait until an event about an object has that reason and says that; aggregation does not matter."""
-    place, view = namespace or user.namespace, user.observer.view
+    place, objects = namespace or user.namespace, user.observer.objects
 
     def look() -> tuple[EventSnapshot, ...]:
-        return view.events(place, name, kind)
+        return objects.events(place, name, kind)
 
     def match(events: tuple[EventSnapshot, ...]) -> EventSnapshot | None:
         return next(
@@ -46,7 +46,7 @@ def wait_for_event(
             look,
             lambda seen: match(seen) is not None,
             subject=f"{kind} {place}/{name}",
-            condition=f"an event {reason or 'of any reason'}" + (f" that says “{says}”" if says else ""),
+            condition=f"event {reason or 'with any reason'}" + (f" with the text “{says}”" if says else ""),
             timeout=timeout * user.timeout_factor,
             changes=changed,
             describe=lambda seen: "; ".join(map(str, seen[-4:])) or "no event",

@@ -11,7 +11,7 @@ from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
-from clusters.kubernetes.lookups import FuseSnapshot
+from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitError, hold
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks.
 DELAY: Final = 2.0
 #: What must hold of a Dataset that nobody uses.
-CONDITION: Final = "no Fuse Pod while nobody uses it"
+CONDITION: Final = "absence of a Fuse Pod"
 #: What to do where it did not.
 ADVICE: Final = "somebody else may be using the Dataset's claim"
 

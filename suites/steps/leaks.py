@@ -12,9 +12,12 @@ from typing import Final
 
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import is_ours
 from clusters.kubernetes.fields import text
+from clusters.kubernetes.ownership import is_managed
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, wait
 from suites.steps.user import DATASET, User
 
@@ -102,7 +105,7 @@ def nothing_left(user: User, name: str = DATASET) -> None:
             lambda: of_dataset(user, name),
             lambda seen: seen.nothing,
             subject=f"Dataset {user.namespace}/{name}",
-            condition="nothing left behind",
+            condition="complete removal",
             timeout=GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             advice="see the leftovers named above",
@@ -171,7 +174,7 @@ def _waited(user: User, look: Callable[[], Leaks | None], seconds: float) -> Lea
         look,
         lambda seen: seen is not None and seen.nothing,
         subject=f"what Fluid made in {user.namespace}",
-        condition="nothing left behind",
+        condition="complete removal",
         timeout=seconds,
         delay=1.0,
         describe=lambda seen: "cannot be looked at" if seen is None else str(seen),
@@ -187,7 +190,7 @@ def _of_charts(user: User) -> set[str]:
     for kind in _LABELLED:
         for obj in user.system.kube.list(kind, user.namespace):
             labels = obj["metadata"].get("labels") or {}
-            if ("release" in labels or labels.get("owner") == "helm") and not is_ours(obj):
+            if ("release" in labels or labels.get("owner") == "helm") and not is_managed(obj):
                 found.add(f"{kind} {obj['metadata']['name']}")
     return found
 
@@ -208,10 +211,10 @@ def _objects(user: User, name: str) -> set[str]:
                 or (kind is kinds.CONFIG_MAP and meta["name"] in fluid_names.config_maps(name))
                 or (meta.get("annotations") or {}).get("CreatedBy") == "fluid"
             )
-            if fluids and not is_ours(obj):
+            if fluids and not is_managed(obj):
                 found.add(f"{kind} {meta['name']}")
-    volume = user.observer.view.volume(fluid_names.volume_name(namespace, name))
-    if volume is not None and volume.made_by_fluid:
+    volume = user.observer.objects.get(VolumeSnapshot, fluid_names.volume_name(namespace, name))
+    if volume is not None and made_by_fluid(volume):
         found.add(f"PersistentVolume {volume.name}")
     for kind in (kinds.DATASET, kinds.ALLUXIO_RUNTIME):
         if kube.get(kind, name, namespace) is not None:
@@ -224,7 +227,7 @@ def _node_labels(user: User, name: str) -> list[str]:
     exclusive = fluid_names.exclusive_value(user.namespace, name)
     return [
         f"{node.name}: {key}"
-        for node in user.observer.view.nodes()
+        for node in user.observer.objects.list(NodeSnapshot)
         for key, value in sorted(node.labels.items())
         if key in wanted or (key == "fluid_exclusive" and value == exclusive)
     ]

@@ -8,7 +8,8 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
 from suites.steps.user import User
@@ -32,10 +33,10 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
     def put(value: str | None) -> None:
         kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
         wait(
-            lambda: user.observer.view.node(node),
+            lambda: user.observer.objects.get(NodeSnapshot, node),
             lambda seen: seen is not None and seen.labels.get(key) == value,
             subject=f"node {node}",
-            condition=f"label {key} {'set' if value else 'gone'}",
+            condition=f"{'presence' if value else 'removal'} of label {key}",
             timeout=PLACED_SECONDS,
             failure_class=FailureClass.INFRASTRUCTURE,
         )
@@ -50,31 +51,34 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
 
 def worker_without_node(user: User, name: str) -> PodSnapshot:
     """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
-    view, pod = user.observer.view, fluid_names.worker_pod(name)
+    objects, pod = user.observer.objects, fluid_names.worker_pod(name)
 
     def look() -> PodSnapshot | None:
         user.request_reconcile(name)
-        return view.pod(user.namespace, pod)
+        return objects.get(PodSnapshot, pod, user.namespace)
 
     with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
         wait(
             look,
             lambda seen: seen is not None and bool(seen.scheduling or seen.node),
             subject=f"Pod {user.namespace}/{pod}",
-            condition="looked at by the scheduler",
+            condition="a decision of the scheduler",
             timeout=WORKER_SECONDS,
             delay=5.0,
         )
     with user.evidence.phase("window", f"the worker of {name} finds no node"):
         looks = hold(
-            lambda: (view.pod(user.namespace, pod), user.observer.dataset(user.namespace, name)),
+            lambda: (
+                objects.get(PodSnapshot, pod, user.namespace),
+                user.observer.dataset(user.namespace, name),
+            ),
             lambda seen: (
                 None
                 if seen[0] is not None and not seen[0].node and not seen[1].bound
                 else f"{seen[0] or 'no worker'}; {seen[1]}"
             ),
             subject=f"Pod {user.namespace}/{pod}",
-            condition="without a node, its Dataset not Bound",
+            condition="absence of a node and of a Bound Dataset",
             window=STAYS_SECONDS,
         )
     last = looks[-1][0]

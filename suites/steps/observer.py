@@ -11,10 +11,12 @@ from clusters.errors import InfrastructureError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.lookups import ClusterReader, FuseSnapshot
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.lookups import ClusterReader
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio import Alluxio, BlockFile, Listing, find_blocks, parse_blocks
+from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.fuse import FuseSnapshot, read_fuse
 from clusters.product.nfs import ServedBytes
 from clusters.system import System
 from suites.steps.read_controls import blame_read
@@ -69,13 +71,13 @@ class Observer:
     system: System
 
     @property
-    def view(self) -> ClusterReader:
+    def objects(self) -> ClusterReader:
         """Typed look-ups in the API."""
         return ClusterReader(self.system.kube)
 
     def fuse(self, namespace: str, dataset: str) -> FuseSnapshot:
         """The Fuse of a Dataset: DaemonSet, Pods by node, labelled nodes."""
-        return self.view.fuse(namespace, dataset)
+        return read_fuse(self.objects, namespace, dataset)
 
     def mount(self, pod: PodSnapshot, path: str = "/data") -> mountinfo.Mount:
         """The mount that serves a path inside an application."""
@@ -211,7 +213,7 @@ class Observer:
 
     def dataset(self, namespace: str, name: str) -> DatasetSnapshot:
         """The Dataset; one without a phase where there is none."""
-        return self.view.dataset(namespace, name) or DatasetSnapshot.of({})
+        return self.objects.get(DatasetSnapshot, name, namespace) or DatasetSnapshot.of({})
 
     def served(self) -> ServedBytes:
         """What the NFS server has sent by now."""

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
 from clusters.host import mountinfo
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import nfs
 from clusters.system import System
 from clusters.waiting import wait
@@ -121,7 +121,7 @@ def _raw_nfs_answers(system: System, node: str) -> str:
                 lambda: PodSnapshot.of(kube.get(kinds.POD, name, nfs.NAMESPACE) or {}),
                 lambda seen: seen.ready,
                 subject=f"Pod {nfs.NAMESPACE}/{name}",
-                condition="Running",
+                condition="condition Ready",
                 timeout=RAW_NFS_SECONDS,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,

@@ -108,7 +108,7 @@ class Account:
             lambda: wanted - self.rights(self.namespace),
             lambda missing: not missing,
             subject=f"ServiceAccount {self.namespace}/{self.name}",
-            condition=f"what ClusterRole {name} grants",
+            condition=f"the rights from ClusterRole {name}",
             timeout=GRANT_SECONDS,
             describe=lambda missing: f"may not yet {', '.join(map(str, sorted(missing)))}",
             failure_class=FailureClass.INFRASTRUCTURE,

@@ -12,15 +12,13 @@ from typing import Any, Final, TypeVar
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import (
-    ClaimSnapshot,
-    DataLoadSnapshot,
-    DatasetSnapshot,
-    PodSnapshot,
-    VolumeSnapshot,
-)
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.product import fluid, fluid_names
+from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DataLoadSnapshot, DatasetSnapshot
+from clusters.product.fuse import read_fuse
 from clusters.system import System
 from clusters.waiting import WaitError, wait
 from suites.record.evidence import Evidence
@@ -118,12 +116,14 @@ class User:
             path=folder or self.folder,
         ).evolve(**changes)
         volume, claim = source.manifests()
-        view, of_volume = self.observer.view, volume["metadata"]["name"]
+        objects, of_volume = self.observer.objects, volume["metadata"]["name"]
         self.applies(volume)
         # A claim that Kubernetes sees before its volume is not looked at again for 15 s.
-        self._gets(kinds.VOLUME, of_volume, lambda: view.volume(of_volume), ("Available", "Bound"))
+        self._gets(
+            kinds.VOLUME, of_volume, lambda: objects.get(VolumeSnapshot, of_volume), ("Available", "Bound")
+        )
         self.applies(claim)
-        self._gets(kinds.CLAIM, name, lambda: view.claim(self.namespace, name), ("Bound",))
+        self._gets(kinds.CLAIM, name, lambda: objects.get(ClaimSnapshot, name, self.namespace), ("Bound",))
         return source
 
     def _gets(
@@ -140,7 +140,7 @@ class User:
                 look,
                 lambda seen: seen is not None and seen.phase in phases,
                 subject=f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}",
-                condition=" or ".join(phases),
+                condition=f"phase {' or '.join(phases)}",
                 timeout=PHASE_SECONDS,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -170,14 +170,14 @@ class User:
         looks at once instead of after its 20 s (runtime_controller.go:271-300 of 1.0.8); untouched,
         the same Dataset needs twice as long.
         """
-        kube, view = self.system.kube, self.observer.view
+        kube, objects = self.system.kube, self.observer.objects
         nudged, pods_seen = kube.clock.now() - 2 * NUDGE_SECONDS, ""
 
         def look() -> tuple[DatasetSnapshot, tuple[PodSnapshot, ...], str]:
             nonlocal nudged, pods_seen
             dataset = self.observer.dataset(self.namespace, name)
-            pods = view.pods(self.namespace, f"release={name}")
-            claim = view.claim(self.namespace, name)
+            pods = objects.list(PodSnapshot, self.namespace, labels=f"release={name}")
+            claim = objects.get(ClaimSnapshot, name, self.namespace)
             told = "; ".join(str(pod) for pod in pods)
             claim_phase = claim.phase if claim else ""
             if (dataset.bound or told != pods_seen) and kube.clock.now() - nudged > NUDGE_SECONDS:
@@ -198,7 +198,7 @@ class User:
                 look,
                 lambda seen: seen[0].bound and seen[2] == "Bound",
                 subject=f"Dataset {self.namespace}/{name}",
-                condition="phase Bound, and Fluid's claim Bound",
+                condition="phase Bound with a Bound claim",
                 timeout=(BOUND_SECONDS + CLAIM_SECONDS) * self.timeout_factor,
                 changes=changed,
                 describe=lambda seen: "; ".join(
@@ -267,15 +267,15 @@ class User:
 
     def _told(self, name: str) -> list[str]:
         """Warnings about an object, the Fuse where a Pod wants one, and what is missing of Fluid."""
-        view, kube = self.observer.view, self.system.kube
+        objects, kube = self.observer.objects, self.system.kube
         told = []
         try:
-            warnings = [event for event in view.events(self.namespace, name) if event.type == "Warning"]
+            warnings = [event for event in objects.events(self.namespace, name) if event.type == "Warning"]
             told += [
                 f"{event.kind} {event.name}: {event.reason}: {event.message}"
                 for event in warnings[-TOLD_EVENTS:]
             ]
-            fuse = view.fuse(self.namespace, DATASET)
+            fuse = read_fuse(objects, self.namespace, DATASET)
             if not fuse.absent:
                 told += [str(fuse), *map(str, (*fuse.pods.values(), *fuse.unplaced))]
             told += fluid.missing(fluid.state(kube))
@@ -300,17 +300,17 @@ class User:
 
     def waits_until_running(self, application: Application) -> PodSnapshot:
         """Wait until an application runs."""
-        view = self.observer.view
+        objects = self.observer.objects
         with (
             self.evidence.phase("waiting", f"Pod {application.name} starts"),
             self._explained(application.name),
             self.system.kube.changes(kinds.POD, application.namespace) as changed,
         ):
             pod = wait(
-                lambda: view.pod(application.namespace, application.name),
+                lambda: objects.get(PodSnapshot, application.name, application.namespace),
                 lambda seen: seen is not None and seen.ready,
                 subject=f"Pod {application.namespace}/{application.name}",
-                condition="Running",
+                condition="condition Ready",
                 timeout=APPLICATION_SECONDS * self.timeout_factor,
                 failed=lambda seen: f"ended: {seen}" if seen is not None and seen.ended else None,
                 changes=changed,
@@ -388,10 +388,10 @@ class User:
             name: of the DataLoad.
             given_up: says of one that is not Complete that it never will be, which is no error here.
         """
-        view = self.observer.view
+        objects = self.observer.objects
 
         def job_ended() -> bool:
-            job = view.job(self.namespace, fluid_names.data_load_job(name))
+            job = objects.get(JobSnapshot, fluid_names.data_load_job(name), self.namespace)
             return job is not None and bool(job.conditions)
 
         with (
@@ -403,7 +403,10 @@ class User:
         ):
             load = wait(
                 self.nudging_at(
-                    job_ended, lambda: view.data_load(self.namespace, name), name, kinds.DATA_LOAD
+                    job_ended,
+                    lambda: objects.get(DataLoadSnapshot, name, self.namespace),
+                    name,
+                    kinds.DATA_LOAD,
                 ),
                 lambda seen: seen is not None and (seen.phase == "Complete" or given_up(seen)),
                 subject=f"DataLoad {self.namespace}/{name}",
@@ -426,7 +429,7 @@ class User:
                 lambda: self.observer.dataset(self.namespace, name),
                 lambda seen: bool(seen.phase),
                 subject=f"Dataset {self.namespace}/{name}",
-                condition="a phase",
+                condition="any phase",
                 timeout=PHASE_SECONDS * self.timeout_factor,
                 changes=changed,
                 advice="look whether the dataset-controller runs",
@@ -434,13 +437,13 @@ class User:
 
     def waits_for_scheduling_verdict(self, namespace: str, name: str) -> None:
         """Wait until the scheduler has looked at a Pod, whatever it decided."""
-        view = self.observer.view
+        objects = self.observer.objects
         with self.system.kube.changes(kinds.POD, namespace) as changed:
             wait(
-                lambda: view.pod(namespace, name),
+                lambda: objects.get(PodSnapshot, name, namespace),
                 lambda seen: seen is not None and bool(seen.scheduling or seen.node),
                 subject=f"Pod {namespace}/{name}",
-                condition="looked at by the scheduler",
+                condition="a decision of the scheduler",
                 timeout=PHASE_SECONDS * self.timeout_factor,
                 changes=changed,
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -458,28 +461,31 @@ class User:
 
     def stops(self, pod: PodSnapshot) -> None:
         """Delete an application and wait until it is gone."""
-        kube, view = self.system.kube, self.observer.view
+        kube, objects = self.system.kube, self.observer.objects
         kube.delete(kinds.POD, pod.name, pod.namespace)
         with kube.changes(kinds.POD, pod.namespace) as changed:
             wait(
-                lambda: view.pod(pod.namespace, pod.name),
+                lambda: objects.get(PodSnapshot, pod.name, pod.namespace),
                 lambda seen: seen is None or seen.uid != pod.uid,
                 subject=f"Pod {pod.namespace}/{pod.name}",
-                condition="gone",
+                condition="deletion",
                 timeout=APPLICATION_SECONDS * self.timeout_factor,
                 changes=changed,
             )
 
     def deletes_dataset(self, name: str = DATASET) -> None:
         """Delete the Dataset and wait until it and its runtime are gone."""
-        kube, view = self.system.kube, self.observer.view
+        kube, objects = self.system.kube, self.observer.objects
         kube.delete(kinds.DATASET, name, self.namespace)
 
         hurried: set[str] = set()
 
         def look() -> tuple[str, ...]:
-            left = (view.dataset(self.namespace, name), view.runtime(self.namespace, name))
-            pods = view.pods(self.namespace, f"release={name}")
+            left = (
+                objects.get(DatasetSnapshot, name, self.namespace),
+                objects.get(AlluxioRuntimeSnapshot, name, self.namespace),
+            )
+            pods = objects.list(PodSnapshot, self.namespace, labels=f"release={name}")
             if not any(left):
                 self._hurries(pods, name, hurried)
             return tuple(str(item) for item in (*left, *pods) if item is not None)
@@ -499,7 +505,7 @@ class User:
                 looking,
                 lambda left: not left,
                 subject=f"Dataset {self.namespace}/{name}",
-                condition="gone with its runtime and Pods",
+                condition="deletion with runtime and Pods",
                 timeout=GONE_SECONDS * self.timeout_factor,
                 changes=changed,
                 describe=lambda left: "; ".join(left) or "all gone",
@@ -508,7 +514,7 @@ class User:
 
     def _warnings(self, name: str, kind: Kind) -> int:
         """How many warnings there were about an object."""
-        events = self.observer.view.events(self.namespace, name, kind.name)
+        events = self.observer.objects.events(self.namespace, name, kind.name)
         return sum(event.count for event in events if event.type == "Warning")
 
     def _hurries(self, pods: Sequence[PodSnapshot], name: str, hurried: set[str]) -> None:
@@ -535,19 +541,19 @@ class User:
         Raises:
             HarnessError: something would not go.
         """
-        kube, view = self.system.kube, self.observer.view
-        for pod in view.pods(self.namespace):
+        kube, objects = self.system.kube, self.observer.objects
+        for pod in objects.list(PodSnapshot, self.namespace):
             if pod.labels.get("app.kubernetes.io/managed-by") == "fluid-conformance":
                 self.stops(pod)
         for kind in OPERATIONS:
             for operation in kube.list_if_known(kind, self.namespace):
                 kube.delete(kind, operation["metadata"]["name"], self.namespace)
-        runtimes = view.runtimes(self.namespace)
+        runtimes = objects.list(AlluxioRuntimeSnapshot, self.namespace)
         for runtime in runtimes:
             # One that could not be set up has no owner yet, so it does not go with its Dataset.
             if not any(owner.kind == kinds.DATASET.name for owner in runtime.meta.owners):
                 kube.delete(kinds.ALLUXIO_RUNTIME, runtime.name, self.namespace)
-        names = {item.name for item in (*view.datasets(self.namespace), *runtimes)}
+        names = {item.name for item in (*objects.list(DatasetSnapshot, self.namespace), *runtimes)}
         for name in sorted(names):
             self.deletes_dataset(name)
 
@@ -571,7 +577,7 @@ class User:
                 lambda: kube.get(kinds.NAMESPACE, self.namespace),
                 lambda seen: seen is None,
                 subject=f"namespace {self.namespace}",
-                condition="gone",
+                condition="deletion",
                 timeout=GONE_SECONDS,
                 changes=changed,
                 describe=lambda seen: "gone" if seen is None else str(seen.get("status", {})),

@@ -10,7 +10,9 @@ from typing import Any, Final, Self
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json, items, number, text
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.waiting import wait
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
@@ -83,7 +85,7 @@ class AdmissionChanges:
 
 def needed(user: User) -> None:
     """Skip the scenario where Fluid was installed without its webhook."""
-    found = user.observer.view.deployment(fluid.NAMESPACE, DEPLOYMENT)
+    found = user.observer.objects.get(DeploymentSnapshot, DEPLOYMENT, fluid.NAMESPACE)
     if found is None or found.replicas == 0:
         cannot_run_here("Fluid is installed without its webhook here")
 
@@ -93,12 +95,12 @@ def waits_for_node_labels(user: User) -> str:
 
     Fluid puts it there at its first look at a Dataset that is Bound (pkg/ddc/base/syncs.go:103 of 0.9.3).
     """
-    view = user.observer.view
+    objects = user.observer.objects
     label = fluid_names.common_label(user.namespace, DATASET)
 
     def look() -> tuple[frozenset[str], frozenset[str]]:
-        workers = view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
-        labelled = view.nodes(f"{label}=true")
+        workers = objects.list(PodSnapshot, user.namespace, labels=fluid_names.pod_labels(DATASET, "worker"))
+        labelled = objects.list(NodeSnapshot, labels=f"{label}=true")
         return frozenset(pod.node for pod in workers), frozenset(node.name for node in labelled)
 
     with user.evidence.phase("waiting", "the nodes are labelled for the cache"):
@@ -106,7 +108,7 @@ def waits_for_node_labels(user: User) -> str:
             user.with_reconcile_requests(look),
             lambda seen: bool(seen[1]) and seen[0] == seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"label {label}=true on the nodes of its workers, and on no others",
+            condition=f"label {label}=true on exactly the nodes of the workers",
             timeout=LABELLED_SECONDS,
             describe=lambda seen: (
                 f"on {', '.join(sorted(seen[1])) or 'none'}; the workers are on {', '.join(sorted(seen[0]))}"
@@ -129,12 +131,12 @@ def down(user: User) -> Iterator[None]:
 
     It touches the whole cluster: no Pod with one of its labels can start meanwhile.
     """
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     before = kube.get(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE) or {}
     replicas = max(1, number(before, "spec", "replicas"))
 
     def pods() -> tuple[PodSnapshot, ...]:
-        return view.pods(fluid.NAMESPACE, f"control-plane={DEPLOYMENT}")
+        return objects.list(PodSnapshot, fluid.NAMESPACE, labels=f"control-plane={DEPLOYMENT}")
 
     try:
         kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(0))
@@ -143,7 +145,7 @@ def down(user: User) -> Iterator[None]:
                 pods,
                 lambda seen: not seen,
                 subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
-                condition="without a Pod",
+                condition="deletion of all Pods",
                 timeout=WEBHOOK_SECONDS,
                 describe=lambda seen: "; ".join(map(str, seen)) or "no Pod",
                 failure_class=FailureClass.INFRASTRUCTURE,
@@ -172,7 +174,7 @@ def _bring_back(user: User, replicas: int) -> None:
         look,
         lambda wrong: not wrong,
         subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
-        condition="answering again",
+        condition="an answer",
         timeout=WEBHOOK_SECONDS,
         delay=1.0,
         describe=lambda wrong: wrong or "it answers",

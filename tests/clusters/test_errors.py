@@ -26,8 +26,10 @@ def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
 
 def test_an_error_says_nothing_twice() -> None:
     """Subject and condition that stand in the message already are not shown again."""
-    error = HarnessError("Dataset a: no phase Bound", subject="Dataset a", condition="phase Bound")
-    assert str(error) == "Dataset a: no phase Bound"
+    error = HarnessError(
+        "timed out waiting for phase Bound of Dataset a", subject="Dataset a", condition="phase Bound"
+    )
+    assert str(error) == "timed out waiting for phase Bound of Dataset a"
 
 
 def test_each_class_of_error_blames_the_right_party() -> None:

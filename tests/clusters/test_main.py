@@ -19,7 +19,7 @@ from clusters import __main__ as module
 from clusters import system
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.images.offline.artifact_cache import cache_root
-from clusters.kubernetes.client import MANAGED_BY_LABEL
+from clusters.kubernetes.ownership import MANAGED_BY_LABEL
 from clusters.options import Options
 from clusters.product.nfs import NAMESPACE
 from clusters.providers.reaper import Reaped

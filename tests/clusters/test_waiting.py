@@ -42,7 +42,7 @@ def test_wait_returns_the_snapshot_that_was_ready(clock: FakeClock) -> None:
         looks("", "NotBound", "Bound"),
         lambda state: state == "Bound",
         subject="Dataset a",
-        condition="Bound",
+        condition="phase Bound",
         timeout=10,
         delay=1,
         clock=clock,
@@ -65,11 +65,21 @@ def test_wait_times_out_with_what_it_saw(clock: FakeClock) -> None:
             clock=clock,
         )
     error = caught.value
-    assert error.message == "Dataset a: no phase Bound within 3 s"
+    assert error.message == "timed out after 3 s waiting for phase Bound of Dataset a; last seen: NotBound"
     assert error.elapsed == 3
     assert error.last_seen == "[0.0 s]  → [1.0 s] NotBound"
     assert error.advice == "look at its events"
     assert error.failure_class is FailureClass.PRODUCT
+
+
+def test_a_long_state_is_cut_in_the_first_line(clock: FakeClock) -> None:
+    """The first line stays one line of readable length; the history has the whole state."""
+    state = "x\n" * 200
+    with pytest.raises(WaitTimeoutError) as caught:
+        wait(lambda: state, lambda _: False, subject="s", condition="c", timeout=0, clock=clock)
+    assert len(caught.value.message) < 220
+    assert "\n" not in caught.value.message
+    assert state in caught.value.last_seen
 
 
 def test_wait_never_sleeps_past_its_deadline(clock: FakeClock) -> None:
@@ -87,13 +97,15 @@ def test_wait_takes_one_look_even_without_time(clock: FakeClock) -> None:
 
 def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
     """The failure predicate ends the wait before its time, with its reason and the class asked for."""
-    with pytest.raises(WaitFailedError, match="Pod p: it was evicted") as caught:
+    with pytest.raises(
+        WaitFailedError, match="stopped waiting for phase Running of Pod p: it was evicted"
+    ) as caught:
         wait(
             looks("Pending", "Failed"),
             lambda state: state == "Running",
             failed=lambda state: "it was evicted" if state == "Failed" else None,
             subject="Pod p",
-            condition="Running",
+            condition="phase Running",
             timeout=60,
             delay=1,
             failure_class=FailureClass.INFRASTRUCTURE,
@@ -217,13 +229,14 @@ def test_hold_without_an_end_looks_once_more_when_it_is_over(clock: FakeClock) -
 def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:
     """The first objection ends it, with the moment at which it came."""
     with pytest.raises(
-        WaitFailedError, match=r"Fuse of a: a Pod came after 2\.0 s of a 60 s window"
+        WaitFailedError,
+        match=r"absence of Pods of Fuse a did not last: a Pod came after 2\.0 s of a 60 s window",
     ) as caught:
         hold(
             looks("none", "none", "one"),
             lambda state: "a Pod came" if state == "one" else None,
-            subject="Fuse of a",
-            condition="no Fuse Pod",
+            subject="Fuse a",
+            condition="absence of Pods",
             window=60,
             clock=clock,
         )

@@ -152,7 +152,10 @@ class Pod:
 def test_a_first_process_that_ignores_the_signal_is_told() -> None:
     """A signal that does nothing is noticed: it is never taken for a stopped server."""
     pod = Pod(obeys=False)
-    with pytest.raises(WaitTimeoutError, match="all of them stopped") as caught, stopped(pod, clock=Clock()):
+    with (
+        pytest.raises(WaitTimeoutError, match=r"waiting for state T \(stopped\)") as caught,
+        stopped(pod, clock=Clock()),
+    ):
         pytest.fail("the context must not be entered")
     assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
     assert "first process" in caught.value.advice
@@ -170,7 +173,10 @@ def test_letting_go_on_is_tried_until_it_works() -> None:
 def test_a_server_that_stays_stopped_is_shouted_about() -> None:
     """When nothing lets the server go on, the error says so and what to do."""
     pod = Pod(broken=10_000)
-    with pytest.raises(WaitTimeoutError, match="going on again") as caught, stopped(pod, clock=Clock()):
+    with (
+        pytest.raises(WaitTimeoutError, match="waiting for resumption") as caught,
+        stopped(pod, clock=Clock()),
+    ):
         assert pod.state == "T"
     assert "SIGCONT" in caught.value.advice
 
@@ -206,11 +212,11 @@ class Cluster:
         name: str,
         namespace: str | None = None,
         *,
-        not_ours: str = "",
+        because: str = "",
         grace_seconds: int | None = None,
     ) -> None:
         """Note what was to be deleted, and insist on a reason."""
-        assert not_ours
+        assert because
         self.deleted.append((kind.name, name))
 
 

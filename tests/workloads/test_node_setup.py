@@ -6,8 +6,8 @@ import pytest
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import Completed
 from clusters.host.mountinfo import Mount
-from clusters.kubernetes.client import FIELD_MANAGER
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.ownership import FIELD_MANAGER
 from workloads.node_setup import labelled, nfs_mounted
 
 KEY = "fluid.io/f-demo-imagenet"
@@ -54,7 +54,7 @@ class Nodes:
         name: str,
         namespace: str | None = None,
         *,
-        not_ours: str = "",
+        because: str = "",
         grace_seconds: int | None = None,
     ) -> None:
         """Nothing here is ever deleted."""

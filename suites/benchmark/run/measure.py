@@ -11,7 +11,7 @@ from typing import Final
 from clusters.errors import HarnessError
 from clusters.host.commands import Completed
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.analysis.round_validation import EMPTY_MEMORY, Expected, invalid, polluted, saturated
 from suites.benchmark.model.rounds import Proof, Round, State
 from suites.benchmark.model.series import ArmKind, Sample

@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 from clusters.errors import HarnessError
 from clusters.host.mountinfo import Mount
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import NodeSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from suites.benchmark.model.environment import Environment, Fuse, Image, Machine, Nfs, Tier
 from suites.benchmark.testbed.layout import FOLDER

@@ -20,6 +20,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.server_pod import server_manifests
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.pins import pins
 from clusters.product.nfs import MOUNTD_PORT, NAMESPACE, NFS_PORT, NfsServer
 from clusters.progress import Progress
@@ -146,7 +147,7 @@ def install(kube: Kube, server: NfsServer, image: str, program: Path, progress: 
         proxy = NfsProxy(kube, address)
         try:
             _copy_program(kube, server, program)
-            _wait(kube, lambda ready: ready, "Ready (its ports answer)")
+            _wait(kube, lambda ready: ready, "condition Ready (its ports answer)")
         except BaseException:
             with contextlib.suppress(HarnessError):
                 proxy.remove()
@@ -182,7 +183,7 @@ def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
 
 def _copy_program(kube: Kube, server: NfsServer, program: Path) -> None:
     """Copy the program and its configuration to the Pod, which waits for them."""
-    _wait(kube, lambda _ready: True, "Running")
+    _wait(kube, lambda _ready: True, "phase Running")
     done = kube.exec(
         NAMESPACE,
         NAME,
@@ -198,10 +199,10 @@ def _copy_program(kube: Kube, server: NfsServer, program: Path) -> None:
 
 
 def _wait(kube: Kube, ready: Callable[[bool], bool], condition: str) -> None:
-    view = ClusterReader(kube)
+    objects = ClusterReader(kube)
     with kube.changes(kinds.POD, NAMESPACE) as changed:
         wait(
-            lambda: view.pod(NAMESPACE, NAME),
+            lambda: objects.get(PodSnapshot, NAME, NAMESPACE),
             lambda seen: seen is not None and seen.phase == "Running" and ready(seen.ready),
             subject=f"Pod {NAMESPACE}/{NAME}",
             condition=condition,

@@ -14,7 +14,8 @@ from typing import Final
 
 from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import JobSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.waiting import wait
 from suites.benchmark.model.rounds import Part
@@ -192,11 +193,11 @@ def combined(found: Sequence[PodRun]) -> FioRuns:
 
 def _wait_until_ready(testbed: Testbed, name: str, pods: int, seconds: float) -> tuple[PodSnapshot, ...]:
     """Wait until all Pods wait for their start."""
-    kube, namespace, view = testbed.system.kube, testbed.user.namespace, testbed.user.observer.view
+    kube, namespace, objects = testbed.system.kube, testbed.user.namespace, testbed.user.observer.objects
     there: set[str] = set()
 
     def look() -> tuple[PodSnapshot, ...]:
-        found: tuple[PodSnapshot, ...] = view.pods(namespace, f"job-name={name}")
+        found: tuple[PodSnapshot, ...] = objects.list(PodSnapshot, namespace, labels=f"job-name={name}")
         for pod in found:
             if pod.name not in there and pod.phase == "Running":
                 done = kube.exec(
@@ -246,22 +247,22 @@ def _start(testbed: Testbed, pods: Sequence[PodSnapshot]) -> dict[str, float]:
 
 def _wait_until_ended(testbed: Testbed, name: str, pods: int, seconds: float) -> tuple[PodSnapshot, ...]:
     """Wait until a Job has ended, and return its Pods."""
-    kube, namespace, view = testbed.system.kube, testbed.user.namespace, testbed.user.observer.view
+    kube, namespace, objects = testbed.system.kube, testbed.user.namespace, testbed.user.observer.objects
 
     def over(seen: JobSnapshot | None) -> bool:
         return seen is not None and (seen.succeeded >= pods or seen.failed > 0)
 
     with kube.changes(kinds.JOB, namespace, more=[Topic(kinds.POD, namespace)]) as changed:
         wait(
-            lambda: view.job(namespace, name),
+            lambda: objects.get(JobSnapshot, name, namespace),
             over,
             subject=f"Job {namespace}/{name}",
-            condition="ended",
+            condition="the end",
             timeout=seconds + JOB_SECONDS + GRACE,
             changes=changed,
             failure_class=FailureClass.INFRASTRUCTURE,
         )
-    return view.pods(namespace, f"job-name={name}")
+    return objects.list(PodSnapshot, namespace, labels=f"job-name={name}")
 
 
 def _runs(testbed: Testbed, pod: PodSnapshot, argv: tuple[str, ...], times: int) -> list[FioRun]:

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.nfs import ServedBytes
 from clusters.progress import Progress
@@ -225,7 +225,9 @@ class Testbed:
 
         Otherwise a folder that Alluxio freed would be read from there again.
         """
-        workers = self.user.observer.view.pods(self.user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+        workers = self.user.observer.objects.list(
+            PodSnapshot, self.user.namespace, labels=fluid_names.pod_labels(DATASET, "worker")
+        )
         for pod in workers:
             done = self.system.kube.exec(
                 pod.namespace,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetMount, DatasetSnapshot
+from clusters.product.fluid_snapshots import DatasetMount, DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import CauseKind
 from suites.diagnosis.findings import Cause, Evidence

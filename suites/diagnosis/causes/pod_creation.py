@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.kubernetes.snapshots import Meta
+from clusters.kubernetes.snapshots.meta import Meta
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import CauseKind
 from suites.diagnosis.findings import Cause, Evidence

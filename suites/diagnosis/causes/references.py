@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState, serves
 from suites.diagnosis.codes import CauseKind
 from suites.diagnosis.findings import Cause, Evidence, Key

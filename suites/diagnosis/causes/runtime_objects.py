@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import CauseKind
 from suites.diagnosis.findings import Cause, Evidence, Key

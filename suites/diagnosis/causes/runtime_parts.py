@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot, StatefulSetSnapshot
+from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.causes.pod_creation import FAILED_CREATE, not_created
 from suites.diagnosis.causes.scheduling import not_scheduled
 from suites.diagnosis.cluster_state import ClusterState, serves

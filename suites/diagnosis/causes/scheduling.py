@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot, NodeSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import CauseKind
 from suites.diagnosis.findings import Cause, Evidence

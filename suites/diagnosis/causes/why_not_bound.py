@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.causes.mounts import mount_causes, source_causes
 from suites.diagnosis.causes.references import is_reference, reference_causes
 from suites.diagnosis.causes.runtime_objects import no_dataset, quota_causes, runtime_causes

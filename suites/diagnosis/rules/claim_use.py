@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import State, Verdict
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key

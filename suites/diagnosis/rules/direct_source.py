@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.codes import State, Verdict
 from suites.diagnosis.findings import Evidence, Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 from suites.diagnosis.cluster_state import PATIENCE, ClusterState
 from suites.diagnosis.codes import State, Verdict
 from suites.diagnosis.findings import Evidence, Finding

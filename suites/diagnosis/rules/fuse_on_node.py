@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import ContainerSnapshot, DaemonSetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot
+from clusters.kubernetes.snapshots.pod import ContainerSnapshot, PodSnapshot
+from clusters.product.fuse import FuseSnapshot
 from suites.diagnosis.causes.pod_creation import not_created
 from suites.diagnosis.cluster_state import PATIENCE, ClusterState
 from suites.diagnosis.findings import Cause, Evidence

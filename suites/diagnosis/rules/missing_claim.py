@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
 from suites.diagnosis.codes import State, Verdict

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
+from clusters.product.fuse import FuseSnapshot
 from suites.diagnosis.causes.runtime_parts import first_fault
 from suites.diagnosis.cluster_state import PATIENCE
 from suites.diagnosis.codes import State, Verdict
@@ -66,7 +67,7 @@ def _served_by(use: ClaimUse, volume: VolumeInfo | None) -> Key:
 
 def _remarks(use: ClaimUse, claim: ClaimSnapshot, fuse: FuseSnapshot) -> Iterator[Evidence]:
     """What is worth knowing of a Pod that is served."""
-    if not claim.made_by_fluid:
+    if not made_by_fluid(claim):
         yield Evidence(f"claim {namespaced(claim)}", "lacks CreatedBy=fluid: its Dataset is not protected")
     sharing = use.state.datasets_by_fuse_label.get(fuse.label, ())
     others = [namespaced(other) for other in sharing if namespaced(other) != fuse.dataset]

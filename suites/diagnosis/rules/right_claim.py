@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
 from suites.diagnosis.codes import State, Verdict
@@ -143,7 +144,7 @@ def claim_deleted(
 
 
 def _repair(use: ClaimUse, volume: VolumeInfo | None, claim: ClaimSnapshot | None) -> str:
-    proved = volume is not None and volume.snapshot.made_by_fluid and volume.claim_key == use.key
+    proved = volume is not None and made_by_fluid(volume.snapshot) and volume.claim_key == use.key
     name = volume.snapshot.name if volume else fluid_names.volume_name(*use.key)
     if not proved:
         return (

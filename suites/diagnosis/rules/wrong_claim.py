@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
 from suites.diagnosis.codes import State, Verdict
@@ -35,7 +36,7 @@ def created_by_fluid(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo) ->
     The annotation alone does not prove it: a copy of the volume carries it as well.
     """
     names = (fluid_names.volume_name(*use.key), claim.name)  # the second in Fluid before 0.6 (pv.go:21)
-    return volume.snapshot.made_by_fluid and volume.snapshot.name in names
+    return made_by_fluid(volume.snapshot) and volume.snapshot.name in names
 
 
 def source_claim(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | None) -> Finding | None:
@@ -201,7 +202,7 @@ def _faults(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo, target: Key
             yield f"its attributes name runtime {'/'.join(target)}, which does not exist"
         return
     own = use.state.volumes_by_name.get(fluid_names.volume_name(*target))
-    if own is not None and own.snapshot.made_by_fluid:
+    if own is not None and made_by_fluid(own.snapshot):
         for attribute in _COMPARED_ATTRIBUTES:
             right, has = own.snapshot.attributes.get(attribute), attributes.get(attribute)
             if has and right and has != right:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
@@ -44,7 +44,9 @@ def test_reads_on_the_workers_node_are_local_and_on_another_remote(dataset_owner
 
     The user runs an application away from the only worker, and when all is cached another one on its node.
     """
-    worker = dataset_owner.observer.view.pod(dataset_owner.namespace, fluid_names.worker_pod(DATASET))
+    worker = dataset_owner.observer.objects.get(
+        PodSnapshot, fluid_names.worker_pod(DATASET), dataset_owner.namespace
+    )
     assert worker is not None
     elsewhere = next(node for node in dataset_owner.system.nodes if node != worker.node)
     far = dataset_owner.starts(dataset_owner.application("c8-far", DATASET, node=elsewhere))
@@ -82,7 +84,7 @@ def _settled(user: User) -> Read:
             look,
             lambda now: len(seen) > 1 and seen[-2] == now,
             subject=f"counters of {user.namespace}/{DATASET}",
-            condition="the same in two looks, more than a report apart",
+            condition="equal values in two observations more than one report apart",
             timeout=REPORTED_SECONDS * user.timeout_factor,
             delay=11.0,
         )
@@ -98,7 +100,7 @@ def _reads(user: User, pod: PodSnapshot, part: Callable[[Read], float], total: i
             lambda: _counters(user).since(before),
             lambda read: part(read) >= (1 - SLACK) * total,
             subject=f"counters of {user.namespace}/{DATASET}",
-            condition=f"{total} bytes more, read by {pod.name}",
+            condition=f"{total} more bytes read by {pod.name}",
             timeout=REPORTED_SECONDS * user.timeout_factor,
             delay=3.0,
             advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",

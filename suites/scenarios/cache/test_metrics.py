@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from clusters.kubernetes.fields import quantity
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.prometheus import Samples, parse_samples
 from clusters.waiting import wait
 from suites.catalogue.scenario import Defect, Level, scenario
@@ -70,7 +71,7 @@ def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared_user
             lambda: _told(user, RUNTIME_CONTROLLER).value(SETUP_ERRORS, runtime=key),
             lambda seen: seen is None,
             subject=f"metric {SETUP_ERRORS} of {key}",
-            condition="gone with the runtime",
+            condition="removal with the runtime",
             timeout=COUNTER_SECONDS * user.timeout_factor,
             delay=2.0,
             advice="a series for each runtime that ever was grows without end",
@@ -80,8 +81,8 @@ def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared_user
 
 def _told(user: User, controller: str) -> Samples:
     """What all Pods of a controller tell; only the one that leads tells of Datasets."""
-    view = user.observer.view
-    pods = view.pods(fluid.NAMESPACE, f"control-plane={controller}")
+    objects = user.observer.objects
+    pods = objects.list(PodSnapshot, fluid.NAMESPACE, labels=f"control-plane={controller}")
     texts = [
         user.system.kube.proxied(fluid.NAMESPACE, pod.name, PORT, "/metrics")
         for pod in pods
@@ -110,7 +111,7 @@ def _counted(user: User) -> DatasetSnapshot:
             lambda: user.observer.dataset(user.namespace, DATASET),
             lambda seen: seen.file_num.isdecimal() and seen.ufs_total[:1].isdecimal(),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="ufsTotal and fileNum in its status",
+            condition="ufsTotal and fileNum in the status",
             timeout=COUNTED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"ufsTotal {seen.ufs_total or 'empty'}, fileNum {seen.file_num or 'empty'}",
@@ -171,7 +172,7 @@ def _setup_errors(user: User, key: str, *, at_least: float) -> float:
             look,
             lambda seen: seen >= at_least,
             subject=f"metric {SETUP_ERRORS} of {key}",
-            condition=f"{at_least:g} or more",
+            condition=f"a value of at least {at_least:g}",
             timeout=COUNTER_SECONDS * user.timeout_factor,
             delay=2.0,
         )

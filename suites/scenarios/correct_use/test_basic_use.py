@@ -6,9 +6,9 @@ from typing import Final
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import quantity_at
-from clusters.kubernetes.lookups import FuseSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio import Listing, find_blocks, parse_blocks
+from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.run.dataset_pool import ReadyDataset
@@ -157,7 +157,7 @@ def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float 
             lambda: user.observer.fuse(user.namespace, DATASET),
             wrong,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"the same Fuse Pod, ready, on {node}",
+            condition=f"the same ready Fuse Pod on {node}",
             window=window,
         )
     user.evidence.fact("Fuse DaemonSet", f"the same Fuse Pod all the time: {was.name}", looks=len(looks))
@@ -189,7 +189,7 @@ def test_fuse_pod_on_demand_goes_with_the_last_application(dataset_owner: User) 
             lambda: dataset_owner.observer.fuse(dataset_owner.namespace, DATASET),
             lambda seen: seen.absent,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
-            condition="no Fuse Pod and no labelled node, now that nobody uses it",
+            condition="removal of Fuse Pods and node labels after the last use",
             timeout=GOES_SECONDS,
             advice="look at the CSI plugin's log for NodeUnstageVolume",
         )
@@ -282,7 +282,7 @@ def test_two_tiers_hold_together_what_one_could_not(dataset_owner: User) -> None
             look,
             lambda seen: seen.all_cached,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
-            condition="100 % of every file in Alluxio",
+            condition="100 % of every file in the cache",
             timeout=checks.CACHED_SECONDS,
             delay=10.0,
             describe=lambda seen: f"{seen.percentage:.1f} % of {len(seen.files)} files",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import ByVersion
@@ -41,8 +42,11 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
     user.makes_dataset(dataset.evolve(placement="Shared", annotations={SIZE: "1Gi"}))
     user.waits_until_bound()
-    view = user.observer.view
-    claim, volume = view.claim(user.namespace, DATASET), view.volume(fluid_volume(user))
+    objects = user.observer.objects
+    claim, volume = (
+        objects.get(ClaimSnapshot, DATASET, user.namespace),
+        objects.get(VolumeSnapshot, fluid_volume(user)),
+    )
     sizes = {"claim": claim.requested if claim else 0.0, "volume": volume.capacity if volume else 0.0}
     wanted = CLAIM_BYTES.on(user.system)
     if set(sizes.values()) != {wanted}:
@@ -108,7 +112,7 @@ def _tells_no_count(user: User) -> None:
             look,
             lambda seen: seen.cache.cached not in ("", "0.00B"),
             subject=subject,
-            condition="cacheStates.cached of what was read",
+            condition="cacheStates.cached above zero in the status",
             timeout=STATUS_SECONDS * user.timeout_factor,
             failed=_why_counted,
             describe=_told,
@@ -119,7 +123,7 @@ def _tells_no_count(user: User) -> None:
             look,
             _why_counted,
             subject=subject,
-            condition="no ufsTotal, fileNum and cachedPercentage",
+            condition="absence of ufsTotal, fileNum and cachedPercentage in the status",
             window=UNCOUNTED_SECONDS,
             describe=_told,
         )
@@ -139,7 +143,7 @@ def _tells_the_count(user: User) -> None:
             _looking(user),
             lambda seen: seen.file_num == number and seen.ufs_total not in ("", CALCULATING),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"ufsTotal, and fileNum {number}, once the count is switched on",
+            condition=f"ufsTotal and fileNum {number} in the status",
             timeout=STATUS_SECONDS * user.timeout_factor,
             describe=_told,
             advice="look at the alluxioruntime-controller's log for `Metadata Sync`",

@@ -6,9 +6,10 @@ from typing import Final
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import moment
-from clusters.kubernetes.snapshots import DataLoadSnapshot, JobSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import ByVersion, Since
@@ -57,7 +58,7 @@ def test_scheduled_data_load_fills_the_cache_at_each_tick(dataset_owner: User) -
             lambda: dataset_owner.system.kube.get(kinds.CRON_JOB, jobs, dataset_owner.namespace),
             lambda seen: seen is None,
             subject=f"CronJob {dataset_owner.namespace}/{jobs}",
-            condition="gone with its DataLoad",
+            condition="deletion with its DataLoad",
             timeout=data_operations.GONE_SECONDS,
             describe=lambda seen: "gone" if seen is None else "there",
         )
@@ -66,7 +67,7 @@ def test_scheduled_data_load_fills_the_cache_at_each_tick(dataset_owner: User) -
 
 def _runs(user: User, jobs: str) -> tuple[JobSnapshot, ...]:
     """The Jobs of a schedule, the oldest first."""
-    found = user.observer.view.jobs(user.namespace, f"cronjob={jobs}")
+    found = user.observer.objects.list(JobSnapshot, user.namespace, labels=f"cronjob={jobs}")
     return tuple(sorted(found, key=_tick))
 
 
@@ -90,7 +91,7 @@ def _next_run(user: User, jobs: str, *, before: frozenset[str]) -> JobSnapshot:
             lambda: _runs(user, jobs),
             lambda seen: any(job.is_complete for job in new(seen)),
             subject=f"CronJob {user.namespace}/{jobs}",
-            condition="a new Job that ended well",
+            condition="a new successful Job",
             timeout=(TICK_SECONDS + LOAD_SECONDS) * user.timeout_factor,
             failed=lambda seen: next((str(job) for job in new(seen) if job.has_failed), None),
             changes=changed,
@@ -114,7 +115,7 @@ def _free(user: User, jobs: str) -> frozenset[str]:
             ),
             lambda seen: seen[0].none_cached or seen[1] > 0,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="nothing cached after `alluxio fs free`",
+            condition="an empty cache",
             timeout=FREED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"{seen[0].percentage:.1f} % cached, {seen[1]} new Jobs",
@@ -138,11 +139,14 @@ def _one_job_a_tick(user: User, jobs: str) -> None:
 
 def _status_tells_the_schedule(user: User, name: str, jobs: str) -> None:
     """The DataLoad's status names the CronJob's last tick, and that its Job ended well."""
-    view, kube = user.observer.view, user.system.kube
+    objects, kube = user.observer.objects, user.system.kube
 
     def look() -> tuple[DataLoadSnapshot | None, str]:
         cron = kube.get(kinds.CRON_JOB, jobs, user.namespace) or {}
-        load, last = view.data_load(user.namespace, name), moment(cron, "status", "lastScheduleTime")
+        load, last = (
+            objects.get(DataLoadSnapshot, name, user.namespace),
+            moment(cron, "status", "lastScheduleTime"),
+        )
         if load is None or last is None or load.last_scheduled is None:
             return load, "one of the two tells no tick"
         same = load.last_scheduled == last
@@ -153,7 +157,7 @@ def _status_tells_the_schedule(user: User, name: str, jobs: str) -> None:
             look,
             lambda seen: seen[0] is not None and seen[0].phase == "Complete" and not seen[1],
             subject=f"DataLoad {user.namespace}/{name}",
-            condition="phase Complete, and lastScheduleTime as the CronJob's",
+            condition="phase Complete with the CronJob's lastScheduleTime",
             timeout=STATUS_SECONDS * user.timeout_factor,
             describe=lambda seen: f"{seen[0]}; {seen[1] or 'the same tick'}",
         )
@@ -197,12 +201,12 @@ def _both_end(user: User, names: tuple[str, str]) -> bool:
 
     False where the end of one is not noticed, so that the other waits for ever.
     """
-    view, overlooked = user.observer.view, UnnoticedCompletion(user)
+    objects, overlooked = user.observer.objects, UnnoticedCompletion(user)
     held: dict[str, None] = {}
 
     def look() -> tuple[DataLoadSnapshot | None, ...]:
         held[user.observer.dataset(user.namespace, DATASET).operations.get("DataLoad", "")] = None
-        return tuple(view.data_load(user.namespace, name) for name in names)
+        return tuple(objects.get(DataLoadSnapshot, name, user.namespace) for name in names)
 
     with (
         user.evidence.phase("waiting", "both DataLoads complete"),
@@ -217,7 +221,7 @@ def _both_end(user: User, names: tuple[str, str]) -> bool:
                 or any(load is not None and overlooked(load) for load in seen)
             ),
             subject=f"DataLoads of {user.namespace}/{DATASET}",
-            condition="both Complete",
+            condition="phase Complete",
             timeout=2 * LOAD_SECONDS * user.timeout_factor,
             failed=lambda seen: next(
                 (f"one failed: {load}" for load in seen if load is not None and load.phase == "Failed"), None

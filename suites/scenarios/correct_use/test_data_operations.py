@@ -8,9 +8,11 @@ from clusters.host import mountinfo
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, texts
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DataLoadSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_chart import ImageRef
+from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataMigrateSnapshot, DataOperationSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.record.versions import Since
@@ -70,7 +72,7 @@ def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None
 def _its_pod(user: User, name: str) -> PodSnapshot:
     """The Pod in which a DataProcess ran; its log is kept."""
     release = fluid_names.data_process_release(name)
-    pods = user.observer.view.pods(user.namespace, f"release={release}")
+    pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={release}")
     for pod in (pod for pod in pods if pod.ended):
         user.evidence.attach(f"log of {pod.name}", user.system.kube.logs(user.namespace, pod.name))
     last = next((pod for pod in pods if pod.phase == "Succeeded"), None)
@@ -202,7 +204,7 @@ def _stays(user: User, name: str) -> str:
             kinds.CONFIG_MAP,
             fluid_names.data_backup_record(name),
             user.namespace,
-            not_ours="helm's record of a backup that Fluid cannot take away",
+            because="helm's record of a backup that Fluid cannot take away",
         )
         data_operations.gone(user, kinds.DATA_BACKUP, name)
         return f"{error.message}; set free by hand"
@@ -211,7 +213,7 @@ def _stays(user: User, name: str) -> str:
 
 def _mounts_of_master(user: User) -> tuple[str, ...]:
     """Where volumes are mounted in the master's container."""
-    pod = user.observer.view.pod(user.namespace, fluid_names.master_pod(DATASET))
+    pod = user.observer.objects.get(PodSnapshot, fluid_names.master_pod(DATASET), user.namespace)
     master = pod.container(fluid_names.MASTER_CONTAINER) if pod is not None else None
     if master is None:
         checks.fail(
@@ -225,12 +227,14 @@ def _mounts_of_master(user: User) -> tuple[str, ...]:
 
 def _watched(
     user: User, kind: Kind, name: str, pod: str
-) -> list[tuple[DataLoadSnapshot | None, PodSnapshot | None]]:
+) -> list[tuple[DataOperationSnapshot | None, PodSnapshot | None]]:
     """Wait until a data operation is Executing, then watch it and its Pod for a while; nothing is judged."""
-    view = user.observer.view
+    objects = user.observer.objects
 
-    def look() -> tuple[DataLoadSnapshot | None, PodSnapshot | None]:
-        return view.operation(kind, user.namespace, name), view.pod(user.namespace, pod)
+    def look() -> tuple[DataOperationSnapshot | None, PodSnapshot | None]:
+        return objects.get(DATA_OPERATIONS[kind], name, user.namespace), objects.get(
+            PodSnapshot, pod, user.namespace
+        )
 
     with user.system.kube.changes(kind, user.namespace) as changed:
         wait(
@@ -246,7 +250,7 @@ def _watched(
             look,
             lambda _: None,  # the scenario judges
             subject=f"{kind} {user.namespace}/{name}",
-            condition="under way",
+            condition="progress",
             window=WINDOW_SECONDS,
             delay=2.0,
         )
@@ -281,7 +285,7 @@ def _not_permitted(user: User, name: str, looks: int, events: str) -> None:
 
 def _backup_is_there(user: User) -> None:
     """The files of a backup lie on the master's node."""
-    pod = user.observer.view.pod(user.namespace, fluid_names.master_pod(DATASET))
+    pod = user.observer.objects.get(PodSnapshot, fluid_names.master_pod(DATASET), user.namespace)
     node = pod.node if pod is not None else user.system.nodes[0]
     done = user.system.provider.node_exec(node, ["find", BACKUP_FOLDER, "-type", "f", "-size", "+0"])
     files = done.stdout.split()
@@ -332,7 +336,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
             lambda: _after_migration(dataset_owner, name),
             lambda wrong: wrong or None,
             subject=f"DataMigrate {dataset_owner.namespace}/{name}",
-            condition="Failed without a Job, its Dataset Bound",
+            condition="phase Failed without a Job, with a Bound Dataset,",
             window=WINDOW_SECONDS / 2,
         )
     dataset_owner.evidence.fact(
@@ -347,9 +351,9 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
 
 def _after_migration(user: User, name: str) -> str:
     """What contradicts that the migration failed and left everything alone, or nothing."""
-    operation = user.observer.view.operation(kinds.DATA_MIGRATE, user.namespace, name)
+    operation = user.observer.objects.get(DataMigrateSnapshot, name, user.namespace)
     dataset = user.observer.dataset(user.namespace, DATASET)
-    jobs = user.observer.view.jobs(user.namespace)
+    jobs = user.observer.objects.list(JobSnapshot, user.namespace)
     if operation is None or operation.phase != "Failed":
         return f"the DataMigrate is {operation.phase if operation else 'gone'}"
     if not dataset.bound:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.host.mountinfo import Mount
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks
@@ -41,7 +41,7 @@ def test_fuse_pod_of_a_node_labelled_by_hand_is_there_ahead(dataset_owner: User)
             _the_same(dataset_owner, ahead, node)
         finally:
             # Before the label goes, or its mount would die under it.
-            left = dataset_owner.observer.view.pod(dataset_owner.namespace, application.name)
+            left = dataset_owner.observer.objects.get(PodSnapshot, application.name, dataset_owner.namespace)
             if left is not None:
                 dataset_owner.stops(left)
     _goes_with_the_label(dataset_owner, node)
@@ -55,13 +55,17 @@ def _comes_ahead(user: User, node: str) -> PodSnapshot:
             lambda: _look(user, node),
             lambda seen: seen[0].ready_on(node) and any(mount.serves == "fluid" for mount in seen[1]),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"a ready Fuse Pod on {node}, and its mount there, with no application",
+            condition=f"a ready Fuse Pod and its mount on {node}, without an application,",
             timeout=AHEAD_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
             advice="look at the Fuse DaemonSet's node selector and at the Fuse Pod's log",
         )
-    users = [pod.name for pod in user.observer.view.pods(user.namespace) if DATASET in pod.claim_names]
+    users = [
+        pod.name
+        for pod in user.observer.objects.list(PodSnapshot, user.namespace)
+        if DATASET in pod.claim_names
+    ]
     if users or fuse.labelled != (node,) or {mount.mount_point for mount in mounts} != {path}:
         checks.fail(
             "a Fuse Pod that was asked for ahead is not there alone",
@@ -101,7 +105,7 @@ def _goes_with_the_label(user: User, node: str) -> None:
             lambda: _look(user, node),
             lambda seen: seen[0].absent and not seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"no Fuse Pod and no mount on {node} once the user took the label off",
+            condition=f"removal of Fuse Pod and mount on {node}",
             timeout=GOES_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Final
 
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
@@ -54,10 +54,10 @@ def test_folder_of_fluids_claim_can_be_mounted_alone(shared_user: User) -> None:
 
 def _does_not_start(user: User, application: Application) -> None:
     """The kubelet has tried to start the container, and it never runs."""
-    view = user.observer.view
+    objects = user.observer.objects
 
     def look() -> PodSnapshot | None:
-        return view.pod(application.namespace, application.name)
+        return objects.get(PodSnapshot, application.name, application.namespace)
 
     def state(pod: PodSnapshot | None) -> str:
         found = pod.container(CONTAINER) if pod is not None else None
@@ -75,14 +75,14 @@ def _does_not_start(user: User, application: Application) -> None:
             # Only these two say that the kubelet has not come to the container yet.
             lambda pod: state(pod) not in ("", "waiting", "waiting: ContainerCreating"),
             subject=subject,
-            condition="tried by the kubelet",
+            condition="a first attempt of the kubelet to start the container",
             timeout=TRIED_SECONDS * user.timeout_factor,
             failed=lambda pod: None if pod is None else runs(pod),
             advice="look whether its volume was mounted",
         )
     with user.evidence.phase("window", "its container does not start"):
         looks = hold(
-            look, runs, subject=subject, condition="its container does not start", window=STAYS_SECONDS
+            look, runs, subject=subject, condition="a container that does not start", window=STAYS_SECONDS
         )
     last = looks[-1]
     assert last is not None
@@ -117,7 +117,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached_from_there(user: User) -> N
 def _runs_on(user: User, node: str) -> None:
     """Master and worker are where the folder is."""
     names = (fluid_names.master_pod(DATASET), fluid_names.worker_pod(DATASET))
-    pods = {name: user.observer.view.pod(user.namespace, name) for name in names}
+    pods = {name: user.observer.objects.get(PodSnapshot, name, user.namespace) for name in names}
     where = {name: pod.node if pod else "" for name, pod in pods.items()}
     if set(where.values()) != {node}:
         checks.fail(

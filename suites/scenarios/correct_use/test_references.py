@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
@@ -65,8 +67,11 @@ def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: 
 
 def _same_volume(owner: User, user: User) -> None:
     """The reference's volume is the same to Fluid's driver as that of the Dataset that it refers to."""
-    view = user.observer.view
-    own, borrowed = view.volume(fluid_volume(owner)), view.volume(fluid_volume(user, BORROWED))
+    objects = user.observer.objects
+    own, borrowed = (
+        objects.get(VolumeSnapshot, fluid_volume(owner)),
+        objects.get(VolumeSnapshot, fluid_volume(user, BORROWED)),
+    )
     if own is None or borrowed is None or own.volume_handle != borrowed.volume_handle:
         checks.fail(
             "the reference's volume is not that of the Dataset that it refers to",
@@ -96,7 +101,9 @@ def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
 
     def look() -> tuple[int, tuple[str, ...]]:
         user.reads_right_quietly(reader)
-        others = [pod for pod in user.observer.view.pods(user.namespace) if pod.name != reader.name]
+        others = [
+            pod for pod in user.observer.objects.list(PodSnapshot, user.namespace) if pod.name != reader.name
+        ]
         return user.observer.fuse(user.namespace, BORROWED).desired, tuple(map(str, others))
 
     with user.evidence.phase("window", "no Fuse Pod of its own"):
@@ -106,7 +113,7 @@ def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
                 f"{seen[0]} Fuse Pods are wanted; {'; '.join(seen[1]) or 'no Pods'}" if any(seen) else None
             ),
             subject=f"Dataset {user.namespace}/{BORROWED}",
-            condition="no Fuse Pod and no Pod of a runtime beside the application",
+            condition="absence of Pods of a Fuse or a runtime",
             window=WATCH_SECONDS,
             delay=2.0,
         )
@@ -244,11 +251,11 @@ def _thin_runtime(user: User, profile: str) -> Manifest:
 
 def _taken_up(user: User) -> bool:
     """Wait until Fluid has taken up the second runtime, which its finalizer shows, or has refused it."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
 
     def look() -> tuple[tuple[str, ...], str]:
         obj: dict[str, Any] = kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace) or {}
-        events = view.events(user.namespace, DATASET, kinds.THIN_RUNTIME.name)
+        events = objects.events(user.namespace, DATASET, kinds.THIN_RUNTIME.name)
         refused = next((event.message for event in events if REFUSED in event.message), "")
         return tuple(obj.get("metadata", {}).get("finalizers", ())), refused
 
@@ -257,7 +264,7 @@ def _taken_up(user: User) -> bool:
             look,
             any,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
-            condition="taken up or refused",
+            condition="a workload or a refusal",
             timeout=DECIDED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"finalizers {', '.join(seen[0]) or 'none'}; {seen[1] or 'not refused'}",
@@ -275,12 +282,15 @@ def _taken_up(user: User) -> bool:
 
 def _first_serves_on(user: User, reader: PodSnapshot) -> None:
     """Over a window the application reads right, the Dataset is Bound, and the master is the same."""
-    view, name = user.observer.view, fluid_names.master_pod(DATASET)
-    was = view.pod(user.namespace, name)
+    objects, name = user.observer.objects, fluid_names.master_pod(DATASET)
+    was = objects.get(PodSnapshot, name, user.namespace)
 
     def look() -> str:
         user.reads_right_quietly(reader)
-        dataset, master = user.observer.dataset(user.namespace, DATASET), view.pod(user.namespace, name)
+        dataset, master = (
+            user.observer.dataset(user.namespace, DATASET),
+            objects.get(PodSnapshot, name, user.namespace),
+        )
         if not dataset.bound:
             return f"the Dataset's phase is {dataset.phase}"
         same = was is not None and master is not None and master.uid == was.uid
@@ -291,7 +301,7 @@ def _first_serves_on(user: User, reader: PodSnapshot) -> None:
             look,
             lambda wrong: wrong or None,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="Bound by the same Alluxio, and read right",
+            condition="phase Bound with the same Alluxio and correct reads",
             window=WATCH_SECONDS,
             delay=2.0,
         )
@@ -309,7 +319,7 @@ def _deletes_second(user: User) -> None:
             lambda: kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace),
             lambda seen: seen is None,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
-            condition="gone",
+            condition="deletion",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "gone" if seen is None else "there, being deleted",
@@ -319,9 +329,9 @@ def _deletes_second(user: User) -> None:
 
 def _first_is_whole(user: User) -> bool:
     """Whether the first runtime still has its master and its claim, now that the second is gone."""
-    view = user.observer.view
-    master, claim = fluid_names.master_name(DATASET), view.claim(user.namespace, DATASET)
-    there = view.stateful_set(user.namespace, master) is not None
+    objects = user.observer.objects
+    master, claim = fluid_names.master_name(DATASET), objects.get(ClaimSnapshot, DATASET, user.namespace)
+    there = objects.get(StatefulSetSnapshot, master, user.namespace) is not None
     kept = claim is not None and not claim.deleting
     user.evidence.fact("StatefulSet of the master", "there" if there else "gone")
     user.evidence.fact("claim", str(claim or "gone"))

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import AlluxioRuntimeSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
@@ -55,7 +57,7 @@ def test_only_nodes_with_an_application_have_a_fuse_pod(dataset_owner: User) -> 
 def _fuses_on(user: User, *pods: PodSnapshot) -> None:
     """Just the nodes of those applications are labelled and have a Fuse Pod, all through a window."""
     nodes = {pod.node for pod in pods}
-    others = [node.name for node in user.observer.view.nodes() if node.name not in nodes]
+    others = [node.name for node in user.observer.objects.list(NodeSnapshot) if node.name not in nodes]
     with user.evidence.phase("window", "no Fuse Pod on other nodes"):
         looks = hold(
             lambda: user.observer.fuse(user.namespace, DATASET),
@@ -65,7 +67,7 @@ def _fuses_on(user: User, *pods: PodSnapshot) -> None:
                 else str(fuse)
             ),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"Fuse Pods on {', '.join(sorted(nodes))} alone",
+            condition=f"Fuse Pods on exactly {', '.join(sorted(nodes))}",
             window=STAYS_SECONDS,
         )
     user.evidence.fact(
@@ -104,13 +106,13 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
 
 def _one_waits(user: User, wanted: int) -> None:
     """One worker of the second Dataset finds no node; the others are ready, and the runtime says so."""
-    view = user.observer.view
+    objects = user.observer.objects
 
     def look() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
         user.request_reconcile(SECOND)
         return (
-            view.runtime(user.namespace, SECOND),
-            view.pods(user.namespace, fluid_names.pod_labels(SECOND, "worker")),
+            objects.get(AlluxioRuntimeSnapshot, SECOND, user.namespace),
+            objects.list(PodSnapshot, user.namespace, labels=fluid_names.pod_labels(SECOND, "worker")),
         )
 
     with user.evidence.phase("waiting", "the other workers are ready"):
@@ -123,19 +125,21 @@ def _one_waits(user: User, wanted: int) -> None:
                 and any(pod.scheduling for pod in seen[1])
             ),
             subject=f"AlluxioRuntime {user.namespace}/{SECOND}",
-            condition=f"{wanted - 1} of {wanted} workers ready, one without a node",
+            condition=f"{wanted - 1} of {wanted} ready workers and one without a node",
             timeout=SCALE_SECONDS,
             delay=5.0,
             describe=lambda seen: "; ".join([str(seen[0]), *map(str, seen[1])]),
         )
     with user.evidence.phase("window", "one worker finds no node"):
         hold(
-            lambda: view.pods(user.namespace, fluid_names.pod_labels(SECOND, "worker")),
+            lambda: objects.list(
+                PodSnapshot, user.namespace, labels=fluid_names.pod_labels(SECOND, "worker")
+            ),
             lambda pods: (
                 None if sum(not pod.node for pod in pods) == 1 else "; ".join(map(str, pods)) or "no workers"
             ),
             subject=f"workers of {user.namespace}/{SECOND}",
-            condition="one without a node",
+            condition="one Pod without a node",
             window=STAYS_SECONDS,
         )
     user.evidence.fact("AlluxioRuntime status", str(runtime))
@@ -208,8 +212,8 @@ def test_workers_can_be_added_and_taken_away_while_an_application_reads(dataset_
     _scale(dataset_owner, DATASET, 2)
     _workers_ready(dataset_owner, pod, 2, "1.00GiB")
     wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
-    workers = dataset_owner.observer.view.pods(
-        dataset_owner.namespace, fluid_names.pod_labels(DATASET, "worker")
+    workers = dataset_owner.observer.objects.list(
+        PodSnapshot, dataset_owner.namespace, labels=fluid_names.pod_labels(DATASET, "worker")
     )
     for node in sorted({worker.node for worker in workers}):
         _carries(dataset_owner, node, fluid_names.common_label(dataset_owner.namespace, DATASET), "true")
@@ -222,11 +226,11 @@ def test_workers_can_be_added_and_taken_away_while_an_application_reads(dataset_
 
 def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:
     """Wait until that many workers are ready and the status tells their capacity; the application reads."""
-    view = user.observer.view
+    objects = user.observer.objects
 
     def look() -> tuple[int, str]:
         user.reads_right_quietly(pod)
-        workers = view.pods(user.namespace, fluid_names.pod_labels(DATASET, "worker"))
+        workers = objects.list(PodSnapshot, user.namespace, labels=fluid_names.pod_labels(DATASET, "worker"))
         ready = sum(worker.ready for worker in workers) if len(workers) == number else -1
         return ready, user.observer.dataset(user.namespace, DATASET).cache.capacity
 
@@ -235,7 +239,7 @@ def _workers_ready(user: User, pod: PodSnapshot, number: int, capacity: str) -> 
             user.with_reconcile_requests(look),
             lambda seen: seen == (number, capacity),
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
-            condition=f"{number} workers ready, cacheCapacity {capacity}",
+            condition=f"{number} ready workers and cacheCapacity {capacity}",
             timeout=SCALE_SECONDS,
             delay=1.0,
             describe=lambda seen: f"{seen[0]} ready, capacity {seen[1]}",
@@ -252,7 +256,7 @@ def _scale(user: User, name: str, replicas: int) -> None:
 
 
 def _worker(user: User, name: str) -> PodSnapshot:
-    found = user.observer.view.pod(user.namespace, fluid_names.worker_pod(name))
+    found = user.observer.objects.get(PodSnapshot, fluid_names.worker_pod(name), user.namespace)
     if found is None or not found.node:
         checks.fail(
             f"Dataset {name} is Bound and its worker runs nowhere",
@@ -274,7 +278,7 @@ def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], want
     """A node's label, once it is good: Fluid sets it at its first whole look at a Dataset that is Bound."""
 
     def look() -> str:
-        found = user.observer.view.node(node)
+        found = user.observer.objects.get(NodeSnapshot, node)
         return found.labels.get(key, "") if found else ""
 
     with user.evidence.phase("waiting", "the node is labelled for the cache"):
@@ -326,10 +330,10 @@ def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) ->
         user.evidence.fact("fault", fault.says)
         with user.evidence.phase("waiting", "the worker is back"):
             wait(
-                lambda: user.observer.view.pod(user.namespace, name),
+                lambda: user.observer.objects.get(PodSnapshot, name, user.namespace),
                 lambda seen: seen is not None and seen.ready and seen.node == latter,
                 subject=f"Pod {user.namespace}/{name}",
-                condition=f"ready on {latter}",
+                condition=f"condition Ready on {latter}",
                 timeout=SCALE_SECONDS,
             )
         user.observer.drop_page_cache(pod.node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
@@ -65,7 +65,9 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User
     """
     webhook.needed(dataset_owner)
     webhook.knows_the_dataset(dataset_owner)
-    worker = dataset_owner.observer.view.pod(dataset_owner.namespace, fluid_names.worker_pod(DATASET))
+    worker = dataset_owner.observer.objects.get(
+        PodSnapshot, fluid_names.worker_pod(DATASET), dataset_owner.namespace
+    )
     assert worker is not None
     application = dataset_owner.application(
         "a30-sidecar",
@@ -152,7 +154,7 @@ def _unmounted(user: User, node: str) -> None:
             lambda: user.observer.host_mounts(node, user.namespace, DATASET),
             lambda mounts: not mounts,
             subject=f"mounts of {user.namespace}/{DATASET} on {node}",
-            condition="gone with the Pod that had the sidecar",
+            condition="removal of all",
             timeout=UNMOUNTED_SECONDS,
             delay=1.0,
             describe=lambda mounts: "; ".join(mount.mount_point for mount in mounts) or "none",

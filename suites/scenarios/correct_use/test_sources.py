@@ -8,7 +8,9 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
@@ -137,7 +139,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
 
 
 def _claim_is_read_write(user: User) -> None:
-    claim = user.observer.view.claim(user.namespace, DATASET)
+    claim = user.observer.objects.get(ClaimSnapshot, DATASET, user.namespace)
     modes = claim.access_modes if claim else ()
     if modes != ("ReadWriteMany",):
         checks.fail(
@@ -197,10 +199,10 @@ def test_mount_points_can_be_added_to_a_bound_dataset(dataset_owner: User) -> No
 def _web(user: User) -> PodSnapshot:
     user.applies(web_server(user.namespace, "web", user.system.toolbox, WEB_FILE, WEB_TEXT))
     pod = wait(
-        lambda: user.observer.view.pod(user.namespace, "web"),
+        lambda: user.observer.objects.get(PodSnapshot, "web", user.namespace),
         lambda seen: seen is not None and seen.ready,
         subject=f"Pod {user.namespace}/web",
-        condition="Ready",
+        condition="condition Ready",
         timeout=60.0,
         failure_class=FailureClass.INFRASTRUCTURE,
     )
@@ -228,7 +230,7 @@ def _mounted(user: User, path: str, *, there: bool) -> None:
             user.with_reconcile_requests(look),
             lambda seen: (path in seen[0]) == there and seen[1].bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"mount {path} {'there' if there else 'gone'} in Alluxio, phase Bound",
+            condition=f"{'presence' if there else 'removal'} of mount {path} in Alluxio and phase Bound",
             timeout=UPDATE_SECONDS,
             delay=3.0,
             describe=lambda seen: f"mounts {', '.join(seen[0])}; phase {seen[1].phase}",
@@ -252,7 +254,7 @@ def _reads_web_file(user: User, pod: PodSnapshot) -> None:
 
 def _native_edit(user: User, pod: PodSnapshot) -> None:
     """Whether a changed pvc:// mount point is left alone: the same files are served, and it stays Bound."""
-    before = user.observer.view.events(user.namespace, DATASET)
+    before = user.observer.objects.events(user.namespace, DATASET)
 
     def look() -> str:
         dataset = user.observer.dataset(user.namespace, DATASET)
@@ -264,14 +266,14 @@ def _native_edit(user: User, pod: PodSnapshot) -> None:
                 user.with_reconcile_requests(look),
                 lambda wrong: wrong or None,
                 subject=f"Dataset {user.namespace}/{DATASET}",
-                condition="Bound as if nothing was changed",
+                condition="phase Bound without any effect of the change",
                 window=IGNORED_SECONDS,
                 delay=3.0,
             )
     except WaitError as error:
         user.evidence.defect("native-mount-edit-ignored", seen=False, says=error.message)
         return
-    said = [e for e in user.observer.view.events(user.namespace, DATASET) if e not in before]
+    said = [e for e in user.observer.objects.events(user.namespace, DATASET) if e not in before]
     warned = [str(e) for e in said if e.type == "Warning"]
     done = user.observer.inside(pod, pod_commands.stat_argv("/data/train/part-0.bin"))
     old_data = pod_commands.file_stat(done) is not None

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import KubeError
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import at, items, text
-from clusters.kubernetes.snapshots import ContainerSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
+from clusters.kubernetes.snapshots.pod import ContainerSnapshot, PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio import find_blocks, parse_blocks
 from clusters.waiting import WaitError, wait
@@ -120,7 +121,7 @@ def _caches_in_the_volume(user: User) -> None:
             lambda: observer.listing(user.namespace, DATASET),
             lambda seen: seen.all_cached,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="100 % of every file in Alluxio",
+            condition="100 % of every file in the cache",
             timeout=checks.CACHED_SECONDS * user.timeout_factor,
             delay=2.0,
         )
@@ -168,13 +169,13 @@ def _without_a_medium(user: User) -> None:
 
 def _workers_are_made(user: User) -> None:
     """Wait until Fluid has made the second runtime's objects."""
-    view, name = user.observer.view, fluid_names.worker_name(SECOND)
+    objects, name = user.observer.objects, fluid_names.worker_name(SECOND)
     with user.evidence.phase("waiting", f"the workers of {SECOND} are made"):
         wait(
-            lambda: view.stateful_set(user.namespace, name),
+            lambda: objects.get(StatefulSetSnapshot, name, user.namespace),
             lambda seen: seen is not None,
             subject=f"StatefulSet {user.namespace}/{name}",
-            condition="made by Fluid",
+            condition="creation",
             timeout=MADE_SECONDS * user.timeout_factor,
             advice="look at the events of Dataset and AlluxioRuntime",
         )
@@ -196,21 +197,21 @@ def _was_started(pod: PodSnapshot | None) -> bool:
 
 def _what_comes_of_it(user: User) -> str:
     """What became of a worker whose tier has no volume, in a user's words; its log is kept."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     name = fluid_names.worker_pod(SECOND)
 
     def look() -> PodSnapshot | None:
         user.request_reconcile(SECOND)
-        return view.pod(user.namespace, name)
+        return objects.get(PodSnapshot, name, user.namespace)
 
     subject, pod = f"Pod {user.namespace}/{name}", None
     with user.evidence.phase("waiting", "what comes of a worker without its volume"):
         try:
-            wait(look, _was_started, subject=subject, condition="started", timeout=START_SECONDS, delay=5.0)
+            wait(look, _was_started, subject=subject, condition="the start", timeout=START_SECONDS, delay=5.0)
         except WaitError as error:
             return f"was not started: {error.last_seen}"
         try:
-            pod = wait(look, _has_ended, subject=subject, condition="ended", timeout=ENDS_SECONDS)
+            pod = wait(look, _has_ended, subject=subject, condition="the end", timeout=ENDS_SECONDS)
         except WaitError:
             return "runs, with its cache in the container's own layer"
     try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import KubeError
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import Json, items, text
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold
 from suites.catalogue.scenario import Defect, Level, scenario
@@ -123,9 +125,9 @@ def _placed(
 
 
 def _runs_at_the_cache(user: User, name: str, label: str) -> None:
-    view = user.observer.view
-    pod = view.pod(user.namespace, name)
-    node = view.node(pod.node) if pod is not None and pod.node else None
+    objects = user.observer.objects
+    pod = objects.get(PodSnapshot, name, user.namespace)
+    node = objects.get(NodeSnapshot, pod.node) if pod is not None and pod.node else None
     if node is None or node.labels.get(label) != "true":
         checks.fail(
             f"Pod {name} does not run where the cache is",
@@ -195,7 +197,7 @@ def test_webhook_that_is_down_keeps_labelled_pods_out_and_no_others(shared_user:
                 lambda: {name: _refusal(shared_user, one) for name, one in asking.items()},
                 _why_not_refused,
                 subject=f"Pods of {shared_user.namespace} that ask for the webhook",
-                condition="refused while it is down",
+                condition="refusal",
                 window=WINDOW_SECONDS,
                 delay=2.0,
             )

@@ -13,9 +13,10 @@ from typing import Any, Final
 from clusters.errors import HarnessError
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import KubeError
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseKind, State, Verdict
@@ -323,13 +324,13 @@ def _without_claims(application: Application) -> Manifest:
 
 def _ends(user: User, application: Application) -> None:
     """Wait until an application has come to its end."""
-    view = user.observer.view
+    objects = user.observer.objects
     with user.system.kube.changes(kinds.POD, application.namespace) as changed:
         wait(
-            lambda: view.pod(application.namespace, application.name),
+            lambda: objects.get(PodSnapshot, application.name, application.namespace),
             lambda seen: seen is not None and seen.ended,
             subject=f"Pod {application.namespace}/{application.name}",
-            condition="ended",
+            condition="the end",
             timeout=(APPLICATION_SECONDS + PHASE_SECONDS) * user.timeout_factor,
             changes=changed,
         )
@@ -337,10 +338,14 @@ def _ends(user: User, application: Application) -> None:
 
 def _removes(user: User, hand_made: str) -> None:
     """Take away what is not an application: the claims and volumes that were made beside the Dataset."""
-    kube, view = user.system.kube, user.observer.view
-    volumes = [claim.volume_name for name in (COPY, hand_made) if (claim := view.claim(user.namespace, name))]
+    kube, objects = user.system.kube, user.observer.objects
+    volumes = [
+        claim.volume_name
+        for name in (COPY, hand_made)
+        if (claim := objects.get(ClaimSnapshot, name, user.namespace))
+    ]
     for pod in ("doc-copy", "doc-by-hand"):
-        if (seen := view.pod(user.namespace, pod)) is not None:
+        if (seen := objects.get(PodSnapshot, pod, user.namespace)) is not None:
             user.stops(seen)
     for name in (COPY, hand_made):
         kube.delete(kinds.CLAIM, name, user.namespace)

@@ -9,9 +9,12 @@ from typing import Any, Final
 
 from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import ClaimSnapshot
+from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.product import fluid, fluid_names, nfs
+from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks, leaks
@@ -74,7 +77,7 @@ def test_deleting_the_namespace_removes_what_fluid_made(dataset_owner: User) -> 
             lambda: kube.get(kinds.NAMESPACE, dataset_owner.namespace),
             lambda seen: seen is None,
             subject=f"namespace {dataset_owner.namespace}",
-            condition="gone with all that is in it",
+            condition="deletion with all its objects",
             timeout=NAMESPACE_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
             describe=_what_remains,
@@ -132,12 +135,12 @@ def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(
     The user deletes a Dataset that is cached as a whole, and as soon as it and its runtime are gone makes
     it again over another claim, whose files have the same names and sizes and other contents.
     """
-    view = dataset_owner.observer.view
+    objects = dataset_owner.observer.objects
     pod = dataset_owner.starts(dataset_owner.application("e6-before", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
     checks.all_cached(dataset_owner)
-    old = view.volume(fluid_volume(dataset_owner))
+    old = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
     assert old is not None
     dataset_owner.stops(pod)
     with _other_data(dataset_owner) as other:
@@ -146,7 +149,7 @@ def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(
             Dataset.over_claim(dataset_owner.namespace, DATASET, AGAIN).evolve(placement="Shared")
         )
         dataset_owner.waits_until_bound()
-        new = view.volume(fluid_volume(dataset_owner))
+        new = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
         if new is None or new.uid == old.uid:
             checks.fail(
                 "the volume is still that of the Dataset that was deleted",
@@ -182,7 +185,7 @@ def _other_data(user: User) -> Iterator[User]:
 
 def _deletes_objects(user: User) -> None:
     """Delete the Dataset, and wait for it and its runtime alone, as ``kubectl delete`` of both does."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     kube.delete(kinds.DATASET, DATASET, user.namespace)
     with (
         user.evidence.phase("teardown", "Dataset and runtime go"),
@@ -191,15 +194,18 @@ def _deletes_objects(user: User) -> None:
         ) as changed,
     ):
         wait(
-            lambda: (view.dataset(user.namespace, DATASET), view.runtime(user.namespace, DATASET)),
+            lambda: (
+                objects.get(DatasetSnapshot, DATASET, user.namespace),
+                objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
+            ),
             lambda seen: seen == (None, None),
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="gone with its runtime",
+            condition="deletion with its runtime",
             timeout=OBJECTS_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: "; ".join(str(item) for item in seen if item) or "both gone",
         )
-    left = view.pods(user.namespace, f"release={DATASET}")
+    left = objects.list(PodSnapshot, user.namespace, labels=f"release={DATASET}")
     user.evidence.fact("Pods", f"of the old runtime there are still {len(left)} when it is made again")
 
 
@@ -209,7 +215,7 @@ def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: Use
 
     The user deletes the NFS claim under a Bound Dataset before anything is cached, and the Dataset later.
     """
-    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    kube, objects = dataset_owner.system.kube, dataset_owner.observer.objects
     pod = dataset_owner.starts(dataset_owner.application("e9-reader", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     checks.nothing_cached(dataset_owner)
@@ -217,7 +223,7 @@ def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: Use
 
     def look() -> ClaimSnapshot | None:
         dataset_owner.reads_right_quietly(pod)
-        return view.claim(dataset_owner.namespace, SOURCE)
+        return objects.get(ClaimSnapshot, SOURCE, dataset_owner.namespace)
 
     def wrong(claim: ClaimSnapshot | None) -> str | None:
         if claim is None:
@@ -232,7 +238,7 @@ def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: Use
             look,
             wrong,
             subject=f"claim {dataset_owner.namespace}/{SOURCE}",
-            condition="being deleted and still there, the Dataset Bound, reads right",
+            condition="pending deletion with a Bound Dataset and correct reads",
             window=KEPT_SECONDS,
         )
     last = looks[-1]
@@ -246,10 +252,10 @@ def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: Use
     dataset_owner.deletes_dataset()
     with kube.changes(kinds.CLAIM, dataset_owner.namespace) as changed:
         wait(
-            lambda: view.claim(dataset_owner.namespace, SOURCE),
+            lambda: objects.get(ClaimSnapshot, SOURCE, dataset_owner.namespace),
             lambda seen: seen is None,
             subject=f"claim {dataset_owner.namespace}/{SOURCE}",
-            condition="gone, now that the Dataset is",
+            condition="deletion",
             timeout=CLAIM_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
         )
@@ -264,7 +270,7 @@ def test_deletion_is_finished_after_fluids_controller_was_killed(dataset_owner: 
 
     The controller's Pod is killed while it removes a Dataset that was cached as a whole.
     """
-    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
+    kube, objects = dataset_owner.system.kube, dataset_owner.observer.objects
     pod = dataset_owner.starts(dataset_owner.application("e13-reader", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
@@ -273,20 +279,22 @@ def test_deletion_is_finished_after_fluids_controller_was_killed(dataset_owner: 
     kube.delete(kinds.DATASET, DATASET, dataset_owner.namespace)
     with kube.changes(kinds.ALLUXIO_RUNTIME, dataset_owner.namespace) as changed:
         wait(
-            lambda: view.runtime(dataset_owner.namespace, DATASET),
+            lambda: objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace),
             lambda seen: seen is None or seen.deleting,
             subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
-            condition="being deleted with its Dataset",
+            condition="a deletion timestamp",
             timeout=COLLECTED_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
         )
-    for controller in view.pods(fluid.NAMESPACE, f"control-plane={RUNTIME_CONTROLLER}"):
+    for controller in objects.list(
+        PodSnapshot, fluid.NAMESPACE, labels=f"control-plane={RUNTIME_CONTROLLER}"
+    ):
         fault = delete_pod(
             kube, fluid.NAMESPACE, controller.name, because="the scenario's fault", grace_seconds=0
         )
         dataset_owner.evidence.fact("fault", fault.says)
     try:
-        runtime = view.runtime(dataset_owner.namespace, DATASET)
+        runtime = objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace)
         if runtime is None:
             # With data in the cache, Fluid needs two rounds of 20 s (shutdown.go:155 of 1.0.8).
             raise InfrastructureError("the deletion was over before the controller could be killed")
@@ -302,10 +310,10 @@ def _controller_is_back(user: User) -> None:
     kube = user.system.kube
     with user.evidence.phase("waiting", "the controller is back"), kube.changes(kinds.DEPLOYMENT) as changed:
         wait(
-            lambda: user.observer.view.deployment(fluid.NAMESPACE, RUNTIME_CONTROLLER),
+            lambda: user.observer.objects.get(DeploymentSnapshot, RUNTIME_CONTROLLER, fluid.NAMESPACE),
             lambda seen: seen is not None and seen.is_ready,
             subject=f"Deployment {fluid.NAMESPACE}/{RUNTIME_CONTROLLER}",
-            condition="ready again",
+            condition="readiness",
             timeout=CONTROLLER_SECONDS,
             changes=changed,
             failure_class=FailureClass.INFRASTRUCTURE,

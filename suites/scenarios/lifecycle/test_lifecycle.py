@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.kubernetes.watch import Topic
+from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, leaks
@@ -63,13 +66,13 @@ def test_runtime_can_be_deleted_and_made_again(dataset_owner: User) -> None:
 
     The user deletes the AlluxioRuntime of an unused Dataset and makes it again, say with another size.
     """
-    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
-    old = view.volume(fluid_volume(dataset_owner))
+    kube, objects = dataset_owner.system.kube, dataset_owner.observer.objects
+    old = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
     kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, dataset_owner.namespace)
     _runtime_goes(dataset_owner)
     dataset_owner.applies(laptop_runtime(dataset_owner.namespace, DATASET).manifest())
     dataset_owner.waits_until_bound()
-    new = view.volume(fluid_volume(dataset_owner))
+    new = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
     if old is None or new is None or new.uid == old.uid:
         checks.fail(
             "the volume is still that of the runtime that was deleted",
@@ -85,14 +88,14 @@ def test_runtime_can_be_deleted_and_made_again(dataset_owner: User) -> None:
 
 def _runtime_goes(user: User) -> None:
     """Wait until the runtime is gone with all that Fluid made for it, and its Dataset says so."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
 
     def look() -> tuple[str, tuple[str, ...]]:
         left = (
-            view.runtime(user.namespace, DATASET),
-            view.claim(user.namespace, DATASET),
-            view.volume(fluid_volume(user)),
-            *view.pods(user.namespace, f"release={DATASET}"),
+            objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
+            objects.get(ClaimSnapshot, DATASET, user.namespace),
+            objects.get(VolumeSnapshot, fluid_volume(user)),
+            *objects.list(PodSnapshot, user.namespace, labels=f"release={DATASET}"),
         )
         return user.observer.dataset(user.namespace, DATASET).phase, tuple(str(o) for o in left if o)
 
@@ -105,7 +108,7 @@ def _runtime_goes(user: User) -> None:
             look,
             lambda seen: seen[0] == "NotBound" and not seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="NotBound, with runtime, claim, volume and Pods gone",
+            condition="phase NotBound, without runtime, claim, volume and Pods,",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: f"{seen[0] or 'no phase'}; {'; '.join(seen[1]) or 'all gone'}",
@@ -121,23 +124,23 @@ def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: 
     The user deletes the AlluxioRuntime while a Pod reads, and ends the Pod after more than the 30 s after
     which Fluid takes the protection of an unused claim away by force.
     """
-    view = dataset_owner.observer.view
+    objects = dataset_owner.observer.objects
     pod = dataset_owner.starts(dataset_owner.application("e4-user", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.system.kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, dataset_owner.namespace)
     with dataset_owner.evidence.phase("waiting", "Fluid asks for the claim's deletion"):
         wait(
-            lambda: view.claim(dataset_owner.namespace, DATASET),
+            lambda: objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace),
             lambda seen: seen is None or seen.deleting,
             subject=f"claim {dataset_owner.namespace}/{DATASET}",
-            condition="being deleted with its runtime",
+            condition="a deletion timestamp",
             timeout=ASKED_SECONDS * dataset_owner.timeout_factor,
         )
 
     def wrong(_: None) -> str | None:
         claim, runtime = (
-            view.claim(dataset_owner.namespace, DATASET),
-            view.runtime(dataset_owner.namespace, DATASET),
+            objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace),
+            objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace),
         )
         if claim is None or runtime is None:
             return f"{'the claim' if claim is None else 'the runtime'} went while the application uses it"
@@ -149,9 +152,9 @@ def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: 
             lambda: dataset_owner.reads_right_quietly(pod),
             wrong,
             subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
-            condition="being deleted, claim and Fuse Pod there, reads right",
+            condition="pending deletion with claim, Fuse Pod and correct reads",
             window=IN_USE_SECONDS,
-            describe=lambda _: f"{view.runtime(dataset_owner.namespace, DATASET)}",
+            describe=lambda _: f"{objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace)}",
         )
     dataset_owner.evidence.fact("AlluxioRuntime", "waits while the application reads on", looks=len(looks))
     checks.events_told(dataset_owner, DATASET, "AlluxioRuntime")
@@ -161,7 +164,7 @@ def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: 
         lambda: leaks.of_dataset(dataset_owner),
         lambda seen: seen.parts == (f"Dataset {DATASET}",),
         subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
-        condition="nothing but the Dataset itself left",
+        condition="removal of everything but the Dataset itself",
         timeout=leaks.GONE_SECONDS * dataset_owner.timeout_factor,
         delay=1.0,
     )

@@ -11,10 +11,11 @@ from clusters.host.commands import SystemCommands
 from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.tools import Tools
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
 from clusters.product.fluid import FluidState
 from clusters.product.fluid_release import FluidRelease, chart_of
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.progress import Progress
 from clusters.system import System
 from clusters.waiting import hold, wait
@@ -139,7 +140,7 @@ def _settled(user: User) -> None:
     wanted = user.system.fluid.wanted.keys()
 
     def look() -> tuple[FluidState, tuple[PodSnapshot, ...]]:
-        pods = user.observer.view.pods(fluid.NAMESPACE)
+        pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
         return fluid.state(user.system.kube), tuple(pod for pod in pods if pod.deleting or not pod.ready)
 
     with user.evidence.phase("waiting", "Fluid is as it was"):
@@ -147,7 +148,7 @@ def _settled(user: User) -> None:
             look,
             lambda seen: seen[0].ready and seen[0].wanted.keys() >= wanted and not seen[1],
             subject="Fluid",
-            condition="ready, with no Pod coming or going",
+            condition="readiness without starting or ending Pods",
             timeout=FLUID_SECONDS,
             # A roll-out begins a moment after it was asked for.
             successes=5,
@@ -161,7 +162,7 @@ def _quiet(user: User) -> None:
     """Wait until no other Dataset is being deleted, for a while: without Fluid it would not go in time."""
 
     def look() -> tuple[str, ...]:
-        datasets = user.observer.view.datasets()
+        datasets = user.observer.objects.list(DatasetSnapshot)
         return tuple(f"{one.namespace}/{one}" for one in datasets if one.deleting)
 
     with user.evidence.phase("waiting", "other Datasets are gone"):
@@ -169,7 +170,7 @@ def _quiet(user: User) -> None:
             look,
             lambda seen: not seen,
             subject="Datasets of other scenarios",
-            condition="none being deleted",
+            condition="the end of all deletions",
             timeout=QUIET_SECONDS,
             successes=10,
             delay=1.0,
@@ -180,15 +181,17 @@ def _quiet(user: User) -> None:
 
 def _pods_of(user: User) -> dict[str, tuple[str, int]]:
     """The Pods of the runtime, those of its Fuse among them: uid and restarts by name."""
-    pods = user.observer.view.pods(user.namespace, f"release={DATASET}")
+    pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={DATASET}")
     return {pod.name: (pod.uid, pod.restarts) for pod in pods}
 
 
 def _fluids_pods(user: User) -> dict[str, frozenset[str]]:
     """Uids of the Pods of what an upgrade replaces."""
-    view = user.observer.view
+    objects = user.observer.objects
     return {
-        name: frozenset(pod.uid for pod in view.pods(fluid.NAMESPACE, labels) if not pod.deleting)
+        name: frozenset(
+            pod.uid for pod in objects.list(PodSnapshot, fluid.NAMESPACE, labels=labels) if not pod.deleting
+        )
         for name, labels in REPLACED.items()
     }
 
@@ -208,7 +211,7 @@ def _replaced(user: User, reader: PodSnapshot, old: dict[str, frozenset[str]]) -
             look,
             done,
             subject="Fluid",
-            condition=f"ready, with new Pods of {' and '.join(REPLACED)}",
+            condition=f"readiness with new Pods of {' and '.join(REPLACED)}",
             timeout=FLUID_SECONDS,
             delay=1.0,
             describe=lambda seen: f"{seen[1]}; Pods {seen[0]}",
@@ -232,7 +235,7 @@ def _serves_on(user: User, reader: PodSnapshot, before: dict[str, tuple[str, int
             look,
             lambda wrong: wrong or None,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="Bound, by the same Pods, and read right",
+            condition="phase Bound with the same Pods and correct reads",
             window=WATCH_SECONDS,
             delay=2.0,
         )
@@ -248,13 +251,13 @@ def _difference(before: dict[str, tuple[str, int]], now: dict[str, tuple[str, in
 def _uninstalls(user: User, release: FluidRelease) -> None:
     """Uninstall Fluid, and wait until nothing of it runs."""
     release.uninstall()
-    view = user.observer.view
+    objects = user.observer.objects
     with user.evidence.phase("waiting", "Fluid goes"):
         wait(
-            lambda: view.pods(fluid.NAMESPACE),
+            lambda: objects.list(PodSnapshot, fluid.NAMESPACE),
             lambda seen: not seen,
             subject=f"namespace {fluid.NAMESPACE}",
-            condition="no Pod",
+            condition="deletion of all Pods",
             timeout=FLUID_SECONDS,
             describe=lambda seen: "; ".join(map(str, seen)) or "no Pod",
             failure_class=FailureClass.INFRASTRUCTURE,
@@ -264,11 +267,14 @@ def _uninstalls(user: User, release: FluidRelease) -> None:
 
 def _nothing_moves(user: User, reader: PodSnapshot, late: str, before: dict[str, tuple[str, int]]) -> None:
     """Over a window: reads go right, the late application waits, the deleted Dataset stays."""
-    view = user.observer.view
+    objects = user.observer.objects
 
     def look() -> str:
         user.reads_right_quietly(reader)
-        pod, spare = view.pod(user.namespace, late), view.dataset(user.namespace, SPARE)
+        pod, spare = (
+            objects.get(PodSnapshot, late, user.namespace),
+            objects.get(DatasetSnapshot, SPARE, user.namespace),
+        )
         if pod is None or pod.phase != "Pending":
             return f"the late application does not wait: {pod}"
         if spare is None or not spare.deleting or fluid_names.DATASET_FINALIZER not in spare.finalizers:
@@ -280,7 +286,7 @@ def _nothing_moves(user: User, reader: PodSnapshot, late: str, before: dict[str,
             look,
             lambda wrong: wrong or None,
             subject=f"namespace {user.namespace}",
-            condition="reads right by the same Pods, a new application waits, a deleted Dataset stays",
+            condition="correct reads by the same Pods, a waiting application and a Dataset under deletion",
             window=WATCH_SECONDS,
             delay=2.0,
         )
@@ -306,10 +312,10 @@ def _spare_goes(user: User, when: str) -> None:
 def _spare_gone(user: User, when: str) -> None:
     with user.evidence.phase("waiting", f"{SPARE} goes {when}"):
         wait(
-            lambda: user.observer.view.dataset(user.namespace, SPARE),
+            lambda: user.observer.objects.get(DatasetSnapshot, SPARE, user.namespace),
             lambda seen: seen is None,
             subject=f"Dataset {user.namespace}/{SPARE}",
-            condition=f"gone, {when}",
+            condition=f"deletion, {when},",
             timeout=SPARE_SECONDS * user.timeout_factor,
             advice="look at the log of the dataset-controller",
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import ClaimSnapshot, PodSnapshot, VolumeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
+from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import Verdict
@@ -51,7 +53,7 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
     try:
         user.waits_until_bound()
     except WaitError as error:
-        events = user.observer.view.events(user.namespace)
+        events = user.observer.objects.events(user.namespace)
         told = [e for e in events if e.type == "Warning" and "persistentvolumeclaim" in e.message.lower()]
         if not told:
             raise
@@ -59,11 +61,11 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
         user.evidence.defect("same-name-claim-accepted", seen=False, says=says)
         return
     volume = _fluids_volume(user)
-    claim = user.observer.view.claim(user.namespace, DATASET)
+    claim = user.observer.objects.get(ClaimSnapshot, DATASET, user.namespace)
     assert claim is not None
     user.evidence.defect(
         "same-name-claim-accepted",
-        seen=not claim.made_by_fluid and volume.phase == "Available",
+        seen=not made_by_fluid(claim) and volume.phase == "Available",
         says=f"the Dataset is Bound; {claim}; Fluid's own {volume}",
     )
     pod = user.starts(user.application("b2-namesake", DATASET))
@@ -104,7 +106,7 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
         "mount_type": "fuse.alluxio-fuse",
     }
     attributes: dict[str, dict[str, str]] = {"b3-bare": {}, "b3-pathless": runtime}
-    view = shared_user.observer.view
+    objects = shared_user.observer.objects
     names = {name: unique(name) for name in attributes}
     try:
         for name, said in attributes.items():
@@ -121,7 +123,7 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
         )
 
         def look() -> tuple[PodSnapshot | None, ...]:
-            return tuple(view.pod(shared_user.namespace, name) for name in names.values())
+            return tuple(objects.get(PodSnapshot, name, shared_user.namespace) for name in names.values())
 
         with shared_user.evidence.phase("window", "both applications stay without their volume"):
             hold(
@@ -135,7 +137,7 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
                     None,
                 ),
                 subject=f"Pods {', '.join(names.values())}",
-                condition="ContainerCreating",
+                condition="phase Pending",
                 window=WATCH_SECONDS,
             )
         shared_user.evidence.fact("Pods", f"both wait for their volume, watched for {WATCH_SECONDS:g} s")
@@ -153,7 +155,7 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
         )
     finally:
         for name in names.values():
-            pod = view.pod(shared_user.namespace, name)
+            pod = objects.get(PodSnapshot, name, shared_user.namespace)
             if pod is not None:
                 shared_user.stops(pod)
             shared_user.system.kube.delete(kinds.CLAIM, name, shared_user.namespace)
@@ -169,7 +171,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
     application = user.application("b7-early", DATASET)
     user.applies(application.manifest())
     user.waits_for_scheduling_verdict(user.namespace, application.name)
-    before = user.observer.view.pod(user.namespace, application.name)
+    before = user.observer.objects.get(PodSnapshot, application.name, user.namespace)
     if before is None or before.node or not before.scheduling:
         checks.fail(
             "an application does not wait for a claim that is not there",
@@ -207,19 +209,20 @@ def test_deleted_claim_of_fluids_can_be_had_again(dataset_owner: User) -> None:
     The user deletes the claim that Fluid made; where the new one stays Pending, the user follows
     the diagnosis and deletes the volume as well.
     """
-    kube, view = dataset_owner.system.kube, dataset_owner.observer.view
-    old = view.claim(dataset_owner.namespace, DATASET)
+    kube, objects = dataset_owner.system.kube, dataset_owner.observer.objects
+    old = objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace)
     assert old is not None
-    kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, not_ours="the user deletes Fluid's claim")
+    kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, because="the user deletes Fluid's claim")
     again = _made_again(dataset_owner, old.uid)
     application = dataset_owner.application("b8-after", DATASET)
     dataset_owner.applies(application.manifest())
     pending = _stays_pending(dataset_owner) if again.phase != "Bound" else False
-    volume = view.volume(fluid_volume(dataset_owner))
+    claim = objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace)
+    volume = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
     dataset_owner.evidence.defect(
         "deleted-claim-comes-back-pending",
         seen=pending,
-        says=f"the claim that Fluid made again: {view.claim(dataset_owner.namespace, DATASET)}; {volume}",
+        says=f"the claim that Fluid made again: {claim}; {volume}",
     )
     if pending:
         assert_diagnosis(
@@ -228,9 +231,9 @@ def test_deleted_claim_of_fluids_can_be_had_again(dataset_owner: User) -> None:
             Verdict.CLAIM_DELETED,
             names=(DATASET, fluid_volume(dataset_owner), "Delete"),
         )
-        current = view.claim(dataset_owner.namespace, DATASET)
-        kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, not_ours="the user follows the diagnosis")
-        kube.delete(kinds.VOLUME, fluid_volume(dataset_owner), not_ours="the user follows the diagnosis")
+        current = objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace)
+        kube.delete(kinds.CLAIM, DATASET, dataset_owner.namespace, because="the user follows the diagnosis")
+        kube.delete(kinds.VOLUME, fluid_volume(dataset_owner), because="the user follows the diagnosis")
         _made_again(dataset_owner, current.uid if current else "", bound=True)
     pod = dataset_owner.waits_until_running(application)
     checks.claim_and_volume_of_fluid(dataset_owner)
@@ -240,18 +243,18 @@ def test_deleted_claim_of_fluids_can_be_had_again(dataset_owner: User) -> None:
 
 def _made_again(user: User, old: str, *, bound: bool = False) -> ClaimSnapshot:
     """Wait until Fluid has made the claim again; with ``bound``, until it has its volume too."""
-    view = user.observer.view
+    objects = user.observer.objects
     with user.evidence.phase("waiting", "Fluid makes the claim again"):
         claim = wait(
-            user.with_reconcile_requests(lambda: view.claim(user.namespace, DATASET)),
+            user.with_reconcile_requests(lambda: objects.get(ClaimSnapshot, DATASET, user.namespace)),
             lambda seen: (
                 seen is not None
                 and seen.uid != old
-                and seen.made_by_fluid
+                and made_by_fluid(seen)
                 and (seen.phase == "Bound" or not bound)
             ),
             subject=f"claim {user.namespace}/{DATASET}",
-            condition="made again by Fluid" + (" and Bound" if bound else ""),
+            condition="creation by Fluid" + (" and phase Bound" if bound else ""),
             timeout=AGAIN_SECONDS,
             delay=1.0,
             advice="look at the logs of the alluxioruntime-controller",
@@ -263,14 +266,14 @@ def _made_again(user: User, old: str, *, bound: bool = False) -> ClaimSnapshot:
 
 def _stays_pending(user: User) -> bool:
     """Whether the claim has not got its volume after a while, given that Fluid looks at it meanwhile."""
-    view = user.observer.view
+    objects = user.observer.objects
     try:
         with user.evidence.phase("window", "the claim stays Pending"):
             hold(
-                lambda: view.claim(user.namespace, DATASET),
+                lambda: objects.get(ClaimSnapshot, DATASET, user.namespace),
                 lambda seen: None if seen is None or seen.phase != "Bound" else f"{seen}",
                 subject=f"claim {user.namespace}/{DATASET}",
-                condition="not Bound",
+                condition="a phase other than Bound",
                 window=WATCH_SECONDS,
             )
     except WaitError:
@@ -300,12 +303,12 @@ def test_dataset_that_an_application_uses_is_not_deleted_before_it_ends(dataset_
 
 def _fluids_volume(user: User) -> VolumeSnapshot:
     """Wait for the volume that Fluid makes once the Dataset is Bound."""
-    view, name = user.observer.view, fluid_volume(user)
+    objects, name = user.observer.objects, fluid_volume(user)
     volume = wait(
-        lambda: view.volume(name),
+        lambda: objects.get(VolumeSnapshot, name),
         lambda seen: seen is not None and bool(seen.phase),
         subject=f"volume {name}",
-        condition="made by Fluid",
+        condition="creation by Fluid",
         timeout=VOLUME_SECONDS,
     )
     assert volume is not None

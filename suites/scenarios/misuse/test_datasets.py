@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import DataLoadSnapshot
+from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
@@ -82,10 +84,10 @@ def test_runtime_without_a_dataset_waits_and_says_so(unbindable_dataset: WatchRe
     name = fluid_names.master_name(DATASET)
     with user.evidence.phase("waiting", "Fluid starts the master"):
         wait(
-            lambda: user.observer.view.stateful_set(user.namespace, name),
+            lambda: user.observer.objects.get(StatefulSetSnapshot, name, user.namespace),
             lambda seen: seen is not None,
             subject=f"StatefulSet {user.namespace}/{name}",
-            condition="made, now that there is a Dataset",
+            condition="creation",
             timeout=MASTER_SECONDS,
             describe=lambda seen: "there" if seen else "not there",
             advice="look at the events of the AlluxioRuntime",
@@ -281,13 +283,13 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
         wait_for_event(user, "DataLoad", "load-missing", reason=DATASET_NOT_FOUND.on(user.system))
     wait_for_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
     wait_for_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
-    view = user.observer.view
+    objects = user.observer.objects
     wait_for_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
     refused = wait(
-        lambda: view.data_load(user.namespace, "load-elsewhere"),
+        lambda: objects.get(DataLoadSnapshot, "load-elsewhere", user.namespace),
         lambda seen: seen is None or seen.ended,
         subject=f"DataLoad {user.namespace}/load-elsewhere",
-        condition="Failed, or gone",
+        condition="phase Failed or deletion",
         timeout=REFUSED_SECONDS,
     )
     if refused is not None and refused.phase != "Failed":
@@ -301,7 +303,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     waiting = ("load-missing", "load-not-bound")
 
     def look() -> dict[str, DataLoadSnapshot | None]:
-        return {name: view.data_load(user.namespace, name) for name in waiting}
+        return {name: objects.get(DataLoadSnapshot, name, user.namespace) for name in waiting}
 
     with user.evidence.phase("window", "the other two go on waiting"):
         hold(
@@ -311,10 +313,10 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
                 or None
             ),
             subject=f"DataLoads of {user.namespace}",
-            condition="without a phase",
+            condition="absence of a phase",
             window=WAITING_SECONDS,
         )
-    left = view.data_load(user.namespace, "load-elsewhere")
+    left = objects.get(DataLoadSnapshot, "load-elsewhere", user.namespace)
     user.evidence.defect(
         "refused-load-vanishes",
         seen=left is None,
@@ -371,7 +373,7 @@ def _still_not_bound(user: User) -> None:
 
 def _no_pods(watched: WatchResult) -> None:
     user = watched.user
-    pods = user.observer.view.pods(user.namespace, f"release={DATASET}")
+    pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={DATASET}")
     if pods:
         checks.fail(
             "a runtime that cannot work started Pods",
@@ -386,7 +388,7 @@ def _master_waits_for(user: User, claim: str, *, where: str) -> None:
     """The master is Pending for want of a source claim that is not ``where`` it would have to be."""
     pod = fluid_names.master_pod(DATASET)
     user.waits_for_scheduling_verdict(user.namespace, pod)
-    master = user.observer.view.pod(user.namespace, pod)
+    master = user.observer.objects.get(PodSnapshot, pod, user.namespace)
     if master is None or master.node or claim not in master.scheduling:
         checks.fail(
             f"the master does not wait for the claim that is not {where}",

@@ -8,8 +8,9 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
@@ -204,7 +205,7 @@ def _replicas(user: User, number: int) -> bool:
 
 
 def _worker(user: User) -> PodSnapshot | None:
-    return user.observer.view.pod(user.namespace, fluid_names.worker_pod(DATASET))
+    return user.observer.objects.get(PodSnapshot, fluid_names.worker_pod(DATASET), user.namespace)
 
 
 def _same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSnapshot) -> None:
@@ -225,7 +226,7 @@ def _same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSnapshot
             look,
             wrong,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="Bound, with the same worker, and read rightly",
+            condition="phase Bound with the same worker and correct reads",
             window=WATCH_SECONDS,
         )
     user.evidence.fact("worker", "the same one all the time; the Dataset stays Bound", looks=len(looks))

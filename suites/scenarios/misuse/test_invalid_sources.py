@@ -6,7 +6,8 @@ from typing import Final
 
 from clusters.errors import InfrastructureError
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.snapshots import EventSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.event import EventSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
@@ -94,18 +95,20 @@ def _is_folder(user: User, node: str, folder: str) -> bool:
 
 def _master_starts(user: User) -> bool:
     """Whether the master's Pod runs; if not, it was refused its volume."""
-    view, name = user.observer.view, fluid_names.master_pod(DATASET)
+    objects, name = user.observer.objects, fluid_names.master_pod(DATASET)
 
     def look() -> tuple[PodSnapshot | None, tuple[EventSnapshot, ...]]:
-        events = view.events(user.namespace, name, "Pod")
-        return view.pod(user.namespace, name), tuple(e for e in events if e.reason == "FailedMount")
+        events = objects.events(user.namespace, name, "Pod")
+        return objects.get(PodSnapshot, name, user.namespace), tuple(
+            e for e in events if e.reason == "FailedMount"
+        )
 
     with user.evidence.phase("waiting", "the master starts, or is refused its volume"):
         pod, refused = wait(
             look,
             lambda seen: bool(seen[1]) or (seen[0] is not None and seen[0].phase == "Running"),
             subject=f"Pod {user.namespace}/{name}",
-            condition="Running, or refused its volume",
+            condition="phase Running or a refusal of its volume",
             timeout=MASTER_SECONDS,
             describe=lambda seen: f"{seen[0] or 'no Pod'}; {len(seen[1])} refusals",
         )
@@ -121,7 +124,7 @@ def _stays_unbound(user: User) -> None:
             lambda: user.observer.dataset(user.namespace, DATASET),
             lambda seen: "it is Bound" if seen.bound else None,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="not Bound without its folder",
+            condition="a phase other than Bound",
             window=REFUSED_SECONDS,
         )
     user.evidence.defect(

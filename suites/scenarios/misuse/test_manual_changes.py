@@ -8,8 +8,10 @@ from typing import Final
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
@@ -85,7 +87,7 @@ def test_copy_of_fluids_volume_serves_another_namespace_without_protection(datas
 
 def _copies_volume(user: User, elsewhere: str, name: str) -> None:
     """Copy Fluid's volume and claim, as a user does with an editor: other names, the same attributes."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     volume = kube.get(kinds.VOLUME, fluid_volume(user))
     claim = kube.get(kinds.CLAIM, DATASET, user.namespace)
     assert volume is not None
@@ -101,10 +103,10 @@ def _copies_volume(user: User, elsewhere: str, name: str) -> None:
     user.applies(copied, beside)
     with kube.changes(kinds.CLAIM, elsewhere) as changed:
         wait(
-            lambda: view.claim(elsewhere, DATASET),
+            lambda: objects.get(ClaimSnapshot, DATASET, elsewhere),
             lambda seen: seen is not None and seen.phase == "Bound",
             subject=f"claim {elsewhere}/{DATASET}",
-            condition="Bound to the copy",
+            condition="phase Bound",
             timeout=PHASE_SECONDS,
             changes=changed,
             failure_class=FailureClass.INFRASTRUCTURE,
@@ -184,7 +186,7 @@ def _fuse_goes(user: User) -> None:
             lambda: user.observer.fuse(user.namespace, DATASET),
             lambda seen: not (seen.desired or seen.pods or seen.unplaced),
             subject=f"Fuse of {user.namespace}/{DATASET}",
-            condition="no Fuse Pod",
+            condition="removal of all Pods",
             timeout=FUSE_GONE_SECONDS,
         )
     user.evidence.fact("Fuse DaemonSet", "its Pod is gone")
@@ -259,7 +261,7 @@ def _kept(user: User, kind: Kind, name: str) -> Manifest:
 
 
 def _deletes(user: User, kind: Kind, name: str) -> None:
-    user.system.kube.delete(kind, name, user.namespace, not_ours="the user deletes a part of Fluid's by hand")
+    user.system.kube.delete(kind, name, user.namespace, because="the user deletes a part of Fluid's by hand")
     user.evidence.fact("fault", f"the user deletes {kind} {name}")
 
 
@@ -291,7 +293,7 @@ def _not_made_again(user: User, kind: Kind, name: str) -> tuple[str, ...]:
             look,
             lambda seen: "it was made again" if seen[0] else None,
             subject=f"{kind} {user.namespace}/{name}",
-            condition="not made again",
+            condition="absence",
             window=WATCH_SECONDS,
         )
     phases = tuple(dict.fromkeys(phase for _, phase in looks))
@@ -306,7 +308,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
             lambda: user.observer.dataset(user.namespace, DATASET),
             lambda seen: None if seen.bound else f"its phase is {seen.phase}",
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="Bound",
+            condition="phase Bound",
             window=WHOLE_LOOK_SECONDS,
         )
     name = fluid_names.master_name(DATASET)
@@ -323,7 +325,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
             look,
             lambda seen: bool(seen[0]) or seen[1] != "Bound",
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
-            condition="a warning, or another phase, without its master",
+            condition="a warning or another phase",
             timeout=LOOKED_SECONDS,
             describe=lambda seen: f"{'; '.join(seen[0]) or 'no new warning'}; phase {seen[1]}",
             advice="look whether the alluxioruntime-controller runs",
@@ -339,5 +341,5 @@ def _loses_its_master(user: User, bound_at: float) -> None:
 
 def _warnings(user: User) -> frozenset[str]:
     """What warnings at the runtime say."""
-    events = user.observer.view.events(user.namespace, DATASET, "AlluxioRuntime")
+    events = user.observer.objects.events(user.namespace, DATASET, "AlluxioRuntime")
     return frozenset(event.message for event in events if event.type == "Warning")

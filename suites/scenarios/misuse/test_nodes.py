@@ -8,8 +8,10 @@ from typing import Final
 from clusters.errors import InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, quantity_at, text
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseKind, Verdict
@@ -51,7 +53,7 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
 
     The user gives the runtime a tier in memory of twice what the largest node has, and no limit.
     """
-    most = max(node.memory for node in user.observer.view.nodes())
+    most = max(node.memory for node in user.observer.objects.list(NodeSnapshot))
     quota = f"{math.ceil(2 * most / GIBIBYTE)}Gi"
     user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=quota))
     application = user.application("b21-waits", DATASET)
@@ -76,7 +78,7 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
         cause=CauseKind.TOO_LITTLE_MEMORY,
         names=(DATASET, "memory", "Lower the quota"),
     )
-    small = user.observer.view.pod(ready_dataset.namespace, fluid_names.worker_pod(DATASET))
+    small = user.observer.objects.get(PodSnapshot, fluid_names.worker_pod(DATASET), ready_dataset.namespace)
     if small is None or not small.node:
         raise InfrastructureError(
             "the control says nothing: the worker with a small cache has no node either", last_seen=str(small)
@@ -103,7 +105,7 @@ def test_memory_tier_larger_than_the_nodes_holds_nothing(user: User, ready_datas
     """
     there = max(_shared_memory(user, node) for node in user.system.nodes)
     quota = math.ceil(there / GIBIBYTE) + 1
-    if quota * GIBIBYTE > ROOM * max(node.memory for node in user.observer.view.nodes()):
+    if quota * GIBIBYTE > ROOM * max(node.memory for node in user.observer.objects.list(NodeSnapshot)):
         cannot_run_here(f"no node has the memory that a worker with {quota} GiB in /dev/shm asks for")
     user.evidence.fact("node", f"{there / GIBIBYTE:.1f} GiB fit into its shared memory", bytes=there)
     user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=f"{quota}Gi"))
@@ -136,14 +138,14 @@ def _shared_memory(user: User, node: str) -> int:
 
 def _ends_at_each_start(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
     """Wait until the worker was started several times; and the Dataset's phases on the way."""
-    view, name = user.observer.view, fluid_names.worker_pod(DATASET)
+    objects, name = user.observer.objects, fluid_names.worker_pod(DATASET)
     phases: dict[str, None] = {}
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
         user.request_reconcile()
         dataset = user.observer.dataset(user.namespace, DATASET)
         phases.setdefault(dataset.phase or "none")
-        return view.pod(user.namespace, name), dataset
+        return objects.get(PodSnapshot, name, user.namespace), dataset
 
     def restarts(pod: PodSnapshot | None) -> int:
         container = pod.container(fluid_names.WORKER_CONTAINER) if pod else None
@@ -154,7 +156,7 @@ def _ends_at_each_start(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
             look,
             lambda seen: restarts(seen[0]) >= RESTARTS,
             subject=f"Pod {user.namespace}/{name}",
-            condition=f"started {RESTARTS + 1} times",
+            condition=f"{RESTARTS + 1} starts",
             timeout=WORKER_SECONDS,
             delay=3.0,
             failed=lambda seen: (
@@ -209,18 +211,18 @@ def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: 
 
 def _waits_on_its_node(user: User, name: str) -> PodSnapshot:
     """The Pod has a node and no running container, all through a window."""
-    view = user.observer.view
+    objects = user.observer.objects
     user.waits_for_scheduling_verdict(user.namespace, name)
     with user.evidence.phase("window", f"Pod {name} waits on its node"):
         looks = hold(
-            lambda: view.pod(user.namespace, name),
+            lambda: objects.get(PodSnapshot, name, user.namespace),
             lambda pod: (
                 None
                 if pod is not None and pod.node and pod.phase == "Pending"
                 else f"it does not wait for its volume: {pod}"
             ),
             subject=f"Pod {user.namespace}/{name}",
-            condition="on a node, its containers not started",
+            condition="phase Pending on a node",
             window=STUCK_SECONDS,
         )
     last = looks[-1]
@@ -267,7 +269,7 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
 
 def _finds_no_node(user: User, name: str) -> None:
     """The Pod is not scheduled all through a window, and no Fuse is asked for."""
-    view = user.observer.view
+    objects = user.observer.objects
     user.waits_for_scheduling_verdict(user.namespace, name)
 
     def wrong(pod: PodSnapshot | None) -> str | None:
@@ -277,10 +279,10 @@ def _finds_no_node(user: User, name: str) -> None:
 
     with user.evidence.phase("window", f"Pod {name} finds no node"):
         looks = hold(
-            lambda: view.pod(user.namespace, name),
+            lambda: objects.get(PodSnapshot, name, user.namespace),
             wrong,
             subject=f"Pod {user.namespace}/{name}",
-            condition="without a node, and no Fuse Pod",
+            condition="absence of a node and of a Fuse Pod",
             window=STUCK_SECONDS,
         )
     last = looks[-1]
@@ -311,13 +313,13 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
         cause=CauseKind.NO_NODE_FITS,
         names=(DATASET, CACHE_KEY, "label a node"),
     )
-    node, view = user.system.nodes[0], user.observer.view
+    node, objects = user.system.nodes[0], user.observer.objects
     with labelled(user, node, CACHE_KEY), user.evidence.phase("waiting", "the worker gets its node"):
         wait(
-            lambda: view.pod(user.namespace, worker.name),
+            lambda: objects.get(PodSnapshot, worker.name, user.namespace),
             lambda seen: seen is not None and seen.node == node,
             subject=f"Pod {user.namespace}/{worker.name}",
-            condition=f"on {node}, which has the label now",
+            condition=f"scheduling to {node}, which has the label now,",
             timeout=PLACED_SECONDS,
         )
     user.evidence.fact("control", f"once {node} had the label, the same worker was placed there")

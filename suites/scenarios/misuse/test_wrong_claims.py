@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import Verdict
@@ -81,12 +82,12 @@ def test_misspelt_claim_leaves_the_application_pending(shared_user: User) -> Non
 
 def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
     """The Pod is not scheduled all through a window, and Kubernetes says that the claim is missing."""
-    view = user.observer.view
+    objects = user.observer.objects
     user.waits_for_scheduling_verdict(namespace, name)
     before = user.observer.fuse(user.namespace, DATASET)
     with user.evidence.phase("window", f"Pod {name} stays Pending"):
         seen = hold(
-            lambda: view.pod(namespace, name),
+            lambda: objects.get(PodSnapshot, name, namespace),
             lambda pod: (
                 "it is gone"
                 if pod is None
@@ -95,7 +96,7 @@ def _stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
                 else None
             ),
             subject=f"Pod {namespace}/{name}",
-            condition="Pending, without a node",
+            condition="phase Pending without a node",
             window=STUCK_SECONDS,
         )
     last = seen[-1]

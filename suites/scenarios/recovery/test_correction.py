@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots import EventSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
+from clusters.kubernetes.snapshots.event import EventSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import WaitError, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
@@ -120,12 +123,12 @@ def _refusals(events: tuple[EventSnapshot, ...]) -> int:
 
 def _lowers_quota(user: User) -> None:
     """The user lowers the quota under the limit; see whether Fluid goes on, or refuses the old one again."""
-    view = user.observer.view
+    objects = user.observer.objects
 
     def look() -> tuple[bool, tuple[EventSnapshot, ...]]:
         user.request_reconcile()
-        master = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
-        return master is not None, view.events(user.namespace, DATASET, "AlluxioRuntime")
+        master = objects.get(StatefulSetSnapshot, fluid_names.master_name(DATASET), user.namespace)
+        return master is not None, objects.events(user.namespace, DATASET, "AlluxioRuntime")
 
     _, before = look()
     user.applies(_limited(user, quota="128Mi").manifest())
@@ -135,7 +138,7 @@ def _lowers_quota(user: User) -> None:
             look,
             lambda seen: seen[0] or _refusals(seen[1]) >= _refusals(before) + TRIES,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
-            condition="tried again after its quota was lowered",
+            condition="a new attempt with the lower quota",
             timeout=AGAIN_SECONDS * user.timeout_factor,
             delay=NUDGE_SECONDS,
             describe=lambda seen: "; ".join(map(str, seen[1][-3:])) or "no event",
@@ -153,14 +156,14 @@ def _lowers_quota(user: User) -> None:
 
 def _mends_mounts(user: User) -> bool:
     """The user mounts the claim once; whether the master's Pod then comes by itself."""
-    view = user.observer.view
-    before = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
+    objects = user.observer.objects
+    before = objects.get(StatefulSetSnapshot, fluid_names.master_name(DATASET), user.namespace)
     user.applies(Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest())
     user.evidence.fact("Dataset", "the user mounts the claim once")
 
     def look() -> PodSnapshot | None:
         user.request_reconcile()
-        return view.pod(user.namespace, fluid_names.master_pod(DATASET))
+        return objects.get(PodSnapshot, fluid_names.master_pod(DATASET), user.namespace)
 
     came = True
     try:
@@ -169,13 +172,13 @@ def _mends_mounts(user: User) -> bool:
                 look,
                 lambda seen: seen is not None,
                 subject=f"Pod {user.namespace}/{fluid_names.master_pod(DATASET)}",
-                condition="made, now that the claim is mounted once",
+                condition="creation",
                 timeout=MOUNTS_SECONDS,
                 delay=NUDGE_SECONDS,
             )
     except WaitError:
         came = False
-    after = view.stateful_set(user.namespace, fluid_names.master_name(DATASET))
+    after = objects.get(StatefulSetSnapshot, fluid_names.master_name(DATASET), user.namespace)
     spec_fields = before is None or after is None or after.meta.generation != before.meta.generation
     user.evidence.defect(
         "mended-mounts-ignored",
@@ -190,17 +193,17 @@ def _mends_mounts(user: User) -> bool:
 
 def _makes_runtime_anew(user: User, runtime: AlluxioRuntime) -> None:
     """The user deletes the runtime and makes it again."""
-    kube, view = user.system.kube, user.observer.view
+    kube, objects = user.system.kube, user.observer.objects
     kube.delete(kinds.ALLUXIO_RUNTIME, DATASET, user.namespace)
     with (
         user.evidence.phase("teardown", "the runtime goes"),
         kube.changes(kinds.ALLUXIO_RUNTIME, user.namespace) as changed,
     ):
         wait(
-            lambda: view.runtime(user.namespace, DATASET),
+            lambda: objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
             lambda seen: seen is None,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
-            condition="gone",
+            condition="deletion",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             changes=changed,
         )

@@ -8,9 +8,10 @@ from typing import Final
 
 from clusters.errors import InfrastructureError
 from clusters.kubernetes.exec import ExecTimeoutError
-from clusters.kubernetes.lookups import FuseSnapshot
-from clusters.kubernetes.snapshots import DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import Verdict
@@ -112,7 +113,7 @@ def test_killed_fuse_is_mended_under_an_application_that_hears_of_mounts(dataset
 
 
 def _recovered_events(user: User) -> str:
-    events = user.observer.view.events(user.namespace)
+    events = user.observer.objects.events(user.namespace)
     return "; ".join(f"{e.reason}: {e.message}" for e in events if e.reason.startswith("FuseRecover"))
 
 
@@ -139,7 +140,7 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
             look,
             back,
             subject=f"Fuse of {user.namespace}/{DATASET}",
-            condition="started again and mounted on the node",
+            condition="a restart and a new mount on the node",
             timeout=FUSE_BACK_SECONDS,
             describe=lambda seen: f"{seen[0]}; {'mounted' if seen[1] else 'not mounted'}",
             advice="look at the Fuse Pod's previous log",
@@ -191,8 +192,8 @@ def test_deleted_worker_comes_back_and_reads_go_on(dataset_owner: User) -> None:
     dataset_owner.reads_right(pod)
     checks.all_cached(dataset_owner)
     name = fluid_names.worker_pod(DATASET)
-    view, allowed = dataset_owner.observer.view, WITHOUT_WORKER.on(dataset_owner.system)
-    was = view.pod(dataset_owner.namespace, name)
+    objects, allowed = dataset_owner.observer.objects, WITHOUT_WORKER.on(dataset_owner.system)
+    was = objects.get(PodSnapshot, name, dataset_owner.namespace)
     fault = delete_pod(
         dataset_owner.system.kube, dataset_owner.namespace, name, because="the scenario's fault"
     )
@@ -200,7 +201,7 @@ def test_deleted_worker_comes_back_and_reads_go_on(dataset_owner: User) -> None:
     dataset_owner.observer.drop_page_cache(pod.node)
 
     def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
-        return view.pod(dataset_owner.namespace, name), dataset_owner.observer.dataset(
+        return objects.get(PodSnapshot, name, dataset_owner.namespace), dataset_owner.observer.dataset(
             dataset_owner.namespace, DATASET
         )
 
@@ -212,7 +213,7 @@ def test_deleted_worker_comes_back_and_reads_go_on(dataset_owner: User) -> None:
             look,
             lambda seen: seen[0] is not None and seen[0].ready and (was is None or seen[0].uid != was.uid),
             subject=f"Pod {dataset_owner.namespace}/{name}",
-            condition=f"another one, ready, while the Dataset stays {' or '.join(allowed)}",
+            condition=f"a ready replacement, with a Dataset that stays {' or '.join(allowed)},",
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
@@ -235,7 +236,7 @@ def _bound_again(user: User) -> DatasetSnapshot:
             look,
             lambda seen: seen.bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="phase Bound, now that the worker is back",
+            condition="phase Bound",
             timeout=BOUND_AGAIN_SECONDS.on(user.system),
             delay=5.0,
         )
@@ -274,7 +275,7 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
                 lambda: observer.dataset(dataset_owner.namespace, DATASET),
                 lambda seen: None if seen.bound else f"its phase is {seen.phase}",
                 subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
-                condition="Bound while the NFS server is stopped",
+                condition="phase Bound without the NFS server",
                 window=DOWN_SECONDS,
             )
         dataset_owner.evidence.fact("Dataset status", "stays Bound", looks=len(looks))
@@ -301,7 +302,7 @@ def _is_cached(user: User, path: str) -> None:
             lambda: user.observer.listing(user.namespace, DATASET).entry(f"/{path}"),
             lambda seen: seen is not None and seen.in_alluxio == 100,  # noqa: PLR2004 - per cent
             subject=f"file /{path} in Alluxio",
-            condition="100 % cached",
+            condition="100 % in the cache",
             timeout=checks.CACHED_SECONDS,
             delay=1.0,
         )

@@ -13,16 +13,11 @@ import pytest
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.kubernetes import connection, kinds, watch
-from clusters.kubernetes.client import (
-    MANAGED_BY_LABEL,
-    RUN_LABEL,
-    ExecTimeoutError,
-    Kube,
-    KubeError,
-    Topic,
-    is_ours,
-    owned,
-)
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.exec import ExecTimeoutError
+from clusters.kubernetes.ownership import MANAGED_BY_LABEL, RUN_LABEL, is_managed, with_owner_labels
+from clusters.kubernetes.watch import Topic
 from clusters.waiting import wait
 
 if TYPE_CHECKING:
@@ -179,7 +174,7 @@ def test_a_server_that_is_no_kubernetes_is_told(api: FakeApi) -> None:
 
 def test_a_run_must_be_fit_for_a_label(kube: Kube) -> None:
     """A run whose name cannot be a label's value is refused before anything is made."""
-    with pytest.raises(HarnessError, match="cannot name a run"):
+    with pytest.raises(HarnessError, match="cannot be the name of a run"):
         Kube(kube.connection, run="no spaces please")
 
 
@@ -219,7 +214,7 @@ def test_a_list_follows_all_its_pages(api: FakeApi, kube: Kube) -> None:
     assert second.asked("fieldSelector") == "spec.nodeName=n"
 
 
-def test_a_list_whose_pages_expired_is_begun_anew(api: FakeApi, kube: Kube) -> None:
+def test_an_expired_list_is_started_again(api: FakeApi, kube: Kube) -> None:
     """A token that the server has forgotten (410) costs another round, not the answer."""
     page = {"metadata": {"continue": "t1"}, "items": [{"metadata": {"name": "a"}}]}
     last = {"metadata": {}, "items": [{"metadata": {"name": "b"}}]}
@@ -301,7 +296,7 @@ def test_create_marks_what_it_makes(api: FakeApi, kube: Kube) -> None:
     api.answer("POST", PODS, POD)
     kube.create(POD)
     (request,) = api.asked("POST", PODS)
-    assert is_ours(request.body)
+    assert is_managed(request.body)
     assert kube.sent == [request.body]
 
 
@@ -311,7 +306,7 @@ def test_a_tried_creation_makes_nothing(api: FakeApi, kube: Kube) -> None:
     assert kube.would_create(POD)["spec"] == {"mutated": True}
     (request,) = api.asked("POST", PODS)
     assert request.asked("dryRun") == "All"
-    assert is_ours(request.body)
+    assert is_managed(request.body)
     assert kube.sent == []
 
 
@@ -326,7 +321,7 @@ def test_a_tried_creation_makes_nothing(api: FakeApi, kube: Kube) -> None:
 )
 def test_the_pods_of_a_workload_are_marked_too(spec: dict[str, Any], place: tuple[str, ...]) -> None:
     """What a Job or a DaemonSet of ours makes carries our labels as well."""
-    found: Any = owned({"kind": "Job", "spec": spec}, "r1")["spec"]
+    found: Any = with_owner_labels({"kind": "Job", "spec": spec}, "r1")["spec"]
     for key in place:
         found = found[key]
     assert OUR_LABELS.items() <= found["metadata"]["labels"].items()
@@ -372,10 +367,10 @@ def test_a_patch_is_sent_as_it_is(api: FakeApi, kube: Kube) -> None:
 # Deleting
 
 
-def test_what_is_not_ours_is_not_deleted(api: FakeApi, kube: Kube) -> None:
+def test_an_unmanaged_object_is_not_deleted(api: FakeApi, kube: Kube) -> None:
     """An object without our label stays, and the refusal names it."""
     api.answer("GET", f"{PODS}/a", POD)
-    with pytest.raises(HarnessError, match="Pod demo/a was not made by the harness"):
+    with pytest.raises(HarnessError, match="Pod demo/a was not created by the harness"):
         kube.delete(kinds.POD, "a", "demo")
     assert api.asked("DELETE", f"{PODS}/a") == []
 
@@ -384,7 +379,7 @@ def test_what_is_not_ours_goes_when_there_is_a_reason(api: FakeApi, kube: Kube) 
     """A scenario may act as the user on what Fluid made, if it says so."""
     api.answer("GET", f"{PODS}/a", POD)
     api.answer("DELETE", f"{PODS}/a", {})
-    kube.delete(kinds.POD, "a", "demo", not_ours="the user deletes the Fuse Pod")
+    kube.delete(kinds.POD, "a", "demo", because="the user deletes the Fuse Pod")
     assert len(api.asked("DELETE", f"{PODS}/a")) == 1
 
 

@@ -17,8 +17,9 @@ from clusters.images import charts
 from clusters.images.offline import definitions
 from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.images.offline.definitions import Origin
-from clusters.kubernetes.client import MANAGED_BY_LABEL, Kube
-from clusters.kubernetes.snapshots import NodeSnapshot
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.ownership import MANAGED_BY_LABEL
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.pins import pins
 from clusters.product import fluid

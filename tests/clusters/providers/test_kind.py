@@ -387,7 +387,7 @@ def test_nodes_that_do_not_get_ready_are_told(
     api.answer("GET", NODES, {"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []})
     with (
         connected.progress.stage("connect") as stage,
-        pytest.raises(WaitTimeoutError, match="no 2 nodes with a Pod range") as caught,
+        pytest.raises(WaitTimeoutError, match="waiting for a Pod range on 2 nodes of cluster demo") as caught,
     ):
         connected._connect_nodes(stage)
     assert "0 nodes" in caught.value.last_seen

@@ -139,18 +139,18 @@ def test_leftover_needs_a_defect_of_the_scenario() -> None:
 
 def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object], None]) -> None:
     """A Dataset that would not go is told at its scenario, with the class of the error."""
-    finds(ProductFailureError("Dataset fc-1/demo: no gone within 240 s"))
+    finds(ProductFailureError("timed out after 240 s waiting for deletion of Dataset fc-1/demo"))
     all_ = BackgroundTeardown()
     evidence = gone(all_, a_user(), a_scenario())
     assert [str(wrong.error) for wrong in evidence.late_failures] == [
-        "Dataset fc-1/demo: no gone within 240 s"
+        "timed out after 240 s waiting for deletion of Dataset fc-1/demo"
     ]
     assert not all_._troubles
 
 
 def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
     """The leak is told as well as the trouble that came after it."""
-    finds(Found(LEFT, SAME, HarnessError("namespace fc-1: no gone within 240 s")))
+    finds(Found(LEFT, SAME, HarnessError("timed out after 240 s waiting for deletion of namespace fc-1")))
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.late_failures]
     assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
@@ -163,12 +163,12 @@ def test_removal_without_a_scenario_is_not_looked_at(
     finds(AssertionError("looked at"))
 
     def leaves(user: User) -> None:
-        raise HarnessError(f"namespace {user.namespace}: no gone")
+        raise HarnessError(f"timed out waiting for deletion of namespace {user.namespace}")
 
     monkeypatch.setattr(User, "leaves", leaves)
     all_ = BackgroundTeardown()
     all_.remove(a_user())
-    assert all_.close(clean=True) == ["namespace fc-1: no gone"]
+    assert all_.close(clean=True) == ["timed out waiting for deletion of namespace fc-1"]
     assert not all_.told
 
 
@@ -375,9 +375,9 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
 
     def stuck() -> None:
         tries.append(1)
-        wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="gone", timeout=0.0)
+        wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="deletion", timeout=0.0)
 
-    with pytest.raises(ProductTimeoutError, match="Dataset demo: no gone"):
+    with pytest.raises(ProductTimeoutError, match="waiting for deletion of Dataset demo"):
         teardown.again(stuck, "namespace", Ending(), clock=SkippingClock())
     assert len(tries) == 1
 

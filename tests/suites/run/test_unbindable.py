@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
-from clusters.kubernetes.snapshots import ClaimSnapshot, DatasetSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.catalogue import discovery
 from suites.diagnosis import CauseKind, ClusterState, why_not_bound
 from suites.run import unbindable

@@ -36,9 +36,9 @@ class Cluster:
         """Record a change."""
         self.changes[kind, name] = body
 
-    def delete(self, kind: Kind, name: str, namespace: str | None = None, *, not_ours: str = "") -> None:
+    def delete(self, kind: Kind, name: str, namespace: str | None = None, *, because: str = "") -> None:
         """Record a deletion."""
-        assert not_ours
+        assert because
         self.deleted.append((kind, name))
 
 

@@ -10,7 +10,7 @@ import pytest
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import DataLoadSnapshot
+from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.system import System
 from suites.record.evidence import Evidence
 from suites.steps.data_loads import NOT_NOTICED, NOTICED_SECONDS, UnnoticedCompletion

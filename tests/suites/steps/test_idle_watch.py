@@ -10,7 +10,7 @@ import pytest
 
 from clusters.clock import SystemClock
 from clusters.errors import HarnessError
-from clusters.kubernetes.lookups import FuseSnapshot
+from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitFailedError
 from suites.record.evidence import Evidence
 from suites.steps import checks
@@ -71,7 +71,9 @@ def test_fuse_that_came_unasked_is_kept_for_the_scenario() -> None:
     """The first look that contradicts ends it, and says when that was."""
     wrong = runs(a_watch(QUIET, QUIET, "a Fuse", QUIET, clock=Ticks())).wrong
     assert wrong is not None
-    assert str(wrong).startswith(f"{SUBJECT}: a Fuse came after 4.0 s of an open window")
+    assert str(wrong).startswith(
+        f"absence of a Fuse Pod of {SUBJECT} did not last: a Fuse came after 4.0 s of an open window"
+    )
 
 
 def test_watch_with_a_gap_counts_for_nothing() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed
-from clusters.kubernetes.snapshots import DatasetSnapshot
 from clusters.product.alluxio import Listing
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.system import System
 from suites.steps import checks
 from suites.steps.observer import Cached, Observer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import ProductFailureError
-from clusters.kubernetes.snapshots import JobSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from suites.scenarios.correct_use import test_data_loads as loads
 from suites.scenarios.correct_use import test_webhook as webhooks
 from suites.steps.webhook import AdmissionChanges

@@ -15,7 +15,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.snapshots import PodSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import nfs
 from clusters.system import System
 from suites.record.evidence import Evidence

@@ -17,7 +17,8 @@ import pytest
 from clusters.clock import SYSTEM_CLOCK
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.host.commands import Completed
-from clusters.kubernetes.snapshots import JobSnapshot, PodSnapshot
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.testbed import parallel_pods
 from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_log
 from suites.benchmark.testbed.testbed import Testbed
@@ -151,9 +152,9 @@ class Cluster:
     user: Any = None
 
     def __post_init__(self) -> None:
-        view = SimpleNamespace(pods=self.pods, job=self.job)
+        objects = SimpleNamespace(list=self.pods, get=self.job)
         self.user = SimpleNamespace(
-            namespace="n", observer=SimpleNamespace(view=view), application=self.application
+            namespace="n", observer=SimpleNamespace(objects=objects), application=self.application
         )
         self.system = SimpleNamespace(kube=self)
 
@@ -183,7 +184,7 @@ class Cluster:
         """No watch."""
         yield None
 
-    def pods(self, namespace: str, labels: str) -> tuple[PodSnapshot, ...]:
+    def pods(self, snapshot: type, namespace: str, *, labels: str) -> tuple[PodSnapshot, ...]:
         """The Pods, the later one first."""
         return tuple(
             PodSnapshot.of(
@@ -196,7 +197,7 @@ class Cluster:
             for number in (1, 0)
         )
 
-    def job(self, namespace: str, name: str) -> JobSnapshot:
+    def job(self, snapshot: type, name: str, namespace: str) -> JobSnapshot:
         """A Job that has ended."""
         return JobSnapshot.of({"metadata": {"name": name}, "status": {"succeeded": 2}})
 

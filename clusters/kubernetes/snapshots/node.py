@@ -1,0 +1,68 @@
+"""Nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.fields import Json, flag, items, quantity_at, text, texts
+from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.snapshots.meta import Condition, Meta, ObjectSnapshot, is_true
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSnapshot(ObjectSnapshot):
+    """A node.
+
+    Attributes:
+        ready: the condition Ready holds.
+        unschedulable: it is cordoned.
+        taints: such as ``node-role.kubernetes.io/control-plane:NoSchedule``.
+        kernel: release.
+        architecture: such as ``amd64``.
+        cpu: cores that Pods may use.
+        memory: bytes that Pods may use.
+        ip: internal address.
+        images: names of the images that it holds, as far as the kubelet tells (50 by default).
+    """
+
+    KIND: ClassVar[Kind] = kinds.NODE
+
+    ready: bool
+    unschedulable: bool
+    taints: tuple[str, ...]
+    kernel: str
+    architecture: str
+    cpu: float
+    memory: float
+    ip: str
+    images: tuple[str, ...]
+
+    @classmethod
+    def of(cls, obj: Json) -> Self:
+        """Read a node."""
+        conditions = Condition.all_of(obj)
+        addresses = items(obj, "status", "addresses")
+        return cls(
+            meta=Meta.of(obj),
+            ready=is_true(conditions, "Ready"),
+            unschedulable=flag(obj, "spec", "unschedulable"),
+            taints=tuple(f"{text(t, 'key')}:{text(t, 'effect')}" for t in items(obj, "spec", "taints")),
+            kernel=text(obj, "status", "nodeInfo", "kernelVersion"),
+            architecture=text(obj, "status", "nodeInfo", "architecture"),
+            cpu=quantity_at(obj, "status", "allocatable", "cpu"),
+            memory=quantity_at(obj, "status", "allocatable", "memory"),
+            ip=next((text(a, "address") for a in addresses if text(a, "type") == "InternalIP"), ""),
+            images=tuple(name for image in items(obj, "status", "images") for name in texts(image, "names")),
+        )
+
+    @property
+    def pods_may_run(self) -> bool:
+        """Ordinary Pods may be scheduled on it."""
+        keeps_out = any(taint.endswith((":NoSchedule", ":NoExecute")) for taint in self.taints)
+        return self.ready and not self.unschedulable and not keeps_out
+
+    def __str__(self) -> str:
+        state = "ready" if self.ready else "not ready"
+        return self._with_deleting(f"node {self.name} {state}{', cordoned' if self.unschedulable else ''}")
