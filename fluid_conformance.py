@@ -37,6 +37,10 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "run": ((), "run scenarios on a real cluster and give a verdict on Fluid"),
     "benchmark": (("-m", "benchmark"), "measure reads through Fluid next to raw NFS"),
     "sabotage": (("--level", "sabotage"), "break the product on purpose and see that the checks notice"),
+    "mutants": (
+        ("--level", "mutants"),
+        "change Fluid's own source in one place at a time and see who notices",
+    ),
 }
 
 

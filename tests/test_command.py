@@ -21,6 +21,7 @@ COMMANDS = (
     "run",
     "benchmark",
     "sabotage",
+    "mutants",
     "cluster",
     "doctor",
     "show",
