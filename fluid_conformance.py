@@ -110,7 +110,7 @@ def run_suites(arguments: Sequence[str]) -> int:
         arguments: of pytest.
     """
     folder = Path(suites.__file__).parent
-    words = ["-c", str(folder / "pytest.ini"), "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider"]
+    words = ["-c", str(folder / "installed.ini"), "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider"]
     # By default pytest-benchmark creates a folder where the command is called.
     words += ["--benchmark-storage", f"file://{cache_root() / 'benchmarks'}"]
     for plugin in PLUGINS:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import fluid_conformance
@@ -9,6 +13,7 @@ from clusters import __main__ as clusters_command
 from reports import __main__ as reports_command
 from suites.doctor import __main__ as doctor_command
 
+HOUSE = Path(fluid_conformance.__file__).parent
 COMMANDS = (
     "run",
     "benchmark",
@@ -104,3 +109,13 @@ def test_completion_script_names_options(
     assert "fluid-conformance" in script
     assert "keep-cluster" in script
     assert passed == []
+
+
+def test_pytest_uses_the_settings_of_the_repository() -> None:
+    """`pytest suites` in a checkout loads the plugins that conftest.py names, so that their options exist."""
+    argv = [sys.executable, "-m", "pytest", "suites", "--collect-only", "-q", "--scenario", "A2"]
+    done = subprocess.run(
+        [*argv, "-p", "no:cacheprovider"], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1/" in done.stdout.splitlines()[-1]
