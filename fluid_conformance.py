@@ -18,8 +18,8 @@ import shtab
 
 import suites
 from clusters import __main__ as clusters_command
-from clusters.images.offline.artifact_cache import cache_root
 from clusters.options import KIND_OPTIONS
+from clusters.paths import cache_root
 from reports import __main__ as reports_command
 from suites.doctor import __main__ as doctor_command
 from suites.run import plugin as suites_plugin
@@ -28,7 +28,7 @@ DISTRIBUTION: Final = "fluid-conformance"
 #: The pytest plugins of the suites, as in conftest.py, which an installed copy does not have.
 PLUGINS: Final = (
     "suites.run.plugin",
-    "suites.benchmark.plugin",
+    "suites.benchmark.run.plugin",
     "reports.verdict.plugin",
     "reports.performance.plugin",
 )

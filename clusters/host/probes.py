@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Host:
     """Facts of the machine that a run is made on.
 
     Attributes:
+        name: as the host names itself.
         kernel: release, such as ``6.1.0-13-amd64``.
         cpus: CPUs that this process may use.
         cpu_model: as /proc/cpuinfo names it.
@@ -38,6 +40,7 @@ class Host:
         fuse: /dev/fuse is there.
     """
 
+    name: str
     kernel: str
     cpus: int
     cpu_model: str
@@ -68,6 +71,7 @@ def probe(root: Path = Path("/")) -> Host:
     """Read the facts of this host; ``root`` is replaced by tests."""
     memory = _meminfo(root / "proc/meminfo")
     return Host(
+        name=platform.node(),
         kernel=os.uname().release,
         cpus=len(os.sched_getaffinity(0)),
         cpu_model=_first(r"^model name\s*:\s*(.+)$", _text(root / "proc/cpuinfo")) or "unknown",

@@ -14,6 +14,7 @@ from typing import Any, Final
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError
 from clusters.host.engine import Engine, docker_client
+from clusters.image_names import HUB, reference, repository, split_host, without_tag
 from clusters.progress import Progress
 
 #: Seconds within which a registry has to say that it is there.
@@ -22,7 +23,6 @@ PROBE_SECONDS: Final = 10.0
 PULL_SECONDS: Final = 1_800.0
 #: Asked for to see whether a registry answers: the repository is on Docker's hub, the tag nowhere.
 PROBE_IMAGE: Final = "debian:fluid-conformance-probe"
-HUB: Final = "docker.io"
 
 #: What engines say (Docker 20.10 to 28, with and without containerd's image store) when the registry
 #: answered and has no such image.
@@ -170,7 +170,7 @@ class Registry:
         if not digest:
             return None
         labels = (told.get("Config") or {}).get("Labels") or {}
-        where = f"{_without_tag(source.partition('@')[0])}@{digest}"
+        where = f"{without_tag(source.partition('@')[0])}@{digest}"
         return Pulled(name, where, str(told["Id"]), digest, labels)
 
     def _registry_of(self, name: str) -> str:
@@ -203,28 +203,6 @@ class Registry:
         return InfrastructureError(f"cannot pull {source}", subject=name, last_seen=said[-1_000:])
 
 
-def reference(name: str, mirror: str | None, digest: str = "") -> str:
-    """What to ask for to get a published image.
-
-    A mirror holds images of Docker's hub under their path there (``HOST/library/debian:tag``), and
-    those of another registry under that registry's name (``HOST/registry.k8s.io/pause:3.10``).
-    """
-    if mirror is None:
-        return f"{_without_tag(name)}@{digest}" if digest else name
-    host, path = split_host(name)
-    if host == HUB:
-        return f"{mirror}/{path if '/' in path else 'library/' + path}"
-    return f"{mirror}/{host}/{path}"
-
-
-def split_host(name: str) -> tuple[str, str]:
-    """Registry and path of an image name; Docker's hub where it names none."""
-    first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return first, rest
-    return HUB, name
-
-
 def is_missing(said: str) -> bool:
     """Whether an engine's message means that the registry answered and has no such image."""
     lowered = said.lower()
@@ -246,20 +224,9 @@ def _digest(told: Mapping[str, Any], source: str) -> str:
     wanted, _, exact = source.partition("@")
     for entry in told.get("RepoDigests") or []:
         where, _, digest = str(entry).partition("@")
-        if _repository(where) == _repository(_without_tag(wanted)) and exact in ("", digest):
+        if repository(where) == repository(without_tag(wanted)) and exact in ("", digest):
             return digest
     return ""
-
-
-def _repository(path: str) -> str:
-    """A repository in full, so that two spellings of one compare equal."""
-    host, rest = split_host(path)
-    return f"{host}/{rest.removeprefix('library/') if host == HUB else rest}"
-
-
-def _without_tag(name: str) -> str:
-    path, colon, tag = name.rpartition(":")
-    return path if colon and "/" not in tag else name
 
 
 def _last_line(said: str) -> str:

@@ -10,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from clusters.errors import RefusalError
+from clusters.facts import Image, NfsClient, Origin
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.engine import Engine
 from clusters.host.probes import Host
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import RECIPES, Artifact, ArtifactCache
-from clusters.images.offline.definitions import Image, Origin
-from clusters.images.offline.tools import Tools
+from clusters.images.offline.artifacts import RECIPES
+from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.pull import NotPublishedError, Pulled, Registry
+from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.pins import pins, require_buildable
 from clusters.product import fluid_chart
 from clusters.progress import Progress
 
-NfsClient = Literal["kernel", "user-space"]
 T = TypeVar("T")
 
 #: Labels of our own node image (recipes/node): what it is made for.
@@ -35,15 +36,6 @@ WRAPPED_LABEL: Final = "fluid-conformance.wrapped"
 NFS_LABEL: Final = "fluid-conformance.nfs-client"
 #: Added to the tag of an image of ours that stands on Debian's published image.
 SLIM: Final = "-slim"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFact:
-    """An image of the system: its name, what it is by content, and where it came from."""
-
-    name: str
-    digest: str
-    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ class ResolvedImages:
     nfs_server: str
     toolbox: str
     nfs_client: NfsClient
-    facts: tuple[ImageFact, ...]
+    facts: tuple[Image, ...]
     limits: tuple[str, ...]
 
 
@@ -80,11 +72,11 @@ class _Piece:
     """Images that come the same way: by name, and what is known of each."""
 
     names: tuple[str, ...]
-    build: tuple[Image, ...] = ()
+    build: tuple[ImageDefinition, ...] = ()
     pulled: tuple[Pulled, ...] = ()
 
     @classmethod
-    def built(cls, *images: Image) -> _Piece:
+    def built(cls, *images: ImageDefinition) -> _Piece:
         return cls(tuple(name for image in images for name in image.names), build=images)
 
     @classmethod
@@ -105,12 +97,19 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Fluid:
-    """Fluid's images with the chart that names them; ``values`` takes the chart's folder."""
+    """Fluid's images with the chart that names them.
+
+    Attributes:
+        piece: the images.
+        chart: has the chart's folder.
+        inside: path of that folder in ``chart``.
+        images: image names to set in the chart, by Fluid's own names; empty to keep the chart's.
+    """
 
     piece: _Piece
     chart: Artifact
     inside: str
-    values: Callable[[Path, str], Mapping[str, Any]]
+    images: Mapping[str, str]
 
 
 @dataclass
@@ -172,7 +171,7 @@ class ImageResolver:
             own_network=node.own_network,
             archive=build.pack_names(self.cache, self.engine, self._ids(loaded), names),
             chart=chart,
-            chart_values=product.values(chart, alluxio.names[0]),
+            chart_values=fluid_chart.values(chart, alluxio.names[0], product.images),
             nfs_server=own[0].names[0],
             toolbox=own[1].names[0],
             nfs_client=node.nfs_client,
@@ -205,7 +204,7 @@ class ImageResolver:
             self.progress.note(f"{error.message}: building it")
             return built()
 
-    def _build(self, images: Sequence[Image]) -> None:
+    def _build(self, images: Sequence[ImageDefinition]) -> None:
         if build.missing_artifacts(self.cache, self.engine, images):
             self.tools.ready_to_build()
         build.build_all(self.cache, self.engine, images)
@@ -270,27 +269,21 @@ class ImageResolver:
     def _fluid_pulled(self, registry: Registry) -> _Fluid:
         version, helm = self.options.versions.fluid, self.tools.helm()
         artifact = charts.fluid_chart(version, helm)
-        chart = (self.tools if charts.in_module(version) else self.cache).obtain(artifact)
-        alluxio = _alluxio(self.options.versions.alluxio)
-        names = charts.named_images(
-            chart / "fluid",
-            charts.published_values(chart / "fluid", alluxio),
-            helm=helm,
-            folder=self.cache.root / "tools",
-            commands=self.cache.commands,
-        )
+        chart = (self.tools if charts.in_module(version) else self.cache).obtain(artifact) / "fluid"
+        values = fluid_chart.values(chart, _alluxio(self.options.versions.alluxio))
+        names = fluid_chart.named_images(chart, values, helm, self.cache.root / "tools")
         pulled = _Piece.taken(*(registry.pull(name) for name in names))
-        return _Fluid(pulled, artifact, "fluid", charts.published_values)
+        return _Fluid(pulled, artifact, "fluid", {})
 
     def _fluid_built(self) -> _Fluid:
         require_buildable(self.options.versions, "fluid")
         images = definitions.fluid(self.options.versions)
-        references = {name: image.name for name, image in images.items()}
+        names = {name: image.name for name, image in images.items()}
         return _Fluid(
             _Piece.built(*images.values()),
             artifacts.fluid(self.options.versions.fluid),
-            "charts/fluid/fluid",
-            lambda chart, alluxio: fluid_chart.values(chart, references, alluxio),
+            artifacts.FLUID_CHART,
+            names,
         )
 
     def _alluxio_built(self) -> _Piece:
@@ -300,7 +293,7 @@ class ImageResolver:
     def _own(self, registry: Registry) -> list[_Piece]:
         """The NFS server and the toolbox: published nowhere, so from a mirror that has them, or built."""
         found = []
-        base: Image | None = None
+        base: ImageDefinition | None = None
         for image in (definitions.nfs_server(), definitions.toolbox()):
             if registry.mirror is not None:
                 try:
@@ -313,21 +306,27 @@ class ImageResolver:
             found.append(_Piece.built(on(base, image)))
         return found
 
-    def _base(self, registry: Registry) -> Image:
+    def _base(self, registry: Registry) -> ImageDefinition:
         """What our own images stand on: Debian's published image, else a Debian made here."""
         try:
             return slim_base(registry.pull(f"debian:{pins().build.debian}-slim"))
         except NotPublishedError:
             return definitions.base()
 
-    def _facts(self, piece: _Piece) -> list[ImageFact]:
-        facts = [ImageFact(image.name, image.digest, Origin.PULLED) for image in piece.pulled]
+    def _facts(self, piece: _Piece) -> list[Image]:
+        facts = [Image(name=image.name, digest=image.digest, origin=Origin.PULLED) for image in piece.pulled]
         facts += [
-            ImageFact(name, self._id(name), image.origin) for image in piece.build for name in image.names
+            Image(name=name, digest=self._id(name), origin=image.origin)
+            for image in piece.build
+            for name in image.names
         ]
         told = {fact.name for fact in facts}
         # Named by --kind-image and found in the engine: nobody can say more of it.
-        facts += [ImageFact(name, self._id(name), Origin.PULLED) for name in piece.names if name not in told]
+        facts += [
+            Image(name=name, digest=self._id(name), origin=Origin.PULLED)
+            for name in piece.names
+            if name not in told
+        ]
         return facts
 
     def _ids(self, pieces: Sequence[_Piece]) -> list[str]:
@@ -350,13 +349,15 @@ def unfit(labels: Mapping[str, str], host: Host) -> str:
     return "; ".join(lacks)
 
 
-def slim_base(debian: Pulled) -> Image:
+def slim_base(debian: Pulled) -> ImageDefinition:
     """The base of our own images on Debian's published image."""
     args = (("BASE", debian.source),)
-    return Image((f"fluid-conformance/base:published{SLIM}",), RECIPES / "base", Origin.SUBSTITUTE, args=args)
+    return ImageDefinition(
+        (f"fluid-conformance/base:published{SLIM}",), RECIPES / "base", Origin.SUBSTITUTE, args=args
+    )
 
 
-def on(base: Image, image: Image) -> Image:
+def on(base: ImageDefinition, image: ImageDefinition) -> ImageDefinition:
     """The image on another base; on Debian's published one it gets a tag of its own."""
     if base.name == definitions.base().name:
         return image

@@ -17,6 +17,7 @@ import yaml
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.paths import credentials_folder
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -266,7 +267,11 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
     configuration = Configuration()
     try:
         loading.load_kube_config(  # type: ignore[no-untyped-call] # the library's loader has no types
-            config_file=place, context=chosen, client_configuration=configuration, persist_config=False
+            config_file=place,
+            context=chosen,
+            client_configuration=configuration,
+            persist_config=False,
+            temp_file_path=credentials_folder(),
         )
     except (loading.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RefusalError(

@@ -1,4 +1,4 @@
-"""Installing Fluid from its own chart, and finding the one that is there."""
+"""Fluid on a cluster: its state, and its installation from its own chart."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, Final
 import yaml
 
 from clusters.errors import FailureClass
-from clusters.host.commands import CommandError, Commands
+from clusters.host.commands import CommandError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.fields import items, text
 from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot, DeploymentSnapshot
 from clusters.product import mounted_files
+from clusters.product.helm import UNFINISHED, Helm, HelmRelease
 from clusters.progress import Progress, RunningStage
 from clusters.waiting import wait
 
@@ -24,21 +26,20 @@ RELEASE: Final = "fluid"
 CSI_DAEMON_SET: Final = "csi-nodeplugin-fluid"
 CONTROLLERS: Final = ("dataset-controller", "alluxioruntime-controller")
 READY_SECONDS: Final = 240.0
-HELM_SECONDS: Final = 180.0
-#: What helm 3 says of a release whose installation was killed.
-_UNFINISHED: Final = "another operation (install/upgrade/rollback) is in progress"
+#: Fluid 1.0.8, charts/fluid/fluid/templates/controller/alluxioruntime_controller.yaml:65 (0.9.3 has it too).
+_ALLUXIO_IMAGE_ENV: Final = "ALLUXIO_RUNTIME_IMAGE_ENV"
 
 
 @dataclass(frozen=True, slots=True)
 class FluidState:
-    """What of Fluid is there.
+    """The parts of Fluid that a cluster has.
 
     Attributes:
         controllers: name → ready replicas of its Deployments.
-        wanted: name → replicas asked for.
-        csi_desired: nodes that the CSI plugin is to run on.
+        wanted: name → desired replicas.
+        csi_desired: nodes that must have the CSI plugin.
         csi_ready: nodes where it is ready.
-        version: tag of the Dataset controller's image; empty when Fluid is not there.
+        version: tag of the Dataset controller's image; empty if Fluid is not installed.
     """
 
     controllers: Mapping[str, int]
@@ -61,7 +62,7 @@ class FluidState:
 
 
 def state(kube: Kube) -> FluidState:
-    """What of Fluid is in the cluster; never fails for want of it."""
+    """The state of Fluid; empty if Fluid is not installed."""
     deployments = [DeploymentSnapshot.of(obj) for obj in kube.list(kinds.DEPLOYMENT, NAMESPACE)]
     plugin = kube.get(kinds.DAEMON_SET, CSI_DAEMON_SET, NAMESPACE)
     csi = DaemonSetSnapshot.of(plugin or {})
@@ -76,11 +77,11 @@ def state(kube: Kube) -> FluidState:
 
 
 def missing(seen: FluidState) -> list[str]:
-    """What of Fluid is not there that a Dataset with an AlluxioRuntime needs, a sentence each."""
-    told = [f"Fluid's {name} has no ready Pod" for name in CONTROLLERS if not seen.controllers.get(name)]
+    """What a Dataset with an AlluxioRuntime needs of Fluid and is not ready, one sentence each."""
+    found = [f"Fluid's {name} has no ready Pod" for name in CONTROLLERS if not seen.controllers.get(name)]
     if seen.csi_desired == 0 or seen.csi_ready < seen.csi_desired:
-        told.append(f"Fluid's CSI plugin is ready on {seen.csi_ready} of {seen.csi_desired} nodes")
-    return told
+        found.append(f"Fluid's CSI plugin is ready on {seen.csi_ready} of {seen.csi_desired} nodes")
+    return found
 
 
 def installed(kube: Kube) -> bool:
@@ -94,33 +95,47 @@ def installed(kube: Kube) -> bool:
     return True
 
 
+def alluxio_image(kube: Kube) -> str:
+    """The image of an AlluxioRuntime that names none, from the controllers' environment; empty if not set."""
+    for name in reversed(CONTROLLERS):
+        obj = kube.get(kinds.DEPLOYMENT, name, NAMESPACE) or {}
+        for container in items(obj, "spec", "template", "spec", "containers"):
+            for variable in items(container, "env"):
+                if text(variable, "name") == _ALLUXIO_IMAGE_ENV:
+                    return text(variable, "value")
+    return ""
+
+
+def release(helm: Helm, kubeconfig: Path) -> HelmRelease:
+    """Fluid's helm release on the cluster of a kubeconfig."""
+    return HelmRelease(helm, RELEASE, NAMESPACE, kubeconfig)
+
+
 def install(
     kube: Kube,
     *,
-    helm: Path,
+    helm: Helm,
     chart: Path,
     chart_values: Mapping[str, Any],
     kubeconfig: Path,
     folder: Path,
-    commands: Commands,
     progress: Progress,
     replace_unfinished: bool = False,
 ) -> FluidState:
-    """Install Fluid's chart and wait until all that it brings is ready.
+    """Install Fluid's chart and wait until all its controllers are ready.
 
     Args:
         kube: the cluster.
         helm: program.
         chart: folder of Fluid's chart.
-        chart_values: what to set.
+        chart_values: the values to set.
         kubeconfig: reaches the cluster.
         folder: where the values are kept.
-        commands: runs programs.
-        progress: where the stage is told.
-        replace_unfinished: leave to remove an installation that a killed run left unfinished.
+        progress: shows the stage.
+        replace_unfinished: remove an installation that a killed run left unfinished.
 
     Raises:
-        InfrastructureError: helm failed, or Fluid did not get ready.
+        InfrastructureError: helm failed, or Fluid did not become ready.
     """
     with progress.stage("install Fluid") as stage:
         # Before helm, which keeps what others have added to a workload.
@@ -129,26 +144,20 @@ def install(
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "fluid-values.yaml"
         file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))
-        argv: list[str | Path] = [helm, "upgrade", "--install", RELEASE, chart, "--kubeconfig", kubeconfig]
-        argv += ["--namespace", NAMESPACE, "--create-namespace", "--values", file]
-        # The chart's only hook upgrades CRDs by an image of its own; in 0.9.3 no value switches it off.
-        argv.append("--no-hooks")
-        env = {"HELM_CACHE_HOME": str(folder / "helm")}
+        fluid = release(helm, kubeconfig)
         try:
-            commands.run(argv, timeout=HELM_SECONDS, env=env)
+            fluid.install(chart, file)
         except CommandError as error:
-            if not replace_unfinished or _UNFINISHED not in error.last_seen:
+            if not replace_unfinished or UNFINISHED not in error.last_seen:
                 raise
-            # helm takes the lock of a run that was killed for that of one under way.
-            stage.says("removing an installation that was left unfinished")
-            undo: list[str | Path] = [helm, "uninstall", RELEASE, "--kubeconfig", kubeconfig]
-            commands.run([*undo, "--namespace", NAMESPACE, "--wait"], timeout=HELM_SECONDS, env=env)
-            commands.run(argv, timeout=HELM_SECONDS, env=env)
+            stage.says("removing an unfinished installation")
+            fluid.uninstall(wait=True)
+            fluid.install(chart, file)
         return wait_ready(kube, stage)
 
 
 def wait_ready(kube: Kube, stage: RunningStage) -> FluidState:
-    """Wait until Fluid is ready to take a Dataset."""
+    """Wait until Fluid is ready for a Dataset."""
     with kube.changes(kinds.DEPLOYMENT, NAMESPACE) as changes:
         return wait(
             lambda: state(kube),

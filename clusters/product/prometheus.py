@@ -1,23 +1,17 @@
-"""Metrics as programs tell them on ``/metrics``: the text format of Prometheus, version 0.0.4."""
+"""Metrics of a controller, as its ``/metrics`` serves them in Prometheus' text format 0.0.4."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from clusters.errors import HarnessError
 
-_SAMPLE: Final = re.compile(
-    r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?"
-)
-_LABEL: Final = re.compile(r'\s*(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)="(?P<value>(?:[^"\\]|\\.)*)"\s*,?')
-_ESCAPED: Final = re.compile(r"\\(.)")
-
 
 class MetricsError(HarnessError):
-    """A line is not in the format; it stands in ``last_seen``."""
+    """A text is not in the format; ``last_seen`` has the first line that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +25,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What one or several programs told."""
+    """The samples of one or several programs."""
 
     all: tuple[Sample, ...]
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The sum over all samples of that name that carry these labels; None where there is none."""
+        """The sum of all samples of that name with these labels; None if there is none."""
         found = [
             sample.value
             for sample in self.all
@@ -46,39 +40,29 @@ class Samples:
 
 
 def parse_samples(*texts: str) -> Samples:
-    """The samples of programs that each told theirs as a text.
+    """The samples in the texts of one or several programs.
 
     Raises:
         MetricsError: a line is neither a sample nor a comment.
     """
-    return Samples(tuple(sample for text in texts for sample in _samples(text.splitlines())))
+    return Samples(tuple(sample for text in texts for sample in _samples(text)))
 
 
-def _samples(lines: Sequence[str]) -> list[Sample]:
-    return [_sample(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
-
-
-def _sample(line: str) -> Sample:
-    match = _SAMPLE.fullmatch(line)
-    labels = _labels(match["labels"] or "") if match is not None else None
+def _samples(text: str) -> list[Sample]:
     try:
-        value = float(match["value"]) if match is not None else None
+        return _parsed(text)
     except ValueError:
-        value = None
-    if match is None or labels is None or value is None:
-        raise MetricsError("a line of metrics is not as Prometheus writes it", last_seen=line)
-    return Sample(match["name"], labels, value)
+        # The parser's message does not always have the line, so the lines are tried one by one.
+        for line in text.splitlines():
+            try:
+                _parsed(line)
+            except ValueError as error:
+                raise MetricsError(
+                    "a line of metrics is not in Prometheus' text format", last_seen=line
+                ) from error
+        raise
 
 
-def _labels(text: str) -> Mapping[str, str] | None:
-    """Labels by name; None where they are not in the format."""
-    found, at = {}, 0
-    while at < len(text.rstrip()):
-        match = _LABEL.match(text, at)
-        if match is None:
-            return None
-        found[match["name"]] = _ESCAPED.sub(
-            lambda escaped: "\n" if escaped[1] == "n" else escaped[1], match["value"]
-        )
-        at = match.end()
-    return found
+def _parsed(text: str) -> list[Sample]:
+    families = text_string_to_metric_families(text)
+    return [Sample(one.name, one.labels, one.value) for family in families for one in family.samples]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+from clusters.facts import ProviderName
 from clusters.host.commands import Completed
-
-ProviderName = Literal["kind", "existing"]
 
 
 @dataclass(frozen=True, slots=True)

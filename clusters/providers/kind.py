@@ -1,15 +1,13 @@
-"""Clusters of kind, made through pytest-kind's KindCluster.
+"""kind clusters, created through pytest-kind's KindCluster.
 
-KindCluster of pytest-kind 22.11.1 leaves open what a conformance run needs: a
-configuration, several nodes, cleaning up when creation fails half-way, logs, a time limit,
-and leaving alone a cluster of the same name that somebody else made. This provider adds those.
+KindCluster of pytest-kind 22.11.1 has no configuration of the cluster, no second node, no logs, no time
+limit, no clean-up of a failed creation, and no protection of a foreign cluster of the same name. This
+provider adds those.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,24 +28,20 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
 from clusters.providers.base import Cluster
+from clusters.providers.kind_network import connect, pod_range
+from clusters.providers.kind_nodes import KEPT, MARK, cluster_containers, managed_node
 from clusters.waiting import WaitTimeoutError, is_empty, wait
 
-#: Where a node of ours shows our state folder: the mark that the cluster is ours.
-MARK: Final = "/kind/fluid-conformance"
-#: Lies in the state folder of a cluster that is to outlive the run that made it.
-KEPT: Final = "kept"
-#: With which kind labels the containers of a cluster, by its name.
-_CLUSTER_LABEL: Final = "io.x-k8s.kind.cluster"
-#: Where it finds the archive of the images that it imports.
+#: Where the archive of images is mounted in a node.
 IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
 READY_SECONDS: Final = 180.0
 DELETE_SECONDS: Final = 120.0
 #: Seconds for a node to import the archive (2 GB: 40).
 IMPORT_SECONDS: Final = 300.0
-#: Seconds that a cluster of ours gets to answer before it is made again: a busy machine is slow.
+#: Seconds in which an existing cluster must answer before it is created again: a busy machine is slow.
 ANSWER_SECONDS: Final = 20.0
-#: Range of the Pods' addresses; each node gets a /24 of it from the controller manager.
+#: Range of the Pods' addresses; the controller manager assigns a /24 of it to each node.
 POD_SUBNET: Final = "10.244.0.0/16"
 #: Lines of each journal of a node that a failure bundle takes, and seconds to read it.
 LOG_LINES: Final = 2_000
@@ -56,21 +50,22 @@ LOG_SECONDS: Final = 20.0
 
 @dataclass
 class KindProvider:
-    """Makes kind clusters and takes them down.
+    """Creates and deletes a kind cluster.
 
     Attributes:
         name: of the cluster.
         engine: container engine.
         kind: program.
-        kubectl: program; KindCluster wants to know one.
+        kubectl: program; KindCluster needs its path.
         image: node image.
         nodes: how many; from two on, the first is the control plane alone.
         archive: folder of the image archive that each node imports, or None when nodes pull.
-        state: folder of ours for this cluster.
+        state: the harness's folder for this cluster.
         host: facts of the host.
-        progress: where stages are told.
-        run: run that made it, for labels.
-        keep: it is to outlive the run.
+        progress: shows stages.
+        run: run that created it, for labels.
+        keep: it must outlive the run.
+        own_network: the node image has no kindnetd, so that the harness connects the nodes.
         kubeconfig: where to write the kubeconfig; in the state folder when None.
     """
 
@@ -94,26 +89,26 @@ class KindProvider:
 
     @property
     def kubeconfig_path(self) -> Path:
-        """Where the cluster's kubeconfig lies."""
+        """The cluster's kubeconfig."""
         return self.kubeconfig or self.state / "kubeconfig"
 
     def up(self) -> Cluster:
-        """Make the cluster, or find our own of that name that still answers.
+        """Create the cluster, or use the harness's own of that name if it answers.
 
         Raises:
-            RefusalError: a cluster of that name is not ours, or is another than was asked for.
-            InfrastructureError: it could not be made; what was made half-way is removed.
+            RefusalError: a cluster of that name is foreign, or differs from the options.
+            InfrastructureError: it could not be created; its remains are deleted.
         """
         containers = self.containers()
         if containers:
-            if not self.ours(containers):
+            if not self.managed(containers):
                 raise RefusalError(
-                    f"a kind cluster named {self.name} exists already and the harness did not make it",
-                    advice="choose another --cluster-name; the harness never touches what it did not make",
+                    f"a kind cluster named {self.name} exists already and the harness did not create it",
+                    advice="choose another --cluster-name; the harness does not touch what it did not create",
                 )
             if self._found_warm(containers):
                 return self._here(made_here=False)
-            self.progress.note(f"cluster {self.name} is ours and does not answer: making it again")
+            self.progress.note(f"cluster {self.name} does not answer: creating it again")
             self.down()
         with self.progress.stage(f"create kind cluster {self.name}") as stage:
             try:
@@ -125,21 +120,21 @@ class KindProvider:
                 try:
                     self._delete()
                 except HarnessError as trouble:
-                    self.progress.note(f"what was made of it half-way is still there: {trouble.message}")
+                    self.progress.note(f"remains of it could not be deleted: {trouble.message}")
                 else:
                     shutil.rmtree(self.state, ignore_errors=True)
                 raise
         return self._here(made_here=True)
 
     def _here(self, *, made_here: bool) -> Cluster:
-        """The cluster, marked where it is to outlive the run."""
+        """The cluster; marked if it must outlive the run."""
         if self.keep:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / KEPT).touch()
         return Cluster("kind", self.name, self.kubeconfig_path, made_here=made_here)
 
     def _found_warm(self, containers: Sequence[str]) -> bool:
-        """Whether our cluster answers; its nodes are then made ready, where a killed run did not."""
+        """Whether the existing cluster answers; its nodes are then connected, if a killed run did not."""
         with self.progress.stage(f"find kind cluster {self.name}") as stage:
             if not self._answers(stage):
                 return False
@@ -149,18 +144,18 @@ class KindProvider:
         return True
 
     def _require_same(self, containers: Sequence[str]) -> None:
-        """Refuse a warm cluster that is another than was asked for: its report would tell untruths."""
+        """Refuse an existing cluster that differs from the options: the report would be wrong."""
         told = [self.engine.inspect("container", container) or {} for container in containers]
         images = {str((one.get("Config") or {}).get("Image")) for one in told}
         mounts = [mount for one in told for mount in one.get("Mounts", ())]
         archives = {mount.get("Source") for mount in mounts if mount.get("Destination") == IMAGES}
         differs = ""
         if len(containers) != self.nodes:
-            differs = f"it has {len(containers)} nodes, and {self.nodes} were asked for"
+            differs = f"it has {len(containers)} nodes, and --nodes is {self.nodes}"
         elif images != {self.image}:
-            differs = f"its nodes are {', '.join(sorted(images))}, and {self.image} was asked for"
+            differs = f"its node image is {', '.join(sorted(images))} instead of {self.image}"
         elif archives != ({str(self.archive)} if self.archive is not None else set()):
-            differs = "it was made with other images than there are now"
+            differs = "it was created with other images than the options name now"
         if differs:
             raise RefusalError(
                 f"cluster {self.name} is up, but {differs}",
@@ -168,12 +163,12 @@ class KindProvider:
             )
 
     def down(self) -> None:
-        """Remove the cluster when it is ours; bounded in time."""
+        """Delete the cluster if the harness manages it; bounded in time."""
         containers = self.containers()
-        if containers and not self.ours(containers):
+        if containers and not self.managed(containers):
             raise RefusalError(
-                f"kind cluster {self.name} was not made by the harness, so it is left alone",
-                advice=f"remove it yourself: kind delete cluster --name {self.name}",
+                f"kind cluster {self.name} was not created by the harness, so it is not deleted",
+                advice=f"delete it yourself: kind delete cluster --name {self.name}",
             )
         if not containers:
             shutil.rmtree(self.state, ignore_errors=True)
@@ -183,12 +178,12 @@ class KindProvider:
             shutil.rmtree(self.state, ignore_errors=True)
 
     def containers(self) -> tuple[str, ...]:
-        """Names of the containers that are nodes of a cluster of this name, whoever made it."""
+        """Names of the containers that are nodes of a cluster of this name, managed or foreign."""
         return cluster_containers(self.engine, self.name)
 
-    def ours(self, containers: Sequence[str]) -> bool:
-        """Whether any of the containers carries our mark."""
-        return any(own_node(self.engine, container) is not None for container in containers)
+    def managed(self, containers: Sequence[str]) -> bool:
+        """Whether one of the containers has the harness's mark."""
+        return any(managed_node(self.engine, container) is not None for container in containers)
 
     def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         """Run a program on a node; a non-zero exit is returned, not raised."""
@@ -197,7 +192,7 @@ class KindProvider:
     def logs(self) -> Mapping[str, str]:
         """The journals of kubelet and containerd and the container's own output, of each node.
 
-        A node that does not answer gives its console alone; why stands in the other's place.
+        A node that does not answer has its console only, and the reason in place of the journals.
         """
         found = {}
         for node in self.containers():
@@ -218,7 +213,7 @@ class KindProvider:
         if self.host.cgroup_v1:
             kubelet["failCgroupV1"] = False
         if not self.host.sys_resource:
-            # Lets kubelet go on where it may not raise its own limits.
+            # With it kubelet starts although it may not raise its own limits.
             kubelet["featureGates"] = {"KubeletInUserNamespace": True}
         mounts = [{"hostPath": str(self.state), "containerPath": MARK, "readOnly": True}]
         if self.archive is not None:
@@ -241,12 +236,12 @@ class KindProvider:
         try:
             self._child("create", CREATE_SECONDS, stage, config)
         except CommandError as error:
-            raise retold(error, f"kind cluster {self.name} was not made") from error
+            raise retold(error, f"kind cluster {self.name} was not created") from error
 
     def _delete(self) -> None:
-        """Remove our nodes, with kind and, where that fails, without it."""
+        """Delete the nodes: with kind, or without it if kind fails."""
         there = self.containers()
-        if not self.ours(there):  # none of that name, or somebody else's that came up meanwhile
+        if not self.managed(there):  # none of that name, or a foreign one that was created meanwhile
             return
         self.state.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(CommandError):
@@ -268,7 +263,7 @@ class KindProvider:
         )
 
     def _answers(self, stage: RunningStage) -> bool:
-        """Whether the API server answers in time; at once False where it cannot, for want of a kubeconfig."""
+        """Whether the API server answers in time; False at once if there is no kubeconfig."""
 
         def look() -> str:
             try:
@@ -297,24 +292,24 @@ class KindProvider:
         return Kube.connect(self.kubeconfig_path, run=self.run)
 
     def _connect_nodes(self, stage: RunningStage) -> None:
-        """Give each node a bridge for its Pods and routes to the others', then wait until all are Ready."""
+        """Connect the nodes where kindnetd does not, and wait until all are Ready."""
         kube = self._kube()
         try:
             with kube.changes(kinds.NODE) as changes:
                 nodes = wait(
                     lambda: kube.list(kinds.NODE),
-                    lambda seen: len(seen) == self.nodes and all(_pod_cidr(node) for node in seen),
+                    lambda seen: len(seen) == self.nodes and all(pod_range(node) for node in seen),
                     subject=f"cluster {self.name}",
                     condition=f"a Pod range on {self.nodes} nodes",
                     timeout=READY_SECONDS,
                     changes=changes,
-                    describe=lambda seen: f"{len(seen)} nodes, ranges {[_pod_cidr(node) for node in seen]}",
+                    describe=lambda seen: f"{len(seen)} nodes, ranges {[pod_range(node) for node in seen]}",
                     on_change=lambda text, _: stage.says(text),
                     failure_class=FailureClass.INFRASTRUCTURE,
                     advice="see the nodes' kubelet journals in the bundle",
                 )
                 if self.own_network:
-                    self._bridge(nodes)
+                    connect(self.engine, nodes)
                 wait(
                     lambda: [NodeSnapshot.of(node) for node in kube.list(kinds.NODE)],
                     lambda seen: all(_settled(node) for node in seen),
@@ -333,7 +328,7 @@ class KindProvider:
             kube.close()
 
     def _import_images(self, stage: RunningStage) -> None:
-        """Let kind's own node image import the archive, once; a node of ours does so by itself."""
+        """Import the archive once on nodes of kind's own image; the harness's image does it at its start."""
         done = "/kind/.fluid-conformance-imported"
         load = f"ctr -n k8s.io images import --digests=false {IMAGES}/images.tar"
         script = f"test -e {done} || {{ {load} && touch {done}; }}"
@@ -341,107 +336,20 @@ class KindProvider:
             stage.says(f"import images on {node}")
             self.engine.exec(node, ["sh", "-c", script], timeout=IMPORT_SECONDS)
 
-    def _bridge(self, nodes: Sequence[dict[str, Any]]) -> None:
-        addresses = {}
-        for node in nodes:
-            seen = NodeSnapshot.of(node)
-            addresses[seen.name] = (_pod_cidr(node), seen.ip)
-        for name, (own, _) in addresses.items():
-            script = ["mkdir -p /etc/cni/net.d", "cat > /etc/cni/net.d/10-bridge.conflist"]
-            self.engine.run(
-                "exec", "-i", name, "sh", "-c", " && ".join(script), stdin=json.dumps(bridge_config(own))
-            )
-            for other, (cidr, address) in addresses.items():
-                if other != name:
-                    self.engine.exec(name, ["ip", "route", "replace", cidr, "via", address])
-
     def _keep_logs(self) -> None:
-        """Keep the nodes' journals of a creation that failed, since the nodes will be gone."""
+        """Save the nodes' journals of a failed creation before the nodes are deleted."""
         folder = self.state.parent / f"{self.name}-failed"
         with contextlib.suppress(Exception):
             shutil.rmtree(folder, ignore_errors=True)
-            for name, text in self.logs().items():
+            logs = self.logs()
+            for name, text in logs.items():
                 file = folder / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
-            self.progress.note(f"the nodes' journals are kept in {folder}")
-
-
-def cluster_containers(engine: Engine, name: str | None = None) -> tuple[str, ...]:
-    """Containers that are kind nodes, of one cluster or of all."""
-    label = _CLUSTER_LABEL + (f"={name}" if name else "")
-    done = engine.run("ps", "-a", "--filter", f"label={label}", "--format", "{{.Names}}")
-    return tuple(sorted(done.stdout.split()))
-
-
-@dataclass(frozen=True, slots=True)
-class OwnNode:
-    """A container that is a node of a cluster of ours.
-
-    Attributes:
-        container: its name.
-        cluster: name of its cluster.
-        state: folder of ours for that cluster, in the cache of whoever made it.
-    """
-
-    container: str
-    cluster: str
-    state: Path
-
-    @property
-    def kept(self) -> bool:
-        """Whether its cluster is to outlive the run that made it."""
-        return (self.state / KEPT).exists()
-
-
-def own_nodes(engine: Engine, name: str | None = None) -> tuple[OwnNode, ...]:
-    """The nodes of our clusters: of one, or of all."""
-    found = (own_node(engine, container) for container in cluster_containers(engine, name))
-    return tuple(node for node in found if node is not None)
-
-
-def own_node(engine: Engine, container: str) -> OwnNode | None:
-    """What a container says of the cluster of ours that it is a node of; None when it is somebody else's."""
-    told = engine.inspect("container", container) or {}
-    marks = [mount for mount in told.get("Mounts", []) if mount.get("Destination") == MARK]
-    if not marks:
-        return None
-    return OwnNode(container, cluster_of(told), Path(marks[0].get("Source", "")))
-
-
-def cluster_of(told: Mapping[str, Any]) -> str:
-    """The kind cluster of a container, by what the engine tells or notes of it; empty when it is of none."""
-    return str(((told.get("Config") or {}).get("Labels") or {}).get(_CLUSTER_LABEL, ""))
-
-
-def bridge_config(cidr: str) -> dict[str, Any]:
-    """A network configuration list (CNI specification 0.4.0) for one node's Pod range."""
-    ipaddress.ip_network(cidr)
-    return {
-        "cniVersion": "0.4.0",
-        "name": "fluid-conformance",
-        "plugins": [
-            {
-                "type": "bridge",
-                "bridge": "cni0",
-                "isGateway": True,
-                "ipMasq": True,
-                "hairpinMode": True,
-                "ipam": {
-                    "type": "host-local",
-                    "ranges": [[{"subnet": cidr}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
-                },
-            },
-            {"type": "portmap", "capabilities": {"portMappings": True}},
-        ],
-    }
+            if logs:  # kind deletes the nodes of a failed creation itself, unless it is killed
+                self.progress.note(f"the nodes' journals are kept in {folder}")
 
 
 def _settled(node: NodeSnapshot) -> bool:
-    """Ready, and no longer tainted for not having been: the taint goes a moment later."""
+    """Ready, and without the taint of a node that is not Ready, which is removed a moment later."""
     return node.ready and not any(taint.startswith("node.kubernetes.io/") for taint in node.taints)
-
-
-def _pod_cidr(node: Mapping[str, Any]) -> str:
-    return str(node.get("spec", {}).get("podCIDR", ""))

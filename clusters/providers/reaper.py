@@ -1,4 +1,4 @@
-"""Removing what a killed run left on this machine, and only what carries our mark."""
+"""Removal of what killed runs left on this machine: only what has the harness's mark."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import HarnessError, RefusalError
-from clusters.host import bootstrap, engine, probes
+from clusters.host import bootstrap, engine, own_engine, probes
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError, Commands, SystemCommands
 from clusters.host.engine import Engine
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
+from clusters.paths import cache_root, remove_stale_credentials
 from clusters.progress import Progress
-from clusters.providers.kind import OwnNode, cluster_containers, cluster_of, own_nodes
+from clusters.providers.kind_nodes import ManagedNode, cluster_containers, cluster_of, managed_nodes
 
-#: The network that kind makes in every engine it works with.
+#: The network that kind creates in every engine.
 _NETWORK: Final = "kind"
 _INTERFACES: Final = Path("/sys/class/net")
 _SECONDS: Final = 20.0
@@ -32,7 +33,7 @@ class Reaped:
 
     Attributes:
         clusters: by name.
-        engine: our engine, or what was left of it.
+        engine: the harness's engine, or its leftovers.
         bridges: network interfaces of an engine that is gone.
     """
 
@@ -42,21 +43,21 @@ class Reaped:
 
     def __str__(self) -> str:
         parts = [f"cluster {name}" for name in self.clusters]
-        parts += ["our container engine"] if self.engine else []
+        parts += ["the harness's container engine"] if self.engine else []
         parts += [f"bridge {name}" for name in self.bridges]
-        return f"removed {', '.join(parts)}" if parts else "nothing of ours was there"
+        return f"removed {', '.join(parts)}" if parts else "there was nothing of the harness"
 
 
 def reap(progress: Progress, *, only_cluster: str | None = None, commands: Commands | None = None) -> Reaped:
-    """Remove our clusters, our engine and what they left; images and build caches stay.
+    """Remove the harness's clusters, its engine and their leftovers; images and build caches stay.
 
     Args:
-        progress: where it is told.
-        only_cluster: remove just this cluster, and the engine once no cluster of ours is left in it.
+        progress: shows stages.
+        only_cluster: remove only this cluster, and the engine if no cluster of the harness is left in it.
         commands: runs programs.
 
     Raises:
-        RefusalError: ``only_cluster`` is a cluster that is not ours, or our engine is another user's.
+        RefusalError: ``only_cluster`` is a foreign cluster, or the engine is another user's.
     """
     commands = commands or SystemCommands()
     cache = cache_root()
@@ -64,8 +65,8 @@ def reap(progress: Progress, *, only_cluster: str | None = None, commands: Comma
     still_used = False
     for running in _engines(cache, only_cluster, commands, progress):
         removed += _remove_clusters(running, only_cluster, progress)
-        if running.ours:
-            still_used = bool(own_nodes(running))
+        if running.managed:
+            still_used = bool(managed_nodes(running))
             if not still_used:
                 running.run("network", "rm", _NETWORK, check=False)
     for name in [only_cluster] if only_cluster else _states(cache):
@@ -73,54 +74,55 @@ def reap(progress: Progress, *, only_cluster: str | None = None, commands: Comma
     if still_used:
         return Reaped(tuple(removed))
     had_engine = engine.RUN_FOLDER.exists()
-    engine.stop(cache, commands, progress)
-    bridges = _remove_bridges(engine.data_folder(cache), commands)
+    own_engine.stop(cache, commands, progress)
+    bridges = _remove_bridges(own_engine.data_folder(cache), commands)
     if only_cluster is None:
         bootstrap.remove_policy()
         ArtifactCache(cache, commands, progress).clear_partials()
+        remove_stale_credentials(cache)
     return Reaped(tuple(removed), had_engine, bridges)
 
 
 def _states(cache: Path) -> list[str]:
-    """Folders of clusters; the journals of one that failed stay, for they are there to be read."""
+    """Folders of clusters; the journals of a failed creation stay."""
     return [path.name for path in (cache / "clusters").glob("*") if not path.name.endswith("-failed")]
 
 
 def remove_orphans(running: Engine, progress: Progress) -> None:
-    """Remove clusters that killed runs left: their nodes run on, and the engine starts them anew with itself.
+    """Remove clusters that killed runs left: their nodes still run, and start again with the engine.
 
-    To be called with the lock of the cache held, when no other run is under way. Clusters that were to be
-    kept stay, and so do those that were made from another cache, whose lock is another one.
+    Call it with the lock of the cache held. Clusters that must be kept stay, and so do those of another
+    cache, which has another lock.
     """
     folder = cache_root() / "clusters"
-    orphans = [node for node in own_nodes(running) if node.state.parent == folder and not node.kept]
+    orphans = [node for node in managed_nodes(running) if node.state.parent == folder and not node.kept]
     for name in _removed(running, orphans, progress):
         progress.note(f"cluster {name} was left by a run that was killed")
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def in_use(running: Engine) -> bool:
-    """Whether an engine holds a cluster of ours, running or not, or runs anything else."""
-    return bool(own_nodes(running)) or bool(running.run("ps", "-q").stdout.split())
+    """Whether an engine has a cluster of the harness, running or not, or runs anything else."""
+    return bool(managed_nodes(running)) or bool(running.run("ps", "-q").stdout.split())
 
 
 def _engines(cache: Path, only: str | None, commands: Commands, progress: Progress) -> Iterator[Engine]:
-    """All engines that may hold what is ours; our own is started where clusters lie in a dead one."""
+    """All engines that may have clusters of the harness; its own is started if its data has some."""
     running = engine.every(commands)
     yield from running
-    at_rest = _clusters_at_rest(engine.data_folder(cache))
-    if any(one.ours for one in running) or not (at_rest if only is None else only in at_rest):
+    at_rest = _clusters_at_rest(own_engine.data_folder(cache))
+    if any(one.managed for one in running) or not (at_rest if only is None else only in at_rest):
         return
     try:
-        # Without the wrapper that nodes may need to run, since these need not.
-        yield engine.start(probes.probe(), cache, None, commands, progress)
+        # Without the wrapper that nodes may need to run, because these are only deleted.
+        yield own_engine.start(probes.probe(), cache, None, commands, progress)
     except HarnessError as error:
         names = ", ".join(sorted(at_rest))
         progress.note(f"{names} cannot be removed from the engine that died with it: {error.message}")
 
 
 def _clusters_at_rest(data: Path) -> set[str]:
-    """Names of the kind clusters in our engine's data, as it noted them (config.v2.json of Docker 20.10)."""
+    """Names of the kind clusters in the data of the harness's engine (config.v2.json of Docker 20.10)."""
     found = set()
     for file in (data / "containers").glob("*/config.v2.json"):
         try:
@@ -131,29 +133,29 @@ def _clusters_at_rest(data: Path) -> set[str]:
 
 
 def end_engine(running: Engine, commands: Commands, progress: Progress) -> None:
-    """End our engine, and before it the network of kind's, which would outlive it as a bridge of the host.
+    """Delete kind's network, which would stay as a bridge of the host, and stop the harness's engine.
 
     Raises:
-        RefusalError: it is another user's.
+        RefusalError: another user started it.
     """
-    with contextlib.suppress(HarnessError):  # one that does not answer any more is ended all the same
+    with contextlib.suppress(HarnessError):  # an engine that does not answer is stopped all the same
         running.run("network", "rm", _NETWORK, check=False)
     cache = cache_root()
-    engine.stop(cache, commands, progress)
-    _remove_bridges(engine.data_folder(cache), commands)
+    own_engine.stop(cache, commands, progress)
+    _remove_bridges(own_engine.data_folder(cache), commands)
 
 
 def _remove_clusters(running: Engine, only: str | None, progress: Progress) -> list[str]:
-    ours = own_nodes(running, only)
-    if only is not None and not ours and cluster_containers(running, only):
+    nodes = managed_nodes(running, only)
+    if only is not None and not nodes and cluster_containers(running, only):
         raise RefusalError(
-            f"kind cluster {only} was not made by the harness, so it is left alone",
-            advice=f"remove it yourself: kind delete cluster --name {only}",
+            f"kind cluster {only} was not created by the harness, so it is not deleted",
+            advice=f"delete it yourself: kind delete cluster --name {only}",
         )
-    return _removed(running, ours, progress)
+    return _removed(running, nodes, progress)
 
 
-def _removed(running: Engine, nodes: Iterable[OwnNode], progress: Progress) -> list[str]:
+def _removed(running: Engine, nodes: Iterable[ManagedNode], progress: Progress) -> list[str]:
     """Remove nodes; the names of their clusters."""
     removed = set()
     for node in nodes:
@@ -164,9 +166,9 @@ def _removed(running: Engine, nodes: Iterable[OwnNode], progress: Progress) -> l
 
 
 def _remove_bridges(data: Path, commands: Commands) -> tuple[str, ...]:
-    """Remove bridges of networks whose engine died with them: they hold the subnet for ever.
+    """Remove bridges of networks whose engine was killed: they occupy the subnet for ever.
 
-    A bridge counts as left over when our engine's own data names it, and that engine is gone by now.
+    A bridge is a leftover if the data of the harness's engine names it and that engine has ended.
     """
     names = _networks_of_dead_engine(data)
     if not names or os.geteuid() != 0:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from clusters.errors import HarnessError, RefusalError
+from clusters.facts import SystemFacts
 from reports import units
 from reports.verdict import phrases
-from reports.verdict.model import Host, Outcome, ScenarioResult, System, Verdict, load
+from reports.verdict.model import Host, Outcome, ScenarioResult, Verdict, load
 
 #: The file that a run is known by.
 FILE: Final = "verdict.json"
@@ -78,7 +79,7 @@ class Row:
 class Group:
     """Runs of the same system, the oldest first, and their scenarios in the order of the first run."""
 
-    system: System
+    system: SystemFacts
     runs: tuple[Verdict, ...]
     rows: tuple[Row, ...]
 
@@ -189,7 +190,7 @@ def _files(place: Path) -> Iterator[Path]:
     yield from (path / FILE for path in (place, *inside) if (path / FILE).is_file())
 
 
-def _same(system: System) -> tuple[object, ...]:
+def _same(system: SystemFacts) -> tuple[object, ...]:
     """What has to be the same for two runs to be repetitions of each other."""
     return (
         system.fluid,

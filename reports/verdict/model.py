@@ -12,8 +12,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from clusters.errors import FailureClass, RefusalError
+from clusters.facts import SystemFacts
 from suites.record.evidence import PhaseKind, Value
-from suites.record.run import CANNOT_RUN_HERE, ClusterKind, NfsClient, Origin, SystemFacts, When
+from suites.record.run import CANNOT_RUN_HERE, When
 
 VerdictWord = Literal["pass", "fail", "inconclusive", "invalid"]
 #: Outcomes of a scenario that ran to its end.
@@ -32,35 +33,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", from_attributes=True, validate_by_name=True, serialize_by_alias=True
     )
-
-
-class Image(Model):
-    """An image that the system was made of."""
-
-    name: str
-    digest: str = Field(description="sha256:…, or empty where none is known")
-    origin: Origin = Field(
-        description="built: the product's own code at that version; substitute: something of the harness "
-        "that stands in for a part that is not under test"
-    )
-
-
-class System(Model):
-    """The system that was tested."""
-
-    kubernetes: str
-    fluid: str
-    alluxio: str
-    cluster: ClusterKind
-    nodes: int
-    nfs_client: NfsClient | None = Field(description="who mounts NFS in the nodes; null while not known")
-    images: tuple[Image, ...] = ()
-    host_limits: tuple[str, ...] = Field((), description="what this host cannot do, and how it was met")
-
-    @classmethod
-    def of(cls, facts: SystemFacts) -> System:
-        """The same facts as a part of the verdict."""
-        return cls.model_validate(facts)
 
 
 class Fact(Model):
@@ -182,7 +154,7 @@ class Verdict(Model):
     verdict: VerdictWord
     reasons: tuple[str, ...] = Field(description="why, one sentence each")
     run: RunFacts
-    system: System | None = Field(description="null: the run broke before it was known")
+    system: SystemFacts | None = Field(description="null: the run broke before it was known")
     scenarios: tuple[ScenarioResult, ...]
     stages: tuple[StageResult, ...] = ()
     problems: tuple[Failure, ...] = Field((), description="what broke outside of any scenario")

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from reports.verdict.model import DefectResult, Outcome, ScenarioResult, System, Verdict, VerdictWord
+from clusters.facts import SystemFacts
+from reports.verdict.model import DefectResult, Outcome, ScenarioResult, Verdict, VerdictWord
 from suites.record.versions import reached, release
 
 #: A minute, and an hour, in seconds.
@@ -76,7 +77,7 @@ def blame(scenario: ScenarioResult) -> str:
     return CLASSES[scenario.failure_class.value] if scenario.failure_class else ""
 
 
-def not_seen(defect: DefectResult, system: System | None) -> str:
+def not_seen(defect: DefectResult, system: SystemFacts | None) -> str:
     """What is said of a known defect that did not show: that it is gone, unless it may not have come yet.
 
     Its source ends with the version of Fluid in which it was found.

@@ -18,7 +18,6 @@ from reports.verdict.model import (
     RunFacts,
     ScenarioResult,
     StageResult,
-    System,
     Verdict,
     judge_run,
 )
@@ -215,7 +214,7 @@ class Ledger:
                 host=Host.model_validate(self.run.host) if self.run.host else None,
                 harness=self.run.harness,
             ),
-            system=System.of(self.run.system) if self.run.system else None,
+            system=self.run.system,
             scenarios=scenarios,
             stages=tuple(
                 StageResult(name=s.name, seconds=round(s.seconds, 3), cached=s.cached)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.errors import HarnessError
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import ArtifactCache
 from suites.mutants.model import FLUID, Edit, Mutant, Program
 
 

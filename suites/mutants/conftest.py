@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from clusters.errors import HarnessError
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.tools import Tools
+from clusters.images.tools import Tools
+from clusters.paths import cache_root
 from clusters.progress import Progress
 from clusters.system import System
 from suites.mutants import placing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusters.errors import HarnessError
-from clusters.images.offline.artifact_cache import ArtifactCache
+from clusters.host.artifact_cache import ArtifactCache
 from suites.mutants.cases import MUTANTS
 from suites.mutants.keeping import Kept
 from suites.mutants.model import Mutant

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusters.images.offline.artifact_cache import ArtifactCache
+from clusters.host.artifact_cache import ArtifactCache
 from suites.catalogue.discovery import declared_tests
 from suites.mutants import placing
 from suites.mutants.building import Built, NotBuildableError, build

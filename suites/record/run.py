@@ -5,7 +5,6 @@ The fixtures fill it while they work; the reports read it. Nothing here knows of
 
 from __future__ import annotations
 
-import platform
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +15,11 @@ from typing import Any, Final, Literal, NoReturn
 
 import pytest
 
+from clusters.digests import digest, file_digest
+from clusters.facts import SystemFacts
 from clusters.host import probes
-from clusters.images.offline.artifact_cache import digest, file_digest
 from clusters.progress import Stage
 
-Origin = Literal["pulled", "built", "substitute"]
-ClusterKind = Literal["kind", "existing"]
-NfsClient = Literal["kernel", "user-space"]
 When = Literal["setup", "call", "teardown"]
 
 #: How the reason of an allowed skip begins; any other skip leaves the run without a clear verdict.
@@ -30,72 +27,6 @@ CANNOT_RUN_HERE: Final = "cannot run here: "
 
 #: Where the folders of runs are made unless ``--out`` says otherwise.
 DEFAULT_OUT: Final = "out"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFact:
-    """An image that the system was made of.
-
-    Attributes:
-        name: repository and tag.
-        digest: ``sha256:…``, or empty where none is known.
-        origin: ``pulled``, ``built`` (the product's own code at that version) or
-            ``substitute`` (something of ours that stands in for a part that is not under test).
-    """
-
-    name: str
-    digest: str
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class SystemFacts:
-    """The system that was tested.
-
-    Attributes:
-        kubernetes: version of the API server.
-        fluid: version of Fluid.
-        alluxio: version of Alluxio.
-        cluster: ``kind`` when the harness made it, ``existing`` when it was given.
-        nodes: how many nodes it has.
-        nfs_client: who mounts NFS in the nodes; None while that is not known.
-        images: the images, each with its origin.
-        host_limits: what this host cannot do, and how it was worked round; one sentence each.
-    """
-
-    kubernetes: str
-    fluid: str
-    alluxio: str
-    cluster: ClusterKind
-    nodes: int
-    nfs_client: NfsClient | None = None
-    images: tuple[ImageFact, ...] = ()
-    host_limits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """The machine that a run was started on; with an existing cluster, its nodes are others.
-
-    Attributes:
-        name: as it calls itself.
-        kernel: its release.
-        cpus: CPUs that the run may use.
-        cpu_model: as the kernel names it.
-        memory: bytes in all.
-    """
-
-    name: str
-    kernel: str
-    cpus: int
-    cpu_model: str
-    memory: int
-
-    @classmethod
-    def here(cls) -> HostFacts:
-        """This machine."""
-        facts = probes.probe()
-        return cls(platform.node(), facts.kernel, facts.cpus, facts.cpu_model, facts.memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +86,7 @@ class Run:
     started: datetime
     command: str = ""
     options: dict[str, str] = field(default_factory=dict)
-    host: HostFacts | None = None
+    host: probes.Host | None = None
     harness: str = ""
     system: SystemFacts | None = None
     stages: list[Stage] = field(default_factory=list)
@@ -186,7 +117,7 @@ def run_of(config: pytest.Config) -> Run:
             out=base / name,
             started=started,
             command=command,
-            host=HostFacts.here(),
+            host=probes.probe(),
             harness=own_digest(),
         )
     return run

@@ -11,15 +11,16 @@ from typing import Final, TextIO
 import pytest
 
 from clusters.errors import HarnessError, RefusalError
-from clusters.images.offline.artifact_cache import cache_root
+from clusters.facts import SystemFacts
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
+from clusters.paths import cache_root
 from clusters.progress import Progress
 from clusters.system import System, SystemBuilder, machine_lock
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Level, Scenario
 from suites.record.evidence import EVIDENCE, Evidence
-from suites.record.run import ImageFact, Run, SystemFacts, cannot_run_here, run_of
+from suites.record.run import Run, cannot_run_here, run_of
 from suites.record.versions import release
 from suites.run import unbindable as unbindable_cases
 from suites.run.bundle_collectors import takers
@@ -203,7 +204,7 @@ def _facts(system: System) -> SystemFacts:
         cluster=system.cluster.provider,
         nodes=len(system.nodes),
         nfs_client=system.nfs_client,
-        images=tuple(ImageFact(image.name, image.digest, image.origin.value) for image in system.images),
+        images=system.images,
         host_limits=system.limits,
     )
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from clusters.errors import FailureClass, HarnessError
-from clusters.host.commands import CommandError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.alluxio.cli import AlluxioFailureError
 from clusters.system import System
 from clusters.waiting import wait
 from suites.catalogue.discovery import declared_tests
@@ -341,8 +341,8 @@ class ScenarioRunner:
             return False
         try:
             return self.observer.listing(namespace, DATASET).none_cached
-        except CommandError as error:
-            log.info("Alluxio cannot be asked just now: %s", error.message)
+        except AlluxioFailureError as error:
+            log.info("Alluxio does not answer at the moment: %s", error.message)
             return False
 
     def _clean_up(self, played: Sequence[User], users: Users) -> None:

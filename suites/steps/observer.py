@@ -14,7 +14,8 @@ from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from clusters.product.alluxio import Alluxio, BlockFile, Listing, find_blocks, parse_blocks
+from clusters.product.alluxio.cli import Alluxio
+from clusters.product.alluxio.output import BlockFile, Listing, find_blocks, parse_blocks
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.fuse import FuseSnapshot, read_fuse
 from clusters.product.nfs import ServedBytes

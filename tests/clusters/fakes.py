@@ -14,9 +14,10 @@ from clusters.host import bootstrap
 from clusters.host.commands import CommandError, Completed
 from clusters.host.engine import Engine
 from clusters.host.probes import Host
-from clusters.providers.kind import MARK
+from clusters.providers.kind_nodes import MARK
 
 HOST = Host(
+    name="host",
     kernel="6.1.0",
     cpus=2,
     cpu_model="any",
@@ -119,7 +120,7 @@ class FakeDocker:
     @property
     def engine(self) -> Engine:
         """The engine, as one that answers."""
-        return Engine("unix:///fake.sock", "20.10.24", ours=False, commands=self.commands)
+        return Engine("unix:///fake.sock", "20.10.24", managed=False, commands=self.commands)
 
     def node(
         self,

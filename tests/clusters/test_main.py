@@ -18,9 +18,9 @@ import clusters
 from clusters import __main__ as module
 from clusters import system
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.images.offline.artifact_cache import cache_root
 from clusters.kubernetes.ownership import MANAGED_BY_LABEL
-from clusters.options import Options
+from clusters.options import DEFAULT_NAME, Options
+from clusters.paths import cache_root
 from clusters.product.nfs import NAMESPACE
 from clusters.providers.reaper import Reaped
 from clusters.system import machine_lock
@@ -168,7 +168,7 @@ def test_down_and_reap_say_what_was_removed(
     assert module.main(["down", "--cluster-name", "demo"]) == 0
     assert module.main(["reap"]) == 0
     assert reaped == ["demo", None]
-    assert capsys.readouterr().out == "nothing of ours was there\n" * 2
+    assert capsys.readouterr().out == "there was nothing of the harness\n" * 2
 
 
 def test_down_takes_what_is_ours_off_an_existing_cluster(
@@ -181,7 +181,7 @@ def test_down_takes_what_is_ours_off_an_existing_cluster(
     api.answer("GET", "/api/v1/persistentvolumes", {"items": []})
     api.answer("GET", where, ours, ours, ours, api.refusal(404, "NotFound"))
     api.answer("DELETE", where, {})
-    for sentence in (f"removed namespace {NAMESPACE};", "nothing of ours was there;"):
+    for sentence in (f"removed namespace {NAMESPACE};", "there was nothing of the harness;"):
         assert module.main(["down", "--kubeconfig", str(api.kubeconfig())]) == 0
         out = capsys.readouterr().out
         assert sentence in out
@@ -191,9 +191,27 @@ def test_down_takes_what_is_ours_off_an_existing_cluster(
 
 
 def test_status_without_a_cluster_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
-    """It says where it looked."""
-    assert module.main(["status", "--cluster-name", "demo"]) == 2
-    assert "clusters/demo/kubeconfig" in capsys.readouterr().err
+    """The message has the path that does not exist."""
+    for name in ("demo", DEFAULT_NAME):
+        assert module.main(["status", "--cluster-name", name]) == 2
+        assert f"clusters/{name}/kubeconfig does not exist" in capsys.readouterr().err
+
+
+def test_status_without_a_name_lists_all_clusters(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also one that does not answer; a name that does not exist is refused with those that do."""
+    api.answer("GET", "/apis/data.fluid.io/v1alpha1/datasets", api.text("404 page not found", 404))
+    for name, text in (("one", api.kubeconfig().read_text()), ("two", "broken")):
+        folder = cache_root() / "clusters" / name
+        folder.mkdir(parents=True)
+        (folder / "kubeconfig").write_text(text)
+    assert module.main(["status"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "one: Kubernetes v1.33.13; Fluid: not installed"
+    assert second.startswith("two: ")
+    assert module.main(["status", "--cluster-name", "one"]) == 0
+    assert capsys.readouterr().out == "Kubernetes v1.33.13; Fluid: not installed\n"
+    assert module.main(["status", "--cluster-name", "three"]) == 2
+    assert "clusters of the harness: one, two" in capsys.readouterr().err
 
 
 def test_status_tells_versions(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:

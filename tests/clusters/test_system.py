@@ -13,17 +13,18 @@ from filelock import FileLock
 
 from clusters import system as module
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.host import engine, probes
+from clusters.host import engine, own_engine, probes
 from clusters.host.commands import CommandError, Completed
-from clusters.images.offline import tools
-from clusters.images.offline.artifact_cache import cache_root
+from clusters.images import tools
 from clusters.kubernetes.client import Kube
 from clusters.options import Options
+from clusters.paths import cache_root
 from clusters.pins import versions
 from clusters.product import fluid, nfs
+from clusters.product.helm import Helm
 from clusters.progress import Progress
 from clusters.providers.base import Cluster
-from clusters.providers.kind import KEPT
+from clusters.providers.kind_nodes import KEPT
 from clusters.system import SystemBuilder, machine_lock, schedulable
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, programs
 
@@ -66,7 +67,7 @@ class Fate:
 def fate(monkeypatch: pytest.MonkeyPatch) -> Fate:
     """Nothing has become of it yet."""
     told = Fate()
-    monkeypatch.setattr(engine, "stop", told.stop)
+    monkeypatch.setattr(own_engine, "stop", told.stop)
     return told
 
 
@@ -146,10 +147,10 @@ def test_the_cluster_goes_before_its_engine(docker: FakeDocker, fate: Fate) -> N
 def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
     """A stack that found our own engine up, at work in the cache of this run."""
     engine.RUN_FOLDER.mkdir(exist_ok=True)
-    config = engine.daemon_config(HOST, cache_root(), None)
+    config = own_engine.daemon_config(HOST, cache_root(), None)
     (engine.RUN_FOLDER / "daemon.json").write_text(json.dumps(config))
     made = of(docker, **options)
-    made._found = replace(docker.engine, ours=True)
+    made._found = replace(docker.engine, managed=True)
     return made
 
 
@@ -349,7 +350,7 @@ def test_an_engine_that_was_started_is_remembered_at_once(
     """A failure right after it, such as of a build, still ends it."""
     docker.commands.on("docker", "version", exit_code=1)
     programs(monkeypatch, "docker", "dockerd", "containerd", "iptables")
-    monkeypatch.setattr(engine, "start", lambda *_: docker.engine)
+    monkeypatch.setattr(own_engine, "start", lambda *_: docker.engine)
     monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
     docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
     made = of(docker, bootstrap=True)
@@ -369,9 +370,9 @@ class FakeTools:
         """The kind program."""
         return Path("/bin/kind")
 
-    def helm(self) -> Path:
+    def helm(self) -> Helm:
         """The helm program."""
-        return Path("/bin/helm")
+        return Helm(Path("/bin/helm"), FakeCommands())
 
     def kubectl(self, *_: object) -> Path:
         """The kubectl program."""
@@ -421,7 +422,7 @@ def test_the_whole_way_up(
         return nfs.NfsServer(kube, "10.96.0.9", node, image)
 
     def install_fluid(kube: Kube, **given: Any) -> fluid.FluidState:
-        order.append(f"fluid by {given['helm'].name}, replacing {given['replace_unfinished']}")
+        order.append(f"fluid by {given['helm'].program.name}, replacing {given['replace_unfinished']}")
         return fluid.FluidState({}, {}, 1, 1, "v1.0.8")
 
     monkeypatch.setattr(module, "KindProvider", Provider)

@@ -24,9 +24,10 @@ from typing import Final, TextIO
 
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.host import bootstrap
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
 from clusters.options import Options
+from clusters.paths import cache_root
 from clusters.progress import Progress
 from clusters.system import machine_lock
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command

@@ -11,8 +11,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from clusters.digests import file_digest
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import Commands
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache, file_digest
 from clusters.progress import RunningStage
 from tests.ordinary.debian import debootstrap
 from tests.ordinary.kernel import DATA, RELEASE, kernel

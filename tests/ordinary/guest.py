@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import FailureClass
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError, Completed
-from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.waiting import wait
 from tests.ordinary import kernel
 from tests.ordinary.disk import USER, disk

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import InfrastructureError
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.progress import RunningStage
 from tests.ordinary.debian import debootstrap, mirror
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from clusters.host import engine, probes
+from clusters.host.artifact_cache import Artifact, ArtifactCache
+from clusters.image_names import reference, split_host
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
-from clusters.images.offline.tools import Tools
-from clusters.images.pull import reference, split_host
+from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.progress import RunningStage
 from clusters.registry import Entry, built_entries, harness_entries, push, serving

@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 
 from clusters.errors import FailureClass
+from clusters.facts import Image, Origin, SystemFacts
 from reports.verdict.model import (
     Attempt,
     DefectResult,
     Fact,
     Failure,
-    Image,
     KeptFile,
     Phase,
     RunFacts,
     ScenarioResult,
     StageResult,
-    System,
     Verdict,
     judge_run,
 )
@@ -209,7 +208,7 @@ def sample() -> Verdict:
             command="pytest suites --level=smoke --images=build --bootstrap",
             options={"level": "smoke", "images": "build"},
         ),
-        system=System(
+        system=SystemFacts(
             kubernetes="v1.34.2",
             fluid="v1.0.8",
             alluxio="2.9.0",
@@ -217,17 +216,17 @@ def sample() -> Verdict:
             nodes=2,
             nfs_client="user-space",
             images=(
-                Image(name="kindest/node:v1.34.2", digest="sha256:" + "4f7a" * 16, origin="built"),
+                Image(name="kindest/node:v1.34.2", digest="sha256:" + "4f7a" * 16, origin=Origin.BUILT),
                 Image(
                     name="fluidcloudnative/dataset-controller:v1.0.8-6533239",
                     digest="sha256:" + "91c0" * 16,
-                    origin="built",
+                    origin=Origin.BUILT,
                 ),
-                Image(name="alluxio/alluxio-dev:2.9.0", digest="sha256:" + "aa3e" * 16, origin="built"),
+                Image(name="alluxio/alluxio-dev:2.9.0", digest="sha256:" + "aa3e" * 16, origin=Origin.BUILT),
                 Image(
                     name="registry.k8s.io/sig-storage/csi-node-driver-registrar:v2.14.0",
                     digest="",
-                    origin="substitute",
+                    origin=Origin.SUBSTITUTE,
                 ),
             ),
             host_limits=(

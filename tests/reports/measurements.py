@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from clusters.facts import Image, Origin
 from suites.benchmark.analysis.calibration import calibrate, lognormal
 from suites.benchmark.analysis.series_summary import summarize_series
-from suites.benchmark.model.environment import Environment, Fuse, Image, Machine, Nfs, Tier
+from suites.benchmark.model.environment import Environment, Fuse, Machine, Nfs, Tier
 from suites.benchmark.model.judgement import Comparison, Purpose
 from suites.benchmark.model.results import Benchmark
 from suites.benchmark.model.rounds import Latency, Percentile, Proof, Round, State, Unit
@@ -69,7 +70,7 @@ ENVIRONMENT = Environment(
     tier=Tier(medium="MEM", path="/dev/shm", quota_bytes=1024**3),
     heap_bytes={"master": 512 * MIB, "worker": 512 * MIB, "fuse": 1024 * MIB},
     versions={"fluid": "v1.0.8", "alluxio": "2.9.6", "kubernetes": "v1.34.2", "fio": "3.33"},
-    images=(Image(name="alluxio/alluxio:2.9.6", digest="sha256:" + "aa3e" * 16, origin="built"),),
+    images=(Image(name="alluxio/alluxio:2.9.6", digest="sha256:" + "aa3e" * 16, origin=Origin.BUILT),),
     properties={"alluxio.user.metadata.cache.enabled": "true"},
     host_limits=("This host has no kernel NFS client: nodes mount NFS in user space.",),
 )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from xml.sax.saxutils import escape
 
-import yaml
-
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import go
-from clusters.images.offline.artifact_cache import RECIPES, Artifact, ArtifactCache
 from clusters.pins import pins
+from clusters.product.fluid_chart import restore_dependencies
 from clusters.progress import RunningStage
 
 #: Fluid's commands that the harness runs: folder under cmd/, and the program's name in its image.
@@ -24,8 +23,12 @@ FLUID_PROGRAMS: Final = {
     "webhook": "fluid-webhook",
 }
 
+#: Files of the harness that images are built with, a folder for each image or program.
+RECIPES: Final = Path(__file__).with_name("recipes")
 _KUBERNETES: Final = "k8s.io/kubernetes"
 FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
+#: Folder of Fluid's own chart in the artifact `fluid`.
+FLUID_CHART: Final = "charts/fluid/fluid"
 
 #: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores come on top.
 ALLUXIO_MODULES: Final = (
@@ -170,28 +173,13 @@ def fluid(version: str) -> Artifact:
         for program in FLUID_PROGRAMS.values():
             fluid_program(cache, source, version, stage, program=program, out=folder / "bin" / program)
         shutil.copytree(source / "charts", folder / "charts")
-        restore_chart_dependencies(folder / "charts")
+        restore_dependencies(folder / "charts")
         shutil.copytree(source / "csi" / "shell", folder / "shell")
         for script in (folder / "shell").iterdir():
             script.chmod(0o755)
         shutil.rmtree(source)
 
     return Artifact(f"fluid-{version}", (version, *FLUID_PROGRAMS), make)
-
-
-def restore_chart_dependencies(charts: Path) -> None:
-    """Put the charts that a chart names by a relative path where helm looks for them.
-
-    In Fluid's repository they are symbolic links, and a Go module's archive holds none.
-    """
-    for file in charts.rglob("Chart.yaml"):
-        chart: dict[str, Any] = yaml.safe_load(file.read_text())
-        for dependency in chart.get("dependencies", []):
-            repository = str(dependency.get("repository", ""))
-            place = file.parent / "charts" / dependency["name"]
-            if repository.startswith("file://") and not place.exists():
-                place.parent.mkdir(exist_ok=True)
-                shutil.copytree(file.parent / repository.removeprefix("file://"), place)
 
 
 def alluxio(version: str) -> Artifact:

@@ -16,13 +16,14 @@ from typing import Final
 
 from filelock import FileLock
 
+from clusters.digests import digest
 from clusters.errors import RefusalError
 from clusters.host import bootstrap, leftovers
+from clusters.host.artifact_cache import Artifact, ArtifactCache, disk_errors
 from clusters.host.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.host.engine import Engine, docker_client
 from clusters.host.known_errors import retold
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache, digest, disk_errors
-from clusters.images.offline.definitions import Image
+from clusters.images.offline.definitions import ImageDefinition
 from clusters.progress import RunningStage
 
 KEY_LABEL: Final = "fluid-conformance.key"
@@ -32,14 +33,16 @@ _LANES: Final = 2
 _PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 
 
-def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> None:
+def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]) -> None:
     """Build what is not there yet: artifacts first, side by side, then the images in order."""
     obtain_all(cache, missing_artifacts(cache, engine, images))
     for image in _wanted(engine, images):
         build(cache, engine, image)
 
 
-def missing_artifacts(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> list[Artifact]:
+def missing_artifacts(
+    cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]
+) -> list[Artifact]:
     """What has to be built on the host first for the images that are not there yet, each once."""
     found = {
         artifact.key: artifact
@@ -50,7 +53,7 @@ def missing_artifacts(cache: ArtifactCache, engine: Engine, images: Sequence[Ima
     return list(found.values())
 
 
-def _wanted(engine: Engine, images: Sequence[Image]) -> list[Image]:
+def _wanted(engine: Engine, images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
     """The images that are not there yet, and what they stand on, bases first."""
     return [image for image in _closure(images) if image_id(engine, image) is None]
 
@@ -109,7 +112,7 @@ def _context(cache: ArtifactCache) -> Iterator[Path]:
         yield Path(folder)
 
 
-def build(cache: ArtifactCache, engine: Engine, image: Image) -> None:
+def build(cache: ArtifactCache, engine: Engine, image: ImageDefinition) -> None:
     """Build one image whose base is there; nothing is done when it is there already."""
     with (
         FileLock(cache.root / "images.lock"),
@@ -130,7 +133,7 @@ def build(cache: ArtifactCache, engine: Engine, image: Image) -> None:
             engine.run("tag", image.name, name)
 
 
-def image_id(engine: Engine, image: Image) -> str | None:
+def image_id(engine: Engine, image: ImageDefinition) -> str | None:
     """The engine's id of the image when it was built from just these inputs, else None."""
     ids = set()
     for name in image.names:
@@ -142,7 +145,7 @@ def image_id(engine: Engine, image: Image) -> str | None:
     return ids.pop() if len(ids) == 1 else None
 
 
-def pack(cache: ArtifactCache, engine: Engine, images: Sequence[Image]) -> Path:
+def pack(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]) -> Path:
     """One archive of built images for the nodes; see `pack_names`."""
     ids = [image_id(engine, image) or "" for image in images]
     return pack_names(cache, engine, ids, [name for image in images for name in image.names])
@@ -171,11 +174,11 @@ def pack_names(cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: 
     return folder
 
 
-def _closure(images: Sequence[Image]) -> list[Image]:
+def _closure(images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
     """The images and what they stand on, each once, bases first."""
-    found: dict[str, Image] = {}
+    found: dict[str, ImageDefinition] = {}
 
-    def add(image: Image) -> None:
+    def add(image: ImageDefinition) -> None:
         if image.base is not None:
             add(image.base)
         found.setdefault(image.key, image)
@@ -185,7 +188,7 @@ def _closure(images: Sequence[Image]) -> list[Image]:
     return list(found.values())
 
 
-def _artifacts(image: Image) -> list[Artifact]:
+def _artifacts(image: ImageDefinition) -> list[Artifact]:
     return [part.artifact for part in image.parts]
 
 
@@ -200,7 +203,7 @@ def _obtain(cache: ArtifactCache, artifacts: Sequence[Artifact], stop: threading
         cache.obtain(artifact)
 
 
-def _assemble(cache: ArtifactCache, image: Image, context: Path) -> None:
+def _assemble(cache: ArtifactCache, image: ImageDefinition, context: Path) -> None:
     shutil.copytree(image.recipe, context, dirs_exist_ok=True)
     for folder in image.also:
         shutil.copytree(folder, context / folder.name)
@@ -222,7 +225,7 @@ def _link_or_copy(source: str | Path, target: str | Path) -> None:
         shutil.copy2(source, target)
 
 
-def _docker_build(engine: Engine, image: Image, context: Path, stage: RunningStage) -> None:
+def _docker_build(engine: Engine, image: ImageDefinition, context: Path, stage: RunningStage) -> None:
     argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.name]
     argv += ["--label", f"{KEY_LABEL}={image.key}"]
     if image.base is not None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
+from clusters.digests import digest, file_digest
+from clusters.facts import Origin
+from clusters.host.artifact_cache import Artifact
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import RECIPES, Artifact, digest, file_digest
+from clusters.images.offline.artifacts import RECIPES
 from clusters.pins import Versions, pins
-
-
-class Origin(StrEnum):
-    """Where an image comes from."""
-
-    PULLED = "pulled"
-    BUILT = "built"
-    SUBSTITUTE = "substitute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ImageDefinition:
     """An image and how it is built.
 
     Attributes:
@@ -52,7 +46,7 @@ class Image:
     names: tuple[str, ...]
     recipe: Path
     origin: Origin
-    base: Image | None = None
+    base: ImageDefinition | None = None
     parts: tuple[Part, ...] = ()
     also: tuple[Path, ...] = ()
     args: tuple[tuple[str, str], ...] = ()
@@ -92,28 +86,28 @@ class SystemImages:
         toolbox: what application Pods run.
     """
 
-    node: Image
-    control_plane: tuple[Image, ...]
-    fluid: dict[str, Image] = field(hash=False)
-    alluxio: Image
-    nfs_server: Image
-    toolbox: Image
+    node: ImageDefinition
+    control_plane: tuple[ImageDefinition, ...]
+    fluid: dict[str, ImageDefinition] = field(hash=False)
+    alluxio: ImageDefinition
+    nfs_server: ImageDefinition
+    toolbox: ImageDefinition
 
     @property
-    def loaded(self) -> tuple[Image, ...]:
+    def loaded(self) -> tuple[ImageDefinition, ...]:
         """All that has to lie on the nodes before Pods start, the smallest closure first."""
         return (*self.control_plane, *self.fluid.values(), self.alluxio, self.nfs_server, self.toolbox)
 
     @property
-    def all(self) -> tuple[Image, ...]:
+    def all(self) -> tuple[ImageDefinition, ...]:
         """Every image, the node's included."""
         return (self.node, *self.loaded)
 
 
-def debian() -> Image:
+def debian() -> ImageDefinition:
     """A bare Debian, imported rather than built."""
     root = artifacts.debian_root(pins().build.debian)
-    return Image(
+    return ImageDefinition(
         (f"fluid-conformance/debian:{root.key}",),
         RECIPES / "base",
         Origin.SUBSTITUTE,
@@ -121,32 +115,36 @@ def debian() -> Image:
     )
 
 
-def base() -> Image:
+def base() -> ImageDefinition:
     """Debian with what all images on it share."""
-    return Image(("fluid-conformance/base:latest",), RECIPES / "base", Origin.SUBSTITUTE, base=debian())
+    return ImageDefinition(
+        ("fluid-conformance/base:latest",), RECIPES / "base", Origin.SUBSTITUTE, base=debian()
+    )
 
 
-def _program(names: tuple[str, ...], artifact: Artifact, program: str, origin: Origin) -> Image:
+def _program(names: tuple[str, ...], artifact: Artifact, program: str, origin: Origin) -> ImageDefinition:
     part = Part(artifact, program, "root/program")
-    return Image(names, RECIPES / "program", origin, parts=(part,), link=program)
+    return ImageDefinition(names, RECIPES / "program", origin, parts=(part,), link=program)
 
 
-def nfs_server() -> Image:
+def nfs_server() -> ImageDefinition:
     """NFS-Ganesha as Debian packages it."""
     recipe = RECIPES / "nfs-server"
-    return Image((f"fluid-conformance/nfs-server:{_tag(recipe)}",), recipe, Origin.BUILT, base=base())
+    return ImageDefinition(
+        (f"fluid-conformance/nfs-server:{_tag(recipe)}",), recipe, Origin.BUILT, base=base()
+    )
 
 
-def toolbox() -> Image:
+def toolbox() -> ImageDefinition:
     """Shell, checksums and fio for application Pods."""
     recipe = RECIPES / "toolbox"
-    return Image((f"fluid-conformance/toolbox:{_tag(recipe)}",), recipe, Origin.BUILT, base=base())
+    return ImageDefinition((f"fluid-conformance/toolbox:{_tag(recipe)}",), recipe, Origin.BUILT, base=base())
 
 
-def alluxio(version: str) -> Image:
+def alluxio(version: str) -> ImageDefinition:
     """Alluxio under the contract that Fluid's chart has with its image."""
     jars = artifacts.alluxio(version)
-    return Image(
+    return ImageDefinition(
         (f"alluxio/alluxio-dev:{version}",),
         RECIPES / "alluxio",
         Origin.BUILT,
@@ -156,7 +154,7 @@ def alluxio(version: str) -> Image:
     )
 
 
-def fluid(wanted: Versions) -> dict[str, Image]:
+def fluid(wanted: Versions) -> dict[str, ImageDefinition]:
     """Fluid's images by the chart's name for each, and the registrar beside them.
 
     Those of a Fluid that calls kubectl have that of the run's Kubernetes.
@@ -181,7 +179,7 @@ def fluid(wanted: Versions) -> dict[str, Image]:
         "thinruntime-controller": "thinruntime-controller",
     }
     images = {
-        repository: Image(
+        repository: ImageDefinition(
             (f"fluidcloudnative/{repository}:v{version}",),
             RECIPES / "fluid",
             Origin.BUILT,
@@ -201,7 +199,7 @@ def fluid(wanted: Versions) -> dict[str, Image]:
     return images
 
 
-def control_plane(version: str) -> tuple[Image, ...]:
+def control_plane(version: str) -> tuple[ImageDefinition, ...]:
     """What kubeadm of that version starts, under the names that it asks for."""
     pin = pins().kubernetes[version]
     programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
@@ -212,7 +210,7 @@ def control_plane(version: str) -> tuple[Image, ...]:
             "pause",
             Origin.SUBSTITUTE,
         ),
-        Image(
+        ImageDefinition(
             tuple(f"registry.k8s.io/{program}:v{version}" for program in programs),
             RECIPES / "control-plane",
             Origin.BUILT,
@@ -229,11 +227,11 @@ def control_plane(version: str) -> tuple[Image, ...]:
     )
 
 
-def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> Image:
+def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> ImageDefinition:
     """A kind node; `wrapped` starts containers through the runtime wrapper."""
     pause = pins().kubernetes[version].pause
     wrapper = artifacts.own_program("runtime-wrapper")
-    return Image(
+    return ImageDefinition(
         (f"kindest/node:v{version}",),
         RECIPES / "node",
         Origin.BUILT,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
-from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.progress import RunningStage
 
 #: Static programs without debug tables; nothing of this checkout gets into them.

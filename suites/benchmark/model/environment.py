@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from clusters.facts import Image, NfsClient
 from suites.benchmark.model.base import Count, Model
-from suites.record.run import NfsClient, Origin
 
 
 class Machine(Model):
@@ -49,14 +49,6 @@ class Tier(Model):
     medium: Literal["MEM", "SSD", "HDD"]
     path: str
     quota_bytes: Count = Field(description="of all workers together")
-
-
-class Image(Model):
-    """An image of the system."""
-
-    name: str
-    digest: str = Field(description="sha256:…, or empty if unknown")
-    origin: Origin
 
 
 class Environment(Model):

@@ -13,10 +13,11 @@ from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.tools import Tools
+from clusters.images.tools import Tools
+from clusters.paths import cache_root
 from clusters.progress import Progress, RunningStage
 from clusters.system import System
 from suites.benchmark.analysis.calibration import calibrate, like, lognormal

@@ -6,18 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from clusters.errors import HarnessError
+from clusters.facts import NfsClient
 from clusters.host.mountinfo import Mount
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from suites.benchmark.model.environment import Environment, Fuse, Image, Machine, Nfs, Tier
+from suites.benchmark.model.environment import Environment, Fuse, Machine, Nfs, Tier
 from suites.benchmark.testbed.layout import FOLDER
 from suites.benchmark.testbed.testbed import QUOTA, Testbed
-from suites.record.run import NfsClient
 from suites.steps.user import DATASET
 from workloads.pod_commands import Argv
 
@@ -82,10 +82,7 @@ def probe_environment(testbed: Testbed, fio: str = "") -> Environment:
             if (heap := heap_bytes(options.get(key, ""))) is not None
         },
         versions={name: text for name, text in versions.items() if text},
-        images=tuple(
-            Image(name=one.name, digest=one.digest, origin=cast("Any", one.origin.value))
-            for one in system.images
-        ),
+        images=system.images,
         properties=properties(options.values()),
         host_limits=system.limits,
     )

@@ -66,8 +66,7 @@ def test_reads_on_the_workers_node_are_local_and_on_another_remote(dataset_owner
 
 
 def _counters(user: User) -> Read:
-    metrics = user.observer.alluxio(user.namespace, DATASET).look(listing=False, summary=False).metrics
-    assert metrics is not None
+    metrics = user.observer.alluxio(user.namespace, DATASET).metrics()
     return Read(metrics.read_local, metrics.read_remote, metrics.read_source)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import quantity_at
 from clusters.product import fluid_names
-from clusters.product.alluxio import Listing, find_blocks, parse_blocks
+from clusters.product.alluxio.output import Listing, find_blocks, parse_blocks
 from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
@@ -239,8 +239,8 @@ def _capacity(user: User, shown: str, size: int) -> None:
             advice="the controller refreshes cacheStates every 90 s",
         )
     user.evidence.fact("Dataset status", f"cacheCapacity {dataset.cache.capacity}")
-    summary = user.observer.alluxio(user.namespace, DATASET).look(listing=False, metrics=False).summary
-    if summary is None or abs(summary.capacity - size) > ROUNDING * size:
+    summary = user.observer.alluxio(user.namespace, DATASET).summary()
+    if abs(summary.capacity - size) > ROUNDING * size:
         checks.fail(
             "the status and Alluxio's master disagree on the cache's size",
             subject=f"Dataset {user.namespace}/{DATASET}",

@@ -11,7 +11,7 @@ from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.kubernetes.snapshots.pod import ContainerSnapshot, PodSnapshot
 from clusters.product import fluid_names
-from clusters.product.alluxio import find_blocks, parse_blocks
+from clusters.product.alluxio.output import find_blocks, parse_blocks
 from clusters.waiting import WaitError, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks

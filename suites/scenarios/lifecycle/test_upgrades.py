@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from typing import Final
 
 from clusters.errors import FailureClass
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.tools import Tools
+from clusters.images.charts import chart_folder
+from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.paths import cache_root
 from clusters.product import fluid, fluid_names
 from clusters.product.fluid import FluidState
-from clusters.product.fluid_release import FluidRelease, chart_of
 from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.helm import HelmRelease
 from clusters.progress import Progress
 from clusters.system import System
 from clusters.waiting import hold, wait
@@ -67,7 +69,7 @@ def test_fluid_can_be_upgraded_under_a_running_dataset(user: User, progress: Pro
     _quiet(user)
     before, old = _pods_of(user), _fluids_pods(user)
     with _as_it_was(user, release):
-        release.change(chart_of(tools, release.helm), CHANGED)
+        release.change(chart_folder(tools, release.helm), CHANGED)
         user.evidence.fact("Fluid", f"is upgraded to other values: {CHANGED}")
         _replaced(user, reader, old)
         _serves_on(user, reader, before)
@@ -116,15 +118,15 @@ def _tools(system: System, progress: Progress) -> Tools:
     return Tools(system.options, system.host, ArtifactCache(cache_root(), SystemCommands(), progress))
 
 
-def _release(system: System, tools: Tools) -> FluidRelease:
+def _release(system: System, tools: Tools) -> HelmRelease:
     """Fluid's release; only where it is ours to change."""
     if system.cluster.provider != "kind":
         cannot_run_here("it changes Fluid itself, which is left alone on a cluster that is not ours")
-    return FluidRelease(tools.helm(), system.cluster.kubeconfig, tools.cache.commands)
+    return fluid.release(tools.helm(), system.cluster.kubeconfig)
 
 
 @contextmanager
-def _as_it_was(user: User, release: FluidRelease) -> Iterator[None]:
+def _as_it_was(user: User, release: HelmRelease) -> Iterator[None]:
     """Bring Fluid back as it is now when the context ends, and wait until it is ready."""
     revision = release.revision()
     try:
@@ -248,9 +250,9 @@ def _difference(before: dict[str, tuple[str, int]], now: dict[str, tuple[str, in
     return "; ".join(f"{name} was {before[name]} and is {now.get(name, 'gone')}" for name in changed)
 
 
-def _uninstalls(user: User, release: FluidRelease) -> None:
+def _uninstalls(user: User, release: HelmRelease) -> None:
     """Uninstall Fluid, and wait until nothing of it runs."""
-    release.uninstall()
+    release.uninstall(keep_history=True)
     objects = user.observer.objects
     with user.evidence.phase("waiting", "Fluid goes"):
         wait(

@@ -173,8 +173,8 @@ def _ends_at_each_start(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
 def _workers(user: User, namespace: str, whose: str, *, serves: bool) -> None:
     """How many workers, and how much room, the Dataset's Alluxio has."""
     alluxio = user.observer.alluxio(namespace, DATASET)
-    summary = alluxio.look(listing=False, metrics=False).summary
-    if summary is None or (summary.live_workers > 0 and summary.capacity > 0) != serves:
+    summary = alluxio.summary()
+    if (summary.live_workers > 0 and summary.capacity > 0) != serves:
         checks.fail(
             f"{whose}: Alluxio's report is not as it must be",
             subject=f"Dataset {namespace}/{DATASET}",

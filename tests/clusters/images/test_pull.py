@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import pytest
 import yaml
 
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.facts import Origin
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError, Completed
+from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
-from clusters.images.offline.definitions import Image, Origin
-from clusters.images.offline.tools import Tools
-from clusters.images.pull import NotPublishedError, Registry, is_missing, reference
+from clusters.images.offline.definitions import ImageDefinition
+from clusters.images.pull import NotPublishedError, Registry, is_missing
 from clusters.images.resolver import (
     NETWORK_LABEL,
     NFS_LABEL,
@@ -28,9 +28,10 @@ from clusters.images.resolver import (
     slim_base,
     unfit,
 )
+from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.pins import pins, versions
-from clusters.product.fluid_chart import ALLUXIO_SETTINGS
+from clusters.product.helm import Helm
 from clusters.progress import Progress, RunningStage
 from clusters.providers.kind import KindProvider
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, chart_values, programs
@@ -121,7 +122,7 @@ class Bench:
         """Let the registry have an image."""
         self.served[reference(name, mirror)] = {"Id": f"sha256:id-{name}", "Config": {"Labels": labels}}
 
-    def has(self, image: Image) -> None:
+    def has(self, image: ImageDefinition) -> None:
         """Let the engine have a built image that is up to date."""
         for name in image.names:
             labels = {build.KEY_LABEL: image.key}
@@ -251,66 +252,12 @@ def test_a_registry_that_keeps_silent_does_not_answer(bench: Bench) -> None:
 
 
 NEW_VALUES = chart_values("v1")
-OLD_VALUES = chart_values("v0.9.3-e0184cf", whole=True)
-
-
-@pytest.fixture
-def chart(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    """A chart with the given values."""
-
-    def make(values: dict[str, Any]) -> Path:
-        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-        return tmp_path
-
-    return make
-
-
-def test_the_chart_keeps_its_own_images(chart: Callable[[dict[str, Any]], Path]) -> None:
-    """With published images little is set: no upgrade hook, Alluxio on, and its version."""
-    values = charts.published_values(chart(NEW_VALUES), "alluxio/alluxio-dev:2.9.4")
-    alluxio = {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.4"}
-    assert values == {
-        "crdUpgrade": {"enabled": False},
-        "runtime": {"alluxio": {**ALLUXIO_SETTINGS, "runtime": alluxio, "fuse": alluxio}},
-    }
-
-
-def test_older_charts_want_images_in_one_piece(chart: Callable[[dict[str, Any]], Path]) -> None:
-    """Charts up to 0.9 name an image by one value."""
-    values = charts.published_values(chart(OLD_VALUES), "alluxio/alluxio-dev:2.9.4")
-    assert values["runtime"]["alluxio"]["fuse"] == {"image": "alluxio/alluxio-dev:2.9.4"}
-
-
-def test_nodes_can_be_led_to_a_mirror(chart: Callable[[dict[str, Any]], Path]) -> None:
-    """For a cluster that pulls by itself, every image of the chart is named on the mirror."""
-    values = charts.published_values(chart(NEW_VALUES), "alluxio/alluxio-dev:2.9.4", MIRROR)
-    assert values["dataset"] == {"controller": {"imagePrefix": f"{MIRROR}/fluidcloudnative"}}
-    assert values["runtime"]["thin"]["controller"] == {"imagePrefix": f"{MIRROR}/fluidcloudnative"}
-    assert values["runtime"]["alluxio"]["fuse"]["imagePrefix"] == f"{MIRROR}/alluxio"
-    assert "imagePrefix" not in values
-    assert "image" not in values
-    older = charts.published_values(chart(OLD_VALUES), "alluxio/alluxio-dev:2.9.4", MIRROR)
-    assert older["dataset"]["controller"]["image"].startswith(
-        f"{MIRROR}/fluidcloudnative/dataset-controller:"
-    )
 
 
 def _workload(kind: str, *images: str, name: str = "", **spec: Any) -> dict[str, Any]:
     containers = [{"name": str(number), "image": image} for number, image in enumerate(images)]
     template = {"spec": {"containers": containers}}
     return {"kind": kind, "metadata": {"name": name}, "spec": {**spec, "template": template}}
-
-
-def test_only_what_starts_is_needed() -> None:
-    """Controllers that are switched off stand in the chart with no replicas; one is started on demand."""
-    manifests = [
-        _workload("Deployment", "a:1", replicas=1),
-        _workload("Deployment", "jindo:1", name="jindoruntime-controller", replicas=0),
-        _workload("Deployment", "thin:1", name="thinruntime-controller", replicas=0),
-        _workload("DaemonSet", "b:1", "a:1"),
-        {"kind": "ConfigMap", "data": {}},
-    ]
-    assert charts.images_of(manifests) == ("a:1", "thin:1", "b:1")
 
 
 def test_a_published_node_must_suit_the_host() -> None:
@@ -367,7 +314,7 @@ def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     programs(monkeypatch, "docker", "helm")
     made = Shop(bench, ArtifactCache(tmp_path / "cache", bench.commands, Progress()))
     (tmp_path / "cache").mkdir()
-    helm = Path("/usr/bin/helm")
+    helm = Helm(Path("/usr/bin/helm"), bench.commands)
     chart = made.made(charts.fluid_chart(DEFAULT.fluid, helm)) / "fluid"
     chart.mkdir()
     (chart / "values.yaml").write_text(yaml.safe_dump(NEW_VALUES))
@@ -552,15 +499,11 @@ def test_kubectl_is_taken_from_the_node_where_there_is_none(
 def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pulled system needs helm: Go is unpacked in the cache, and nothing is installed on the host."""
     programs(monkeypatch, "docker")
-    monkeypatch.setattr(
-        "clusters.images.offline.tools.require_disk", lambda folder, needed: pytest.fail("disk")
-    )
-    monkeypatch.setattr(
-        "clusters.images.offline.tools.bootstrap.install", lambda *_: pytest.fail("installed")
-    )
+    monkeypatch.setattr("clusters.images.tools.require_disk", lambda folder, needed: pytest.fail("disk"))
+    monkeypatch.setattr("clusters.images.tools.bootstrap.install", lambda *_: pytest.fail("installed"))
     monkeypatch.setattr("clusters.host.bootstrap.go_program", lambda *_: Path("/cache/go"))
     monkeypatch.setattr(ArtifactCache, "obtain", lambda self, artifact: self.root / self.go.name)
-    assert _tools(shop).helm().parent.name == "go"
+    assert _tools(shop).helm().program.parent.name == "go"
 
 
 def test_known_node_digests_are_digests() -> None:
@@ -591,3 +534,14 @@ def test_kinds_own_node_gets_the_archive_imported(bench: Bench, tmp_path: Path) 
     (ran,) = bench.commands.asked("docker", "exec", "x-control-plane")
     assert "ctr -n k8s.io images import" in ran.argv[-1]
     assert provider.config()["networking"]["disableDefaultCNI"] is False
+
+
+def test_chart_of_a_build_is_used(tmp_path: Path) -> None:
+    """Nothing is downloaded."""
+    commands = FakeCommands()
+    tools = Tools(Options(), HOST, ArtifactCache(tmp_path, commands, Progress()))
+    built = tools.cache.path(artifacts.fluid(tools.options.versions.fluid))
+    built.mkdir(parents=True)
+    helm = Helm(Path("/bin/helm"), commands)
+    assert charts.chart_folder(tools, helm) == built / "charts" / "fluid" / "fluid"
+    assert commands.ran == []

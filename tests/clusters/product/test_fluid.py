@@ -13,6 +13,7 @@ from clusters.host.commands import CommandError, Completed
 from clusters.kubernetes.client import Kube
 from clusters.product import fluid, mounted_files
 from clusters.product.fluid import FluidState
+from clusters.product.helm import HELM_SECONDS, Helm
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
 
@@ -103,12 +104,11 @@ def install(helm: FakeCommands, kube: Kube, folder: Path, **more: Any) -> FluidS
     """Install a chart."""
     return fluid.install(
         kube,
-        helm=Path("/bin/helm"),
+        helm=Helm(Path("/bin/helm"), helm),
         chart=Path("/charts/fluid"),
         chart_values={"a": 1},
         kubeconfig=Path("/kubeconfig"),
         folder=folder / "state",
-        commands=helm,
         progress=Progress(io.StringIO()),
         **more,
     )
@@ -123,7 +123,7 @@ def test_the_chart_is_installed_or_upgraded(helm: FakeCommands, kube: Kube, tmp_
     assert ran.argv[ran.argv.index("--namespace") + 1] == "fluid-system"
     assert yaml.safe_load((tmp_path / "state" / "fluid-values.yaml").read_text()) == {"a": 1}
     assert "--no-hooks" in ran.argv
-    assert ran.timeout == fluid.HELM_SECONDS
+    assert ran.timeout == HELM_SECONDS
 
 
 BUSY = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress"

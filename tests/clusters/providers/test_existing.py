@@ -12,20 +12,22 @@ import pytest
 import yaml
 
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.facts import Origin
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError, Completed
-from clusters.images import charts
+from clusters.images import charts, on_nodes
 from clusters.images.offline import definitions
-from clusters.images.offline.artifact_cache import ArtifactCache, cache_root
-from clusters.images.offline.definitions import Origin
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.ownership import MANAGED_BY_LABEL
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
+from clusters.paths import cache_root
 from clusters.pins import pins
 from clusters.product import fluid
+from clusters.product.helm import Helm
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
-from clusters.providers import existing
+from clusters.providers import existing, existing_fluid
 from clusters.providers.existing import ExistingProvider
 from clusters.system import SystemBuilder
 from clusters.waiting import WaitFailedError
@@ -64,9 +66,15 @@ def _node(*images: str) -> NodeSnapshot:
 
 
 @pytest.fixture
+def commands() -> FakeCommands:
+    """Programs that succeed."""
+    return FakeCommands()
+
+
+@pytest.fixture
 def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
     """A provider for the fake cluster."""
-    return ExistingProvider(tmp_path / "kubeconfig", kube, "toolbox:1", Progress(), FakeCommands())
+    return ExistingProvider(tmp_path / "kubeconfig", kube, "toolbox:1", Progress())
 
 
 def test_a_namespace_of_somebody_else_is_refused(api: FakeApi, kube: Kube) -> None:
@@ -75,7 +83,7 @@ def test_a_namespace_of_somebody_else_is_refused(api: FakeApi, kube: Kube) -> No
     api.answer("GET", OURS, _namespace(ours=True))
     existing.require_free(kube)
     api.answer("GET", OURS, _namespace(ours=False))
-    with pytest.raises(RefusalError, match="did not make"):
+    with pytest.raises(RefusalError, match="did not create"):
         existing.require_free(kube)
 
 
@@ -83,12 +91,12 @@ def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None
     """Kinds left by an earlier Fluid do not make one; a Fluid elsewhere is not the one looked for."""
     where = "/apis/apps/v1/deployments"
     api.answer("GET", where, {"items": []})
-    assert not existing.has_fluid(kube)
+    assert not existing_fluid.has_fluid(kube)
     api.answer("GET", where, {"items": [_deployment("dataset-controller", "x:1")]})
-    assert existing.has_fluid(kube)
+    assert existing_fluid.has_fluid(kube)
     api.answer("GET", where, {"items": [_deployment("dataset-controller", "x:1", "elsewhere")]})
     with pytest.raises(RefusalError, match="namespace elsewhere"):
-        existing.has_fluid(kube)
+        existing_fluid.has_fluid(kube)
 
 
 def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
@@ -117,14 +125,14 @@ def test_versions_are_those_that_the_cluster_says(api: FakeApi, kube: Kube) -> N
     image = "mirror:5000/alluxio/alluxio-dev:2.9.0"
     controller = _deployment("alluxioruntime-controller", "x:1", ALLUXIO_RUNTIME_IMAGE_ENV=image)
     api.answer("GET", f"{DEPLOYMENTS}/alluxioruntime-controller", controller)
-    there = existing.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "v1.0.2-abc1234"))
+    there = existing_fluid.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "v1.0.2-abc1234"))
     assert (there.kubernetes, there.fluid, there.alluxio) == ("1.33.13", "1.0.2", "2.9.0")
-    assert existing.alluxio_image(kube) == image
+    assert fluid.alluxio_image(kube) == image
 
 
 def test_what_the_cluster_does_not_say_is_unknown(kube: Kube) -> None:
     """A version is never guessed from the options."""
-    there = existing.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "latest"))
+    there = existing_fluid.versions_there(kube, fluid.FluidState({}, {}, 0, 0, "latest"))
     assert (there.fluid, there.alluxio) == ("latest", "unknown")
 
 
@@ -147,27 +155,27 @@ def test_a_controller_that_nobody_asked_for_may_be_away(
     controllers: dict[str, int], wanted: dict[str, int], csi: tuple[int, int], usable: bool
 ) -> None:
     """Fluid starts the controller of a kind of runtime with the first of them; all else must be ready."""
-    assert existing._usable(fluid.FluidState(controllers, wanted, *csi, "v1")) is usable
+    assert existing_fluid._usable(fluid.FluidState(controllers, wanted, *csi, "v1")) is usable
 
 
 def test_the_harness_images_come_from_the_nodes_or_a_mirror() -> None:
     """Nodes that have an image use it as it is; a named registry comes first."""
     toolbox = definitions.toolbox()
-    assert existing.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}")], None) == toolbox.name
+    assert on_nodes.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}")], None) == toolbox.name
     slim = f"{toolbox.name}-slim"
-    assert existing.harness_image(toolbox, [_node(f"docker.io/{slim}")], None) == slim
-    assert existing.harness_image(toolbox, [_node()], "h:5") == f"h:5/{toolbox.name}"
+    assert on_nodes.harness_image(toolbox, [_node(f"docker.io/{slim}")], None) == slim
+    assert on_nodes.harness_image(toolbox, [_node()], "h:5") == f"h:5/{toolbox.name}"
     with pytest.raises(RefusalError, match="do not all have"):
-        existing.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}"), _node()], None)
+        on_nodes.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}"), _node()], None)
 
 
 def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
     """One that is missing on one node means that none is used."""
     names = [image.name for image in definitions.fluid(BUILT).values()]
     held = [f"docker.io/{name}" for name in [*names, f"alluxio/alluxio-dev:{BUILT.alluxio}"]]
-    assert set(existing.built_fluid(BUILT, [_node(*held)]).values()) == set(names)
-    assert existing.built_fluid(BUILT, [_node(*held), _node(*held[1:])]) == {}
-    assert existing.built_fluid(BUILT.model_copy(update={"fluid": "1.0.2"}), [_node(*held)]) == {}
+    assert set(on_nodes.built_fluid(BUILT, [_node(*held)]).values()) == set(names)
+    assert on_nodes.built_fluid(BUILT, [_node(*held), _node(*held[1:])]) == {}
+    assert on_nodes.built_fluid(BUILT.model_copy(update={"fluid": "1.0.2"}), [_node(*held)]) == {}
 
 
 def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
@@ -180,7 +188,7 @@ def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
     pod = {"spec": {"containers": containers}, "status": {"containerStatuses": statuses}}
     api.answer("GET", f"{NAMESPACES}/{fluid.NAMESPACE}/pods", {"items": [pod]})
     api.answer("GET", f"{OURS}/pods", {"items": []})
-    facts = {fact.name: (fact.digest, fact.origin) for fact in existing.image_facts(kube, BUILT)}
+    facts = {fact.name: (fact.digest, fact.origin) for fact in on_nodes.image_facts(kube, BUILT)}
     assert facts == {
         "fluidcloudnative/fluid-csi:v1.0.8-6533239": ("sha256:a", Origin.PULLED),
         f"h:5/{registrar}": ("sha256:b", Origin.SUBSTITUTE),
@@ -248,7 +256,7 @@ def test_a_node_without_a_shell_is_told(monkeypatch: pytest.MonkeyPatch, provide
     """A node that cannot be looked at is a failure of the infrastructure, with what was said."""
     failed: Callable[..., Any] = lambda *_, **__: Completed((), 127, "", "sh: not found")  # noqa: E731 - a stand-in
     monkeypatch.setattr(provider, "node_exec", failed)
-    with pytest.raises(InfrastructureError, match="cannot be looked at"):
+    with pytest.raises(InfrastructureError, match="cannot be probed"):
         provider.host(_node())
 
 
@@ -258,8 +266,6 @@ def test_down_removes_only_what_is_ours(api: FakeApi, provider: ExistingProvider
     api.answer("DELETE", OURS, {})
     provider.down()
     assert [request.path for request in api.requests if request.method == "DELETE"] == [OURS]
-    assert isinstance(provider.commands, FakeCommands)
-    assert provider.commands.ran == []
 
 
 def test_down_leaves_a_namespace_of_somebody_else(api: FakeApi, provider: ExistingProvider) -> None:
@@ -271,23 +277,24 @@ def test_down_leaves_a_namespace_of_somebody_else(api: FakeApi, provider: Existi
 
 def test_down_removes_fluid_when_this_run_installed_it(provider: ExistingProvider) -> None:
     """Just the helm release, once."""
-    provider.installs_fluid(Path("/usr/bin/helm"))
+    commands = FakeCommands()
+    provider.installs_fluid(fluid.release(Helm(Path("/usr/bin/helm"), commands), provider.kubeconfig))
     provider.down()
     provider.down()
-    assert isinstance(provider.commands, FakeCommands)
-    (ran,) = provider.commands.ran
-    assert ran.argv[:5] == ("helm", "uninstall", "fluid", "--namespace", "fluid-system")
+    (ran,) = commands.ran
+    assert ran.argv[:3] == ("helm", "uninstall", "fluid")
+    assert ran.argv[ran.argv.index("--namespace") + 1] == "fluid-system"
+    assert "--wait" in ran.argv
 
 
 def test_a_fluid_that_cannot_be_removed_is_told(provider: ExistingProvider) -> None:
-    """A release that stays behind is not passed over in silence; one that never came to be is."""
-    assert isinstance(provider.commands, FakeCommands)
-    provider.commands.on("helm", "uninstall", exit_code=1, stderr="Error: timed out waiting")
-    provider.installs_fluid(Path("/usr/bin/helm"))
+    """A release that stays is an error; one that does not exist is not, by an option of helm."""
+    commands = FakeCommands()
+    commands.on("helm", "uninstall", exit_code=1, stderr="Error: timed out waiting")
+    provider.installs_fluid(fluid.release(Helm(Path("/usr/bin/helm"), commands), provider.kubeconfig))
     with pytest.raises(CommandError, match="could not be removed"):
         provider.down()
-    provider.commands.on("helm", "uninstall", exit_code=1, stderr="Error: release: not found")
-    provider.down()
+    assert "--ignore-not-found" in commands.ran[0].argv
 
 
 def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi, kube: Kube) -> None:
@@ -326,12 +333,12 @@ def test_the_existing_cluster_is_not_said_to_be_made_here(provider: ExistingProv
 
 @pytest.fixture
 def install(
-    api: FakeApi, provider: ExistingProvider, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, provider: ExistingProvider, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """Install Fluid with some options on nodes with some images; gives the chart values."""
     programs(monkeypatch, "helm")
     chart = ArtifactCache(cache_root(), FakeCommands(), Progress()).path(
-        charts.fluid_chart(BUILT.fluid, Path("/usr/bin/helm"))
+        charts.fluid_chart(BUILT.fluid, Helm(Path("/usr/bin/helm"), FakeCommands()))
     )
     (chart / "fluid").mkdir(parents=True)
     (chart / "fluid" / "values.yaml").write_text(yaml.safe_dump(chart_values("v1.0.8-6")))
@@ -340,7 +347,7 @@ def install(
 
     def run(*nodes: NodeSnapshot, **options: Any) -> dict[str, Any]:
         given = Options(kubeconfig=api.kubeconfig(), install_fluid=True, versions=BUILT, **options)
-        SystemBuilder(given, "r1", Progress(), FakeCommands())._install_on_existing(provider, HOST, nodes)
+        SystemBuilder(given, "r1", Progress(), commands)._install_on_existing(provider, HOST, nodes)
         found: dict[str, Any] = told["chart_values"]
         return found
 
@@ -348,13 +355,12 @@ def install(
 
 
 def test_fluid_is_installed_as_published(
-    install: Callable[..., dict[str, Any]], provider: ExistingProvider
+    install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
 ) -> None:
-    """Nodes that have nothing pull what the chart names, and the release is ours to remove again."""
-    assert "csi" not in install(_node())
+    """Nodes pull the images that the chart names, and `down` uninstalls the release."""
+    assert install(_node())["csi"] == {"featureGates": "FuseRecovery=false"}
     provider.down()
-    assert isinstance(provider.commands, FakeCommands)
-    assert provider.commands.asked("helm", "uninstall")
+    assert commands.asked("helm", "uninstall")
 
 
 def test_fluid_is_installed_from_a_mirror(install: Callable[..., dict[str, Any]]) -> None:
@@ -372,11 +378,10 @@ def test_fluid_is_installed_with_the_images_that_nodes_have(install: Callable[..
 
 
 def test_built_images_that_nodes_lack_are_refused(
-    install: Callable[..., dict[str, Any]], provider: ExistingProvider
+    install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
 ) -> None:
     """With --images=build nothing published is installed behind the user's back, and nothing is made."""
     with pytest.raises(RefusalError, match="as they are built here"):
         install(_node(), images="build")
     provider.down()
-    assert isinstance(provider.commands, FakeCommands)
-    assert provider.commands.ran == []
+    assert commands.ran == []

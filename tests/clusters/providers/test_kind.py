@@ -20,7 +20,9 @@ from clusters.host.commands import CommandError
 from clusters.progress import Progress
 from clusters.providers import kind as module
 from clusters.providers import kind_child
-from clusters.providers.kind import IMAGES, MARK, KindProvider, bridge_config, own_nodes
+from clusters.providers.kind import IMAGES, KindProvider
+from clusters.providers.kind_network import bridge_config
+from clusters.providers.kind_nodes import MARK, managed_nodes
 from clusters.waiting import WaitTimeoutError
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, programs
 
@@ -113,22 +115,22 @@ def test_a_cluster_that_is_to_outlive_its_run_says_so(
 ) -> None:
     """Also one that a run without that wish had made; it is how a killed run's cluster is known."""
     provider.up()
-    assert not any(node.kept for node in own_nodes(docker.engine))
+    assert not any(node.kept for node in managed_nodes(docker.engine))
     replace(provider, keep=keep).up()
-    (node,) = own_nodes(docker.engine, "demo")
+    (node,) = managed_nodes(docker.engine, "demo")
     assert (node.cluster, node.state, node.kept) == ("demo", provider.state, keep)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"nodes": 3}, "it has 1 nodes, and 3 were asked for"),
+        ({"nodes": 3}, "it has 1 nodes, and --nodes is 3"),
         (
             {"image": "kindest/node:v1.32.5"},
-            "its nodes are kindest/node:v1.33.13, and kindest/node:v1.32.5",
+            "its node image is kindest/node:v1.33.13 instead of kindest/node:v1.32.5",
         ),
-        ({"archive": Path("/other")}, "it was made with other images than there are now"),
-        ({"archive": None}, "it was made with other images than there are now"),
+        ({"archive": Path("/other")}, "it was created with other images than the options name now"),
+        ({"archive": None}, "it was created with other images than the options name now"),
     ],
 )
 def test_a_warm_cluster_that_is_another_is_refused(
@@ -147,7 +149,7 @@ def test_a_cluster_of_ours_that_is_dead_is_made_again(provider: KindProvider, do
     docker.node("demo-0", "demo", ours=True)
     made = provider.up()
     assert made.made_here
-    assert "is ours and does not answer: making it again" in told(provider)
+    assert "does not answer: creating it again" in told(provider)
     assert [ran.argv[3] for ran in docker.commands.asked("clusters.providers.kind_child")] == [
         "delete",
         "create",
@@ -158,11 +160,11 @@ def test_a_name_that_somebody_else_took_is_refused(provider: KindProvider, docke
     """Neither up nor down touches what the harness did not make."""
     docker.node("demo-control-plane", "demo", ours=False)
     with pytest.raises(
-        RefusalError, match="named demo exists already and the harness did not make it"
+        RefusalError, match="named demo exists already and the harness did not create it"
     ) as caught:
         provider.up()
     assert "--cluster-name" in caught.value.advice
-    with pytest.raises(RefusalError, match="was not made by the harness, so it is left alone"):
+    with pytest.raises(RefusalError, match="was not created by the harness, so it is not deleted"):
         provider.down()
     assert list(docker.containers) == ["demo-control-plane"]
     assert docker.commands.asked("clusters.providers.kind_child") == []
@@ -182,7 +184,7 @@ def test_a_creation_that_fails_leaves_nothing_but_its_journals(
         raise CommandError("x failed", completed=None) from None
 
     docker.commands.on("clusters.providers.kind_child", "create", does=fail)
-    with pytest.raises(InfrastructureError, match="kind cluster demo was not made: x failed"):
+    with pytest.raises(InfrastructureError, match="kind cluster demo was not created: x failed"):
         provider.up()
     assert docker.containers == {}
     assert not provider.state.exists()
@@ -198,7 +200,7 @@ def test_a_subnet_in_use_is_called_that(provider: KindProvider, docker: FakeDock
         provider.up()
     first, *_ = str(caught.value).splitlines()
     assert first == (
-        "kind cluster demo was not made: "
+        "kind cluster demo was not created: "
         "the subnet that the cluster's network needs is in use by another network"
     )
     assert "docker network prune" in caught.value.advice
@@ -231,7 +233,7 @@ def test_a_failure_to_take_back_does_not_hide_the_failure(provider: KindProvider
     docker.commands.on("docker", "rm", raises=CommandError("the third"))
     with pytest.raises(InfrastructureError, match="the first"):
         provider.up()
-    assert "still there: the third" in told(provider)
+    assert "could not be deleted: the third" in told(provider)
 
 
 def test_nodes_that_kind_cannot_delete_are_removed(provider: KindProvider, docker: FakeDocker) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from clusters.errors import RefusalError
-from clusters.host import bootstrap, engine
+from clusters.host import bootstrap, engine, own_engine
 from clusters.host.commands import CommandError, Completed
 from clusters.host.engine import Engine
-from clusters.images.offline.artifact_cache import cache_root
+from clusters.paths import cache_root
 from clusters.progress import Progress
 from clusters.providers import reaper
 from clusters.providers.reaper import Reaped, end_engine, in_use, reap
@@ -46,7 +46,7 @@ def listening(commands: FakeCommands, *addresses: str) -> None:
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Caches whose engines were stopped."""
     caches: list[Path] = []
-    monkeypatch.setattr(engine, "stop", lambda cache, commands, progress: caches.append(cache))
+    monkeypatch.setattr(own_engine, "stop", lambda cache, commands, progress: caches.append(cache))
     return caches
 
 
@@ -58,7 +58,7 @@ def run(docker: FakeDocker, **more: Any) -> Reaped:
 def test_nothing_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """No engine, no cluster, no folder: it says so and is content."""
     programs(monkeypatch)
-    assert str(reap(Progress(io.StringIO()), commands=FakeCommands())) == "nothing of ours was there"
+    assert str(reap(Progress(io.StringIO()), commands=FakeCommands())) == "there was nothing of the harness"
 
 
 def test_our_clusters_go_and_those_of_others_stay(docker: FakeDocker, stopped: list[Path]) -> None:
@@ -95,7 +95,7 @@ def test_with_the_last_cluster_our_engine_ends(docker: FakeDocker, stopped: list
     listening(docker.commands, engine.own_address())
     docker.node("a-0", "a", ours=True)
     engine.RUN_FOLDER.mkdir()
-    assert str(run(docker, only_cluster="a")) == "removed cluster a, our container engine"
+    assert str(run(docker, only_cluster="a")) == "removed cluster a, the harness's container engine"
     assert docker.commands.asked("docker", "network")[0].argv == ("docker", "network", "rm", "kind")
     assert stopped == [cache_root()]
 
@@ -112,7 +112,7 @@ def test_our_engine_is_not_hidden_by_the_systems(docker: FakeDocker, stopped: li
 def test_another_ones_cluster_is_not_taken_down(docker: FakeDocker, stopped: list[Path]) -> None:
     """Naming it does not make it ours."""
     docker.node("a-0", "a", ours=False)
-    with pytest.raises(RefusalError, match="kind cluster a was not made by the harness") as caught:
+    with pytest.raises(RefusalError, match="kind cluster a was not created by the harness") as caught:
         run(docker, only_cluster="a")
     assert "kind delete cluster --name a" in caught.value.advice
     assert list(docker.containers) == ["a-0"]
@@ -140,7 +140,7 @@ def at_rest(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         ("2", {"Config": {"Labels": None}}),
         ("3", None),
     ):
-        folder = engine.data_folder(cache_root()) / "containers" / name
+        folder = own_engine.data_folder(cache_root()) / "containers" / name
         folder.mkdir(parents=True)
         (folder / "config.v2.json").write_text(json.dumps(config) if config else "{")
     started: list[Path] = []
@@ -148,9 +148,9 @@ def at_rest(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     def start(host: object, cache: Path, *_: object) -> Engine:
         started.append(cache)
         listening(docker.commands, engine.own_address())
-        return replace(docker.engine, address=engine.own_address(), ours=True)
+        return replace(docker.engine, address=engine.own_address(), managed=True)
 
-    monkeypatch.setattr(engine, "start", start)
+    monkeypatch.setattr(own_engine, "start", start)
     return started
 
 
@@ -179,7 +179,7 @@ def test_an_engine_that_does_not_start_is_told(
     def refuse(*_: object) -> Engine:
         raise RefusalError("no container engine is installed")
 
-    monkeypatch.setattr(engine, "start", refuse)
+    monkeypatch.setattr(own_engine, "start", refuse)
     (cache_root() / "clusters" / "a").mkdir(parents=True)
     progress = Progress(io.StringIO())
     assert reap(progress, commands=docker.commands).clusters == ()

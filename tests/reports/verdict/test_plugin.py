@@ -22,7 +22,8 @@ import pytest
 from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
 from clusters.progress import Stage
 from suites.record.evidence import EVIDENCE, Evidence
-from suites.record.run import BundleTaker, SystemFacts, run_of
+from clusters.facts import SystemFacts
+from suites.record.run import BundleTaker, run_of
 
 pytest_plugins = ["reports.verdict.plugin"]
 
@@ -39,7 +40,14 @@ def pytest_configure(config):
 def system(pytestconfig):
     run = run_of(pytestconfig)
     run.stages.append(Stage("cluster up", 41.5))
-    run.system = SystemFacts("v1.34.2", "v1.0.8", "2.9.0", "kind", 2, "kernel")
+    run.system = SystemFacts(
+        kubernetes="v1.34.2",
+        fluid="v1.0.8",
+        alluxio="2.9.0",
+        cluster="kind",
+        nodes=2,
+        nfs_client="kernel",
+    )
 
 @pytest.fixture
 def evidence(request, system):
@@ -51,6 +59,7 @@ HEAD = """
 import os, signal
 import pytest
 from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
+from clusters.facts import SystemFacts
 from suites.record.run import cannot_run_here
 from suites.catalogue.scenario import Defect, Level, scenario
 """

@@ -27,6 +27,7 @@ GIBIBYTE = 1024**3
 def a_host(available: int) -> Host:
     """A host with as many GiB of memory available."""
     return Host(
+        name="host",
         sys_resource=True,
         cgroup_v1=False,
         kernel_nfs=True,

@@ -10,7 +10,7 @@ import pytest
 
 from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed
-from clusters.product.alluxio import Listing
+from clusters.product.alluxio.output import Listing
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.system import System
 from suites.steps import checks

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.pins import pins
+from clusters.product.fluid_chart import restore_dependencies
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
 
@@ -128,7 +129,7 @@ def test_only_lost_dependencies_are_put_back(tmp_path: Path) -> None:
         {"name": "redis", "repository": "https://charts.example"},
     ]
     (folder / "Chart.yaml").write_text(yaml.safe_dump({"name": "a", "dependencies": dependencies}))
-    artifacts.restore_chart_dependencies(tmp_path / "charts")
+    restore_dependencies(tmp_path / "charts")
     assert [path.name for path in (folder / "charts").iterdir()] == ["library"]
     assert (folder / "charts" / "library" / "mine").exists()
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.facts import Origin
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError, SystemCommands
 from clusters.images.offline import build
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
-from clusters.images.offline.definitions import Image, Origin, Part
+from clusters.images.offline.definitions import ImageDefinition, Part
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, FakeDocker, Ran, programs
 
@@ -76,7 +77,7 @@ def test_an_image_is_built_from_its_context_once(
 ) -> None:
     """Recipe, parts and link are in the context; names and arguments reach the engine."""
     part = Part(artifact("program-1"), "program-1", "root/program")
-    image = Image(
+    image = ImageDefinition(
         ("a:1", "b:1"), recipe, Origin.BUILT, parts=(part,), args=(("PROGRAM", "x"),), link="usr-bin-x"
     )
     seen: dict[str, str] = {}
@@ -103,8 +104,8 @@ def test_an_image_is_built_from_its_context_once(
 
 def test_a_base_is_built_first_and_named(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """Images that share it build it once."""
-    base = Image(("base:1",), recipe, Origin.SUBSTITUTE)
-    images = [Image((name,), recipe, Origin.BUILT, base=base) for name in ("a:1", "b:1")]
+    base = ImageDefinition(("base:1",), recipe, Origin.SUBSTITUTE)
+    images = [ImageDefinition((name,), recipe, Origin.BUILT, base=base) for name in ("a:1", "b:1")]
     build.build_all(cache, docker.engine, images)
     built = docker.commands.asked("docker", "build")
     assert [ran.argv[ran.argv.index("-t") + 1] for ran in built] == ["base:1", "a:1", "b:1"]
@@ -115,7 +116,7 @@ def test_a_root_is_imported_before_its_labels_are_put_on(
     cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """A Debian root is an archive, not the result of a Dockerfile; it is not sent as context too."""
-    image = Image(
+    image = ImageDefinition(
         ("debian:1",), recipe, Origin.SUBSTITUTE, parts=(Part(artifact("root"), "root", "root.tar"),)
     )
     seen: list[object] = []
@@ -143,7 +144,7 @@ def test_a_half_made_or_old_image_does_not_count(
     docker: FakeDocker, recipe: Path, there: list[tuple[str, str, str | None]]
 ) -> None:
     """Missing, without our label, not under all names, two images, or of other inputs: built again."""
-    image = Image(("a:1", "b:1"), recipe, Origin.BUILT)
+    image = ImageDefinition(("a:1", "b:1"), recipe, Origin.BUILT)
     for name, found, key in there:
         labels = {build.KEY_LABEL: key.replace("KEY", image.key)} if key else None
         docker.images[name] = {"Id": found, "Config": {"Labels": labels}}
@@ -154,10 +155,10 @@ def test_a_failed_build_is_a_sentence(cache: ArtifactCache, docker: FakeDocker, 
     """A full disk is called that, and the context is gone."""
     docker.commands.on("docker", "build", exit_code=1, stdout="write /x: no space left on device")
     with pytest.raises(CommandError, match="image a:1 was not built: the disk is full"):
-        build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+        build.build(cache, docker.engine, ImageDefinition(("a:1",), recipe, Origin.BUILT))
     docker.commands.on("docker", "build", exit_code=1, stdout="E: unable to locate package x")
     with pytest.raises(CommandError, match=r"image a:1 was not built: docker build .* exit code 1") as caught:
-        build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+        build.build(cache, docker.engine, ImageDefinition(("a:1",), recipe, Origin.BUILT))
     assert "unable to locate package x" in caught.value.last_seen
     assert list((cache.root / "contexts").iterdir()) == []
 
@@ -167,13 +168,13 @@ def test_contexts_of_killed_runs_are_removed(cache: ArtifactCache, docker: FakeD
     stale = cache.root / "contexts" / "tmpdead"
     stale.mkdir(parents=True)
     (stale / "file").write_text("")
-    build.build(cache, docker.engine, Image(("a:1",), recipe, Origin.BUILT))
+    build.build(cache, docker.engine, ImageDefinition(("a:1",), recipe, Origin.BUILT))
     assert not stale.exists()
 
 
 def test_a_part_that_is_not_there_is_told(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A broken cache is named, not thrown as a traceback."""
-    image = Image(("a:1",), recipe, Origin.BUILT, parts=(Part(artifact("x-1"), "gone", "gone"),))
+    image = ImageDefinition(("a:1",), recipe, Origin.BUILT, parts=(Part(artifact("x-1"), "gone", "gone"),))
     with pytest.raises(InfrastructureError, match=r"a:1 could not be made: .*gone"):
         build.build(cache, docker.engine, image)
 
@@ -182,7 +183,7 @@ def test_images_are_packed_once_and_old_archives_go(
     cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """The same images are the same archive; others of before would only fill the disk."""
-    images = [Image(("a:1", "b:1"), recipe, Origin.BUILT)]
+    images = [ImageDefinition(("a:1", "b:1"), recipe, Origin.BUILT)]
     build.build_all(cache, docker.engine, images)
     docker.commands.on(
         "docker", "save", does=lambda ran: Path(ran.argv[3]).write_text(" ".join(ran.argv[4:]))
@@ -198,7 +199,7 @@ def test_images_are_packed_once_and_old_archives_go(
 
 def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A node that imports half an archive would lack images; it is packed again instead."""
-    images = [Image(("a:1",), recipe, Origin.BUILT)]
+    images = [ImageDefinition(("a:1",), recipe, Origin.BUILT)]
     build.build_all(cache, docker.engine, images)
 
     def half(ran: Ran) -> None:

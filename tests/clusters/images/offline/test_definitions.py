@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from clusters.facts import Origin
 from clusters.images.offline import artifacts, definitions
-from clusters.images.offline.artifact_cache import RECIPES
-from clusters.images.offline.definitions import Image, Origin
+from clusters.images.offline.artifacts import RECIPES
+from clusters.images.offline.definitions import ImageDefinition
 from clusters.pins import pins, versions
 
 
@@ -104,8 +105,8 @@ def test_an_image_knows_all_that_decides_it(tmp_path: Path) -> None:
     also.mkdir()
     (also / "main.c").write_text("")
 
-    def image(*names: str, args: tuple[tuple[str, str], ...] = (), link: str = "") -> Image:
-        return Image(names, tmp_path, Origin.BUILT, also=(also,), args=args, link=link)
+    def image(*names: str, args: tuple[tuple[str, str], ...] = (), link: str = "") -> ImageDefinition:
+        return ImageDefinition(names, tmp_path, Origin.BUILT, also=(also,), args=args, link=link)
 
     keys = {image("a:1").key, image("a:1", "b:1").key, image("a:1", args=(("X", "1"),)).key}
     keys.add(image("a:1", link="x").key)

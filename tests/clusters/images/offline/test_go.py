@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.images.offline import go
-from clusters.images.offline.artifact_cache import ArtifactCache
 from clusters.progress import Progress, RunningStage
 from tests.clusters.fakes import FakeCommands, Ran
 

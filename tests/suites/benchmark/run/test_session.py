@@ -12,7 +12,7 @@ import pytest
 
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.host.commands import Completed
-from clusters.images.offline.tools import Tools
+from clusters.images.tools import Tools
 from clusters.progress import Progress
 from reports.performance.lines import lines
 from reports.performance.report import write

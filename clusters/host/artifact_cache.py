@@ -1,51 +1,26 @@
-"""Where things are built: the cache folder, the tools, and artifacts kept by their content.
+"""Artifacts in the cache folder, named by what decides their content.
 
-An artifact is a folder whose name holds a digest of all that decides its content: its
-recipe, its versions, and the artifacts that it is made from. It is made beside its place
-and moved there when it is complete, so an interrupted build leaves nothing half done.
+An artifact is a folder whose name has a digest of its recipe, its versions and the artifacts that it
+is made from. It is made next to its place and moved there when it is complete, so that an interrupted
+build leaves no partial artifact.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock
 
-from clusters.errors import InfrastructureError, RefusalError
+from clusters.digests import digest, file_digest
+from clusters.errors import InfrastructureError
 from clusters.host import leftovers
 from clusters.host.commands import Commands
 from clusters.progress import Progress, RunningStage
-
-RECIPES: Final = Path(__file__).with_name("recipes")
-KEY_LENGTH: Final = 12
-
-
-def cache_root() -> Path:
-    """The folder for everything that outlives a run: ``$FLUID_CONFORMANCE_CACHE``, else the user's cache.
-
-    Raises:
-        RefusalError: it cannot be made or written to.
-    """
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fluid-conformance"
-    root = Path(os.environ.get("FLUID_CONFORMANCE_CACHE") or default).absolute()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise RefusalError(
-            f"the cache folder {root} cannot be written to: {error.strerror}",
-            advice="set FLUID_CONFORMANCE_CACHE to a folder of yours",
-        ) from error
-    return root
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +31,7 @@ class Artifact:
         name: such as ``kubernetes-1.33.13``; names the stage too.
         inputs: versions and settings that decide its content.
         make: fills the given empty folder.
-        recipe: files of ours that decide its content too.
+        recipe: files of the harness that decide its content too.
         needs: artifacts that it is made from.
     """
 
@@ -73,23 +48,6 @@ class Artifact:
         return digest([self.name, *self.inputs, *needs, *(file_digest(path) for path in self.recipe)])
 
 
-def digest(parts: Iterable[str]) -> str:
-    """Short digest of a list of strings, in their order."""
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(len(part).to_bytes(8, "big"))
-        total.update(part.encode())
-    return total.hexdigest()[:KEY_LENGTH]
-
-
-def file_digest(path: Path) -> str:
-    """Digest of a file, or of all files of a folder with their names."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        return digest(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @dataclass
 class ArtifactCache:
     """The cache folder and what is needed to fill it.
@@ -97,7 +55,7 @@ class ArtifactCache:
     Attributes:
         root: the cache folder.
         commands: runs programs.
-        progress: where stages are told.
+        progress: shows stages.
         go: the Go program to build with.
     """
 
@@ -107,14 +65,14 @@ class ArtifactCache:
     go: Path = field(default=Path("go"))
 
     def path(self, artifact: Artifact) -> Path:
-        """Where the artifact lies once it is made."""
+        """Where the artifact is once it is made."""
         return self.root / "artifacts" / f"{artifact.name}-{artifact.key}"
 
     def obtain(self, artifact: Artifact) -> Path:
-        """The artifact's folder, made first where it is not there yet.
+        """The artifact's folder, made first if it does not exist.
 
         Raises:
-            InfrastructureError: it could not be made; nothing half done is left.
+            InfrastructureError: it could not be made; no partial artifact is left.
         """
         place = self.path(artifact)
         if place.exists():
@@ -126,10 +84,10 @@ class ArtifactCache:
             if place.exists():
                 stage.was_cached()
                 return place
-            # Of runs that were killed: the lock says that nobody alive makes this artifact.
+            # Of killed runs: because of the lock no running process makes this artifact.
             for stale in place.parent.glob(f"{place.name}.partial*"):
                 leftovers.remove(stale, self.commands)
-            # A name of its own, since programs of a killed run may go on writing into theirs.
+            # A new name, because programs of a killed run may still write into theirs.
             fresh = Path(tempfile.mkdtemp(prefix=f"{place.name}.partial-", dir=place.parent))
             try:
                 with disk_errors(artifact.name):
@@ -143,7 +101,7 @@ class ArtifactCache:
         return place
 
     def clear_partials(self) -> None:
-        """Remove what interrupted runs left half made; call it only while no other run is under way."""
+        """Remove partial artifacts of interrupted runs; call it only while no other run is active."""
         for pattern in ("artifacts/*.partial*", "archives/*.partial*", "tools/*.partial*", "contexts/*"):
             for stale in self.root.glob(pattern):
                 leftovers.remove(stale, self.commands)
@@ -151,7 +109,7 @@ class ArtifactCache:
 
 @contextlib.contextmanager
 def disk_errors(subject: str) -> Iterator[None]:
-    """Tell what goes wrong with files as a sentence about ``subject``.
+    """Turn an OSError into a sentence about ``subject``.
 
     Raises:
         InfrastructureError: instead of an OSError.
@@ -164,5 +122,5 @@ def disk_errors(subject: str) -> Iterator[None]:
             f"{subject} could not be made: " + ("the disk is full" if full else str(error)),
             advice="free some disk, or point FLUID_CONFORMANCE_CACHE at a larger one"
             if full
-            else "see that the cache folder is whole and may be written to",
+            else "check that the cache folder can be read and written",
         ) from error

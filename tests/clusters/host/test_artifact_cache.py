@@ -9,15 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from clusters.digests import digest, file_digest
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.images.offline.artifact_cache import (
-    Artifact,
-    ArtifactCache,
-    cache_root,
-    digest,
-    disk_errors,
-    file_digest,
-)
+from clusters.host.artifact_cache import Artifact, ArtifactCache, disk_errors
+from clusters.paths import cache_root
 from clusters.progress import Progress, RunningStage
 from tests.clusters.fakes import FakeCommands
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.host import bootstrap
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.host.engine import Engine
 from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host, require_disk
 from clusters.images.offline import artifacts
-from clusters.images.offline.artifact_cache import Artifact, ArtifactCache
 from clusters.options import Options
 from clusters.pins import at_least, pins
+from clusters.product.helm import Helm
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,13 @@ class Tools:
                 return found
         return self.obtain(pinned) / "kind"
 
-    def helm(self) -> Path:
-        """The helm program: the pinned one where it is built already, this host's, else built now."""
+    def helm(self) -> Helm:
+        """Helm: the pinned one if it is built already, else this host's, else the pinned one built now."""
         known = pins()
         pin = known.fluid.get(self.options.versions.fluid) or known.fluid[known.default.fluid]
         pinned = artifacts.helm(pin.helm)
         found = None if self.cache.path(pinned).exists() else bootstrap.find("helm")
-        return found or self.obtain(pinned) / "helm"
+        return Helm(found or self.obtain(pinned) / "helm", self.cache.commands)
 
     def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
         """The kubectl program: given, built, this host's, or the one in the node image.

@@ -1,0 +1,53 @@
+"""Facts about the system under test, as every report lists them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ProviderName = Literal["kind", "existing"]
+NfsClient = Literal["kernel", "user-space"]
+
+
+class Origin(StrEnum):
+    """Where an image comes from.
+
+    ``built`` is the product's own code at that version; ``substitute`` is code of the harness that
+    stands in for a part that is not under test.
+    """
+
+    PULLED = "pulled"
+    BUILT = "built"
+    SUBSTITUTE = "substitute"
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+
+class Image(_Fact):
+    """An image that the system was made of."""
+
+    name: str
+    digest: str = Field(description="sha256:…, or empty where none is known")
+    origin: Origin = Field(
+        description="built: the product's own code at that version; substitute: something of the harness "
+        "that stands in for a part that is not under test"
+    )
+
+
+class SystemFacts(_Fact):
+    """The system that was tested."""
+
+    kubernetes: str
+    fluid: str
+    alluxio: str
+    cluster: ProviderName
+    nodes: int
+    nfs_client: NfsClient | None = Field(
+        None, description="who mounts NFS in the nodes; null while not known"
+    )
+    images: tuple[Image, ...] = ()
+    host_limits: tuple[str, ...] = Field((), description="what this host cannot do, and how it was met")

@@ -1,0 +1,142 @@
+"""Alluxio's own command line, run in the container of a Dataset's first master.
+
+Each call starts a JVM, which takes 1 to 3 s on two cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from clusters.errors import HarnessError, ProductFailureError
+from clusters.host.commands import Completed, shown
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.exec import ExecTimeoutError
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product import fluid_names
+from clusters.product.alluxio.output import (
+    Listing,
+    Metrics,
+    Summary,
+    UnderMount,
+    parse_listing,
+    parse_metrics,
+    parse_mounts,
+    parse_summary,
+)
+
+#: Seconds for one command of Alluxio's shell on a busy machine.
+COMMAND_SECONDS: Final = 60.0
+#: Seconds for a program in the master's container that does not need Alluxio.
+CONTROL_SECONDS: Final = 15.0
+#: States of a container that the cluster, not Alluxio, is to blame for.
+_NOT_ALLUXIO: Final = ("waiting: ErrImagePull", "waiting: ImagePullBackOff")
+
+
+class AlluxioFailureError(ProductFailureError):
+    """Alluxio's master does not run or does not answer, while its node and the API server do."""
+
+
+@dataclass(frozen=True)
+class Alluxio:
+    """The Alluxio of one Dataset."""
+
+    kube: Kube
+    namespace: str
+    dataset: str
+
+    @property
+    def master(self) -> str:
+        """Name of the first master's Pod."""
+        return fluid_names.master_pod(self.dataset)
+
+    def run(self, *argv: str, timeout: float = COMMAND_SECONDS, check: bool = True) -> Completed:
+        """Run one command in the master's container, such as ``alluxio``, ``fs``, ``free``, ``-f``, ``/``.
+
+        Raises:
+            AlluxioFailureError: the command failed (with ``check``) or did not end, or the master does
+                not run, while the controls passed: the API server answers, the node is Ready, and a
+                program that does not need Alluxio ends in the same container.
+            KubeError: a control failed as well: the cluster, not Alluxio, is broken.
+            ExecTimeoutError: the same, and nothing in the container answers in time.
+        """
+        try:
+            done = self._exec(*argv, timeout=timeout)
+        except ExecTimeoutError as error:
+            self._require_container(error)
+            message = f"Alluxio does not answer: `{shown(argv)}` did not end within {timeout:g} s"
+            raise self._failure(message, error.last_seen) from error
+        except KubeError as error:
+            if reason := self._master_is_down():
+                raise self._failure("Alluxio's master does not run", reason) from error
+            raise
+        if check and done.exit_code != 0:
+            message = f"`{shown(argv)}` in Alluxio's master failed with exit code {done.exit_code}"
+            raise self._failure(message, (done.stdout + done.stderr).strip()[-2_000:])
+        return done
+
+    def listing(self, path: str = "/") -> Listing:
+        """All files and folders below ``path``."""
+        return parse_listing(self.run("alluxio", "fs", "ls", "-R", path).stdout)
+
+    def summary(self) -> Summary:
+        """Workers and space."""
+        return parse_summary(self.run("alluxio", "fsadmin", "report", "summary").stdout)
+
+    def metrics(self) -> Metrics:
+        """The metrics of the whole Alluxio cluster."""
+        return parse_metrics(self.run("alluxio", "fsadmin", "report", "metrics").stdout)
+
+    def mounts(self) -> tuple[UnderMount, ...]:
+        """What is mounted from the source."""
+        return parse_mounts(self.run("alluxio", "fs", "mount").stdout)
+
+    def free(self, path: str = "/") -> None:
+        """Drop the cached blocks below ``path``; the workers do it within a few heartbeats."""
+        self.run("alluxio", "fs", "free", "-f", path)
+
+    def _exec(self, *argv: str, timeout: float) -> Completed:
+        return self.kube.exec(
+            self.namespace, self.master, fluid_names.MASTER_CONTAINER, argv, timeout=timeout
+        )
+
+    def _failure(self, message: str, last_seen: str) -> AlluxioFailureError:
+        return AlluxioFailureError(
+            message,
+            subject=f"Dataset {self.namespace}/{self.dataset}",
+            last_seen=last_seen,
+            advice=f"read the logs of Pod {self.namespace}/{self.master}",
+        )
+
+    def _require_container(self, error: ExecTimeoutError) -> None:
+        """Control of a time-out: a program without Alluxio ends in the same container.
+
+        Raises:
+            ExecTimeoutError: it does not, so that the time-out says nothing of Alluxio.
+        """
+        try:
+            self._exec("true", timeout=CONTROL_SECONDS)
+        except HarnessError:
+            raise error from None
+
+    def _master_is_down(self) -> str:
+        """Why no program can run in the master's container although its node is Ready; empty if one can.
+
+        Raises:
+            KubeError: the API server does not answer, so that nothing can be said of the master.
+        """
+        found = self.kube.get(kinds.POD, self.master, self.namespace)
+        if found is None:
+            return f"Pod {self.namespace}/{self.master} does not exist"
+        pod = PodSnapshot.of(found)
+        node = self.kube.get(kinds.NODE, pod.node) if pod.node else None
+        if node is not None and not NodeSnapshot.of(node).ready:
+            return ""
+        container = next((one for one in pod.containers if one.name == fluid_names.MASTER_CONTAINER), None)
+        state = container.state if container is not None else ""
+        if pod.scheduling or state == "running" or state.startswith(_NOT_ALLUXIO):
+            return ""
+        return f"container {fluid_names.MASTER_CONTAINER}: {state or 'no state'}; Pod {pod}"

@@ -1,0 +1,84 @@
+"""Fluid on a cluster that the harness did not create."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clusters.errors import FailureClass, RefusalError
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.fields import text
+from clusters.pins import Versions
+from clusters.product import fluid
+from clusters.progress import Progress
+from clusters.waiting import wait
+
+DATASET_CONTROLLER: Final = "dataset-controller"
+
+
+def has_fluid(kube: Kube) -> bool:
+    """Whether Fluid runs in its chart's namespace; its CRDs alone do not count.
+
+    Raises:
+        RefusalError: it runs in another namespace.
+    """
+    found = [
+        text(obj, "metadata", "namespace")
+        for obj in kube.list(kinds.DEPLOYMENT, fields=f"metadata.name={DATASET_CONTROLLER}")
+    ]
+    if fluid.NAMESPACE in found:
+        return True
+    if found:
+        raise RefusalError(
+            f"Fluid runs in namespace {found[0]} of this cluster, and the harness expects {fluid.NAMESPACE}",
+            advice=f"install Fluid in {fluid.NAMESPACE}, its chart's own namespace",
+        )
+    return False
+
+
+def wait_for_fluid(kube: Kube, progress: Progress) -> fluid.FluidState:
+    """Wait until the Fluid of the cluster is ready for a Dataset.
+
+    Fluid starts the controller of a kind of runtime with the first such runtime (since 0.7), so that a
+    controller that is not needed may be missing.
+    """
+    with (
+        progress.stage("find Fluid") as stage,
+        kube.changes(kinds.DEPLOYMENT, fluid.NAMESPACE) as changes,
+    ):
+        return wait(
+            lambda: fluid.state(kube),
+            _usable,
+            subject="Fluid",
+            condition="readiness of controllers and CSI plugin",
+            timeout=fluid.READY_SECONDS,
+            changes=changes,
+            on_change=lambda seen, _: stage.says(seen),
+            failure_class=FailureClass.INFRASTRUCTURE,
+            advice=f"see the Pods of {fluid.NAMESPACE}",
+        )
+
+
+def versions_there(kube: Kube, state: fluid.FluidState) -> Versions:
+    """The versions that the cluster reports; one that it does not report is ``unknown``."""
+    return Versions(
+        kubernetes=_plain(kube.server_version()),
+        fluid=_plain(state.version),
+        alluxio=_plain(fluid.alluxio_image(kube).rpartition(":")[2]),
+    )
+
+
+def _usable(state: fluid.FluidState) -> bool:
+    complete = all(state.controllers.get(name, 0) >= count for name, count in state.wanted.items())
+    return (
+        state.controllers.get(DATASET_CONTROLLER, 0) > 0
+        and complete
+        and state.csi_ready == state.csi_desired > 0
+    )
+
+
+def _plain(version: str) -> str:
+    """``1.0.8`` of ``v1.0.8-6533239``."""
+    found = re.search(r"\d+\.\d+\.\d+", version)
+    return found.group() if found else version or "unknown"
