@@ -1,4 +1,4 @@
-"""Time as the harness sees it, so that a test can replace it."""
+"""The clock of the harness, which a test can replace."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A monotonic clock that can also let time pass."""
+    """A monotonic clock that can also wait."""
 
     def now(self) -> float:
-        """Seconds since some fixed moment."""
+        """Seconds since a fixed moment."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass."""
+        """Wait for ``seconds``."""
         ...
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let ``seconds`` pass or until ``event`` is set; True when it was set."""
+        """Wait until ``event`` is set, for at most ``seconds``; return whether it was set."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now(self) -> float:
         """Seconds of the monotonic clock."""
@@ -35,7 +35,7 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for the event, ``seconds`` at most."""
+        """Wait for the event."""
         return event.wait(seconds)
 
 

@@ -1,4 +1,4 @@
-"""Errors that carry data: what was looked at, for how long, what was seen last, and what to do."""
+"""Errors with data: the object, the elapsed time, its last state, and what to do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FailureClass(StrEnum):
-    """Whose fault a failure is, as `verdict.json` tells it."""
+    """Who is responsible for a failure, as in `verdict.json`."""
 
     PRODUCT = "product"
     HARNESS = "harness"
@@ -14,14 +14,14 @@ class FailureClass(StrEnum):
 
 
 class HarnessError(Exception):
-    """Base of every error that the harness raises on purpose.
+    """Base of all errors that the harness raises.
 
     Args:
         message: one sentence that a user of Fluid understands.
-        subject: the object concerned, such as ``Dataset demo/imagenet``.
-        condition: what was expected of it.
-        elapsed: seconds spent, where that matters.
-        last_seen: the state seen last, as text.
+        subject: the object, such as ``Dataset demo/imagenet``.
+        condition: the expected state.
+        elapsed: seconds spent.
+        last_seen: the last observed states, as text.
         advice: one line of what to do.
     """
 
@@ -61,16 +61,16 @@ class HarnessError(Exception):
 
 
 class RefusalError(HarnessError):
-    """Bad input or a host that cannot do the work: told at once, before anything is made."""
+    """Invalid input or an unsuitable host, reported before anything is created."""
 
 
 class InfrastructureError(HarnessError):
-    """The host, the container engine or the cluster broke; it says nothing about Fluid."""
+    """The host, the container engine or the cluster failed; Fluid was not tested."""
 
     failure_class = FailureClass.INFRASTRUCTURE
 
 
 class ProductFailureError(HarnessError, AssertionError):
-    """Fluid did not do what it must: the finding of a scenario."""
+    """Fluid did not behave as required."""
 
     failure_class = FailureClass.PRODUCT

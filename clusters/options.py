@@ -1,4 +1,4 @@
-"""What a run is asked to do about its cluster: options, typed, the same for pytest and the command."""
+"""Options about the cluster of a run, typed; the same for pytest and for the command."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ DEFAULT_NAME: Final = "fluid-conformance"
 MOST_NODES: Final = 8
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-#: Folders beside those of the clusters.
+#: Names of folders next to those of the clusters.
 _RESERVED: Final = ("bin",)
-#: Options that an existing cluster has no use for.
+#: Options without a meaning for an existing cluster.
 _KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin")
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 
-#: Options that pytest-kind brings itself; the harness keeps their names and meanings.
+#: Options of pytest-kind; the harness keeps their names and meanings.
 KIND_OPTIONS: Final = (
     ("--cluster-name", {"default": DEFAULT_NAME, "help": "name of the kind cluster"}),
     ("--keep-cluster", {"action": "store_true", "help": "leave the cluster up after the run"}),
-    ("--kubeconfig", {"default": None, "help": "use the cluster of this kubeconfig instead of making one"}),
+    ("--kubeconfig", {"default": None, "help": "use the cluster of this kubeconfig instead of creating one"}),
     ("--kind-image", {"default": None, "help": "node image, instead of the one for --kubernetes"}),
     ("--kind-bin", {"default": None, "help": "path of a kind program"}),
     ("--kind-kubectl-bin", {"default": None, "help": "path of a kubectl program"}),
 )
 
-#: Options of ours.
+#: Options of the harness.
 OWN_OPTIONS: Final = (
     ("--kubernetes", {"default": None, "metavar": "VERSION", "help": "version of Kubernetes"}),
     ("--fluid", {"default": None, "metavar": "VERSION", "help": "version of Fluid"}),
@@ -48,14 +48,14 @@ OWN_OPTIONS: Final = (
             "help": "pull published images, build them, or pull where a registry answers (auto)",
         },
     ),
-    ("--registry", {"default": None, "metavar": "HOST", "help": "take the published names from this mirror"}),
+    ("--registry", {"default": None, "metavar": "HOST", "help": "pull published images from this mirror"}),
     (
         "--bootstrap",
         {"action": "store_true", "help": "install missing packages and start a container engine (root)"},
     ),
     (
         "--install-fluid",
-        {"action": "store_true", "help": "leave to install Fluid on the cluster of --kubeconfig"},
+        {"action": "store_true", "help": "permit to install Fluid on the cluster of --kubeconfig"},
     ),
 )
 
@@ -66,17 +66,17 @@ class Options:
 
     Attributes:
         cluster_name: name of the kind cluster.
-        keep_cluster: leave it up.
+        keep_cluster: do not delete it after the run.
         kubeconfig: an existing cluster to use.
-        kind_image: node image given by hand.
-        kind_bin: kind program given by hand.
-        kubectl_bin: kubectl program given by hand.
+        kind_image: node image, instead of the pinned one.
+        kind_bin: path of kind.
+        kubectl_bin: path of kubectl.
         versions: of the system under test.
         nodes: of the kind cluster.
         images: where images come from.
         registry: mirror that serves the published names.
-        bootstrap: leave to install packages and to start an engine.
-        install_fluid: leave to install Fluid on an existing cluster.
+        bootstrap: permission to install packages and to start a container engine.
+        install_fluid: permission to install Fluid on an existing cluster.
     """
 
     cluster_name: str = DEFAULT_NAME
@@ -97,7 +97,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     """Check options by their long names with underscores, as argparse and pytest store them.
 
     Raises:
-        RefusalError: one of them cannot be right.
+        RefusalError: one of them is invalid.
     """
     nodes = given.get("nodes")
     nodes = 1 if nodes is None else int(nodes)
@@ -111,12 +111,12 @@ def options_of(given: Mapping[str, Any]) -> Options:
     images: Any = given.get("images") or "auto"
     if images not in get_args(ImagesFrom):
         raise RefusalError(
-            f"--images={images}: there is no such way", advice=f"choose {', '.join(get_args(ImagesFrom))}"
+            f"--images={images}: not a valid choice", advice=f"choose {', '.join(get_args(ImagesFrom))}"
         )
     registry = given.get("registry")
     if registry is not None and _REGISTRY.fullmatch(registry) is None:
         raise RefusalError(
-            f"--registry {registry!r} is no host name", advice="give HOST or HOST:PORT, no scheme"
+            f"--registry {registry!r} is not a host name", advice="give HOST or HOST:PORT, no scheme"
         )
     kubeconfig = _file(given, "kubeconfig")
     _require_sense(given, kubeconfig)
@@ -137,13 +137,13 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options that pytest gets from pytest-kind and from us."""
+    """Add the options that pytest has from pytest-kind and from the harness."""
     for name, settings in (*KIND_OPTIONS, *OWN_OPTIONS):
         parser.add_argument(name, **settings)
 
 
 def require_name(name: str) -> None:
-    """Refuse a name that a kind cluster and its folder cannot have."""
+    """Refuse a name that is not valid for a kind cluster and its folder."""
     if _NAME.fullmatch(name) is None or name in _RESERVED or name.endswith("-failed"):
         raise RefusalError(
             f"{name!r} cannot be a cluster's name",
@@ -152,20 +152,20 @@ def require_name(name: str) -> None:
 
 
 def _require_sense(given: Mapping[str, Any], kubeconfig: Path | None) -> None:
-    """Refuse options that contradict each other, rather than leave one of them out of account."""
+    """Refuse options that contradict each other."""
     if kubeconfig is None:
         if given.get("install_fluid"):
             raise RefusalError(
-                "--install-fluid gives leave for a cluster of yours, and there is no --kubeconfig",
-                advice="leave it out: on a kind cluster of the harness Fluid is always installed",
+                "--install-fluid is a permission for an existing cluster, and there is no --kubeconfig",
+                advice="omit it: Fluid is always installed on a kind cluster of the harness",
             )
         return
     for name in _KIND_ONLY:
         value = given.get(name)
         if value is not None and not (name == "nodes" and int(value) == 1):
             raise RefusalError(
-                f"--{name.replace('_', '-')} makes a cluster, and --kubeconfig names one that is there",
-                advice="leave one of the two out",
+                f"--{name.replace('_', '-')} describes a new cluster, and --kubeconfig names an existing one",
+                advice="omit one of the two",
             )
 
 

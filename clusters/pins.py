@@ -1,4 +1,4 @@
-"""The pins file as typed data: which versions there are, and what each is made of."""
+"""The pins file as typed data: the known versions and their parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
 from clusters.errors import RefusalError
@@ -18,7 +19,7 @@ PINS_FILE: Final = Path(__file__).with_name("pins.toml")
 Product = Literal["kubernetes", "fluid", "alluxio"]
 PRODUCTS: Final[tuple[Product, ...]] = ("kubernetes", "fluid", "alluxio")
 
-#: The first Kubernetes whose kubelet does not run on cgroup v1.
+#: First version of Kubernetes whose kubelet needs cgroup v2.
 NEEDS_CGROUP_V2: Final = "1.35.0"
 
 _VERSION: Final = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)")
@@ -29,7 +30,7 @@ class _Pinned(BaseModel):
 
 
 class KubernetesPin(_Pinned):
-    """What one Kubernetes version is built from; versions without a leading ``v``."""
+    """Parts of one Kubernetes version; versions without a leading ``v``."""
 
     etcd: str
     etcd_tag: str
@@ -39,20 +40,20 @@ class KubernetesPin(_Pinned):
 
 
 class FluidPin(_Pinned):
-    """What the images of one Fluid version carry besides it."""
+    """Further programs in the images of one Fluid version."""
 
     helm: str
     kubectl: bool = False
 
 
 class AlluxioPin(_Pinned):
-    """An Alluxio version that can be assembled from Maven Central, and its under-stores by version."""
+    """An Alluxio version on Maven Central, and the versions of its under-stores by name."""
 
     under_stores: dict[str, str]
 
 
 class BuildPin(_Pinned):
-    """The tools that build, and the small programs that help."""
+    """Build tools and helper programs."""
 
     debian: str
     kind: str
@@ -88,7 +89,7 @@ def pins() -> Pins:
 
 
 def versions(kubernetes: str | None = None, fluid: str | None = None, alluxio: str | None = None) -> Versions:
-    """The wanted versions, each the default where none is given.
+    """The versions under test; the default of each that is not given.
 
     Raises:
         RefusalError: a version is not of the form 1.2.3.
@@ -106,10 +107,10 @@ def require_buildable(wanted: Versions, *products: Product) -> None:
 
     Args:
         wanted: the versions.
-        products: those to be built; all of them where none is named.
+        products: the ones to build; all of them by default.
 
     Raises:
-        RefusalError: with the versions that can be.
+        RefusalError: it lists the versions that can be built.
     """
     known = pins()
     tables: dict[Product, Mapping[str, object]] = {
@@ -130,7 +131,7 @@ def require_runs_on(wanted: Versions, *, cgroup_v1: bool) -> None:
     """Refuse a Kubernetes that cannot run on a host with cgroup v1.
 
     Raises:
-        RefusalError: kubelet gave up cgroup v1 with 1.35.
+        RefusalError: the kubelet does not support cgroup v1 since 1.35.
     """
     if cgroup_v1 and at_least(wanted.kubernetes, NEEDS_CGROUP_V2):
         raise RefusalError(
@@ -149,9 +150,10 @@ def _plain(product: str, version: str) -> str:
 
 
 def at_least(version: str, least: str) -> bool:
-    """Whether dotted ``version`` is ``least`` or newer; only the leading numbers count."""
+    """Whether ``version`` is ``least`` or newer, by its numbers alone: ``go1.26rc1`` counts as 1.26."""
+    return _numbers(version) >= _numbers(least)
 
-    def numbers(text: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
-    return numbers(version) >= numbers(least)
+def _numbers(text: str) -> Version:
+    found = re.search(r"\d+(?:\.\d+)*", text)
+    return Version(found[0] if found else "0")

@@ -1,7 +1,7 @@
-"""Telling how far the work is: stage, elapsed, what it waits for.
+"""Progress of a run: stage, elapsed time, current wait.
 
-On a terminal one live line shows all stages under way; without one (CI) each stage is a
-line at its start and at its end, with a heartbeat at most once a minute while it lasts.
+On a terminal, one live line shows all running stages. Otherwise (CI) each stage has a line at its start and
+at its end, and a heartbeat once a minute between them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clusters.clock import SYSTEM_CLOCK, Clock
 
 HEARTBEAT_SECONDS: Final = 60.0
 REFRESHES_PER_SECOND: Final = 4.0
-#: Between two stages on the live line.
+#: Separates two stages on the live line.
 _GAP: Final = "  |  "
 
 
@@ -31,8 +31,8 @@ class Stage:
 
     Attributes:
         name: such as ``image kindest/node``.
-        seconds: how long it took.
-        cached: the work was found done already.
+        seconds: its duration.
+        cached: nothing had to be done.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(eq=False)
 class RunningStage:
-    """A stage under way; say with it what is being waited for."""
+    """A running stage, with the current wait as its detail."""
 
     name: str
     started: float
@@ -50,7 +50,7 @@ class RunningStage:
     detail: str = ""
 
     def says(self, detail: str) -> None:
-        """Set the current detail, such as the state seen last."""
+        """Set the current detail, such as the last observed state."""
         self.detail = detail.strip().splitlines()[-1][:120] if detail.strip() else ""
 
     def was_cached(self) -> None:
@@ -60,7 +60,7 @@ class RunningStage:
 
 @dataclass
 class Progress:
-    """Where stages are told, and kept for the report; stages may run side by side on threads."""
+    """Shows stages and keeps them for the report; stages may run in parallel threads."""
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     clock: Clock = SYSTEM_CLOCK
@@ -75,7 +75,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[RunningStage]:
-        """Tell and time one stage; the time is kept also when it fails."""
+        """Show and time one stage; the time is kept also if it fails."""
         running = RunningStage(name, self.clock.now())
         ended = self._show(running) if self._terminal else self._beat(running)
         mark = "✗"
@@ -90,12 +90,12 @@ class Progress:
             self._line(f"{mark} {name} ({'cached, ' if running.cached else ''}{seconds:.1f} s)")
 
     def note(self, text: str) -> None:
-        """Tell something that is not a stage, such as a host limit that was worked round."""
+        """Show a line that is not a stage, such as a host limit with a workaround."""
         self._line(f"· {text}")
 
     @property
     def _terminal(self) -> bool:
-        """Somebody looks on; a variable such as FORCE_COLOR makes no terminal of a file."""
+        """The stream is a real terminal; FORCE_COLOR alone does not make one."""
         return self.stream.isatty() and self._console.is_terminal and not self._console.is_dumb_terminal
 
     def _line(self, text: str) -> None:
@@ -111,7 +111,7 @@ class Progress:
         return f"{running.name} [{elapsed:.0f} s]{detail}"
 
     def _show(self, running: RunningStage) -> Callable[[], None]:
-        """Put a stage on the live line; returns what takes it off."""
+        """Add a stage to the live line; return a function that removes it."""
         with self._lock:
             self._running.append(running)
             if self._live is None:
@@ -136,9 +136,9 @@ class Progress:
         return ended
 
     def _live_line(self) -> Text:
-        """All stages under way in one line, each with its share of it.
+        """All running stages in one line of equal shares.
 
-        The display calls this with a lock of its own, so this takes none.
+        The display calls this under its own lock, so this uses none.
         """
         running = tuple(self._running)
         share = (self._console.width - len(_GAP) * (len(running) - 1)) // max(1, len(running))
@@ -147,7 +147,7 @@ class Progress:
         )
 
     def _beat(self, running: RunningStage) -> Callable[[], None]:
-        """Tell a stage by lines, now and while it lasts; returns what ends that."""
+        """Print heartbeat lines of a stage; return a function that ends them."""
         stop = threading.Event()
 
         def beat() -> None:
@@ -155,12 +155,12 @@ class Progress:
                 self._line(f"  {self._shown(running)}")
 
         self._line(f"… {running.name}")
-        teller = threading.Thread(target=beat, daemon=True)
-        teller.start()
+        printer = threading.Thread(target=beat, daemon=True)
+        printer.start()
 
         def ended() -> None:
             stop.set()
-            teller.join()
+            printer.join()
 
         return ended
 

@@ -263,3 +263,8 @@ def opposite(predicate: Callable[[T], bool]) -> Callable[[T], bool]:
 def objection(predicate: Callable[[T], bool]) -> Callable[[T], str | None]:
     """A predicate as `hold` needs it: the observation as text where it is false, else None."""
     return lambda seen: None if predicate(seen) else ("it does not exist" if seen is None else f"{seen}")
+
+
+def reason_if_any(wrong: str) -> str | None:
+    """A predicate for `hold` whose observation is the text of what is wrong; empty: nothing."""
+    return wrong or None

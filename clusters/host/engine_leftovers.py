@@ -19,7 +19,7 @@ import psutil
 from clusters.errors import FailureClass, RefusalError
 from clusters.host import leftovers
 from clusters.host.commands import Commands
-from clusters.waiting import WaitTimeoutError, wait
+from clusters.waiting import WaitTimeoutError, is_empty, wait
 
 CLEAR_SECONDS: Final = 10.0
 _PROGRAMS: Final = {"dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim", "docker-proxy"}
@@ -42,7 +42,7 @@ def clear_leftovers(run_folder: Path, data: Path, commands: Commands) -> None:
     with contextlib.suppress(WaitTimeoutError):
         wait(
             lambda: [pid for pid in ended if _alive(pid)],
-            lambda left: not left,
+            is_empty,
             subject="leftovers of the container engine",
             condition="the end",
             timeout=CLEAR_SECONDS,

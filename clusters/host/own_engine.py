@@ -25,7 +25,7 @@ from clusters.host.engine_leftovers import clear_leftovers, daemon_pid, other_us
 from clusters.host.known_errors import meaning
 from clusters.host.probes import Host
 from clusters.progress import Progress, RunningStage
-from clusters.waiting import WaitTimeoutError, wait
+from clusters.waiting import WaitTimeoutError, exists, is_gone, wait
 
 _CONFIG: Final = "daemon.json"
 OWNER_LABEL: Final = "fluid-conformance"
@@ -93,7 +93,7 @@ def _late_answer(address: str, commands: Commands, stage: RunningStage) -> str |
         return (
             wait(
                 lambda: answering(address, commands) if daemon_pid(engine.RUN_FOLDER) is not None else "",
-                lambda seen: seen is not None,
+                exists,
                 subject="container engine",
                 condition="an answer",
                 timeout=START_SECONDS,
@@ -121,7 +121,7 @@ def _wait_for_answer(
 
     version = wait(
         lambda: answering(address, commands),
-        lambda seen: seen is not None,
+        exists,
         subject="container engine",
         condition="an answer",
         timeout=START_SECONDS,
@@ -189,7 +189,7 @@ def stop(cache: Path, commands: Commands, progress: Progress) -> None:
             with contextlib.suppress(WaitTimeoutError):
                 wait(
                     lambda: daemon_pid(engine.RUN_FOLDER),
-                    lambda seen: seen is None,
+                    is_gone,
                     subject="container engine",
                     condition="the end",
                     timeout=STOP_SECONDS,

@@ -1,7 +1,7 @@
-"""Running a program in a container: Kubernetes' exec over a websocket, with a deadline.
+"""Exec: run a program in a container, over a websocket, with a deadline.
 
-The client library's own exec has no limit on its connection and loses the reason of a
-failure, so this speaks the protocol itself: channels 0 to 3 are stdin, stdout, stderr
+The exec of the client library has no time limit on its connection and loses the reason of a
+failure, so this module implements the protocol: channels 0 to 3 are stdin, stdout, stderr
 and the final status; since v5 (Kubernetes 1.30) stdin can be closed.
 """
 
@@ -30,7 +30,7 @@ _PIECE: Final = 32 * 1024
 class ExecTimeoutError(InfrastructureError):
     """A program in a container did not end in time.
 
-    It may still run there: the protocol has no way to end it. What it wrote so far is in ``completed``.
+    It may still run, because the protocol cannot end it. ``completed`` has its output so far.
     """
 
     def __init__(self, message: str, completed: Completed, elapsed: float) -> None:
@@ -51,16 +51,16 @@ def run_in_pod(
     stdin: bytes | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Completed:
-    """Run ``argv`` in a container to its end and return its output, whatever its exit code.
+    """Run ``argv`` in a container until it ends; return its output for any exit code.
 
     Args:
-        credentials: how to reach the API server.
+        credentials: for the API server.
         namespace: of the Pod.
         pod: its name.
         container: its container.
         argv: program and arguments; no shell.
         timeout: seconds in all.
-        idle_timeout: seconds without any output after which it is given up as hung; None sets no such limit.
+        idle_timeout: seconds without output after which it counts as hung; None: no limit.
         stdin: its standard input, for scripts rather than data; closed after it.
         clock: replaced by tests.
 
@@ -103,11 +103,11 @@ def run_in_pod(
         message = f"{shown(list(argv), 120)} in Pod {namespace}/{pod} {ended}"
         raise ExecTimeoutError(message, so_far(), clock.now() - start) from error
     except websocket.WebSocketConnectionClosedException:
-        pass  # the status, if it came, tells how it ended
+        pass  # the status, if received, has the result
     except (websocket.WebSocketException, OSError) as error:
         raise KubeError(what, said=f"the connection broke: {error}") from error
     finally:
-        socket.shutdown()  # type: ignore[no-untyped-call] # closes at once; close() would wait for the peer
+        socket.shutdown()  # type: ignore[no-untyped-call] # close() would wait for the peer
     return so_far(_exit_code(bytes(channels[_STATUS]), what))
 
 
@@ -130,7 +130,7 @@ def _open(
     try:
         return websocket.create_connection(
             url,
-            # The kubelet starts the program before the answer comes, so it may take its time.
+            # The kubelet starts the program before it answers.
             timeout=max(CONNECT_SECONDS, timeout),
             header=header,
             subprotocols=[_V5, _V4],
@@ -156,7 +156,7 @@ def _tls(credentials: Credentials) -> dict[str, Any]:
 
 
 def _receive(socket: websocket.WebSocket, channels: dict[int, bytearray]) -> bool:
-    """Take in one frame; False when it was the last."""
+    """Receive one frame; False if it was the last one."""
     code, data = socket.recv_data()
     if code == websocket.ABNF.OPCODE_CLOSE:
         return False

@@ -1,4 +1,4 @@
-"""Reading values out of an API object whose fields may be missing or of another type."""
+"""Values of an API object whose fields may be missing or of another type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FACTORS: Final[Mapping[str, Decimal]] = {
 
 
 def at(obj: object, *path: str) -> Any:
-    """The value at a path, or None where any part of it is missing."""
+    """The value at a path, or None if a part of it is missing."""
     for key in path:
         if not isinstance(obj, Mapping):
             return None
@@ -31,42 +31,42 @@ def at(obj: object, *path: str) -> Any:
 
 
 def text(obj: object, *path: str) -> str:
-    """The text there, or an empty one."""
+    """The text at a path, or an empty one."""
     value = at(obj, *path)
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def number(obj: object, *path: str) -> int:
-    """The whole number there, or 0."""
+    """The integer at a path, or 0."""
     value = at(obj, *path)
     return value if isinstance(value, int) else 0
 
 
 def flag(obj: object, *path: str) -> bool:
-    """Whether the value there is true."""
+    """Whether the value at a path is true."""
     return at(obj, *path) is True
 
 
 def items(obj: object, *path: str) -> list[Json]:
-    """The objects of the list there, or none."""
+    """The objects of the list at a path, or none."""
     value = at(obj, *path)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def texts(obj: object, *path: str) -> tuple[str, ...]:
-    """The texts of the list there, or none."""
+    """The texts of the list at a path, or none."""
     value = at(obj, *path)
     return tuple(str(item) for item in value) if isinstance(value, list) else ()
 
 
 def table(obj: object, *path: str) -> dict[str, str]:
-    """The texts by name there, or none."""
+    """The texts by name at a path, or none."""
     value = at(obj, *path)
     return {str(key): str(item) for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 
 def moment(obj: object, *path: str) -> datetime | None:
-    """The time there (RFC 3339, as the API writes it), or None."""
+    """The time at a path (RFC 3339), or None."""
     value = at(obj, *path)
     if not isinstance(value, str):
         return None
@@ -81,7 +81,7 @@ def quantity(value: object) -> float:
     """A Kubernetes quantity as a number: ``512Mi`` is 536870912.0, ``250m`` is 0.25.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a quantity.
     """
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None:
@@ -90,13 +90,13 @@ def quantity(value: object) -> float:
 
 
 def quantity_at(obj: object, *path: str) -> float:
-    """The quantity there, or 0."""
+    """The quantity at a path, or 0."""
     value = at(obj, *path)
     return quantity(value) if value not in (None, "") else 0.0
 
 
 def percentage(value: str) -> float | None:
-    """``99.5%`` as 99.5; None where nothing is stated yet, or not a number (``NaN%``)."""
+    """``99.5%`` as 99.5; None for an empty text and for ``NaN%``."""
     try:
         found = float(value.strip().removesuffix("%"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The kinds of Kubernetes objects that the harness touches, and where the API serves them."""
+"""The kinds of objects that the harness uses, and their paths in the API."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Kind:
     """A kind of object.
 
     Attributes:
-        name: as in a manifest's ``kind``.
-        api_version: as in a manifest's ``apiVersion``.
-        plural: the word in the API's paths.
-        namespaced: it lives in a namespace.
+        name: ``kind`` in a manifest.
+        api_version: ``apiVersion`` in a manifest.
+        plural: name in the API's paths.
+        namespaced: its objects belong to a namespace.
     """
 
     name: str
@@ -26,10 +26,10 @@ class Kind:
     namespaced: bool = True
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """The API path of one object, of those in one namespace, or of all.
+        """The API path of one object, of the objects in one namespace, or of all objects.
 
         Raises:
-            HarnessError: an object of a namespaced kind is named without its namespace, or the reverse.
+            HarnessError: the namespace of an object is missing, or given for a cluster-scoped kind.
         """
         if (name is not None and self.namespaced and not namespace) or (namespace and not self.namespaced):
             raise HarnessError(
@@ -65,10 +65,7 @@ CRON_JOB: Final = Kind("CronJob", "batch/v1", "cronjobs")
 DAEMON_SET: Final = Kind("DaemonSet", "apps/v1", "daemonsets")
 STATEFUL_SET: Final = Kind("StatefulSet", "apps/v1", "statefulsets")
 DEPLOYMENT: Final = Kind("Deployment", "apps/v1", "deployments")
-REPLICA_SET: Final = Kind("ReplicaSet", "apps/v1", "replicasets")
-CSI_DRIVER: Final = Kind("CSIDriver", "storage.k8s.io/v1", "csidrivers", namespaced=False)
 CSI_NODE: Final = Kind("CSINode", "storage.k8s.io/v1", "csinodes", namespaced=False)
-STORAGE_CLASS: Final = Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False)
 CLUSTER_ROLE: Final = Kind("ClusterRole", _RBAC, "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDING: Final = Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", namespaced=False)
 ROLE: Final = Kind("Role", _RBAC, "roles")
@@ -84,7 +81,7 @@ MUTATING_WEBHOOK: Final = Kind(
     namespaced=False,
 )
 
-# Fluid's own (Fluid 1.0.8, charts/fluid/fluid/crds).
+# Kinds of Fluid (Fluid 1.0.8, charts/fluid/fluid/crds).
 DATASET: Final = Kind("Dataset", _FLUID, "datasets")
 ALLUXIO_RUNTIME: Final = Kind("AlluxioRuntime", _FLUID, "alluxioruntimes")
 THIN_RUNTIME: Final = Kind("ThinRuntime", _FLUID, "thinruntimes")
@@ -104,7 +101,7 @@ def kind_of(manifest: Mapping[str, Any]) -> Kind:
     """The kind of a manifest.
 
     Raises:
-        HarnessError: it names none, or one that the harness does not know.
+        HarnessError: it has no kind, or one that is not in this module.
     """
     key = (str(manifest.get("apiVersion", "")), str(manifest.get("kind", "")))
     if key not in KINDS:

@@ -1,4 +1,4 @@
-"""A server of the harness's own: one bare Pod on a fixed node, and the Service that gives it an address."""
+"""A server that the harness runs: one Pod on a fixed node, and a Service."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def server_manifests(
     container: Mapping[str, Any],
     **more: Any,
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Service and Pod, told apart from others by a label ``app`` with their name.
+    """Service and Pod; the label ``app`` with their name connects them.
 
-    The Pod is a bare one on a fixed node: nothing may start it again elsewhere, without its state.
+    The Pod has no controller, which could start it on another node without its state.
 
     Args:
         meta: name and namespace of both.
-        node: where the Pod runs, whatever the node's taints.
+        node: of the Pod, regardless of its taints.
         ports: of the Service, as in its ``spec.ports``.
-        container: of the Pod; its image is pulled only where it is missing.
+        container: of the Pod; its image is pulled only if it is missing.
         more: of the Pod's ``spec``.
     """
     label = {"app": meta["name"]}

@@ -1,4 +1,4 @@
-"""Noticing changes in a cluster at once, so that a wait looks again without polling fast."""
+"""Watches: a wait learns of a change at once, without fast polling."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which the server ends a watch by itself; it is then taken up again where it was.
+#: Seconds after which the server ends a watch; it is then continued at the same version.
 WATCH_SECONDS: Final = 240
-#: Pauses after a failure, in seconds: the first, doubled each time, and the longest.
+#: Seconds of the pause after a failure: the first, doubled each time, and the longest.
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 5.0
-#: Seconds that starting waits for the first answers, and stopping for the threads.
+#: Seconds to wait for the first answers at the start, and for the threads at the end.
 START_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 2.0
 _GONE: Final = 410
@@ -30,7 +30,7 @@ _GONE: Final = 410
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What is watched: a kind, in one namespace or all, narrowed by selectors."""
+    """A set of objects: a kind, in one namespace or in all, narrowed by selectors."""
 
     kind: Kind
     namespace: str | None = None
@@ -46,8 +46,7 @@ class Topic:
 class Watch:
     """Sets `event` whenever one of its topics changes; a context manager.
 
-    It never raises: while the server cannot be reached it tries again, and the wait that
-    uses it still looks at its own pace.
+    It never raises: it retries while the server cannot be reached, and the wait that uses it still polls.
     """
 
     def __init__(self, connection: Connection, topics: tuple[Topic, ...]) -> None:
@@ -67,7 +66,7 @@ class Watch:
     def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        # From here on no change is missed, unless the server is slow; then a look at the usual pace finds it.
+        # From here on no change is missed. If the server is slow, polling notices it.
         for started in self._started:
             started.wait(START_SECONDS)
         return self
@@ -76,8 +75,8 @@ class Watch:
         self._stop.set()
         for response in tuple(self._open):
             try:
-                response.shutdown()  # wakes the thread that reads from it
-            except (OSError, ValueError, RuntimeError) as error:  # it ended by itself meanwhile
+                response.shutdown()  # ends the blocking read of its thread
+            except (OSError, ValueError, RuntimeError) as error:  # it has ended already
                 log.debug("watch ended before it was stopped: %s", error)
         for thread in self._threads:
             thread.join(STOP_SECONDS)
@@ -95,11 +94,11 @@ class Watch:
                     started.set()
                 version = self._read(topic, version)
                 pause = FIRST_PAUSE
-            except Exception as error:  # noqa: BLE001 - a watch is a help; without it the wait still looks
+            except Exception as error:  # noqa: BLE001 - without the watch, the wait still polls
                 gone = isinstance(error, KubeError) and error.status == _GONE
                 log.debug("watch of %s: %s", topic.kind, error)
                 version = ""
-                started.set()  # nobody waits for a watch that cannot start, such as of a missing kind
+                started.set()  # a watch that cannot start, such as of a missing kind, delays nobody
                 if not gone:
                     self._stop.wait(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
@@ -109,7 +108,7 @@ class Watch:
         self.event.set()
 
     def _list(self, topic: Topic) -> str:
-        """The version of the cluster's state from which to watch."""
+        """The resource version from which to watch."""
         data = self._connection.request(
             "GET",
             topic.kind.path(topic.namespace),
@@ -148,7 +147,7 @@ class Watch:
             response.close()
 
     def _take(self, line: bytes, version: str) -> str:
-        """Take in one event; return the version it stands for."""
+        """Process one event; return its resource version."""
         event = json.loads(line)
         found = event.get("object") or {}
         if event.get("type") == "ERROR":

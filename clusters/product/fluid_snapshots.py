@@ -27,7 +27,7 @@ def uses_fluid_driver(volume: VolumeSnapshot) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CacheStates:
-    """What Fluid says about a Dataset's cache; it lags by up to 2.5 minutes (Fluid 1.0.8).
+    """The cache of a Dataset in its status; it lags by up to 2.5 minutes (Fluid 1.0.8).
 
     Attributes:
         capacity: as Fluid writes it, such as ``512.00MiB``.
@@ -100,16 +100,16 @@ class DatasetSnapshot(ObjectSnapshot):
     """A Dataset.
 
     Attributes:
-        phase: ``NotBound``, ``Bound``, ``Failed``, ``Updating``, …; empty before Fluid has seen it.
+        phase: ``NotBound``, ``Bound``, ``Failed``, ``Updating``, …; empty before Fluid processed it.
         conditions: all of them.
-        mounts: as asked for.
+        mounts: in the specification.
         runtimes: names of the runtimes bound to it.
-        ufs_total: bytes at the source as Fluid writes them; ``[Calculating]`` meanwhile.
+        ufs_total: bytes at the source as Fluid writes them; ``[Calculating]`` until then.
         file_num: files at the source, the same.
-        cache: what Fluid says about the cache.
+        cache: in the status.
         placement: ``Exclusive`` (also when empty) or ``Shared``.
         dataset_ref: Datasets ``namespace/name`` that refer to this one.
-        operations: names of data operations under way, by their kind.
+        operations: names of running data operations by kind.
     """
 
     KIND: ClassVar[Kind] = kinds.DATASET
@@ -144,7 +144,7 @@ class DatasetSnapshot(ObjectSnapshot):
 
     @property
     def finalizers(self) -> tuple[str, ...]:
-        """What must happen before it goes."""
+        """Finalizers that block its deletion."""
         return self.meta.finalizers
 
     @property
@@ -154,7 +154,7 @@ class DatasetSnapshot(ObjectSnapshot):
 
     @property
     def source_claims(self) -> tuple[str, ...]:
-        """The claims that hold its data; applications should not mount these."""
+        """The claims with its source data; applications should not mount them."""
         return tuple(dict.fromkeys(mount.source_claim for mount in self.mounts if mount.source_claim))
 
     def __str__(self) -> str:
@@ -166,12 +166,12 @@ class DatasetSnapshot(ObjectSnapshot):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Master, workers or fuses of a runtime, as its status tells.
+    """Masters, workers or Fuses of a runtime in its status.
 
     Attributes:
-        phase: ``NotReady``, ``PartialReady``, ``Ready`` or empty. Fluid 1.0.8 says Ready of fuses always.
-        desired: Pods that should be.
-        ready: Pods that are ready.
+        phase: ``NotReady``, ``PartialReady``, ``Ready`` or empty. Always Ready for Fuses in Fluid 1.0.8.
+        desired: number of Pods that should exist.
+        ready: number of ready Pods.
     """
 
     phase: str
@@ -197,10 +197,10 @@ class AlluxioRuntimeSnapshot(ObjectSnapshot):
     """An AlluxioRuntime.
 
     Attributes:
-        replicas: workers asked for.
-        master: as the status tells.
-        worker: the same.
-        fuse: the same; never evidence of a fuse in Fluid 1.0.8.
+        replicas: requested workers.
+        master: in the status.
+        worker: in the status.
+        fuse: in the status; no evidence of a Fuse in Fluid 1.0.8.
     """
 
     KIND: ClassVar[Kind] = kinds.ALLUXIO_RUNTIME
@@ -223,7 +223,7 @@ class AlluxioRuntimeSnapshot(ObjectSnapshot):
 
     @property
     def finalizers(self) -> tuple[str, ...]:
-        """What must happen before it goes."""
+        """Finalizers that block its deletion."""
         return self.meta.finalizers
 
     def __str__(self) -> str:
@@ -236,7 +236,7 @@ class DataOperationSnapshot(ObjectSnapshot):
     """A data operation of Fluid; the status of all kinds has the same form.
 
     Attributes:
-        phase: ``Pending``, ``Executing``, ``Complete``, ``Failed``; empty before Fluid has taken it up.
+        phase: ``Pending``, ``Executing``, ``Complete``, ``Failed``; empty before Fluid processed it.
         conditions: all of them.
         last_scheduled: of a cron operation, else None.
     """
@@ -259,7 +259,7 @@ class DataOperationSnapshot(ObjectSnapshot):
 
     @property
     def ended(self) -> bool:
-        """It is over, well or not."""
+        """It ended, successfully or not."""
         return self.phase in ("Complete", "Failed")
 
     def __str__(self) -> str:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from clusters.product.fluid_snapshots import DataOperationSnapshot, DatasetSnapshot
 from clusters.product.fuse import FuseSnapshot
+
+
+class _Listing(Protocol):
+    @property
+    def all_cached(self) -> bool: ...
+
+
+def is_fully_cached(listing: _Listing) -> bool:
+    """Alluxio caches 100 % of every listed file."""
+    return listing.all_cached
 
 
 def is_bound(dataset: DatasetSnapshot | None) -> bool:

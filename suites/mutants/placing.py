@@ -22,7 +22,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, mounted_files
 from clusters.providers.kind import KindProvider
 from clusters.system import System
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
 from suites.mutants.building import Built
 from suites.mutants.model import Hang, Program
@@ -160,7 +160,7 @@ def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> N
     with kube.changes(kinds.POD, fluid.NAMESPACE) as changed:
         wait(
             look,
-            lambda lacking: not lacking,
+            is_empty,
             subject=f"{workload.kind} {fluid.NAMESPACE}/{workload.name}",
             condition="Pods with the files of the mutant" if wanted else "Pods with the original files",
             timeout=ROLL_OUT_SECONDS,

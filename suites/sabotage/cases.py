@@ -12,7 +12,7 @@ from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.storage import CREATED_BY
 from clusters.product import fluid_names
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.record.evidence import Evidence
 from suites.sabotage import breaks
 from suites.sabotage.breaks import edited, run_on
@@ -218,7 +218,7 @@ def cache_freed(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
         runner.observer.alluxio(user.namespace, DATASET).free()
         wait(
             lambda: runner.observer.blocks(user.namespace, DATASET),
-            lambda seen: not seen,
+            is_empty,
             subject=f"cache of {user.namespace}/{DATASET}",
             condition="removal of all blocks",
             timeout=60.0,

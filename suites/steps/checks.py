@@ -18,7 +18,8 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid, uses_fluid_driver
 from clusters.product.fuse import FuseSnapshot
 from clusters.product.nfs import ServedBytes
-from clusters.waiting import hold, wait
+from clusters.product.predicates import is_fully_cached
+from clusters.waiting import hold, reason_if_any, wait
 from suites.steps.idle_watch import ADVICE, DELAY, NOT_WATCHED, Untouched
 from suites.steps.observer import Cached
 from suites.steps.user import DATASET, User
@@ -224,7 +225,7 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
     with user.evidence.phase("waiting", "Alluxio holds all files"):
         wait(
             lambda: observer.listing(user.namespace, dataset),
-            lambda seen: seen.all_cached,
+            is_fully_cached,
             subject=subject,
             condition="100 % of every file in the cache",
             timeout=CACHED_SECONDS * user.timeout_factor,
@@ -451,7 +452,7 @@ def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> No
     with owner.evidence.phase("window", f"the deleted Dataset waits for {whom}"):
         looks = hold(
             look,
-            lambda wrong: wrong or None,
+            reason_if_any,
             subject=f"Dataset {owner.namespace}/{DATASET}",
             condition=f"pending deletion with its claim and correct reads by {pod.name}",
             window=DELETION_WINDOW_SECONDS,

@@ -6,10 +6,12 @@ from typing import Final
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.predicates import has_ended
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot, DatasetSnapshot
-from clusters.waiting import wait
+from clusters.product.predicates import is_idle
+from clusters.waiting import is_empty, wait
 from suites.steps import checks
 from suites.steps.user import DATASET, LOAD_SECONDS, PHASE_SECONDS, User
 
@@ -26,7 +28,7 @@ def ends(user: User, kind: Kind, name: str) -> DataOperationSnapshot:
     ):
         ended = wait(
             lambda: objects.get(DATA_OPERATIONS[kind], name, user.namespace),
-            lambda seen: seen is not None and seen.ended,
+            has_ended,
             subject=f"{kind} {user.namespace}/{name}",
             condition="phase Complete or Failed",
             timeout=LOAD_SECONDS * user.timeout_factor,
@@ -54,7 +56,7 @@ def usable_again(user: User) -> None:
     with user.system.kube.changes(kinds.DATASET, user.namespace) as changed:
         dataset: DatasetSnapshot = wait(
             lambda: user.observer.dataset(user.namespace, DATASET),
-            lambda seen: seen.bound and not any(seen.operations.values()),
+            is_idle,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound without a data operation",
             timeout=PHASE_SECONDS * user.timeout_factor,
@@ -104,7 +106,7 @@ def gone(user: User, kind: Kind, *names: str) -> None:
     with user.evidence.phase("teardown", f"{kind} {', '.join(names)} goes"):
         wait(
             lambda: [name for name in names if kube.get(kind, name, user.namespace) is not None],
-            lambda left: not left,
+            is_empty,
             subject=f"{kind} of {user.namespace}",
             condition="deletion",
             timeout=GONE_SECONDS * user.timeout_factor,

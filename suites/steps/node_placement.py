@@ -8,6 +8,7 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import has_label, is_decided
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -34,7 +35,7 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
         kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
         wait(
             lambda: user.observer.objects.get(NodeSnapshot, node),
-            lambda seen: seen is not None and seen.labels.get(key) == value,
+            has_label(key, value),
             subject=f"node {node}",
             condition=f"{'presence' if value else 'removal'} of label {key}",
             timeout=PLACED_SECONDS,
@@ -60,7 +61,7 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
     with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
         wait(
             look,
-            lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+            is_decided,
             subject=f"Pod {user.namespace}/{pod}",
             condition="a decision of the scheduler",
             timeout=WORKER_SECONDS,

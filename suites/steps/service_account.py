@@ -21,7 +21,7 @@ from clusters.host.commands import Completed, SystemCommands
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import items, text, texts
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.steps.user import User, unique
 from workloads.models.base import Manifest
 
@@ -106,7 +106,7 @@ class Account:
         wanted = rights_of(role["rules"])
         wait(
             lambda: wanted - self.rights(self.namespace),
-            lambda missing: not missing,
+            is_empty,
             subject=f"ServiceAccount {self.namespace}/{self.name}",
             condition=f"the rights from ClusterRole {name}",
             timeout=GRANT_SECONDS,

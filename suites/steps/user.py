@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.predicates import has_any_phase, has_phase, is_decided, is_ready, is_replaced
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
@@ -20,7 +21,7 @@ from clusters.product import fluid, fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DataLoadSnapshot, DatasetSnapshot
 from clusters.product.fuse import read_fuse
 from clusters.system import System
-from clusters.waiting import WaitError, wait
+from clusters.waiting import WaitError, is_empty, is_gone, wait
 from suites.record.evidence import Evidence
 from suites.steps.observer import Observer
 from suites.steps.read_controls import blame_read
@@ -138,7 +139,7 @@ class User:
         with self.system.kube.changes(kind, namespace) as changed:
             wait(
                 look,
-                lambda seen: seen is not None and seen.phase in phases,
+                has_phase(*phases),
                 subject=f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}",
                 condition=f"phase {' or '.join(phases)}",
                 timeout=PHASE_SECONDS,
@@ -308,7 +309,7 @@ class User:
         ):
             pod = wait(
                 lambda: objects.get(PodSnapshot, application.name, application.namespace),
-                lambda seen: seen is not None and seen.ready,
+                is_ready,
                 subject=f"Pod {application.namespace}/{application.name}",
                 condition="condition Ready",
                 timeout=APPLICATION_SECONDS * self.timeout_factor,
@@ -427,7 +428,7 @@ class User:
         with self._explained(name), self.system.kube.changes(kinds.DATASET, self.namespace) as changed:
             wait(
                 lambda: self.observer.dataset(self.namespace, name),
-                lambda seen: bool(seen.phase),
+                has_any_phase,
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="any phase",
                 timeout=PHASE_SECONDS * self.timeout_factor,
@@ -441,7 +442,7 @@ class User:
         with self.system.kube.changes(kinds.POD, namespace) as changed:
             wait(
                 lambda: objects.get(PodSnapshot, name, namespace),
-                lambda seen: seen is not None and bool(seen.scheduling or seen.node),
+                is_decided,
                 subject=f"Pod {namespace}/{name}",
                 condition="a decision of the scheduler",
                 timeout=PHASE_SECONDS * self.timeout_factor,
@@ -466,7 +467,7 @@ class User:
         with kube.changes(kinds.POD, pod.namespace) as changed:
             wait(
                 lambda: objects.get(PodSnapshot, pod.name, pod.namespace),
-                lambda seen: seen is None or seen.uid != pod.uid,
+                is_replaced(pod.uid),
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 condition="deletion",
                 timeout=APPLICATION_SECONDS * self.timeout_factor,
@@ -503,7 +504,7 @@ class User:
         ):
             wait(
                 looking,
-                lambda left: not left,
+                is_empty,
                 subject=f"Dataset {self.namespace}/{name}",
                 condition="deletion with runtime and Pods",
                 timeout=GONE_SECONDS * self.timeout_factor,
@@ -575,7 +576,7 @@ class User:
         ):
             wait(
                 lambda: kube.get(kinds.NAMESPACE, self.namespace),
-                lambda seen: seen is None,
+                is_gone,
                 subject=f"namespace {self.namespace}",
                 condition="deletion",
                 timeout=GONE_SECONDS,

@@ -14,7 +14,7 @@ from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
 from suites.record.run import cannot_run_here
 from suites.record.versions import ByVersion
@@ -143,7 +143,7 @@ def down(user: User) -> Iterator[None]:
         with user.evidence.phase("waiting", "the webhook goes"):
             wait(
                 pods,
-                lambda seen: not seen,
+                is_empty,
                 subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
                 condition="deletion of all Pods",
                 timeout=WEBHOOK_SECONDS,
@@ -172,7 +172,7 @@ def _bring_back(user: User, replicas: int) -> None:
 
     wait(
         look,
-        lambda wrong: not wrong,
+        is_empty,
         subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
         condition="an answer",
         timeout=WEBHOOK_SECONDS,

@@ -62,7 +62,7 @@ def test_a_name_that_no_cluster_can_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize("registry", ["https://mirror.example", "", "mirror example", "mirror:port"])
 def test_a_registry_that_is_no_host_is_refused(registry: str) -> None:
     """A scheme is the usual mistake, so the advice names it."""
-    with pytest.raises(RefusalError, match="is no host name") as caught:
+    with pytest.raises(RefusalError, match="is not a host name") as caught:
         options_of({"registry": registry})
     assert "no scheme" in caught.value.advice
 

@@ -9,13 +9,13 @@ from clusters.pins import NEEDS_CGROUP_V2, at_least, pins, require_buildable, re
 
 
 def test_the_defaults_can_be_built() -> None:
-    """What is run when nothing is asked for is pinned in full."""
+    """All parts of the default versions are pinned."""
     require_buildable(versions())
     assert pins().default == versions()
 
 
 def test_all_pinned_versions_are_versions() -> None:
-    """No pin is a range, a tag or a word."""
+    """No pin is a range or a tag."""
     known = pins()
     for version in (*known.kubernetes, *known.fluid, *known.alluxio):
         assert versions(kubernetes=version).kubernetes == version
@@ -23,22 +23,22 @@ def test_all_pinned_versions_are_versions() -> None:
         assert known.kubernetes[kubernetes].cgroup_v1 is not at_least(kubernetes, NEEDS_CGROUP_V2)
 
 
-def test_a_version_is_taken_with_or_without_its_v() -> None:
-    """Users write v1.33.13 and 1.33.13 and mean the same."""
+def test_a_version_may_begin_with_v() -> None:
+    """v1.33.13 and 1.33.13 are the same version."""
     assert versions(kubernetes="v1.33.13", fluid=" 1.0.2 ").kubernetes == "1.33.13"
     assert versions(fluid="1.1.0-rc.1").fluid == "1.1.0-rc.1"
 
 
 @pytest.mark.parametrize("wrong", ["latest", "1.33", ">=1.33.0", "1.33.x", "1.33.1; rm", "../1.33.1"])
-def test_what_is_no_version_is_refused(wrong: str) -> None:
-    """The product and the text are named, and how a version looks."""
+def test_an_invalid_version_is_refused(wrong: str) -> None:
+    """The error names the product, the text and the right form."""
     with pytest.raises(RefusalError, match="is not a version of Kubernetes") as caught:
         versions(kubernetes=wrong)
     assert repr(wrong) in caught.value.message
     assert "1.2.3" in caught.value.advice
 
 
-def test_a_version_that_cannot_be_built_is_refused_with_those_that_can() -> None:
+def test_a_version_that_cannot_be_built_is_refused() -> None:
     """Fluid 1.0.2 of the original report is published only as images."""
     with pytest.raises(RefusalError, match=r"Fluid 1\.0\.2 cannot be built here; 1\.0\.8.* can") as caught:
         require_buildable(versions(fluid="1.0.2"))
@@ -46,7 +46,7 @@ def test_a_version_that_cannot_be_built_is_refused_with_those_that_can() -> None
 
 
 def test_kubernetes_without_cgroup_v1_is_refused_on_it() -> None:
-    """A kubelet that would not start is told before anything is made."""
+    """A kubelet that would not start is refused before anything is created."""
     with pytest.raises(RefusalError, match=r"Kubernetes 1\.35\.0 cannot run on this host"):
         require_runs_on(versions(kubernetes="1.35.0"), cgroup_v1=True)
     require_runs_on(versions(kubernetes="1.34.9"), cgroup_v1=True)
@@ -60,10 +60,12 @@ def test_kubernetes_without_cgroup_v1_is_refused_on_it() -> None:
         ("1.9.9", "1.24.0", False),
         ("go1.26.8", "1.24.0", True),
         ("1.25", "1.24.0", True),
+        ("1.25", "1.25.0", True),
+        ("1.35.0-rc.1", "1.35.0", True),
         ("0", "1.24.0", False),
         ("", "1.24.0", False),
     ],
 )
 def test_versions_compare_by_their_numbers(version: str, least: str, expected: bool) -> None:
-    """Ten is more than nine, and no version at all is the least."""
+    """1.24 is newer than 1.9, and a missing version is the oldest."""
     assert at_least(version, least) is expected

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusters.errors import FailureClass
-from clusters.waiting import WaitFailedError, WaitTimeoutError, hold, wait
+from clusters.waiting import (
+    WaitFailedError,
+    WaitTimeoutError,
+    exists,
+    hold,
+    is_empty,
+    is_gone,
+    objection,
+    opposite,
+    reason_if_any,
+    wait,
+)
 
 if TYPE_CHECKING:
     from tests.clusters.conftest import FakeClock
@@ -242,3 +253,22 @@ def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:
         )
     assert caught.value.last_seen == "one"
     assert caught.value.elapsed == 2
+
+
+def test_conditions_over_any_observation() -> None:
+    """None is a missing object; an empty list has no objects."""
+    assert [exists(seen) for seen in (None, "")] == [False, True]
+    assert [is_gone(seen) for seen in (None, "")] == [True, False]
+    assert [is_empty(seen) for seen in (None, [], ["x"])] == [True, True, False]
+    assert opposite(is_gone)("x")
+    assert [reason_if_any(text) for text in ("", "it is gone")] == [None, "it is gone"]
+
+
+def test_a_predicate_becomes_an_objection(clock: FakeClock) -> None:
+    """The reason is the observation itself."""
+    still = objection(lambda seen: seen == "Bound")
+    assert still("Bound") is None
+    assert still("NotBound") == "NotBound"
+    assert objection(exists)(None) == "it does not exist"
+    with pytest.raises(WaitFailedError, match="phase Bound of s did not last: NotBound after 0"):
+        hold(lambda: "NotBound", still, subject="s", condition="phase Bound", window=1, clock=clock)

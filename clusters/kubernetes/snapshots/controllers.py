@@ -18,8 +18,8 @@ class DaemonSetSnapshot(ObjectSnapshot):
     """A DaemonSet.
 
     Attributes:
-        desired: nodes that should run its Pod.
-        ready: nodes whose Pod is ready.
+        desired: number of nodes that should run its Pod.
+        ready: number of nodes whose Pod is ready.
         node_selector: labels of the nodes that run its Pod.
         observed: the controller has seen the newest specification.
     """
@@ -52,8 +52,8 @@ class StatefulSetSnapshot(ObjectSnapshot):
     """A StatefulSet.
 
     Attributes:
-        replicas: Pods asked for.
-        ready: Pods that are ready.
+        replicas: requested Pods.
+        ready: ready Pods.
         observed: the controller has seen the newest specification.
     """
 
@@ -76,7 +76,7 @@ class StatefulSetSnapshot(ObjectSnapshot):
 
     @property
     def is_ready(self) -> bool:
-        """As many Pods are ready as were asked for, after the newest specification."""
+        """All requested Pods of the newest specification are ready."""
         return self.observed and self.ready >= self.replicas
 
     def __str__(self) -> str:
@@ -88,10 +88,10 @@ class DeploymentSnapshot(ObjectSnapshot):
     """A Deployment.
 
     Attributes:
-        replicas: Pods asked for.
-        ready: Pods that are ready.
+        replicas: requested Pods.
+        ready: ready Pods.
         updated: Pods of the newest template.
-        available: Pods ready for long enough.
+        available: Pods that are ready for ``minReadySeconds``.
         images: of its containers.
         observed: the controller has seen the newest specification.
     """
@@ -134,12 +134,12 @@ class JobSnapshot(ObjectSnapshot):
     """A Job.
 
     Attributes:
-        active: Pods that run.
-        succeeded: Pods that ended well.
-        failed: Pods that did not.
+        active: running Pods.
+        succeeded: successful Pods.
+        failed: failed Pods.
         conditions: all of them.
-        started: when.
-        completed: when all ended well, else None.
+        started: start time.
+        completed: completion time of a successful Job, else None.
     """
 
     KIND: ClassVar[Kind] = kinds.JOB
@@ -166,15 +166,15 @@ class JobSnapshot(ObjectSnapshot):
 
     @property
     def is_complete(self) -> bool:
-        """It ended well."""
+        """It succeeded."""
         return is_true(self.conditions, "Complete")
 
     @property
     def has_failed(self) -> bool:
-        """It was given up."""
+        """It failed."""
         return is_true(self.conditions, "Failed")
 
     def __str__(self) -> str:
-        state = "complete" if self.is_complete else "failed" if self.has_failed else "under way"
+        state = "complete" if self.is_complete else "failed" if self.has_failed else "running"
         counts = f"{self.active} active, {self.succeeded} succeeded, {self.failed} failed"
         return self._with_deleting(f"Job {self.name} {state} ({counts})")

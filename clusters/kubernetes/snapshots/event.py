@@ -19,12 +19,12 @@ class EventSnapshot:
     Attributes:
         type: ``Normal`` or ``Warning``.
         reason: one word.
-        message: in words.
-        kind: of the object that it is about.
+        message: for humans.
+        kind: of the involved object.
         namespace: of that object.
         name: of that object.
-        count: how often it was said.
-        last: when last; None where nobody tells.
+        count: number of occurrences.
+        last: time of the last occurrence, if known.
     """
 
     KIND: ClassVar[Kind] = kinds.EVENT
@@ -40,7 +40,7 @@ class EventSnapshot:
 
     @classmethod
     def of(cls, obj: Json) -> Self:
-        """Read an Event of either generation of the API."""
+        """Read an Event of the old or the new form."""
         last = (
             moment(obj, "series", "lastObservedTime")
             or moment(obj, "lastTimestamp")

@@ -16,15 +16,15 @@ class NodeSnapshot(ObjectSnapshot):
     """A node.
 
     Attributes:
-        ready: the condition Ready holds.
+        ready: the condition Ready is True.
         unschedulable: it is cordoned.
         taints: such as ``node-role.kubernetes.io/control-plane:NoSchedule``.
-        kernel: release.
+        kernel: its release.
         architecture: such as ``amd64``.
-        cpu: cores that Pods may use.
-        memory: bytes that Pods may use.
+        cpu: allocatable cores.
+        memory: allocatable bytes.
         ip: internal address.
-        images: names of the images that it holds, as far as the kubelet tells (50 by default).
+        images: names of its images; the kubelet reports 50 by default.
     """
 
     KIND: ClassVar[Kind] = kinds.NODE
@@ -59,7 +59,7 @@ class NodeSnapshot(ObjectSnapshot):
 
     @property
     def pods_may_run(self) -> bool:
-        """Ordinary Pods may be scheduled on it."""
+        """It is ready and accepts Pods without tolerations."""
         keeps_out = any(taint.endswith((":NoSchedule", ":NoExecute")) for taint in self.taints)
         return self.ready and not self.unschedulable and not keeps_out
 

@@ -23,7 +23,7 @@ from clusters.kubernetes.snapshots.meta import (
 
 @dataclass(frozen=True, slots=True)
 class MountPath:
-    """A volume in a container."""
+    """A volume mounted in a container."""
 
     volume: str
     path: str
@@ -50,16 +50,16 @@ class ContainerSnapshot:
 
     Attributes:
         name: unique in the Pod.
-        image: as the Pod asks for it.
-        image_id: what really runs, with its digest where known.
-        ready: its readiness probe holds.
-        restarts: how often it was started again.
+        image: as in the specification.
+        image_id: the running image, with its digest if known.
+        ready: its readiness probe succeeds.
+        restarts: number of restarts.
         state: such as ``running``, ``waiting: CrashLoopBackOff``, ``terminated: OOMKilled (137)``.
-        exit_code: of the ended run, or None while it runs or waits.
+        exit_code: None while it runs or waits.
         message: of the state.
         mounts: its volumes.
         init: it is an init container.
-        sidecar: it is an init container that goes on beside the others (restartPolicy Always).
+        sidecar: it is an init container with restartPolicy Always.
     """
 
     name: str
@@ -94,7 +94,7 @@ class ContainerSnapshot:
 
     @property
     def running(self) -> bool:
-        """It runs now."""
+        """Its state is running."""
         return self.state == "running"
 
     def __str__(self) -> str:
@@ -121,17 +121,17 @@ class PodSnapshot(ObjectSnapshot):
 
     Attributes:
         phase: ``Pending``, ``Running``, ``Succeeded``, ``Failed``, ``Unknown``.
-        reason: why it has its phase, such as ``Evicted``; or empty.
-        message: the same in words.
-        node: where it runs, or empty.
-        ready: the condition Ready holds.
+        reason: of the phase, such as ``Evicted``; or empty.
+        message: of the phase.
+        node: the node that it is bound to, or empty.
+        ready: the condition Ready is True.
         scheduling: why it was not scheduled, or empty.
-        containers: those of the specification, in its order.
-        init_containers: the same for init containers and sidecars.
+        containers: in the order of the specification.
+        init_containers: the same, sidecars included.
         claims: claim name by volume name.
         host_paths: path on the node by volume name.
-        ip: address of the Pod.
-        started: when the kubelet took it up.
+        ip: its address.
+        started: when the kubelet accepted it.
     """
 
     KIND: ClassVar[Kind] = kinds.POD
@@ -182,22 +182,22 @@ class PodSnapshot(ObjectSnapshot):
 
     @property
     def created(self) -> datetime | None:
-        """When it was created."""
+        """Its creation timestamp."""
         return self.meta.created
 
     @property
     def owner(self) -> Owner | None:
-        """Who made it, such as its Job or DaemonSet."""
+        """Its first owner, such as a Job or a DaemonSet."""
         return next(iter(self.meta.owners), None)
 
     @property
     def ended(self) -> bool:
-        """It has run to its end, well or not."""
+        """It ran to its end, successfully or not."""
         return self.phase in ("Succeeded", "Failed")
 
     @property
     def restarts(self) -> int:
-        """Restarts of all its containers together."""
+        """Number of restarts of all its containers."""
         return sum(container.restarts for container in (*self.init_containers, *self.containers))
 
     @property
@@ -206,12 +206,12 @@ class PodSnapshot(ObjectSnapshot):
         return tuple(dict.fromkeys(self.claims.values()))
 
     def container(self, name: str) -> ContainerSnapshot | None:
-        """The container of that name, init containers among them."""
+        """The container or init container of that name."""
         found = (*self.containers, *self.init_containers)
         return next((container for container in found if container.name == name), None)
 
     def paths_of(self, claim: str) -> tuple[tuple[str, str], ...]:
-        """Where a claim is mounted: (container, path), init containers among them."""
+        """Where a claim is mounted: (container, path), init containers included."""
         volumes = {volume for volume, name in self.claims.items() if name == claim}
         return tuple(
             (container.name, mount.path)
@@ -231,9 +231,9 @@ class PodSnapshot(ObjectSnapshot):
         if self.message:
             parts.append(shortened(self.message))
         waiting = self.init_containers if not self.ready else ()
-        told = [c for c in (*waiting, *self.containers) if c.restarts or not (c.running or c.exit_code == 0)]
+        shown = [c for c in (*waiting, *self.containers) if c.restarts or not (c.running or c.exit_code == 0)]
         if self.node and not self.ready:
-            parts += [str(container) for container in told]
+            parts += [str(container) for container in shown]
         elif self.restarts:
             parts.append(f"{self.restarts} restarts")
         return self._with_deleting("; ".join(parts))

@@ -27,8 +27,8 @@ class ClaimSnapshot(ObjectSnapshot):
     Attributes:
         phase: ``Pending``, ``Bound``, ``Lost``.
         volume_name: its volume, or empty.
-        access_modes: as asked for.
-        requested: bytes asked for.
+        access_modes: requested.
+        requested: bytes.
     """
 
     KIND: ClassVar[Kind] = kinds.CLAIM
@@ -62,13 +62,13 @@ class VolumeSnapshot(ObjectSnapshot):
 
     Attributes:
         phase: ``Available``, ``Bound``, ``Released``, ``Failed``.
-        claim_namespace: of the claim that it is for, or empty.
-        claim_name: of that claim.
-        claim_uid: of the claim that it is bound to, or empty.
+        claim_namespace: of its ``claimRef``, or empty.
+        claim_name: of its ``claimRef``, or empty.
+        claim_uid: of its ``claimRef``; empty until it is bound.
         capacity: bytes.
         driver: the CSI driver, or empty.
-        volume_handle: the CSI driver's own name for it.
-        attributes: what the CSI driver is told.
+        volume_handle: its name in the CSI driver.
+        attributes: parameters for the CSI driver.
         nfs_server: of an NFS volume, or empty.
         nfs_path: the export.
     """

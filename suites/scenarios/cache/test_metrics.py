@@ -9,8 +9,9 @@ from clusters.kubernetes.fields import quantity
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid
 from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.product.predicates import is_counted
 from clusters.product.prometheus import Samples, parse_samples
-from clusters.waiting import wait
+from clusters.waiting import is_gone, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.run import unbindable
 from suites.steps import checks
@@ -69,7 +70,7 @@ def test_metrics_of_the_controllers_tell_datasets_and_failed_set_ups(shared_user
     with user.evidence.phase("waiting", "the metrics forget the runtime"):
         wait(
             lambda: _told(user, RUNTIME_CONTROLLER).value(SETUP_ERRORS, runtime=key),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"metric {SETUP_ERRORS} of {key}",
             condition="removal with the runtime",
             timeout=COUNTER_SECONDS * user.timeout_factor,
@@ -109,7 +110,7 @@ def _counted(user: User) -> DatasetSnapshot:
     with user.evidence.phase("waiting", "the status tells what lies at the source"):
         return wait(
             lambda: user.observer.dataset(user.namespace, DATASET),
-            lambda seen: seen.file_num.isdecimal() and seen.ufs_total[:1].isdecimal(),
+            is_counted,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="ufsTotal and fileNum in the status",
             timeout=COUNTED_SECONDS * user.timeout_factor,

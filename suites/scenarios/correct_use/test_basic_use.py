@@ -9,6 +9,7 @@ from clusters.kubernetes.fields import quantity_at
 from clusters.product import fluid_names
 from clusters.product.alluxio.output import Listing, find_blocks, parse_blocks
 from clusters.product.fuse import FuseSnapshot
+from clusters.product.predicates import fuse_is_absent, has_capacity, is_fully_cached
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.run.dataset_pool import ReadyDataset
@@ -187,7 +188,7 @@ def test_fuse_pod_on_demand_goes_with_the_last_application(dataset_owner: User) 
     with dataset_owner.evidence.phase("waiting", "the Fuse Pod goes"):
         wait(
             lambda: dataset_owner.observer.fuse(dataset_owner.namespace, DATASET),
-            lambda seen: seen.absent,
+            fuse_is_absent,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="removal of Fuse Pods and node labels after the last use",
             timeout=GOES_SECONDS,
@@ -231,7 +232,7 @@ def _capacity(user: User, shown: str, size: int) -> None:
     with user.evidence.phase("waiting", "the status tells the capacity"):
         dataset = wait(
             lambda: user.observer.dataset(user.namespace, DATASET),
-            lambda seen: seen.cache.capacity == shown,
+            has_capacity(shown),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"cacheCapacity {shown}",
             timeout=CAPACITY_SECONDS,
@@ -280,7 +281,7 @@ def test_two_tiers_hold_together_what_one_could_not(dataset_owner: User) -> None
     with dataset_owner.evidence.phase("waiting", "Alluxio holds all files, which are read again and again"):
         listing = wait(
             look,
-            lambda seen: seen.all_cached,
+            is_fully_cached,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="100 % of every file in the cache",
             timeout=checks.CACHED_SECONDS,

@@ -10,7 +10,7 @@ from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DataLoadSnapshot
-from clusters.waiting import wait
+from clusters.waiting import is_gone, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import ByVersion, Since
 from suites.steps import checks, data_operations
@@ -56,7 +56,7 @@ def test_scheduled_data_load_fills_the_cache_at_each_tick(dataset_owner: User) -
     with dataset_owner.evidence.phase("waiting", "the schedule goes"):
         wait(
             lambda: dataset_owner.system.kube.get(kinds.CRON_JOB, jobs, dataset_owner.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"CronJob {dataset_owner.namespace}/{jobs}",
             condition="deletion with its DataLoad",
             timeout=data_operations.GONE_SECONDS,

@@ -13,7 +13,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_chart import ImageRef
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataMigrateSnapshot, DataOperationSnapshot
-from clusters.waiting import WaitError, hold, wait
+from clusters.waiting import WaitError, hold, reason_if_any, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.record.versions import Since
 from suites.steps import checks, data_loads, data_operations
@@ -334,7 +334,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
     with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
         looks = hold(
             lambda: _after_migration(dataset_owner, name),
-            lambda wrong: wrong or None,
+            reason_if_any,
             subject=f"DataMigrate {dataset_owner.namespace}/{name}",
             condition="phase Failed without a Job, with a Bound Dataset,",
             window=WINDOW_SECONDS / 2,

@@ -11,7 +11,7 @@ from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product import fluid_names
-from clusters.waiting import hold, wait
+from clusters.waiting import hold, is_gone, reason_if_any, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import Verdict
 from suites.steps import checks, leaks
@@ -299,7 +299,7 @@ def _first_serves_on(user: User, reader: PodSnapshot) -> None:
     with user.evidence.phase("window", "the first runtime serves on"):
         looks = hold(
             look,
-            lambda wrong: wrong or None,
+            reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same Alluxio and correct reads",
             window=WATCH_SECONDS,
@@ -317,7 +317,7 @@ def _deletes_second(user: User) -> None:
     with user.evidence.phase("teardown", "the second runtime is deleted"):
         wait(
             lambda: kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
             condition="deletion",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,

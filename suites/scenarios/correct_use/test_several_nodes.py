@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import is_ready_on
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -331,7 +332,7 @@ def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) ->
         with user.evidence.phase("waiting", "the worker is back"):
             wait(
                 lambda: user.observer.objects.get(PodSnapshot, name, user.namespace),
-                lambda seen: seen is not None and seen.ready and seen.node == latter,
+                is_ready_on(latter),
                 subject=f"Pod {user.namespace}/{name}",
                 condition=f"condition Ready on {latter}",
                 timeout=SCALE_SECONDS,

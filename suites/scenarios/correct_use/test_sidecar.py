@@ -7,7 +7,7 @@ from typing import Final
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import Verdict
 from suites.diagnosis.fluid_facts import (
@@ -152,7 +152,7 @@ def _unmounted(user: User, node: str) -> None:
     with user.evidence.phase("waiting", "the sidecar's mount goes"):
         wait(
             lambda: user.observer.host_mounts(node, user.namespace, DATASET),
-            lambda mounts: not mounts,
+            is_empty,
             subject=f"mounts of {user.namespace}/{DATASET} on {node}",
             condition="removal of all",
             timeout=UNMOUNTED_SECONDS,

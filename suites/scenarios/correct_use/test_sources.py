@@ -8,10 +8,11 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
-from clusters.waiting import WaitError, hold, wait
+from clusters.waiting import WaitError, hold, reason_if_any, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
 from suites.steps.user import DATASET, SOURCE, User
@@ -200,7 +201,7 @@ def _web(user: User) -> PodSnapshot:
     user.applies(web_server(user.namespace, "web", user.system.toolbox, WEB_FILE, WEB_TEXT))
     pod = wait(
         lambda: user.observer.objects.get(PodSnapshot, "web", user.namespace),
-        lambda seen: seen is not None and seen.ready,
+        is_ready,
         subject=f"Pod {user.namespace}/web",
         condition="condition Ready",
         timeout=60.0,
@@ -264,7 +265,7 @@ def _native_edit(user: User, pod: PodSnapshot) -> None:
         with user.evidence.phase("window", "a changed pvc:// mount point"):
             hold(
                 user.with_reconcile_requests(look),
-                lambda wrong: wrong or None,
+                reason_if_any,
                 subject=f"Dataset {user.namespace}/{DATASET}",
                 condition="phase Bound without any effect of the change",
                 window=IGNORED_SECONDS,

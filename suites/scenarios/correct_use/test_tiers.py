@@ -12,7 +12,8 @@ from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.kubernetes.snapshots.pod import ContainerSnapshot, PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio.output import find_blocks, parse_blocks
-from clusters.waiting import WaitError, wait
+from clusters.product.predicates import is_fully_cached
+from clusters.waiting import WaitError, exists, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
 from suites.steps.user import DATASET, SOURCE, User
@@ -119,7 +120,7 @@ def _caches_in_the_volume(user: User) -> None:
     with user.evidence.phase("waiting", "Alluxio holds all files"):
         listing = wait(
             lambda: observer.listing(user.namespace, DATASET),
-            lambda seen: seen.all_cached,
+            is_fully_cached,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="100 % of every file in the cache",
             timeout=checks.CACHED_SECONDS * user.timeout_factor,
@@ -173,7 +174,7 @@ def _workers_are_made(user: User) -> None:
     with user.evidence.phase("waiting", f"the workers of {SECOND} are made"):
         wait(
             lambda: objects.get(StatefulSetSnapshot, name, user.namespace),
-            lambda seen: seen is not None,
+            exists,
             subject=f"StatefulSet {user.namespace}/{name}",
             condition="creation",
             timeout=MADE_SECONDS * user.timeout_factor,

@@ -15,6 +15,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.predicates import has_ended
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.waiting import wait
@@ -328,7 +329,7 @@ def _ends(user: User, application: Application) -> None:
     with user.system.kube.changes(kinds.POD, application.namespace) as changed:
         wait(
             lambda: objects.get(PodSnapshot, application.name, application.namespace),
-            lambda seen: seen is not None and seen.ended,
+            has_ended,
             subject=f"Pod {application.namespace}/{application.name}",
             condition="the end",
             timeout=(APPLICATION_SECONDS + PHASE_SECONDS) * user.timeout_factor,

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import is_deleting, is_rolled_out
 from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.product import fluid, fluid_names, nfs
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DatasetSnapshot
-from clusters.waiting import hold, wait
+from clusters.waiting import hold, is_gone, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks, leaks
 from suites.steps.user import DATASET, SOURCE, User, fluid_volume
@@ -75,7 +76,7 @@ def test_deleting_the_namespace_removes_what_fluid_made(dataset_owner: User) -> 
     ):
         wait(
             lambda: kube.get(kinds.NAMESPACE, dataset_owner.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"namespace {dataset_owner.namespace}",
             condition="deletion with all its objects",
             timeout=NAMESPACE_SECONDS * dataset_owner.timeout_factor,
@@ -253,7 +254,7 @@ def test_source_claim_stays_until_the_dataset_over_it_is_gone(dataset_owner: Use
     with kube.changes(kinds.CLAIM, dataset_owner.namespace) as changed:
         wait(
             lambda: objects.get(ClaimSnapshot, SOURCE, dataset_owner.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"claim {dataset_owner.namespace}/{SOURCE}",
             condition="deletion",
             timeout=CLAIM_SECONDS * dataset_owner.timeout_factor,
@@ -280,7 +281,7 @@ def test_deletion_is_finished_after_fluids_controller_was_killed(dataset_owner: 
     with kube.changes(kinds.ALLUXIO_RUNTIME, dataset_owner.namespace) as changed:
         wait(
             lambda: objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace),
-            lambda seen: seen is None or seen.deleting,
+            is_deleting,
             subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
             condition="a deletion timestamp",
             timeout=COLLECTED_SECONDS * dataset_owner.timeout_factor,
@@ -311,7 +312,7 @@ def _controller_is_back(user: User) -> None:
     with user.evidence.phase("waiting", "the controller is back"), kube.changes(kinds.DEPLOYMENT) as changed:
         wait(
             lambda: user.observer.objects.get(DeploymentSnapshot, RUNTIME_CONTROLLER, fluid.NAMESPACE),
-            lambda seen: seen is not None and seen.is_ready,
+            is_rolled_out,
             subject=f"Deployment {fluid.NAMESPACE}/{RUNTIME_CONTROLLER}",
             condition="readiness",
             timeout=CONTROLLER_SECONDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import is_deleting
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.kubernetes.watch import Topic
@@ -131,7 +132,7 @@ def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: 
     with dataset_owner.evidence.phase("waiting", "Fluid asks for the claim's deletion"):
         wait(
             lambda: objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace),
-            lambda seen: seen is None or seen.deleting,
+            is_deleting,
             subject=f"claim {dataset_owner.namespace}/{DATASET}",
             condition="a deletion timestamp",
             timeout=ASKED_SECONDS * dataset_owner.timeout_factor,

@@ -20,7 +20,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.helm import HelmRelease
 from clusters.progress import Progress
 from clusters.system import System
-from clusters.waiting import hold, wait
+from clusters.waiting import hold, is_empty, is_gone, reason_if_any, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.run import cannot_run_here
 from suites.steps import checks, leaks
@@ -170,7 +170,7 @@ def _quiet(user: User) -> None:
     with user.evidence.phase("waiting", "other Datasets are gone"):
         wait(
             look,
-            lambda seen: not seen,
+            is_empty,
             subject="Datasets of other scenarios",
             condition="the end of all deletions",
             timeout=QUIET_SECONDS,
@@ -235,7 +235,7 @@ def _serves_on(user: User, reader: PodSnapshot, before: dict[str, tuple[str, int
     with user.evidence.phase("window", "the Dataset serves on"):
         looks = hold(
             look,
-            lambda wrong: wrong or None,
+            reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same Pods and correct reads",
             window=WATCH_SECONDS,
@@ -257,7 +257,7 @@ def _uninstalls(user: User, release: HelmRelease) -> None:
     with user.evidence.phase("waiting", "Fluid goes"):
         wait(
             lambda: objects.list(PodSnapshot, fluid.NAMESPACE),
-            lambda seen: not seen,
+            is_empty,
             subject=f"namespace {fluid.NAMESPACE}",
             condition="deletion of all Pods",
             timeout=FLUID_SECONDS,
@@ -286,7 +286,7 @@ def _nothing_moves(user: User, reader: PodSnapshot, late: str, before: dict[str,
     with user.evidence.phase("window", "nothing moves without Fluid"):
         looks = hold(
             look,
-            lambda wrong: wrong or None,
+            reason_if_any,
             subject=f"namespace {user.namespace}",
             condition="correct reads by the same Pods, a waiting application and a Dataset under deletion",
             window=WATCH_SECONDS,
@@ -315,7 +315,7 @@ def _spare_gone(user: User, when: str) -> None:
     with user.evidence.phase("waiting", f"{SPARE} goes {when}"):
         wait(
             lambda: user.observer.objects.get(DatasetSnapshot, SPARE, user.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"Dataset {user.namespace}/{SPARE}",
             condition=f"deletion, {when},",
             timeout=SPARE_SECONDS * user.timeout_factor,

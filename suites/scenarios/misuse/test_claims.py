@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import has_any_phase
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product.fluid_snapshots import made_by_fluid
@@ -306,7 +307,7 @@ def _fluids_volume(user: User) -> VolumeSnapshot:
     objects, name = user.observer.objects, fluid_volume(user)
     volume = wait(
         lambda: objects.get(VolumeSnapshot, name),
-        lambda seen: seen is not None and bool(seen.phase),
+        has_any_phase,
         subject=f"volume {name}",
         condition="creation by Fluid",
         timeout=VOLUME_SECONDS,

@@ -9,7 +9,7 @@ from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DataLoadSnapshot
-from clusters.waiting import hold, wait
+from clusters.waiting import exists, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.record.versions import ByVersion
@@ -85,7 +85,7 @@ def test_runtime_without_a_dataset_waits_and_says_so(unbindable_dataset: WatchRe
     with user.evidence.phase("waiting", "Fluid starts the master"):
         wait(
             lambda: user.observer.objects.get(StatefulSetSnapshot, name, user.namespace),
-            lambda seen: seen is not None,
+            exists,
             subject=f"StatefulSet {user.namespace}/{name}",
             condition="creation",
             timeout=MASTER_SECONDS,

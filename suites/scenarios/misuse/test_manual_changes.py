@@ -8,11 +8,13 @@ from typing import Final
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.predicates import has_phase
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
-from clusters.waiting import WaitError, hold, wait
+from clusters.product.predicates import fuse_has_no_pods, is_bound
+from clusters.waiting import WaitError, hold, objection, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseKind, Verdict
 from suites.steps import checks, leaks
@@ -104,7 +106,7 @@ def _copies_volume(user: User, elsewhere: str, name: str) -> None:
     with kube.changes(kinds.CLAIM, elsewhere) as changed:
         wait(
             lambda: objects.get(ClaimSnapshot, DATASET, elsewhere),
-            lambda seen: seen is not None and seen.phase == "Bound",
+            has_phase("Bound"),
             subject=f"claim {elsewhere}/{DATASET}",
             condition="phase Bound",
             timeout=PHASE_SECONDS,
@@ -184,7 +186,7 @@ def _fuse_goes(user: User) -> None:
     with user.evidence.phase("waiting", "the Fuse Pod goes"):
         wait(
             lambda: user.observer.fuse(user.namespace, DATASET),
-            lambda seen: not (seen.desired or seen.pods or seen.unplaced),
+            fuse_has_no_pods,
             subject=f"Fuse of {user.namespace}/{DATASET}",
             condition="removal of all Pods",
             timeout=FUSE_GONE_SECONDS,
@@ -270,7 +272,7 @@ def _phase_becomes(user: User, phase: str) -> DatasetSnapshot:
     with user.evidence.phase("waiting", f"the Dataset is {phase}"):
         dataset = wait(
             user.with_reconcile_requests(lambda: user.observer.dataset(user.namespace, DATASET)),
-            lambda seen: seen.phase == phase,
+            has_phase(phase),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"phase {phase}",
             timeout=SHOWN_SECONDS,
@@ -306,7 +308,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
     with user.evidence.phase("window", "the Dataset stays Bound with all its parts"):
         hold(
             lambda: user.observer.dataset(user.namespace, DATASET),
-            lambda seen: None if seen.bound else f"its phase is {seen.phase}",
+            objection(is_bound),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound",
             window=WHOLE_LOOK_SECONDS,

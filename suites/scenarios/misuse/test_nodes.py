@@ -8,6 +8,7 @@ from typing import Final
 from clusters.errors import InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, quantity_at, text
+from clusters.kubernetes.predicates import is_on
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -317,7 +318,7 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
     with labelled(user, node, CACHE_KEY), user.evidence.phase("waiting", "the worker gets its node"):
         wait(
             lambda: objects.get(PodSnapshot, worker.name, user.namespace),
-            lambda seen: seen is not None and seen.node == node,
+            is_on(node),
             subject=f"Pod {user.namespace}/{worker.name}",
             condition=f"scheduling to {node}, which has the label now,",
             timeout=PLACED_SECONDS,

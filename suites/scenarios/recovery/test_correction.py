@@ -10,7 +10,7 @@ from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
-from clusters.waiting import WaitError, wait
+from clusters.waiting import WaitError, exists, is_gone, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.steps import checks
 from suites.steps.events import wait_for_event
@@ -170,7 +170,7 @@ def _mends_mounts(user: User) -> bool:
         with user.evidence.phase("window", "mended mounts are given time to count"):
             wait(
                 look,
-                lambda seen: seen is not None,
+                exists,
                 subject=f"Pod {user.namespace}/{fluid_names.master_pod(DATASET)}",
                 condition="creation",
                 timeout=MOUNTS_SECONDS,
@@ -201,7 +201,7 @@ def _makes_runtime_anew(user: User, runtime: AlluxioRuntime) -> None:
     ):
         wait(
             lambda: objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
-            lambda seen: seen is None,
+            is_gone,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition="deletion",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,

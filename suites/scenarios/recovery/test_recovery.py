@@ -12,7 +12,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.fuse import FuseSnapshot
-from clusters.waiting import WaitError, hold, wait
+from clusters.product.predicates import is_bound
+from clusters.waiting import WaitError, hold, objection, wait
 from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import Verdict
 from suites.record.versions import ByVersion
@@ -234,7 +235,7 @@ def _bound_again(user: User) -> DatasetSnapshot:
     with user.evidence.phase("waiting", "the Dataset is Bound"):
         return wait(
             look,
-            lambda seen: seen.bound,
+            is_bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound",
             timeout=BOUND_AGAIN_SECONDS.on(user.system),
@@ -273,7 +274,7 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
         with dataset_owner.evidence.phase("window", "the Dataset stays Bound"):
             looks = hold(
                 lambda: observer.dataset(dataset_owner.namespace, DATASET),
-                lambda seen: None if seen.bound else f"its phase is {seen.phase}",
+                objection(is_bound),
                 subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
                 condition="phase Bound without the NFS server",
                 window=DOWN_SECONDS,

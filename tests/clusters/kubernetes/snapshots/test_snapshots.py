@@ -262,7 +262,7 @@ def test_end_of_a_job(kind: str, complete: bool, failed: bool) -> None:
     assert (done.is_complete, done.has_failed) == (complete, failed)
     running = JobSnapshot.of({"metadata": {"name": "j"}, "status": {"active": 1}})
     assert (running.is_complete, running.has_failed) == (False, False)
-    assert str(running) == "Job j under way (1 active, 0 succeeded, 0 failed)"
+    assert str(running) == "Job j running (1 active, 0 succeeded, 0 failed)"
 
 
 @pytest.mark.parametrize(
