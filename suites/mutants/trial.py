@@ -114,7 +114,11 @@ def _run(
         return tuple(said)
 
     def green() -> Seen:
-        return stage.attempt(Target(mutant.green), stage.user(Tampering(), 1.0, stage.shared.namespace))
+        user = stage.user(Tampering(), 1.0, stage.shared.namespace)
+        seen = stage.attempt(Target(mutant.green), user)
+        if user.namespace != stage.shared.namespace:  # a row whose Dataset cannot get Bound has its own
+            stage.pool.remove(user)
+        return seen
 
     if alone:
         return red(), green()
