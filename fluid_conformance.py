@@ -28,6 +28,7 @@ DISTRIBUTION: Final = "fluid-conformance"
 #: The pytest plugins of the suites, as in conftest.py, which an installed copy does not have.
 PLUGINS: Final = (
     "suites.run.plugin",
+    "suites.mutants.plugin",
     "suites.benchmark.run.plugin",
     "reports.verdict.plugin",
     "reports.performance.plugin",
