@@ -31,6 +31,8 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (HarnessError("no"), HARNESS),
         (RefusalError("no"), HARNESS),
         (InfrastructureError("no"), INFRASTRUCTURE),
+        (InfrastructureError('500: failed calling webhook "fuse.serverful.fluid.io": timed out'), PRODUCT),
+        (InfrastructureError('500: failed calling webhook "other.example.org": timed out'), INFRASTRUCTURE),
         (AssertionError("no"), PRODUCT),
         (pytest.fail.Exception("no"), PRODUCT),
         (pytest.fail.Exception("Timeout (>300.0s) from pytest-timeout."), HARNESS),
