@@ -615,7 +615,7 @@ class TestNotBound:
         request = {"resources": {"requests": {"memory": "2Gi"}}}
         cluster.add(application("other", "", spec={"volumes": [], "containers": [{"name": "m", **request}]}))
         self._only(cluster, CauseKind.TOO_LITTLE_MEMORY)
-        picture = cluster.picture(whole=False)
+        picture = cluster.picture(scope={"Pod": frozenset({"demo"})})
         assert why_not_bound(picture, "demo", "demo")[0].kind is CauseKind.PART_NOT_SCHEDULED
 
     def test_no_node_fits(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -260,9 +260,13 @@ class Cluster:
         """An object, to be changed."""
         return next(o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
 
-    def picture(self, *, whole: bool = True) -> ClusterState:
-        """As a diagnosis sees it."""
-        return ClusterState.of(self.objects, NOW, scope={} if whole else {"Pod": frozenset({"demo"})})
+    def picture(self, *, scope: Mapping[str, frozenset[str]] | None = None) -> ClusterState:
+        """As a diagnosis reads it.
+
+        Args:
+            scope: the namespaces that were read of a kind that was not read completely.
+        """
+        return ClusterState.of(self.objects, NOW, scope=scope)
 
     def findings(self) -> tuple[Finding, ...]:
         """What the diagnosis says."""

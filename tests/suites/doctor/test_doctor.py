@@ -27,7 +27,9 @@ from tests.suites.doctor.doctor_cluster import (
     claim,
     fluid_claim,
     fluid_volume,
+    fuse_labels,
     node,
+    runtime,
     served,
     unscheduled,
     waiting,
@@ -421,3 +423,123 @@ def test_claims_made_by_fluid_are_named_as_such() -> None:
     made = fluid_claim()
     assert made["metadata"]["annotations"] == {"CreatedBy": "fluid"}
     assert made["spec"]["volumeName"] == "demo-demo"
+
+
+def saved(path: Path, cluster: Cluster) -> Path:
+    """The objects of a cluster in a file."""
+    file = path / "all.json"
+    file.write_text(json.dumps({"kind": "List", "items": cluster.objects}))
+    return file
+
+
+def run(*words: str) -> tuple[int, str]:
+    """Run the command without a cluster; exit code and output."""
+    out = io.StringIO()
+    return main(list(words), out), out.getvalue()
+
+
+def test_saved_objects(tmp_path: Path) -> None:
+    """With --from it answers from files as from a cluster, and says from which."""
+    file = saved(tmp_path, motley())
+    code, out = run("--from", str(file), "--json")
+    answer = json.loads(out)
+    assert code == answer["exitCode"] == 1
+    assert answer["cluster"] == f"saved in {file}"
+    assert {f["pod"]["name"] for f in answer["findings"]} >= {"a-right", "b-original"}
+    assert run("--from", str(file), "--pod", "demo/a-right")[0] == 0
+
+
+@pytest.mark.parametrize("words", [("--exec",), ("--context", "x"), ("--kubeconfig", "x")])
+def test_saved_objects_and_a_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """Options about a cluster contradict --from."""
+    assert run("--from", str(saved(tmp_path, motley())), *words)[0] == 2
+    assert f"{words[0]} and --from exclude each other" in capsys.readouterr().err
+
+
+def test_ignored_codes(tmp_path: Path) -> None:
+    """A finding is ignored by its code or by all of its causes, and is counted."""
+    cluster = Cluster.right().add(application("x", "demo-src"), application("y"))
+    assert run("--from", str(saved(tmp_path, cluster)))[0] == 1
+    code, out = run("--from", str(saved(tmp_path, cluster)), "--ignore", "original-claim")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("1 finding: 1 ok, 1 ignored (")
+    bare = Cluster.right().add(unscheduled(application()), runtime("other")).drop("AlluxioRuntime", "demo")
+    bare.get("Dataset", "demo")["status"]["phase"] = "NotBound"
+    assert run("--from", str(saved(tmp_path, bare)), "--ignore", "no-quota")[0] == 1
+    assert run("--from", str(saved(tmp_path, bare)), "--ignore", "no-quota", "--ignore", "no-runtime")[0] == 0
+
+
+def test_pod_that_ignores_a_code(tmp_path: Path) -> None:
+    """A Pod that writes to the source says so by an annotation; other Pods are reported."""
+    writer = application(
+        "w", "demo-src", metadata={"annotations": {"fluid-doctor/ignore": "original-claim, x"}}
+    )
+    assert run("--from", str(saved(tmp_path, Cluster.right().add(writer))))[0] == 0
+    both = Cluster.right().add(writer, application("r", "demo-src"))
+    assert run("--from", str(saved(tmp_path, both)))[0] == 1
+
+
+def test_unknown_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """A code that does not exist is refused, with the most similar one."""
+    assert run("--ignore", "original-clam")[0] == 2
+    assert "there is no such code" in (err := capsys.readouterr().err)
+    assert "original-claim" in err
+
+
+def test_undecided(tmp_path: Path) -> None:
+    """If nothing is wrong and something is not decided, the exit code says so."""
+    lost = node(labels=fuse_labels(("demo", "demo")))
+    lost["status"]["conditions"] = []
+    code, out = run("--from", str(saved(tmp_path, Cluster.right().add(application(), lost))))
+    assert code == 3
+    assert "1 finding: 1 unknown" in out
+    assert out.startswith("?      demo/train-0  node-not-ready")
+
+
+def test_codes_are_shown(tmp_path: Path) -> None:
+    """What --ignore accepts is in the answer: the code of the finding and those of its causes."""
+    cluster = (
+        Cluster.right().add(application()).drop("StatefulSet", "demo-master").drop("Pod", "demo-master-0")
+    )
+    _, out = run("--from", str(saved(tmp_path, cluster)))
+    assert "runtime-not-working (master-gone)" in out
+    _, out = run("--from", str(saved(tmp_path, cluster)), "--json")
+    (finding,) = json.loads(out)["findings"]
+    assert finding["page"] == "docs/doctor.md#runtime-not-working"
+    assert finding["causes"][0]["page"] == "docs/doctor.md#master-gone"
+
+
+def test_defect_of_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever goes wrong, a user reads a sentence; the traceback only with --debug."""
+
+    def fails(_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("suites.doctor.__main__.diagnose", fails)
+    file = str(saved(tmp_path, Cluster.right()))
+    code, out = run("--from", file, "--json")
+    assert (code, json.loads(out)["exitCode"]) == (2, 2)
+    assert "Traceback" not in capsys.readouterr().err
+    run("--from", file, "--debug")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_rights_on_one_namespace_alone(api: fakes.FakeApi) -> None:
+    """With rights in one namespace only it answers for that, and names what it could not read."""
+    serve(api, motley(), "demo")
+    for kind in {*kinds.KINDS.values(), *RUNTIME_KINDS}:
+        api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
+        if kind.namespaced:
+            api.answer("GET", kind.path("fluid-system"), api.refusal(403, "Forbidden", "no"))
+    code, answer = told(api, "-n", "demo")
+    assert code == 1
+    found = {f["pod"]["name"]: f["verdict"] for f in answer["findings"]}
+    assert found["a-right"] == "served"
+    assert found["b-original"] == "original-claim"
+    gaps = " ".join(answer["gaps"])
+    for right in ("list persistentvolumes", "list nodes", "list csinodes.storage.k8s.io", "list datasets"):
+        assert f"cannot {right}" in gaps

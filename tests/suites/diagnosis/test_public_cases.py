@@ -1,0 +1,687 @@
+"""Kinds of cases that users have reported: the right answer, or none, and never advice that does harm.
+
+Each test is named for what is true of the cluster; the issue that reported it is in its docstring.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
+from suites.diagnosis import CauseKind, Finding, State, Verdict, diagnose
+from tests.suites.doctor.doctor_cluster import (
+    NOW,
+    Cluster,
+    Object,
+    application,
+    claim,
+    csi_node,
+    dataset,
+    fluid_claim,
+    fluid_volume,
+    fuse_labels,
+    make,
+    nfs_volume,
+    node,
+    owned_by,
+    part,
+    running,
+    runtime,
+    served,
+    stamp,
+    unscheduled,
+    waiting,
+)
+
+DEAD = "transport endpoint is not connected"
+_HOUR = timedelta(hours=1)
+
+
+def minutes(count: float) -> timedelta:
+    """Minutes."""
+    return timedelta(minutes=count)
+
+
+def facts(finding: Finding) -> str:
+    """All evidence of a finding as one text."""
+    return "\n".join(map(str, finding.evidence))
+
+
+def warning(kind: Kind, name: str, reason: str, message: str, namespace: str = "demo") -> Object:
+    """An event about an object."""
+    event = make(kinds.EVENT, namespace, f"{name}.{reason}", type="Warning", reason=reason, message=message)
+    return event | {"involvedObject": {"kind": kind.name, "namespace": namespace, "name": name}}
+
+
+def fuse_started(cluster: Cluster, minutes_ago: float) -> Cluster:
+    """The Fuse on the node started that long ago."""
+    started = running(since=NOW - minutes(minutes_ago), restartCount=1)
+    cluster.get("Pod", "demo-fuse-x1")["status"]["containerStatuses"] = [started]
+    return cluster
+
+
+def crashing(
+    reason: str = "CrashLoopBackOff", message: str = "", *, restarts: int = 4, last: float = 2.0, **more: Any
+) -> Object:
+    """The status of a container that cannot run; its last run ended that many minutes ago."""
+    run = {"startedAt": stamp(NOW - minutes(last)), "finishedAt": stamp(NOW - minutes(last)), "exitCode": 1}
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {
+        "name": "main",
+        "ready": False,
+        "restartCount": restarts,
+        "state": state,
+        "lastState": {"terminated": run},
+        **more,
+    }
+
+
+def conditions(*, accepted: timedelta = _HOUR, ready: str = "False") -> Object:
+    """A Pod's status: accepted by the kubelet that long ago, its sandbox ready soon after."""
+    return {
+        "phase": "Running",
+        "startTime": stamp(NOW - accepted),
+        "conditions": [{"type": "Ready", "status": ready}, {"type": "PodScheduled", "status": "True"}],
+    }
+
+
+class TestContainersOnADeadMount:
+    """fluid#1831, kubernetes#96361: the Fuse ended, then the container ended and cannot run again."""
+
+    def test_crash_loop_after_the_fuse_started_again(self) -> None:
+        """The runs that are known are younger than the Fuse, and the Pod is much older."""
+        status = {**conditions(), "containerStatuses": [crashing()]}
+        found = fuse_started(Cluster.right().add(application(status=status)), 30).finding()
+        assert (found.verdict, found.state) == (Verdict.FUSE_RESTARTED, State.WRONG)
+        assert "started again at 11:30:00" in found.says
+        assert "CrashLoopBackOff, 4 restarts" in found.says
+        assert found.change.startswith("Delete Pod `train-0`")
+
+    def test_sandbox_tells_when_volumes_were_mounted(self) -> None:
+        """The kubelet's condition of Kubernetes 1.29 is exact, also for a Pod that is young."""
+        status = {**conditions(accepted=minutes(4)), "containerStatuses": [crashing(last=0.5)]}
+        sandbox = {
+            "type": "PodReadyToStartContainers",
+            "status": "True",
+            "lastTransitionTime": stamp(NOW - minutes(3.5)),
+        }
+        status["conditions"].append(sandbox)
+        cluster = Cluster.right().add(application(status=status))
+        assert fuse_started(cluster, 1).finding().verdict is Verdict.FUSE_RESTARTED
+        assert fuse_started(cluster, 3.8).finding().verdict is Verdict.CONTAINER_NOT_RUNNING
+
+    def test_container_cannot_be_created(self) -> None:
+        """The kubelet's own words prove the dead mount, whatever is known of the Fuse."""
+        message = f'failed to generate spec: failed to stat "/var/lib/kubelet/x/mount": {DEAD}'
+        status = {
+            **conditions(),
+            "containerStatuses": [crashing("CreateContainerError", message, restarts=0, lastState={})],
+        }
+        found = Cluster.right().add(application(status=status)).finding()
+        assert (found.verdict, found.state) == (Verdict.DEAD_MOUNT, State.WRONG)
+        assert DEAD in found.says
+
+    def test_crash_loop_of_its_own(self) -> None:
+        """The Fuse is older than the Pod: that the container crashes is not shown to be Fluid's fault."""
+        status = {**conditions(accepted=minutes(20)), "containerStatuses": [crashing()]}
+        found = Cluster.right().add(application(status=status)).finding()
+        assert (found.verdict, found.state) == (Verdict.CONTAINER_NOT_RUNNING, State.UNKNOWN)
+        assert "kubectl logs --previous train-0 --container main" in found.change
+
+    def test_container_that_started_again_has_the_old_mount(self) -> None:
+        """A container that runs again after the Fuse did still has the mount of its Pod."""
+        again = running(since=NOW - minutes(5), restartCount=1)
+        again["lastState"] = {
+            "terminated": {"startedAt": stamp(NOW - minutes(50)), "finishedAt": stamp(NOW - minutes(29))}
+        }
+        cluster = Cluster.right().add(application(status={**conditions(), "containerStatuses": [again]}))
+        assert fuse_started(cluster, 30).finding().verdict is Verdict.FUSE_RESTARTED
+
+    def test_job_that_failed_because_of_it(self) -> None:
+        """A Pod that failed after its Fuse had ended says so next to that it has ended."""
+        run = {
+            "exitCode": 1,
+            "startedAt": stamp(NOW - minutes(40)),
+            "finishedAt": stamp(NOW - minutes(31)),
+        }
+        status = {"phase": "Failed", "containerStatuses": [{"name": "main", "state": {"terminated": run}}]}
+        cluster = fuse_started(Cluster.right().add(application(status=status)), 30)
+        found = cluster.finding()
+        assert (found.verdict, found.state) == (Verdict.ENDED_WITH_FUSE, State.UNKNOWN)
+        assert "ended with exit code 1 at 11:29:00" in found.says
+        run["exitCode"] = 0
+        assert cluster.finding().verdict is Verdict.ENDED
+        run["exitCode"], run["finishedAt"] = 1, stamp(NOW - minutes(39))
+        assert cluster.finding().verdict is Verdict.ENDED
+
+    def test_node_that_is_not_ready(self) -> None:
+        """What a node reported before it was lost is not called served."""
+        lost = node(labels=fuse_labels(("demo", "demo")))
+        lost["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+        found = Cluster.right().add(application(), lost).finding()
+        assert (found.verdict, found.state) == (Verdict.NODE_NOT_READY, State.UNKNOWN)
+
+
+class TestRuntimeBehindABoundDataset:
+    """fluid#2389, #823, #4257: the Dataset says Bound, and a part of its runtime does not work."""
+
+    def finding(self, cluster: Cluster, cause: CauseKind, state: State = State.WRONG) -> Finding:
+        """The finding about the application, which is that of its runtime."""
+        found = cluster.add(application()).finding()
+        assert (found.verdict, found.state) == (Verdict.RUNTIME_NOT_WORKING, state)
+        assert [one.kind for one in found.causes] == [cause]
+        assert found.causes[0].says in found.says
+        return found
+
+    @pytest.mark.parametrize(
+        ("name", "cause"),
+        [("demo-master", CauseKind.MASTER_GONE), ("demo-worker", CauseKind.WORKERS_GONE)],
+    )
+    def test_stateful_set_deleted(self, name: str, cause: CauseKind) -> None:
+        """A StatefulSet that was deleted, its Pods with it."""
+        cluster = Cluster.right().drop("StatefulSet", name).drop("Pod", f"{name}-0")
+        found = self.finding(cluster, cause)
+        assert "which is Bound, but StatefulSet" in found.says
+        assert "Delete the runtime and create it again" in found.change
+
+    @pytest.mark.parametrize("part_name", ["master", "worker"])
+    def test_scaled_to_zero(self, part_name: str) -> None:
+        """A StatefulSet without replicas."""
+        cluster = Cluster.right().drop("Pod", f"demo-{part_name}-0")
+        cluster.get("StatefulSet", f"demo-{part_name}")["spec"]["replicas"] = 0
+        self.finding(cluster, CauseKind.SCALED_TO_ZERO)
+
+    @pytest.mark.parametrize(
+        ("part_name", "cause"),
+        [("master", CauseKind.MASTER_NOT_READY), ("worker", CauseKind.WORKER_NOT_READY)],
+    )
+    def test_crashing(self, part_name: str, cause: CauseKind) -> None:
+        """A Pod that is not ready for longer than it needs to start, with what its container reports."""
+        cluster = Cluster.right()
+        pod = cluster.get("Pod", f"demo-{part_name}-0")
+        since = {"lastTransitionTime": stamp(NOW - minutes(9))}
+        pod["status"] = {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False", **since}],
+            "containerStatuses": [crashing("ImagePullBackOff", "not found")],
+        }
+        found = self.finding(cluster, cause)
+        assert "ImagePullBackOff" in found.says
+        pod["status"]["conditions"][0]["lastTransitionTime"] = stamp(NOW - minutes(1))
+        self.finding(cluster, cause, State.WAITING)
+
+    def test_no_node_for_a_worker(self) -> None:
+        """A worker that lost its node, with the scheduler's words."""
+        cluster = Cluster.right()
+        lost = unscheduled(cluster.get("Pod", "demo-worker-0"), "0/1 nodes are available: disk pressure")
+        found = self.finding(cluster.add(lost), CauseKind.PART_NOT_SCHEDULED)
+        assert "the scheduler says: 0/1 nodes are available: disk pressure" in found.says
+
+    def test_pods_refused(self) -> None:
+        """A StatefulSet whose Pods Kubernetes refuses, with the event's words."""
+        refusal = 'pods "demo-worker-0" is forbidden: exceeded quota: team, requested: memory=2Gi'
+        cluster = Cluster.right().drop("Pod", "demo-worker-0")
+        cluster.add(warning(kinds.STATEFUL_SET, "demo-worker", "FailedCreate", refusal))
+        found = self.finding(cluster, CauseKind.POD_NOT_CREATED)
+        assert refusal in found.says
+        assert found.change.startswith("Raise the ResourceQuota")
+
+    def test_one_of_two_workers_is_enough(self) -> None:
+        """The others serve on."""
+        second = part("StatefulSet", "demo-worker", "demo-worker-1", status={"conditions": []})
+        assert Cluster.right().add(application(), second).finding().verdict is Verdict.SERVED
+
+    def test_behind_a_reference(self) -> None:
+        """A Dataset that refers to another depends on the runtime of that one."""
+        attributes = {"runtime_namespace": "demo", "runtime_name": "demo"}
+        cluster = Cluster.right().drop("StatefulSet", "demo-master").drop("Pod", "demo-master-0")
+        cluster.add(
+            application(claim="ref", namespace="team"),
+            dataset("ref", "team", spec={"mounts": [{"mountPoint": "dataset://demo/demo"}]}),
+            fluid_claim("ref", "team"),
+            fluid_volume("ref", "team", attributes=attributes),
+        )
+        found = cluster.finding()
+        assert found.verdict is Verdict.RUNTIME_NOT_WORKING
+        assert "Dataset `demo/demo`, which it refers to" in found.says
+
+
+class TestAdviceToDelete:
+    """fluid#695: advice to delete is given only for what is proved to be this Dataset's."""
+
+    @staticmethod
+    def two_of_one_name() -> Cluster:
+        """Dataset team/a-data, which works, and team-a/data, whose volume would have the same name."""
+        late = [obj for obj in served("data", "team-a") if obj["kind"] != "PersistentVolume"]
+        cluster = Cluster.right().add(*served("a-data", "team"), *late)
+        cluster.add(node(labels=fuse_labels(("team", "a-data"))))
+        pending = fluid_claim("data", "team-a")
+        pending["status"]["phase"] = "Pending"
+        working = application("app", "a-data", "team")
+        return cluster.add(pending, unscheduled(application("app", "data", "team-a")), working)
+
+    def found(self, cluster: Cluster) -> dict[str, Finding]:
+        """The findings by namespace."""
+        return {finding.pod[0]: finding for finding in cluster.findings()}
+
+    def test_volume_of_another_dataset(self) -> None:
+        """The volume of another, working team is not to be deleted."""
+        found = self.found(self.two_of_one_name())["team-a"]
+        assert (found.verdict, found.state) == (Verdict.VOLUME_NAME_TAKEN, State.WRONG)
+        assert "the volume of Dataset `team/a-data` already" in found.says
+        assert "Leave volume `team-a-data` alone" in found.change
+        assert "elete" not in found.change
+
+    def test_the_other_one_is_served(self) -> None:
+        """The Dataset that has the volume works, and that it shares its node label is said."""
+        found = self.found(self.two_of_one_name())["team"]
+        assert (found.verdict, found.state) == (Verdict.SERVED, State.OK)
+        assert "is also that of Dataset team-a/data" in facts(found)
+
+    def test_claim_not_there(self) -> None:
+        """The same while Fluid has not created the second claim."""
+        cluster = self.two_of_one_name().drop("PersistentVolumeClaim", "data", "team-a")
+        assert self.found(cluster)["team-a"].verdict is Verdict.VOLUME_NAME_TAKEN
+
+    def test_volume_that_fluid_did_not_create(self) -> None:
+        """A claim that was deleted, and a volume of that name that somebody else created for it."""
+        cluster = Cluster.right().add(unscheduled(application())).drop("PersistentVolumeClaim", "demo")
+        cluster.get("PersistentVolume", "demo-demo")["metadata"]["annotations"] = {}
+        found = cluster.finding()
+        assert found.verdict is Verdict.CLAIM_DELETED
+        assert "do not delete it before you know" in found.change
+
+    def test_claims_of_users_are_kept(self) -> None:
+        """A claim with the Dataset's name and one made by hand stay: they may hold data."""
+        own = Cluster.right().add(
+            application(), claim("demo", "pv-own"), nfs_volume("pv-own", ("demo", "demo"))
+        )
+        copy = fluid_volume(volume="pv-mine", attributes={"fluid_path": ""})
+        copy["spec"]["claimRef"] = {"namespace": "demo", "name": "mine"}
+        by_hand = Cluster.right().add(application(claim="mine"), claim("mine", "pv-mine"), copy)
+        for found in (own.finding(), by_hand.finding()):
+            assert found.wrong
+            assert "elete" not in found.change
+
+
+class TestRightUseOfTheSource:
+    """fluid#4388: whoever fills the source or writes to it uses its claim rightly."""
+
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+    def test_ended(self, phase: str) -> None:
+        """A task that has ended is no reason to change anything."""
+        job = application("fill-x", "demo-src", metadata={"ownerReferences": owned_by("Job", "fill")})
+        job["status"] = {"phase": phase}
+        found = Cluster.right().add(job).finding()
+        assert (found.verdict, found.state, found.change) == (Verdict.ENDED, State.OK, "")
+        assert "which is the source of Dataset `demo`, and has ended" in found.says
+
+    def test_ended_on_the_export(self) -> None:
+        """The same without the claim."""
+        nfs = {"server": "nfs.example", "path": "/export/demo/demo"}
+        pod = application(spec={"volumes": [{"name": "data", "nfs": nfs}]}, status={"phase": "Succeeded"})
+        found = Cluster.right().add(pod).finding()
+        assert (found.verdict, found.state) == (Verdict.ENDED, State.OK)
+
+    def test_ended_on_any_wrong_claim(self) -> None:
+        """Whatever claim a Pod used, nothing can be changed after it has ended."""
+        cluster = Cluster.right().add(application(status={"phase": "Succeeded"}), claim("demo", "pv-own"))
+        found = cluster.add(nfs_volume("pv-own", ("demo", "demo"), "/own")).finding()
+        assert (found.verdict, found.state, found.change) == (Verdict.ENDED, State.OK, "")
+
+    def test_may_write(self) -> None:
+        """A Pod that may write is told what to do if it does; one that cannot is told to mount the claim."""
+        writer = Cluster.right().add(application(claim="demo-src"))
+        assert "unless this Pod is to write to the source" in writer.finding().change
+        pod = application(claim="demo-src")
+        pod["spec"]["containers"][0]["volumeMounts"][0]["readOnly"] = True
+        assert Cluster.right().add(pod).finding().change == "Mount claim `demo` instead."
+
+    def test_reads_and_writes(self) -> None:
+        """A Pod on both claims is right if it may write to the source, and wrong if it cannot."""
+        pod = application()
+        pod["spec"]["volumes"].append({"name": "s", "persistentVolumeClaim": {"claimName": "demo-src"}})
+        pod["spec"]["containers"][0]["volumeMounts"].append({"name": "s", "mountPath": "/raw"})
+        found = {f.claim: f for f in Cluster.right().add(pod).findings()}["demo-src"]
+        assert (found.verdict, found.state) == (Verdict.READS_AND_WRITES, State.OK)
+        pod["spec"]["containers"][0]["volumeMounts"][1]["readOnly"] = True
+        found = {f.claim: f for f in Cluster.right().add(pod).findings()}["demo-src"]
+        assert (found.verdict, found.state) == (Verdict.ORIGINAL_CLAIM, State.WRONG)
+
+    def test_data_operations_of_fluid(self) -> None:
+        """The Pod of a DataMigrate uses the source rightly."""
+        labels = {"role": "datamigrate-pod", "targetDataset": "demo"}
+        metadata = {"ownerReferences": owned_by("Job", "move-migrate"), "labels": labels}
+        assert Cluster.right().add(application(claim="demo-src", metadata=metadata)).findings() == ()
+
+
+class TestPodBeingDeleted:
+    """fluid#4002: a Pod that is being deleted and is still there."""
+
+    def pod(self, deadline: timedelta, grace: int = 1800) -> Object:
+        """An application whose grace period ends at a time from now."""
+        metadata = {"deletionTimestamp": stamp(NOW + deadline), "deletionGracePeriodSeconds": grace}
+        return application(metadata=metadata)
+
+    def test_in_its_grace_period(self) -> None:
+        """It is reported since when, until when, and that its mount is dead; not to delete it."""
+        found = fuse_started(Cluster.right().add(self.pod(minutes(20))), 5).finding()
+        assert (found.verdict, found.state, found.change) == (Verdict.POD_BEING_DELETED, State.WAITING, "")
+        assert "is being deleted since 11:50:00; its containers have until 12:20:00 to end" in found.says
+        assert "Its mount is dead" in found.says
+
+    def test_overdue(self) -> None:
+        """After its grace period it is wrong, and what holds it is named."""
+        cluster = Cluster.right().add(self.pod(minutes(-20), grace=30))
+        found = cluster.finding()
+        assert (found.verdict, found.state) == (Verdict.POD_BEING_DELETED, State.WRONG)
+        assert "and is still there" in found.says
+        assert "kubelet on node `n1`" in found.change
+        cluster.get("Pod", "train-0")["metadata"]["finalizers"] = ["example.com/hold"]
+        assert "example.com/hold" in cluster.finding().change
+
+    def test_wrong_claim(self) -> None:
+        """A Pod on a wrong claim that is being deleted need not be changed any more."""
+        pod = self.pod(minutes(1))
+        pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] = "demo-src"
+        assert Cluster.right().add(pod).finding().state is State.WAITING
+
+
+class TestPluginThatIsNotRegistered:
+    """fluid#3327, #1112: the kubelet does not know the driver."""
+
+    def test_although_its_pod_is_ready(self) -> None:
+        """The kubelet's root folder is to be compared; the plugin is not said to have no ready Pod."""
+        found = Cluster.right().add(waiting(application()), csi_node("n1")).finding()
+        assert (found.verdict, found.state) == (Verdict.CSI_PLUGIN_MISSING, State.WRONG)
+        assert "csi-nodeplugin-fluid-a" in found.says
+        assert "csi.kubelet.rootDir" in found.change
+        assert "no ready Pod" not in str(found)
+
+    def test_pod_not_ready(self) -> None:
+        """The logs of the plugin's Pod."""
+        cluster = Cluster.right().add(waiting(application()), csi_node("n1"))
+        cluster.get("Pod", "csi-nodeplugin-fluid-a")["status"]["conditions"][0]["status"] = "False"
+        assert "logs of Pod `csi-nodeplugin-fluid-a`" in cluster.finding().change
+
+    def test_no_pod_on_a_tainted_node(self) -> None:
+        """A node that excludes the plugin."""
+        tainted = node(
+            labels=fuse_labels(("demo", "demo")), spec={"taints": [{"key": "gpu", "effect": "NoSchedule"}]}
+        )
+        cluster = Cluster.right().add(waiting(application()), csi_node("n1"), tainted)
+        found = cluster.drop("Pod", "csi-nodeplugin-fluid-a", "fluid-system").finding()
+        assert "has no Pod there" in found.says
+        assert "has taints gpu:NoSchedule" in facts(found)
+
+    def test_just_started(self) -> None:
+        """A plugin whose Pod is there needs a moment to register."""
+        cluster = Cluster.right().add(waiting(application(), NOW - minutes(1)), csi_node("n1"))
+        assert cluster.finding().state is State.WAITING
+
+
+class TestWhyThereIsNoPod:
+    """fluid#1573: admission refuses Fluid's Pods, or the scheduler has no room for them."""
+
+    REFUSAL = 'pods "demo-fuse-" is forbidden: violates PodSecurity "baseline:latest": host namespaces'
+
+    def waits(self) -> Cluster:
+        """An application that waits for the Fuse on its node, for too long."""
+        return Cluster.right().add(waiting(application())).drop("Pod", "demo-fuse-x1")
+
+    def test_fuse_refused(self) -> None:
+        """The event FailedCreate of the DaemonSet, and no Pod that does not exist."""
+        cluster = self.waits().add(warning(kinds.DAEMON_SET, "demo-fuse", "FailedCreate", self.REFUSAL))
+        found = cluster.finding()
+        assert (found.verdict, found.state) == (Verdict.FUSE_NOT_READY, State.WRONG)
+        assert self.REFUSAL in found.says
+        assert "pod-security.kubernetes.io/enforce" in found.change
+        assert [cause.kind for cause in found.causes] == [CauseKind.POD_NOT_CREATED]
+        assert "See Pod" not in str(found)
+
+    def test_fuse_without_a_node(self) -> None:
+        """A Fuse Pod that has no node yet, with the scheduler's words."""
+        fuse = part("DaemonSet", "demo-fuse", "demo-fuse-x2")
+        found = (
+            self.waits().add(unscheduled(fuse, "0/1 nodes are available: 1 Insufficient memory.")).finding()
+        )
+        assert "Fuse Pod `demo-fuse-x2` has no node yet; the scheduler says: 0/1 nodes" in found.says
+
+    def test_fuse_for_other_nodes(self) -> None:
+        """A DaemonSet whose nodeSelector excludes the node."""
+        cluster = self.waits()
+        selector = {"disk": "ssd", "fluid.io/f-demo-demo": "true"}
+        cluster.get("DaemonSet", "demo-fuse")["spec"] = {"template": {"spec": {"nodeSelector": selector}}}
+        found = cluster.finding()
+        assert "which lacks disk=ssd" in found.says
+        assert "spec.fuse.nodeSelector" in found.change
+
+    def test_crashing_fuse(self) -> None:
+        """The state of the Fuse's container is in the sentence."""
+        crashed = part("DaemonSet", "demo-fuse", "demo-fuse-x1", status={"conditions": []})
+        crashed["status"]["containerStatuses"] = [crashing()]
+        assert "CrashLoopBackOff" in self.waits().add(crashed).finding().says
+
+    @pytest.mark.parametrize(
+        ("refusal", "change"),
+        [
+            ('error looking up service account demo/x: serviceaccount "x" not found', "ServiceAccount"),
+            ("no PriorityClass with name high was found", "PriorityClass"),
+            ('admission webhook "policy" denied the request', "Correct what Kubernetes reports"),
+        ],
+    )
+    def test_master_refused(self, refusal: str, change: str) -> None:
+        """A Dataset that is not Bound because its master's Pod is refused."""
+        cluster = Cluster.right().add(unscheduled(application())).drop("Pod", "demo-master-0")
+        cluster.drop("PersistentVolumeClaim", "demo").drop("PersistentVolume", "demo-demo")
+        cluster.get("Dataset", "demo")["status"]["phase"] = "NotBound"
+        cluster.add(warning(kinds.STATEFUL_SET, "demo-master", "FailedCreate", refusal))
+        found = cluster.finding()
+        assert [cause.kind for cause in found.causes] == [CauseKind.POD_NOT_CREATED]
+        assert refusal in found.says
+        assert change in found.change
+
+    def test_last_event_of_fluid(self) -> None:
+        """Without a cause, what Fluid reported last is quoted in the sentence."""
+        cluster = Cluster.right().add(unscheduled(application()))
+        for kind, name in (
+            ("StatefulSet", "demo-master"),
+            ("StatefulSet", "demo-worker"),
+            ("Pod", "demo-master-0"),
+        ):
+            cluster.drop(kind, name)
+        cluster.drop("Pod", "demo-worker-0").drop("PersistentVolumeClaim", "demo")
+        cluster.get("Dataset", "demo")["status"]["phase"] = "NotBound"
+        cluster.add(
+            warning(kinds.ALLUXIO_RUNTIME, "demo", "ErrorProcessRuntimeReason", "helm: cannot re-use a name")
+        )
+        found = cluster.finding()
+        assert "helm: cannot re-use a name" in found.says
+        assert "the objects do not show why" not in found.says
+
+    def test_unscheduled_application(self) -> None:
+        """The scheduler's words are in the sentence about the application itself."""
+        found = Cluster.right().add(unscheduled(application(), "0/1 nodes: Insufficient cpu")).finding()
+        assert "the scheduler says: 0/1 nodes: Insufficient cpu" in found.says
+
+
+class TestReferences:
+    """fluid#2061, #3581: a Dataset that refers to another and cannot be served."""
+
+    def finding(self, *points: str, change: Cluster | None = None) -> Finding:
+        """About an application of namespace team, on a Dataset there with these mount points."""
+        spec = {"mounts": [{"mountPoint": point} for point in points]}
+        reference = dataset("ref", "team", spec=spec, status={"phase": "NotBound"})
+        waits = unscheduled(application(claim="ref", namespace="team"))
+        cluster = (change or Cluster.right()).add(reference, waits)
+        (found,) = [finding for finding in cluster.findings() if finding.pod[0] == "team"]
+        assert (found.verdict, found.state) == (Verdict.DATASET_NOT_BOUND, State.WRONG)
+        return found
+
+    def cause(self, finding: Finding) -> CauseKind:
+        """The only cause of a finding, which its sentence contains."""
+        (cause,) = finding.causes
+        assert cause.says in finding.says
+        return cause.kind
+
+    def test_misspelt(self) -> None:
+        """No Dataset of that name; the similar one is named."""
+        found = self.finding("dataset://demo/demmo")
+        assert self.cause(found) is CauseKind.REFERENCE_MISSING
+        assert "Dataset `demo/demmo`, which does not exist; Dataset `demo/demo` does" in found.says
+
+    def test_namespace(self) -> None:
+        """No such namespace; where a Dataset of that name is, is named."""
+        found = self.finding("dataset://dem/demo")
+        assert "Dataset `demo/demo` does" in found.says
+        assert found.change == "Write mountPoint `dataset://demo/demo`, if that is the one meant."
+
+    def test_nothing_similar(self) -> None:
+        """A Dataset that is to be created."""
+        found = self.finding("dataset://lake/warehouse")
+        assert found.change.startswith("Create Dataset `warehouse` in namespace `lake`")
+
+    def test_not_bound(self) -> None:
+        """The other Dataset has no runtime: that is what to change."""
+        bare = Cluster.right().add(dataset("bare", source="demo-src", status={"phase": "NotBound"}))
+        found = self.finding("dataset://demo/bare/sub", change=bare)
+        assert self.cause(found) is CauseKind.REFERENCE_NOT_SERVED
+        assert "Dataset `demo/bare`, which is NotBound: it has no runtime" in found.says
+        assert found.change.startswith("Create an AlluxioRuntime `bare`")
+
+    def test_being_deleted(self) -> None:
+        """The other Dataset is being deleted."""
+        cluster = Cluster.right()
+        cluster.get("Dataset", "demo")["metadata"]["deletionTimestamp"] = stamp(NOW)
+        assert (
+            self.cause(self.finding("dataset://demo/demo", change=cluster)) is CauseKind.REFERENCE_NOT_SERVED
+        )
+
+    def test_malformed(self) -> None:
+        """A mount point without a namespace."""
+        assert self.cause(self.finding("dataset://demo")) is CauseKind.REFERENCE_MALFORMED
+
+    def test_not_alone(self) -> None:
+        """A reference and another mount in one Dataset."""
+        found = self.finding("dataset://demo/demo", "pvc://nfs-src")
+        assert self.cause(found) is CauseKind.REFERENCE_NOT_ALONE
+
+    def test_itself(self) -> None:
+        """A Dataset that refers to itself does not lead in a circle."""
+        assert self.cause(self.finding("dataset://team/ref")) is CauseKind.REFERENCE_NOT_SERVED
+
+    def test_controller(self) -> None:
+        """All is there but the controller that sets up references."""
+        assert self.cause(self.finding("dataset://demo/demo")) is CauseKind.CONTROLLER_MISSING
+
+    def test_namespace_that_was_not_read(self) -> None:
+        """Nothing is said to be missing that could not be read."""
+        spec = {"mounts": [{"mountPoint": "dataset://far/away"}]}
+        cluster = Cluster.right().add(dataset("ref", "team", spec=spec, status={"phase": "NotBound"}))
+        cluster.add(unscheduled(application(claim="ref", namespace="team")))
+        state = cluster.picture(scope={"Dataset": frozenset({"team", "demo"})})
+        (found,) = [finding for finding in diagnose(state) if finding.pod[0] == "team"]
+        assert self.cause(found) is CauseKind.REFERENCE_NOT_SEEN
+
+
+class TestOtherWaysToTheData:
+    """Users reach the source, or the Fuse's folder, without any claim."""
+
+    def pod(self, volume: Object, **metadata: Any) -> Object:
+        """An application with a volume that is no claim."""
+        return application(spec={"volumes": [{"name": "data", **volume}]}, metadata=metadata)
+
+    def test_folder_of_the_export(self) -> None:
+        """A folder below the exported one is the source as well; a neighbour of like name is not."""
+        for path, count in (("/export/demo/demo/2024", 1), ("/export/demo/demo-2", 0)):
+            pod = self.pod({"nfs": {"server": "nfs.example", "path": path}})
+            assert len(Cluster.right().add(pod).findings()) == count
+
+    def test_inline_csi_volume(self) -> None:
+        """The NFS CSI driver without a claim."""
+        attributes = {"server": "nfs.example", "share": "/export/demo/demo"}
+        pod = self.pod({"csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": attributes}})
+        assert Cluster.right().add(pod).finding().verdict is Verdict.OTHER_CLAIM_OF_SOURCE
+
+    @pytest.mark.parametrize("below", ["", "/sub/folder"])
+    def test_folder_of_the_fuse(self, below: str) -> None:
+        """A hostPath at which the Fuse mounts: nothing starts a Fuse for such a Pod."""
+        path = f"/runtime-mnt/alluxio/demo/demo/alluxio-fuse{below}"
+        found = Cluster.right().add(self.pod({"hostPath": {"path": path}})).finding()
+        assert (found.verdict, found.state) == (Verdict.FUSE_FOLDER, State.WRONG)
+        assert found.change == "Use claim `demo` instead of the hostPath volume."
+
+    def test_folder_of_the_fuse_after_injection(self) -> None:
+        """The webhook itself puts such a volume into a Pod with a sidecar."""
+        path = "/runtime-mnt/alluxio/demo/demo/alluxio-fuse"
+        labels = {"done.sidecar.fluid.io/inject": "true"}
+        assert Cluster.right().add(self.pod({"hostPath": {"path": path}}, labels=labels)).findings() == ()
+
+    def test_local_source(self) -> None:
+        """A hostPath that a Dataset mounts as local://."""
+        cluster = Cluster.right().add(self.pod({"hostPath": {"path": "/mnt/data/a/"}}))
+        cluster.get("Dataset", "demo")["spec"]["mounts"] = [{"mountPoint": "local:///mnt/data"}]
+        assert cluster.finding().verdict is Verdict.OTHER_CLAIM_OF_SOURCE
+
+
+class TestWhatWasNotRead:
+    """No finding is based on objects that could not be read."""
+
+    def finding(self, *unread: str, pods: bool = True) -> Finding:
+        """About an application that is served, with kinds that were not read."""
+        cluster = Cluster.right().add(application())
+        cluster.objects = [obj for obj in cluster.objects if obj["kind"] not in unread]
+        scope: dict[str, frozenset[str]] = {kind: frozenset() for kind in unread}
+        if not pods:
+            scope["Pod"] = frozenset({"team"})
+        (found,) = diagnose(cluster.picture(scope=scope))
+        return found
+
+    @pytest.mark.parametrize(
+        "unread",
+        [
+            ("Node",),
+            ("CSINode",),
+            ("PersistentVolume",),
+            ("StatefulSet",),
+            ("DaemonSet",),
+            ("AlluxioRuntime",),
+            ("Node", "CSINode", "PersistentVolume", "StatefulSet", "DaemonSet", "AlluxioRuntime"),
+        ],
+    )
+    def test_served(self, unread: tuple[str, ...]) -> None:
+        """Nothing is called missing; the Fuse Pod on the node is what counts."""
+        found = self.finding(*unread)
+        assert (found.verdict, found.state) == (Verdict.SERVED, State.OK)
+
+    def test_pods_of_the_runtime(self) -> None:
+        """If the Pods that serve it were not read, it is not known whether it is served."""
+        found = self.finding(pods=False)
+        assert (found.verdict, found.state) == (Verdict.NOT_SEEN, State.UNKNOWN)
+
+    def test_runtimes(self) -> None:
+        """A Dataset is not said to have no runtime if runtimes were not read, or if its status names one."""
+        for objects, scope in (
+            ((), {"JuiceFSRuntime": frozenset[str]()}),
+            (({"status": {"phase": "NotBound", "runtimes": [{"name": "demo"}]}},), {}),
+        ):
+            cluster = Cluster.right().add(unscheduled(application())).drop("AlluxioRuntime", "demo")
+            status: Object = {"phase": "NotBound"}
+            for more in objects:
+                status = more["status"]
+            cluster.get("Dataset", "demo")["status"] = status
+            (found,) = diagnose(cluster.picture(scope=scope))
+            assert CauseKind.NO_RUNTIME not in [cause.kind for cause in found.causes]
+
+
+def test_advice_names_the_controller() -> None:
+    """Who creates a Pod again is said, since a Pod without a controller is gone once it is deleted."""
+    metadata = {"ownerReferences": owned_by("StatefulSet", "train")}
+    cluster = fuse_started(Cluster.right().add(application(metadata=metadata)), 5)
+    assert cluster.finding().change == "Delete Pod `train-0`: its StatefulSet creates it again."
+    cluster = fuse_started(Cluster.right().add(application(), runtime()), 5)
+    assert "create it again, for no controller does" in cluster.finding().change
