@@ -20,7 +20,7 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.paths import credentials_folder
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
 
 #: Seconds to reach the server, and to get an answer when nothing else is said.
 CONNECT_SECONDS: Final = 3.0
@@ -171,7 +171,8 @@ class Connection:
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "fluid-conformance"}
         self.api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
-        return headers
+        # A token that was read from a file may end with a newline, which no header can contain.
+        return {name: value.strip() for name, value in headers.items()}
 
     def _send(
         self,
@@ -249,7 +250,9 @@ def _known_cause(cause: object) -> str:
 
 
 def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
-    """Connect to the cluster of a kubeconfig, and see that it answers and knows us.
+    """Connect to a cluster, and check that it answers and accepts the user.
+
+    Without a kubeconfig anywhere, a Pod uses its service account, as kubectl does.
 
     Args:
         kubeconfig: the file; without it ``$KUBECONFIG``, else ``~/.kube/config``.
@@ -258,52 +261,89 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
     Raises:
         RefusalError: within about 5 s, whatever is wrong with the file or the cluster.
     """
-    place, config = _read(kubeconfig)
-    chosen = _context(place, config, context)
     # Importing the client takes a second, which collecting tests must not pay.
-    from kubernetes import config as loading  # noqa: PLC0415 - see above
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - see above
 
     configuration = Configuration()
-    try:
-        loading.load_kube_config(  # type: ignore[no-untyped-call] # the library's loader has no types
-            config_file=place,
-            context=chosen,
-            client_configuration=configuration,
-            persist_config=False,
-            temp_file_path=credentials_folder(),
-        )
-    except (loading.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RefusalError(
-            f"kubeconfig {place} cannot be used: {str(error).strip() or type(error).__name__}",
-            advice=f"see that `kubectl --kubeconfig {place} version` works",
-        ) from error
+    if kubeconfig is None and context is None and not _files(_place(None)) and _in_pod():
+        where = "of this Pod's service account"
+        _load_in_cluster(configuration)
+    else:
+        place, config = _read(kubeconfig)
+        chosen = _context(place, config, context)
+        where = f"of context {chosen} ({place})"
+        _load_kubeconfig(configuration, place, chosen)
     if _is_loopback(str(configuration.host)):
         configuration.proxy = None  # a proxy of the environment cannot reach this machine's own cluster
+    if not configuration.verify_ssl:
+        # The kubeconfig says so on purpose; one warning for each request would only hide others.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
     try:
         connection = Connection(ApiClient(configuration))
     except (OSError, ssl.SSLError, ValueError) as error:
         raise RefusalError(
-            f"kubeconfig {place} cannot be used: {error}", advice="look at its certificates"
+            f"the credentials {where} cannot be used: {error}", advice="see its certificates"
         ) from error
-    _probe(connection, place, chosen)
+    _probe(connection, f"the cluster {connection.url} {where}")
     return connection
 
 
-def _probe(connection: Connection, place: str, context: str) -> None:
-    """Refuse a cluster that does not answer, or that does not know us."""
-    where = f"the cluster {connection.url} of context {context} ({place})"
+def _in_pod() -> bool:
+    """Whether this process runs in a Pod that knows its API server."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST") and os.environ.get("KUBERNETES_SERVICE_PORT"))
+
+
+def _load_in_cluster(configuration: Configuration) -> None:
+    from kubernetes import config as loading  # noqa: PLC0415 - see connect
+
     try:
-        # Anyone may ask for /version; /api wants an authenticated user.
+        loading.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # untyped
+    except (loading.ConfigException, OSError, ValueError) as error:
+        raise RefusalError(
+            f"there is no kubeconfig at {_place(None)}, and this Pod's service account cannot be used: "
+            f"{error}",
+            advice=(
+                "name a kubeconfig with --kubeconfig, or mount the token of a service account into "
+                "the Pod"
+            ),
+        ) from error
+
+
+def _load_kubeconfig(configuration: Configuration, place: str, context: str) -> None:
+    from kubernetes import config as loading  # noqa: PLC0415 - see connect
+
+    try:
+        loading.load_kube_config(  # type: ignore[no-untyped-call] # the library's loader has no types
+            config_file=place,
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+            temp_file_path=credentials_folder(),
+        )
+    except (loading.ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RefusalError(
+            f"kubeconfig {place} cannot be used: {first}",
+            advice=f"see that `kubectl --kubeconfig {place} version` works",
+        ) from error
+
+
+def _probe(connection: Connection, where: str) -> None:
+    """Refuse a cluster that does not answer, or that does not accept the user."""
+    try:
+        # Everybody may read /version; /api requires an authenticated user.
         for path in ("/version", "/api"):
             connection.request("GET", path, what=f"reach {where}", timeout=PROBE_SECONDS, retry_for=0)
     except KubeError as error:
         if error.status in (_UNAUTHORIZED, _FORBIDDEN):
+            said = f": {error.said}" if error.said and error.status == _FORBIDDEN else ""
             raise RefusalError(
-                f"{where} does not accept the credentials ({error.status} {error.reason})",
-                advice="renew the kubeconfig; its token or client certificate may have expired",
+                f"{where} does not accept the credentials ({error.status} {error.reason}){said}",
+                advice="renew the kubeconfig; its token or client certificate may have expired"
+                if error.status == _UNAUTHORIZED
+                else "see which user the kubeconfig names, and grant that user the role system:discovery",
             ) from error
         if error.status:
             raise RefusalError(
@@ -319,43 +359,61 @@ def _probe(connection: Connection, place: str, context: str) -> None:
         ) from error
 
 
-def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
-    """The place of the kubeconfig and its content, merged as far as contexts are concerned."""
+def _place(kubeconfig: Path | None) -> str:
+    """The kubeconfig, or the list of them that the environment names."""
     given = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG", "")
-    place = given or str(Path.home() / ".kube" / "config")
-    merged: dict[str, Any] = {"contexts": []}
-    found = False
-    for part in filter(None, place.split(os.pathsep)):
-        path = Path(part).expanduser()
-        if not path.exists():
+    return given or str(Path.home() / ".kube" / "config")
+
+
+def _files(place: str) -> list[Path]:
+    """The files of a list that exist; kubectl ignores the others."""
+    paths = [Path(part).expanduser() for part in place.split(os.pathsep) if part]
+    return [path for path in paths if path.exists()]
+
+
+def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
+    """The files that are to be used, as a list, and their contexts.
+
+    Of several files, empty ones are ignored and the first current context counts, as in kubectl.
+    """
+    place = _place(kubeconfig)
+    files = _files(place)
+    if not files:
+        raise RefusalError(
+            f"there is no kubeconfig at {place}",
+            advice="name one with --kubeconfig, or let the harness make a cluster of its own",
+        )
+    merged: dict[str, Any] = {"contexts": [], "current-context": None}
+    used = []
+    for path in files:
+        content = _content(path)
+        if content is None and len(files) > 1:
             continue
-        found = True
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise RefusalError(
-                f"kubeconfig {path} cannot be read: {error.strerror}", advice="give a file that you may read"
-            ) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            first = str(error).splitlines()[0] if str(error) else "not text"
-            raise RefusalError(
-                f"kubeconfig {path} is malformed: {first}", advice="give the file that `kubectl` uses"
-            ) from error
         if not isinstance(content, dict):
             raise RefusalError(
                 f"kubeconfig {path} is malformed: it holds {'nothing' if content is None else 'no mapping'}",
                 advice="give the file that `kubectl` uses",
             )
+        used.append(str(path))
         contexts = content.get("contexts") or []
         if isinstance(contexts, list):
             merged["contexts"] += contexts
-        merged.setdefault("current-context", content.get("current-context"))
-    if not found:
+        merged["current-context"] = merged["current-context"] or content.get("current-context")
+    return os.pathsep.join(used) or place, merged
+
+
+def _content(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
         raise RefusalError(
-            f"there is no kubeconfig at {place}",
-            advice="name one with --kubeconfig, or let the harness make a cluster of its own",
-        )
-    return place, merged
+            f"kubeconfig {path} cannot be read: {error.strerror}", advice="give a file that you may read"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else "not text"
+        raise RefusalError(
+            f"kubeconfig {path} is malformed: {first}", advice="give the file that `kubectl` uses"
+        ) from error
 
 
 def _context(place: str, config: dict[str, Any], context: str | None) -> str:
