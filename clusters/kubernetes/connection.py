@@ -305,8 +305,7 @@ def _load_in_cluster(configuration: Configuration) -> None:
             f"there is no kubeconfig at {_place(None)}, and this Pod's service account cannot be used: "
             f"{error}",
             advice=(
-                "name a kubeconfig with --kubeconfig, or mount the token of a service account into "
-                "the Pod"
+                "name a kubeconfig with --kubeconfig, or mount the token of a service account into the Pod"
             ),
         ) from error
 

@@ -18,7 +18,7 @@ class State(StrEnum):
     WRONG = "wrong"
 
 
-class Verdict(StrEnum):
+class FindingCode(StrEnum):
     """What is true of a Pod and a Dataset."""
 
     # Nothing has to be changed.
@@ -67,7 +67,7 @@ class Verdict(StrEnum):
         return _ROWS.get(self, ())
 
 
-class CauseKind(StrEnum):
+class CauseCode(StrEnum):
     """Why a Dataset is not Bound, or why its runtime does not work."""
 
     INVALID_NAME = "invalid-name"
@@ -110,42 +110,42 @@ class CauseKind(StrEnum):
 
 
 _ROWS: Final = {
-    Verdict.SERVED: ("A2",),
-    Verdict.SIDECAR: ("A30",),
-    Verdict.ORIGINAL_CLAIM: ("B1",),
-    Verdict.OTHER_CLAIM_OF_SOURCE: ("B1",),
-    Verdict.NAMESAKE_CLAIM: ("B2",),
-    Verdict.HAND_MADE_VOLUME: ("B3", "B4"),
-    Verdict.OTHER_NAMESPACE: ("B5",),
-    Verdict.MISSPELT: ("B6",),
-    Verdict.NO_SUCH_DATASET: ("B5", "B6"),
-    Verdict.DATASET_BEING_DELETED: ("B10",),
-    Verdict.CLAIM_DELETED: ("B8",),
-    Verdict.VOLUME_ELSEWHERE: ("B25",),
-    Verdict.CSI_PLUGIN_MISSING: ("B24",),
-    Verdict.FUSE_NOT_READY: ("B31",),
-    Verdict.FUSE_RESTARTED: ("D1", "D3"),
-    Verdict.DEAD_MOUNT: ("B31", "D1"),
+    FindingCode.SERVED: ("A2",),
+    FindingCode.SIDECAR: ("A30",),
+    FindingCode.ORIGINAL_CLAIM: ("B1",),
+    FindingCode.OTHER_CLAIM_OF_SOURCE: ("B1",),
+    FindingCode.NAMESAKE_CLAIM: ("B2",),
+    FindingCode.HAND_MADE_VOLUME: ("B3", "B4"),
+    FindingCode.OTHER_NAMESPACE: ("B5",),
+    FindingCode.MISSPELT: ("B6",),
+    FindingCode.NO_SUCH_DATASET: ("B5", "B6"),
+    FindingCode.DATASET_BEING_DELETED: ("B10",),
+    FindingCode.CLAIM_DELETED: ("B8",),
+    FindingCode.VOLUME_ELSEWHERE: ("B25",),
+    FindingCode.CSI_PLUGIN_MISSING: ("B24",),
+    FindingCode.FUSE_NOT_READY: ("B31",),
+    FindingCode.FUSE_RESTARTED: ("D1", "D3"),
+    FindingCode.DEAD_MOUNT: ("B31", "D1"),
 }
 
 _CAUSE_ROWS: Final = {
-    CauseKind.INVALID_NAME: ("B29",),
-    CauseKind.NO_RUNTIME: ("B11",),
-    CauseKind.NO_DATASET: ("B12",),
-    CauseKind.TWO_RUNTIMES: ("B13",),
-    CauseKind.RUNTIME_BEING_DELETED: ("E2", "E4"),
-    CauseKind.UNSUPPORTED_SCHEME: ("B14", "B15"),
-    CauseKind.SOURCE_CLAIM_MISSING: ("B16",),
-    CauseKind.SOURCE_CLAIM_ELSEWHERE: ("B17",),
-    CauseKind.SOURCE_CLAIM_NAME: ("B18",),
-    CauseKind.SAME_CLAIM_TWICE: ("B18",),
-    CauseKind.SAME_PATH_TWICE: ("B18",),
-    CauseKind.NO_QUOTA: ("B22",),
-    CauseKind.QUOTA_OVER_LIMIT: ("B20",),
-    CauseKind.TOO_LITTLE_MEMORY: ("B21",),
-    CauseKind.NO_NODE_FITS: ("B26",),
-    CauseKind.NODES_TAKEN: ("A17",),
-    CauseKind.MASTER_GONE: ("D6",),
-    CauseKind.WORKERS_GONE: ("D7",),
-    CauseKind.FUSE_GONE: ("D8",),
+    CauseCode.INVALID_NAME: ("B29",),
+    CauseCode.NO_RUNTIME: ("B11",),
+    CauseCode.NO_DATASET: ("B12",),
+    CauseCode.TWO_RUNTIMES: ("B13",),
+    CauseCode.RUNTIME_BEING_DELETED: ("E2", "E4"),
+    CauseCode.UNSUPPORTED_SCHEME: ("B14", "B15"),
+    CauseCode.SOURCE_CLAIM_MISSING: ("B16",),
+    CauseCode.SOURCE_CLAIM_ELSEWHERE: ("B17",),
+    CauseCode.SOURCE_CLAIM_NAME: ("B18",),
+    CauseCode.SAME_CLAIM_TWICE: ("B18",),
+    CauseCode.SAME_PATH_TWICE: ("B18",),
+    CauseCode.NO_QUOTA: ("B22",),
+    CauseCode.QUOTA_OVER_LIMIT: ("B20",),
+    CauseCode.TOO_LITTLE_MEMORY: ("B21",),
+    CauseCode.NO_NODE_FITS: ("B26",),
+    CauseCode.NODES_TAKEN: ("A17",),
+    CauseCode.MASTER_GONE: ("D6",),
+    CauseCode.WORKERS_GONE: ("D7",),
+    CauseCode.FUSE_GONE: ("D8",),
 }

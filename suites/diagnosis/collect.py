@@ -31,7 +31,7 @@ _CONTROLLERS: Final = {
 }
 
 
-class CannotLookError(RefusalError):
+class CannotDiagnoseError(RefusalError):
     """The cluster cannot be diagnosed: rights are missing, or Fluid is not installed.
 
     Attributes:
@@ -95,7 +95,7 @@ def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = 
         now: the time; the host's by default.
 
     Raises:
-        CannotLookError: a right that is needed is missing, or Fluid is not installed.
+        CannotDiagnoseError: a right that is needed is missing, or Fluid is not installed.
         KubeError: the cluster could not be reached.
     """
     reading = _Reading(kube)
@@ -107,7 +107,7 @@ def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = 
     for kind in RUNTIME_KINDS:
         _read_runtimes(reading, kind, namespace)
     if reading.missing:
-        raise CannotLookError(
+        raise CannotDiagnoseError(
             f"this user may not {', nor '.join(reading.missing)}",
             missing=tuple(reading.missing),
             advice="grant the rights of suites/doctor/cluster-role.yaml"
@@ -151,7 +151,7 @@ def _read_datasets(reading: _Reading, namespace: str | None) -> None:
     except KubeError as error:
         if error.reason != _NO_SUCH_KIND:
             raise
-        raise CannotLookError(
+        raise CannotDiagnoseError(
             "Fluid is not installed in this cluster: it does not know Datasets",
             advice="install Fluid, or name another cluster with --kubeconfig or --context",
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from suites.diagnosis.codes import CauseKind, State, Verdict
+from suites.diagnosis.codes import CauseCode, FindingCode, State
 
 #: A namespace and a name.
 Key = tuple[str, str]
@@ -31,13 +31,13 @@ class Cause:
     """Why a Dataset is not Bound, or why its runtime does not work.
 
     Attributes:
-        kind: the code.
+        code: the code, such as ``no-runtime``.
         says: the cause, as part of a sentence about the Dataset.
         change: the one change that corrects it, as a sentence.
         evidence: the facts that prove it.
     """
 
-    kind: CauseKind
+    code: CauseCode
     says: str
     change: str
     evidence: tuple[Evidence, ...] = ()
@@ -51,7 +51,7 @@ class Finding:
         pod: namespace and name.
         dataset: namespace and name of the Dataset, or None if no Dataset could be determined.
         claim: the claim that the Pod uses; empty if it uses none, as in sidecar mode.
-        verdict: the code.
+        code: such as ``original-claim``.
         state: what it asks of the user.
         says: the finding as a sentence.
         change: the one change to make, as a sentence; empty if there is nothing to change.
@@ -62,7 +62,7 @@ class Finding:
     pod: Key
     dataset: Key | None
     claim: str
-    verdict: Verdict
+    code: FindingCode
     state: State
     says: str
     change: str = ""
@@ -77,7 +77,7 @@ class Finding:
     @property
     def rows(self) -> tuple[str, ...]:
         """Rows of the catalogue of scenarios that are about it."""
-        found = self.verdict.rows + tuple(row for cause in self.causes for row in cause.kind.rows)
+        found = self.code.rows + tuple(row for cause in self.causes for row in cause.code.rows)
         return tuple(dict.fromkeys(found))
 
     def __str__(self) -> str:

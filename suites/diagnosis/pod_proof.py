@@ -12,7 +12,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.exec import ExecTimeoutError
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Evidence, Finding
 from suites.diagnosis.objects import PodInfo
 from suites.diagnosis.rules.claim_use import recreation
@@ -43,28 +43,36 @@ dd if="$file" of=/dev/null bs={READ_BYTES} count=1 || exit {_READ_FAILED}
 #: Findings to which a command in the Pod can add something: the Pod has its mount.
 _WORTH_PROVING: Final = frozenset(
     {
-        Verdict.SERVED,
-        Verdict.ORIGINAL_CLAIM,
-        Verdict.OTHER_CLAIM_OF_SOURCE,
-        Verdict.NAMESAKE_CLAIM,
-        Verdict.HAND_MADE_VOLUME,
-        Verdict.FUSE_NOT_READY,
-        Verdict.FUSE_RESTARTED,
-        Verdict.DEAD_MOUNT,
-        Verdict.RUNTIME_NOT_WORKING,
-        Verdict.NOT_SEEN,
-        Verdict.POD_BEING_DELETED,
-        Verdict.CLAIM_DELETED,
-        Verdict.DATASET_NOT_BOUND,
-        Verdict.DATASET_BEING_DELETED,
+        FindingCode.SERVED,
+        FindingCode.ORIGINAL_CLAIM,
+        FindingCode.OTHER_CLAIM_OF_SOURCE,
+        FindingCode.NAMESAKE_CLAIM,
+        FindingCode.HAND_MADE_VOLUME,
+        FindingCode.FUSE_NOT_READY,
+        FindingCode.FUSE_RESTARTED,
+        FindingCode.DEAD_MOUNT,
+        FindingCode.RUNTIME_NOT_WORKING,
+        FindingCode.NOT_SEEN,
+        FindingCode.POD_BEING_DELETED,
+        FindingCode.CLAIM_DELETED,
+        FindingCode.DATASET_NOT_BOUND,
+        FindingCode.DATASET_BEING_DELETED,
     }
 )
 #: Of these, the findings with which Fluid's mount is expected in the Pod.
 _EXPECTS_FUSE: Final = frozenset(
-    {Verdict.SERVED, Verdict.FUSE_NOT_READY, Verdict.FUSE_RESTARTED, Verdict.DEAD_MOUNT, Verdict.NOT_SEEN}
+    {
+        FindingCode.SERVED,
+        FindingCode.FUSE_NOT_READY,
+        FindingCode.FUSE_RESTARTED,
+        FindingCode.DEAD_MOUNT,
+        FindingCode.NOT_SEEN,
+    }
 )
 #: Of these, the findings that a successful read through Fluid's mount refutes.
-_REFUTED_BY_READ: Final = frozenset({Verdict.FUSE_RESTARTED, Verdict.DEAD_MOUNT, Verdict.NOT_SEEN})
+_REFUTED_BY_READ: Final = frozenset(
+    {FindingCode.FUSE_RESTARTED, FindingCode.DEAD_MOUNT, FindingCode.NOT_SEEN}
+)
 
 
 class Exec(Protocol):
@@ -113,7 +121,7 @@ class Proof:
         return tuple(found)
 
 
-def look_inside(
+def prove_in_pods(
     run: Exec, state: ClusterState, findings: Iterable[Finding]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """The findings, each decided by what commands in its Pod show; and the rights that are missing for that.
@@ -131,7 +139,7 @@ def look_inside(
 def _proved(run: Exec, state: ClusterState, finding: Finding) -> tuple[Finding, str]:
     """A finding after the proof, and the right that was missing for it."""
     pod = state.pods_by_key.get(finding.pod)
-    place = _place(pod, finding.claim) if pod and finding.verdict in _WORTH_PROVING else None
+    place = _place(pod, finding.claim) if pod and finding.code in _WORTH_PROVING else None
     if pod is None or place is None:
         return finding, ""
     try:
@@ -208,17 +216,17 @@ def decided(state: ClusterState, finding: Finding, proof: Proof) -> Finding:
     # Without a type the plugin expects Alluxio's.
     mount_type = volume.snapshot.attributes.get("mount_type", "") if volume else ""
     start = f"Pod {shown(finding.pod[1])} mounts claim {shown(finding.claim)}"
-    if finding.verdict is Verdict.POD_BEING_DELETED:
+    if finding.code is FindingCode.POD_BEING_DELETED:
         return replace(found, says=f"{found.says} Its mount is dead.") if proof.dead else found
     if proof.dead:
         return replace(
             found,
-            verdict=Verdict.DEAD_MOUNT,
+            code=FindingCode.DEAD_MOUNT,
             state=State.WRONG,
             says=f"{start}, and its mount at {proof.path} is dead: the Fuse behind it has ended.",
             change=recreation(pod),
         )
-    if proof.mount is None or finding.verdict not in _EXPECTS_FUSE:
+    if proof.mount is None or finding.code not in _EXPECTS_FUSE:
         return found
     return _decided_by_mount(found, proof, proof.mount, mount_type, recreation(pod))
 
@@ -231,7 +239,7 @@ def _decided_by_mount(
     if not _is_fluid_mount(mount, mount_type):
         return replace(
             found,
-            verdict=Verdict.NOT_THROUGH_FUSE,
+            code=FindingCode.NOT_THROUGH_FUSE,
             state=State.WRONG,
             says=f"{start}, and {proof.path} is served by {mount.fs_type}, not by a Fuse of Fluid.",
             change=advice,
@@ -239,15 +247,15 @@ def _decided_by_mount(
     if proof.read_error:
         return replace(
             found,
-            verdict=Verdict.READ_FAILS,
+            code=FindingCode.READ_FAILS,
             state=State.WRONG,
             says=f"{start} through Fluid, and reading {proof.path} fails: {proof.read_error}.",
             change="See the logs of the Fuse and of the workers, and whether the source answers.",
         )
-    if found.verdict in _REFUTED_BY_READ and (proof.read or found.verdict is not Verdict.NOT_SEEN):
+    if found.code in _REFUTED_BY_READ and (proof.read or found.code is not FindingCode.NOT_SEEN):
         return replace(
             found,
-            verdict=Verdict.SERVED,
+            code=FindingCode.SERVED,
             state=State.OK,
             says=f"{start}: it goes through Fluid, as a read in it shows.",
             change="",

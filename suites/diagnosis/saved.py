@@ -15,7 +15,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import text
 from clusters.kubernetes.kinds import Kind
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.collect import CannotLookError
+from suites.diagnosis.collect import CannotDiagnoseError
 from suites.diagnosis.fluid_facts import RUNTIME_KINDS
 
 #: Standard input.
@@ -97,7 +97,7 @@ def read_saved(path: Path, stdin: TextIO | None = None) -> ClusterState:
         stdin: standard input.
 
     Raises:
-        CannotLookError: there is no such file, or it contains no Pods and no Datasets.
+        CannotDiagnoseError: there is no such file, or it contains no Pods and no Datasets.
     """
     saved = _Saved()
     files = 0
@@ -105,11 +105,11 @@ def read_saved(path: Path, stdin: TextIO | None = None) -> ClusterState:
         files += 1
         _read_file(saved, name, data)
     if not files:
-        raise CannotLookError(f"there are no JSON or YAML files in {path}", advice=HOW_TO_SAVE)
+        raise CannotDiagnoseError(f"there are no JSON or YAML files in {path}", advice=HOW_TO_SAVE)
     lacking = [kind.plural for kind in (kinds.POD, kinds.DATASET) if kind.name not in saved.kinds]
     if lacking:
         problems = f" ({'; '.join(saved.gaps)})" if saved.gaps else ""
-        raise CannotLookError(
+        raise CannotDiagnoseError(
             f"no {' and no '.join(lacking)} are among the objects saved in {path}{problems}",
             advice=HOW_TO_SAVE,
         )
@@ -125,13 +125,13 @@ def _contents(path: Path, stdin: TextIO | None) -> Iterator[tuple[str, bytes]]:
         return
     files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
     if not files and not path.exists():
-        raise CannotLookError(f"there is no file or folder {path}", advice="see the path after --from")
+        raise CannotDiagnoseError(f"there is no file or folder {path}", advice="see the path after --from")
     for file in files:
         if file.is_file() and (file == path or file.suffix.lower() in _SUFFIXES):
             try:
                 yield str(file), file.read_bytes()
             except OSError as error:
-                raise CannotLookError(
+                raise CannotDiagnoseError(
                     f"{file} cannot be read: {error.strerror}", advice="make it readable, or leave it out"
                 ) from error
 

@@ -16,11 +16,11 @@ from typing import Final, TextIO
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.kubernetes.client import Kube
-from suites.diagnosis import CannotLookError, ClusterState, Finding, collect, diagnose, look_inside
+from suites.diagnosis import CannotDiagnoseError, ClusterState, Finding, collect, diagnose, prove_in_pods
 from suites.diagnosis.saved import read_saved
 from suites.diagnosis.similar_names import nearest
 from suites.doctor.answer import CODES, Answer, without_ignored
-from suites.doctor.rendering import CANNOT_LOOK, as_json, print_answer, refusal_json
+from suites.doctor.rendering import CANNOT_DIAGNOSE, as_json, print_answer, refusal_json
 
 _INTERRUPTED: Final = 130
 
@@ -63,7 +63,7 @@ def _refuse(error: HarnessError, out: TextIO, *, as_json_: bool) -> int:
     if as_json_:
         out.write(json.dumps(refusal_json(error), indent=2) + "\n")
     sys.stderr.write(f"{error}\n")
-    return CANNOT_LOOK
+    return CANNOT_DIAGNOSE
 
 
 def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
@@ -102,7 +102,7 @@ def examine(options: argparse.Namespace) -> Answer:
     """Diagnose what the options name.
 
     Raises:
-        CannotLookError: rights are missing, Fluid is not installed, or the saved objects are not enough.
+        CannotDiagnoseError: rights are missing, Fluid is not installed, or the saved objects are not enough.
         RefusalError: the options contradict each other, the kubeconfig is unusable, or there is no such Pod.
         KubeError: the connection broke.
     """
@@ -127,9 +127,9 @@ def _examine_cluster(options: argparse.Namespace) -> Answer:
         state = collect(kube, namespace)
         findings = _selected(state, diagnose(state), namespace, pod)
         if options.exec:
-            findings, missing = look_inside(kube.exec, state, findings)
+            findings, missing = prove_in_pods(kube.exec, state, findings)
             if missing:
-                raise CannotLookError(
+                raise CannotDiagnoseError(
                     f"this user may not {', nor '.join(missing)}",
                     missing=missing,
                     advice="grant the rights of fluid-doctor-exec in suites/doctor/cluster-role.yaml, "

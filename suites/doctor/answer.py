@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from suites.diagnosis import CauseKind, ClusterState, Finding, State, Verdict
+from suites.diagnosis import CauseCode, ClusterState, Finding, FindingCode, State
 
 #: Every code that a finding or a cause can have.
-CODES: Final = tuple(sorted({code.value for code in (*Verdict, *CauseKind)}))
+CODES: Final = tuple(sorted({code.value for code in (*FindingCode, *CauseCode)}))
 #: Annotation of a Pod: codes that are ignored for it, separated by commas.
 IGNORE_ANNOTATION: Final = "fluid-doctor/ignore"
 
@@ -111,5 +111,5 @@ def _of_pod(state: ClusterState, finding: Finding) -> set[str]:
 
 
 def _ignored(finding: Finding, codes: Collection[str]) -> bool:
-    causes = {cause.kind.value for cause in finding.causes}
-    return finding.verdict.value in codes or bool(causes and causes <= set(codes))
+    causes = {cause.code.value for cause in finding.causes}
+    return finding.code.value in codes or bool(causes and causes <= set(codes))

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from clusters.errors import HarnessError
-from suites.diagnosis import CannotLookError, Finding
+from suites.diagnosis import CannotDiagnoseError, Finding
 from suites.doctor.answer import MARKS, Answer
 
 #: Of the JSON; raised when a field changes its meaning or is removed.
 SCHEMA: Final = 1
 #: Where each code has a section.
 PAGE: Final = "docs/doctor.md"
-CANNOT_LOOK: Final = 2
+CANNOT_DIAGNOSE: Final = 2
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
 def refusal_json(error: HarnessError) -> dict[str, Any]:
     """Why there is no answer, as JSON."""
-    missing = error.missing if isinstance(error, CannotLookError) else ()
+    missing = error.missing if isinstance(error, CannotDiagnoseError) else ()
     return {
         "schema": SCHEMA,
-        "exitCode": CANNOT_LOOK,
+        "exitCode": CANNOT_DIAGNOSE,
         "error": {"says": error.message, "change": error.advice, "missingRights": list(missing)},
     }
 
@@ -52,16 +52,16 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "pod": _key(finding.pod),
         "dataset": _key(finding.dataset) if finding.dataset else None,
         "claim": finding.claim or None,
-        "verdict": finding.verdict.value,
-        "page": f"{PAGE}#{finding.verdict.value}",
+        "verdict": finding.code.value,
+        "page": f"{PAGE}#{finding.code.value}",
         "state": finding.state.value,
         "rows": list(finding.rows),
         "says": finding.says,
         "change": finding.change or None,
         "causes": [
             {
-                "kind": cause.kind.value,
-                "page": f"{PAGE}#{cause.kind.value}",
+                "kind": cause.code.value,
+                "page": f"{PAGE}#{cause.code.value}",
                 "says": cause.says,
                 "change": cause.change,
                 "evidence": [{"source": fact.source, "says": fact.says} for fact in cause.evidence],
@@ -97,8 +97,8 @@ def plain_lines(answer: Answer) -> list[str]:
 
 def _codes(finding: Finding) -> str:
     """Its code, and those of its causes: what --ignore accepts."""
-    causes = ", ".join(cause.kind.value for cause in finding.causes)
-    return f"{finding.verdict.value} ({causes})" if causes else finding.verdict.value
+    causes = ", ".join(cause.code.value for cause in finding.causes)
+    return f"{finding.code.value} ({causes})" if causes else finding.code.value
 
 
 def _facts(finding: Finding) -> list[str]:

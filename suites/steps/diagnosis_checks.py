@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clusters.errors import HarnessError
-from suites.diagnosis import CauseKind, ClusterState, Finding, Verdict, collect, diagnose_pod, look_inside
+from suites.diagnosis import (
+    CauseCode,
+    ClusterState,
+    Finding,
+    FindingCode,
+    collect,
+    diagnose_pod,
+    prove_in_pods,
+)
 from suites.steps.user import User
 
 
 def assert_diagnosis(
     user: User,
     pod: str,
-    verdict: Verdict,
+    code: FindingCode,
     *,
-    cause: CauseKind | None = None,
+    cause: CauseCode | None = None,
     names: Sequence[str] = (),
     namespace: str = "",
     inside: bool = False,
@@ -32,7 +40,7 @@ def assert_diagnosis(
     Args:
         user: whose cluster is looked at.
         pod: name of the Pod.
-        verdict: the case.
+        code: the case.
         cause: why its Dataset is not Bound, where that is the case.
         names: words that its sentences must contain, such as the claim to mount instead.
         namespace: of the Pod; without it the user's.
@@ -40,7 +48,7 @@ def assert_diagnosis(
     """
     key = (namespace or user.namespace, pod)
     try:
-        match = _matching(user, key, verdict, cause, names, inside=inside)
+        match = _matching(user, key, code, cause, names, inside=inside)
     except HarnessError as error:
         user.evidence.fact("diagnosis", f"wrong, a defect of the harness: {error.message}", pod=pod)
         user.evidence.fail_late(error)
@@ -48,7 +56,7 @@ def assert_diagnosis(
     user.evidence.fact(
         "diagnosis",
         str(match),
-        verdict=str(match.verdict),
+        verdict=str(match.code),
         pod=pod,
         used=match.claim,
         dataset=match.dataset[1] if match.dataset else None,
@@ -59,21 +67,21 @@ def assert_diagnosis(
 def _matching(
     user: User,
     key: tuple[str, str],
-    verdict: Verdict,
-    cause: CauseKind | None,
+    code: FindingCode,
+    cause: CauseCode | None,
     names: Sequence[str],
     *,
     inside: bool,
 ) -> Finding:
     findings = _findings(user, collect(user.system.kube), key, inside=inside)
-    found = " | ".join(f"{finding.verdict}: {finding}" for finding in findings) or "nothing"
-    match = next((finding for finding in findings if _fits(finding, verdict, cause)), None)
+    found = " | ".join(f"{finding.code}: {finding}" for finding in findings) or "nothing"
+    match = next((finding for finding in findings if _fits(finding, code, cause)), None)
     missing = [name for name in names if match is not None and name not in str(match)]
     if match is None or missing:
         raise HarnessError(
             f"the diagnosis does not say what is wrong with Pod {key[1]}",
             subject=f"Pod {'/'.join(key)}",
-            condition=f"{verdict}{f' because of {cause}' if cause else ''}"
+            condition=f"{code}{f' because of {cause}' if cause else ''}"
             + (f", naming {', '.join(names)}" if names else ""),
             last_seen=found,
             advice="correct suites/diagnosis",
@@ -89,9 +97,9 @@ def _findings(
         return ()
     findings = diagnose_pod(picture, seen)
     if inside:
-        findings, _ = look_inside(user.system.kube.exec, picture, findings)
+        findings, _ = prove_in_pods(user.system.kube.exec, picture, findings)
     return findings
 
 
-def _fits(finding: Finding, verdict: Verdict, cause: CauseKind | None) -> bool:
-    return finding.verdict is verdict and (cause is None or cause in [found.kind for found in finding.causes])
+def _fits(finding: Finding, code: FindingCode, cause: CauseCode | None) -> bool:
+    return finding.code is code and (cause is None or cause in [found.code for found in finding.causes])

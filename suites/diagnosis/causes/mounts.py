@@ -11,7 +11,7 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.product.fluid_snapshots import DatasetMount, DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence
 from suites.diagnosis.fluid_facts import ALLUXIO_SCHEMES, FLUID_SCHEMES
 from suites.diagnosis.similar_names import nearest
@@ -33,7 +33,7 @@ def mount_causes(dataset: DatasetSnapshot) -> Iterator[Cause]:
         if count > 1:
             yield Cause(
                 # transform_ufs.go:47-67 creates a volume for each mount, with the name of the claim.
-                CauseKind.SAME_CLAIM_TWICE,
+                CauseCode.SAME_CLAIM_TWICE,
                 f"it mounts claim {shown(claim)} {count} times, and Fluid creates a volume of that name "
                 "for each",
                 f"Mount claim {shown(claim)} once, at a folder that contains all that is needed.",
@@ -41,7 +41,7 @@ def mount_causes(dataset: DatasetSnapshot) -> Iterator[Cause]:
             )
         if "." in claim or len(claim) > _VOLUME_NAME_LENGTH:
             yield Cause(
-                CauseKind.SOURCE_CLAIM_NAME,
+                CauseCode.SOURCE_CLAIM_NAME,
                 f"Fluid names a volume of a Pod after the claim, and {shown(claim)} is not valid as such "
                 "a name",
                 f"Use a claim whose name contains no dot and at most {_VOLUME_NAME_LENGTH} characters.",
@@ -52,7 +52,7 @@ def mount_causes(dataset: DatasetSnapshot) -> Iterator[Cause]:
     for path, count in paths.items():
         if count > 1:
             yield Cause(
-                CauseKind.SAME_PATH_TWICE,
+                CauseCode.SAME_PATH_TWICE,
                 f"{count} of its mounts would be at {shown(path)}",
                 "Set a different name or path for each mount.",
                 (Evidence(source, f"{count} mounts lead to {path}"),),
@@ -84,7 +84,7 @@ def _unsupported(mount: DatasetMount, scheme: str, source: str) -> Cause:
     else:
         what = "has no scheme, so that Alluxio cannot mount it"
     return Cause(
-        CauseKind.UNSUPPORTED_SCHEME,
+        CauseCode.UNSUPPORTED_SCHEME,
         f"its mount point {shown(point)} {what}",
         change,
         (Evidence(source, f"spec.mounts has mountPoint {point}"),),
@@ -102,7 +102,7 @@ def source_causes(state: ClusterState, dataset: DatasetSnapshot) -> Iterator[Cau
         others = [c.namespace for c in state.claims_by_name.get(claim, ())]
         if others:
             yield Cause(
-                CauseKind.SOURCE_CLAIM_ELSEWHERE,
+                CauseCode.SOURCE_CLAIM_ELSEWHERE,
                 f"its source, claim {shown(claim)}, is in namespace {quoted_list(others)}, "
                 f"and a Dataset finds claims only in its own, {shown(dataset.namespace)}",
                 f"Create a claim {shown(claim)} for the same data in namespace {shown(dataset.namespace)}.",
@@ -115,7 +115,7 @@ def source_causes(state: ClusterState, dataset: DatasetSnapshot) -> Iterator[Cau
             similar = nearest(claim, [c.name for c in state.claims if c.namespace == dataset.namespace])
             hint = f"Mount pvc://{similar} instead" if similar else f"Create claim {shown(claim)}"
             yield Cause(
-                CauseKind.SOURCE_CLAIM_MISSING,
+                CauseCode.SOURCE_CLAIM_MISSING,
                 f"its source, claim {shown(claim)}, does not exist",
                 f"{hint}, in namespace {shown(dataset.namespace)}.",
                 (Evidence(source, f"mounts pvc://{claim}"),),

@@ -6,7 +6,7 @@ from typing import Final
 
 from clusters.kubernetes.snapshots.meta import Meta
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence
 from suites.diagnosis.wording import shown
 
@@ -46,7 +46,7 @@ def not_created(state: ClusterState, kind: str, controller: Meta, part: str) -> 
     events = state.events_of(kind, controller.namespace, controller.name, FAILED_CREATE)
     if not events:
         return Cause(
-            CauseKind.POD_NOT_CREATED,
+            CauseCode.POD_NOT_CREATED,
             f"{name} has no Pod for {part}, and no event says why",
             f"See `kubectl describe {kind.lower()} {controller.name} --namespace {controller.namespace}`.",
             (observed, *state.quoted(kind, controller.namespace, controller.name)),
@@ -54,7 +54,7 @@ def not_created(state: ClusterState, kind: str, controller: Meta, part: str) -> 
     message = " ".join(events[-1].message.split())[:_MESSAGE_LENGTH]
     remedy = next((text for word, text in _REMEDIES if word.lower() in message.lower()), "")
     return Cause(
-        CauseKind.POD_NOT_CREATED,
+        CauseCode.POD_NOT_CREATED,
         f"Kubernetes refuses to create {part}: {message}",
         remedy or f"Correct what Kubernetes reports; {name} then creates the Pod.",
         (observed, Evidence(f"event of {kind} {controller}", f"{FAILED_CREATE}: {message}")),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from clusters.kubernetes import kinds
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState, serves
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence, Key
 from suites.diagnosis.fluid_facts import REFERENCE_SCHEME, THIN_CONTROLLER, referred_dataset
 from suites.diagnosis.similar_names import nearest
@@ -33,7 +33,7 @@ def reference_causes(
     if len(dataset.mounts) > 1:
         # pkg/ddc/thin/referencedataset/engine.go:239-247
         yield Cause(
-            CauseKind.REFERENCE_NOT_ALONE,
+            CauseCode.REFERENCE_NOT_ALONE,
             f"it has {len(dataset.mounts)} mounts, and a Dataset that refers to another can have only "
             "that one",
             "Keep only the mount that refers to the other Dataset, or create one Dataset for each mount.",
@@ -45,7 +45,7 @@ def reference_causes(
     target = referred_dataset(point)
     if target is None:
         yield Cause(
-            CauseKind.REFERENCE_MALFORMED,
+            CauseCode.REFERENCE_MALFORMED,
             f"its mount point {shown(point)} does not name a namespace and a Dataset",
             f"Write {shown('dataset://<namespace>/<name>')}, such as "
             f"{shown(f'dataset://{dataset.namespace}/<name>')}.",
@@ -71,13 +71,13 @@ def _missing(state: ClusterState, target: Key, mounts: Evidence) -> Cause:
     says = f"it refers to Dataset {shown('/'.join(target))}, which does not exist"
     if found is None:
         return Cause(
-            CauseKind.REFERENCE_MISSING,
+            CauseCode.REFERENCE_MISSING,
             says,
             f"Create Dataset {shown(name)} in namespace {shown(namespace)}, or refer to one that exists.",
             (mounts,),
         )
     return Cause(
-        CauseKind.REFERENCE_MISSING,
+        CauseCode.REFERENCE_MISSING,
         f"{says}; Dataset {shown('/'.join(found))} does",
         f"Write mountPoint {shown('dataset://' + '/'.join(found))}, if that is the one meant.",
         (mounts, Evidence(f"Dataset {'/'.join(found)}", str(state.datasets_by_key[found]))),
@@ -86,7 +86,7 @@ def _missing(state: ClusterState, target: Key, mounts: Evidence) -> Cause:
 
 def _not_seen(target: Key, mounts: Evidence) -> Cause:
     return Cause(
-        CauseKind.REFERENCE_NOT_SEEN,
+        CauseCode.REFERENCE_NOT_SEEN,
         f"it refers to Dataset {shown('/'.join(target))}, and Datasets of that namespace could not be read",
         f"See whether Dataset {shown('/'.join(target))} exists and is Bound.",
         (mounts,),
@@ -102,7 +102,7 @@ def _not_served(
     observed = Evidence(f"Dataset {'/'.join(target)}", str(other))
     if other.deleting:
         yield Cause(
-            CauseKind.REFERENCE_NOT_SERVED,
+            CauseCode.REFERENCE_NOT_SERVED,
             f"it refers to Dataset {shown_target}, which is being deleted",
             "Refer to a Dataset that stays.",
             (mounts, observed),
@@ -112,7 +112,7 @@ def _not_served(
         why = f": {causes[0].says}" if causes else ""
         change = causes[0].change if causes else f"See the events and conditions of Dataset {shown_target}."
         yield Cause(
-            CauseKind.REFERENCE_NOT_SERVED,
+            CauseCode.REFERENCE_NOT_SERVED,
             f"it refers to Dataset {shown_target}, which is {other.phase or 'without phase'}{why}",
             change,
             (mounts, observed, *(fact for cause in causes for fact in cause.evidence)),
@@ -122,7 +122,7 @@ def _not_served(
         if state.deployments and not any(item.ready for item in controllers):
             seen = str(controllers[0]) if controllers else "does not exist"
             yield Cause(
-                CauseKind.CONTROLLER_MISSING,
+                CauseCode.CONTROLLER_MISSING,
                 f"Fluid's {shown(THIN_CONTROLLER)}, which sets up Datasets that refer to another, is not "
                 "running",
                 "Install Fluid with runtime.thin.enabled, or see why that Deployment has no ready Pod.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence, Key
 from suites.diagnosis.objects import RuntimeInfo
 from suites.diagnosis.similar_names import nearest
@@ -23,7 +23,7 @@ def no_dataset(state: ClusterState, key: Key, runtimes: tuple[RuntimeInfo, ...])
     hint = f", or give the {runtimes[0].kind} the name of Dataset {shown(similar)}" if similar else ""
     return (
         Cause(
-            CauseKind.NO_DATASET,
+            CauseCode.NO_DATASET,
             f"{runtimes[0]} has no Dataset of its name",
             f"Create a Dataset {shown(name)} in namespace {shown(namespace)}{hint}.",
             (Evidence(f"{runtimes[0].kind} {namespace}/{name}", "exists, and no Dataset of that name does"),),
@@ -37,7 +37,7 @@ def runtime_causes(
     """No runtime, more than one, or one that is being deleted."""
     if len(runtimes) > 1:
         yield Cause(
-            CauseKind.TWO_RUNTIMES,
+            CauseCode.TWO_RUNTIMES,
             f"{quoted_list([str(runtime) for runtime in runtimes])} both have its name",
             "Delete all but one of them.",
             tuple(Evidence(f"{r.kind} {r.namespace}/{r.name}", "exists") for r in runtimes),
@@ -45,7 +45,7 @@ def runtime_causes(
     for runtime in runtimes:
         if runtime.deleting:
             yield Cause(
-                CauseKind.RUNTIME_BEING_DELETED,
+                CauseCode.RUNTIME_BEING_DELETED,
                 f"its {runtime} is being deleted",
                 f"Wait until it is deleted, then create the {runtime.kind} again.",
                 (Evidence(f"{runtime.kind} {namespaced(dataset)}", "has a deletion timestamp"),),
@@ -92,7 +92,7 @@ def _no_runtime(state: ClusterState, dataset: DatasetSnapshot) -> Cause:
             f"the one in {shown(place)} cannot serve it."
         )
         evidence.append(Evidence(f"{elsewhere[0].kind} {place}/{dataset.name}", "is in another namespace"))
-    return Cause(CauseKind.NO_RUNTIME, "it has no runtime", change, tuple(evidence))
+    return Cause(CauseCode.NO_RUNTIME, "it has no runtime", change, tuple(evidence))
 
 
 def quota_causes(runtime: RuntimeInfo) -> Iterator[Cause]:
@@ -104,14 +104,14 @@ def quota_causes(runtime: RuntimeInfo) -> Iterator[Cause]:
         where = f"spec.tieredstore.levels[{number}]"
         if not tier.quota and not tier.quota_list:
             yield Cause(
-                CauseKind.NO_QUOTA,
+                CauseCode.NO_QUOTA,
                 f"its {runtime} does not set the size of its cache on {tier.medium or 'a level'}",
                 f"Set quota in {where} of the {runtime.kind}.",
                 (Evidence(source, f"{where} has neither quota nor quotaList"),),
             )
         elif tier.quota_list and len(tier.quota_list.split(",")) != len(tier.paths):
             yield Cause(
-                CauseKind.QUOTAS_UNLIKE_PATHS,
+                CauseCode.QUOTAS_UNLIKE_PATHS,
                 f"the number of quotas in its {runtime} differs from the number of folders",
                 f"Set one size for each folder in quotaList of {where}.",
                 (Evidence(source, f"path {tier.path!r}, quotaList {tier.quota_list!r}"),),
@@ -120,7 +120,7 @@ def quota_causes(runtime: RuntimeInfo) -> Iterator[Cause]:
     memory = sum(tier.bytes for tier in runtime.tiers if tier.medium not in ("SSD", "HDD"))
     if runtime.memory_limit and memory > runtime.memory_limit:
         yield Cause(
-            CauseKind.QUOTA_OVER_LIMIT,
+            CauseCode.QUOTA_OVER_LIMIT,
             f"its cache in memory ({mebibytes(memory)}) is larger than its workers may use "
             f"({mebibytes(runtime.memory_limit)})",
             f"Lower the quota of the {runtime.kind}, or raise spec.worker.resources.limits.memory.",

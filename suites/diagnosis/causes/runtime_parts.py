@@ -14,7 +14,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.causes.pod_creation import FAILED_CREATE, not_created
 from suites.diagnosis.causes.scheduling import not_scheduled
 from suites.diagnosis.cluster_state import ClusterState, serves
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence, Key
 from suites.diagnosis.fluid_facts import (
     ALLUXIO_CONTROLLER,
@@ -45,13 +45,13 @@ class _Part:
 
     name: str
     suffixes: tuple[str, ...]
-    gone: CauseKind
-    not_ready: CauseKind
+    gone: CauseCode
+    not_ready: CauseCode
 
 
 _PARTS: Final = (
-    _Part("master", MASTER_SUFFIXES, CauseKind.MASTER_GONE, CauseKind.MASTER_NOT_READY),
-    _Part("worker", WORKER_SUFFIXES, CauseKind.WORKERS_GONE, CauseKind.WORKER_NOT_READY),
+    _Part("master", MASTER_SUFFIXES, CauseCode.MASTER_GONE, CauseCode.MASTER_NOT_READY),
+    _Part("worker", WORKER_SUFFIXES, CauseCode.WORKERS_GONE, CauseCode.WORKER_NOT_READY),
 )
 
 
@@ -102,7 +102,7 @@ def _controllers_down(state: ClusterState) -> Cause | None:
     if not down:
         return None
     return Cause(
-        CauseKind.CONTROLLER_MISSING,
+        CauseCode.CONTROLLER_MISSING,
         f"Fluid's {quoted_list([item.name for item in down])} is not running, so nothing sets it up",
         f"See why Deployment {shown(down[0].name)} in {shown(down[0].namespace)} has no ready Pod.",
         tuple(Evidence(f"Deployment {namespaced(item)}", str(item)) for item in down),
@@ -113,8 +113,8 @@ def _gone_parts(state: ClusterState, dataset: DatasetSnapshot) -> Iterator[Cause
     """D6, D7: a StatefulSet that was deleted after the Dataset was Bound is not created again."""
     if state.sees(kinds.STATEFUL_SET, dataset.namespace):
         there: Mapping[Key, object] = state.stateful_sets_by_key
-        yield from _gone(dataset, CauseKind.MASTER_GONE, "StatefulSet", fluid_names.master_name, there)
-        yield from _gone(dataset, CauseKind.WORKERS_GONE, "StatefulSet", fluid_names.worker_name, there)
+        yield from _gone(dataset, CauseCode.MASTER_GONE, "StatefulSet", fluid_names.master_name, there)
+        yield from _gone(dataset, CauseCode.WORKERS_GONE, "StatefulSet", fluid_names.worker_name, there)
 
 
 def _fuse_gone(state: ClusterState, dataset: DatasetSnapshot) -> Cause | None:
@@ -122,12 +122,12 @@ def _fuse_gone(state: ClusterState, dataset: DatasetSnapshot) -> Cause | None:
     if not state.sees(kinds.DAEMON_SET, dataset.namespace):
         return None
     there: Mapping[Key, object] = state.daemon_sets_by_key
-    return next(_gone(dataset, CauseKind.FUSE_GONE, "DaemonSet", fluid_names.fuse_name, there), None)
+    return next(_gone(dataset, CauseCode.FUSE_GONE, "DaemonSet", fluid_names.fuse_name, there), None)
 
 
 def _gone(
     dataset: DatasetSnapshot,
-    code: CauseKind,
+    code: CauseCode,
     kind: str,
     name_of: Callable[[str], str],
     there: Mapping[Key, object],
@@ -148,7 +148,7 @@ def _gone(
 
 def _scaled_to_zero(runtime: RuntimeInfo, stateful_set: StatefulSetSnapshot, part: _Part) -> Cause:
     return Cause(
-        CauseKind.SCALED_TO_ZERO,
+        CauseCode.SCALED_TO_ZERO,
         f"its runtime has no {part.name}: StatefulSet {shown(stateful_set.name)} is scaled to 0",
         f"Set spec.replicas of {shown(str(runtime))} to 1 or more."
         if part.name == "worker"

@@ -8,7 +8,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence
 from suites.diagnosis.fluid_facts import PLACEMENT_LABEL, WORKER_OF_LABEL
 from suites.diagnosis.objects import PodInfo
@@ -35,7 +35,7 @@ def not_scheduled(state: ClusterState, dataset: DatasetSnapshot, pod: PodInfo, p
         if found is not None:
             return found
     return Cause(
-        CauseKind.PART_NOT_SCHEDULED,
+        CauseCode.PART_NOT_SCHEDULED,
         f"its {part} has no node" + (f"; the scheduler says: {words}" if words else ""),
         f"Make room for Pod {shown(pod.snapshot.name)} as the scheduler says."
         if words
@@ -52,7 +52,7 @@ def _by_nodes(
         selected = [node for node in state.nodes if pod.placement.selects(node)]
         taints = [Evidence(f"node {node.name}", f"has taints {', '.join(node.taints)}") for node in selected]
         return Cause(
-            CauseKind.NO_NODE_FITS,
+            CauseCode.NO_NODE_FITS,
             f"no node fits its {part}, which asks for {pod.placement}",
             f"Change the {part}'s nodeSelector or the Dataset's nodeAffinity, or label a node accordingly.",
             (said, Evidence("nodes", f"{len(state.nodes)}, none fits"), *taints),
@@ -60,7 +60,7 @@ def _by_nodes(
     free = [node for node in fitting if not _excluded(state, dataset, pod, node, part)]
     if not free:
         return Cause(
-            CauseKind.NODES_TAKEN,
+            CauseCode.NODES_TAKEN,
             f"every node that fits its {part} already runs a worker, and not all Datasets share nodes",
             "Set placement: Shared in all the Datasets concerned, or add a node.",
             (said, *(Evidence(f"node {node.name}", "already runs a worker") for node in fitting)),
@@ -69,7 +69,7 @@ def _by_nodes(
     if pod.memory > max(room.values()):
         best = max(room, key=lambda name: room[name])
         return Cause(
-            CauseKind.TOO_LITTLE_MEMORY,
+            CauseCode.TOO_LITTLE_MEMORY,
             f"its {part} requests {mebibytes(pod.memory)} of memory, and no node has that much free",
             "Lower the quota of the cache in memory, or add memory.",
             (said, Evidence(f"node {best}", f"{mebibytes(room[best])} free, the most of all that fit")),
@@ -82,7 +82,7 @@ def _pending_sources(state: ClusterState, dataset: DatasetSnapshot) -> Iterator[
         claim = state.claims_by_key.get((dataset.namespace, name))
         if claim is not None and claim.phase != "Bound":
             yield Cause(
-                CauseKind.SOURCE_CLAIM_PENDING,
+                CauseCode.SOURCE_CLAIM_PENDING,
                 f"its source, claim {shown(name)}, has no volume",
                 f"See that a PersistentVolume fits claim {shown(name)}.",
                 (Evidence(f"claim {namespaced(claim)}", str(claim)),),

@@ -12,7 +12,7 @@ from suites.diagnosis.causes.references import is_reference, reference_causes
 from suites.diagnosis.causes.runtime_objects import no_dataset, quota_causes, runtime_causes
 from suites.diagnosis.causes.runtime_parts import first_fault
 from suites.diagnosis.cluster_state import ClusterState, serves
-from suites.diagnosis.codes import CauseKind
+from suites.diagnosis.codes import CauseCode
 from suites.diagnosis.findings import Cause, Evidence, Key
 from suites.diagnosis.wording import namespaced, shown
 
@@ -58,7 +58,7 @@ def _name_causes(dataset: DatasetSnapshot) -> Iterator[Cause]:
     name = dataset.name
     if not _DATASET_NAME.fullmatch(name) or len(name) > _LABEL_LENGTH:
         yield Cause(
-            CauseKind.INVALID_NAME,
+            CauseCode.INVALID_NAME,
             f"Fluid does not accept the name {shown(name)}: it must begin with a letter and may contain only "
             f"lower-case letters, digits and hyphens, at most {_LABEL_LENGTH}",
             "Create the Dataset and its runtime again under another name.",

@@ -9,7 +9,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key
 from suites.diagnosis.objects import Export, PodInfo
 from suites.diagnosis.wording import namespaced, quoted_list, shown
@@ -50,7 +50,7 @@ class ClaimUse:
 
     def finding(
         self,
-        verdict: Verdict,
+        code: FindingCode,
         says: str,
         change: str = "",
         *evidence: Evidence,
@@ -61,7 +61,7 @@ class ClaimUse:
         """A finding about this Pod and claim."""
         names = Evidence(self.place, f"names claim {self.claim_name}")
         return Finding(
-            self.info.key, dataset, self.claim_name, verdict, state, says, change, (names, *evidence), causes
+            self.info.key, dataset, self.claim_name, code, state, says, change, (names, *evidence), causes
         )
 
     def said(self) -> Iterator[Evidence]:

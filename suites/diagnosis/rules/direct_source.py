@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.cluster_state import ClusterState
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Evidence, Finding
 from suites.diagnosis.fluid_facts import SIDECAR_DONE_LABEL, fuse_folder_dataset
 from suites.diagnosis.objects import Export, PodInfo, folder
@@ -78,7 +78,7 @@ def _direct(pod: PodInfo, datasets: tuple[DatasetSnapshot, ...], what: str, obse
         pod.key,
         key_of(dataset),
         "",
-        Verdict.ENDED if ended else Verdict.OTHER_CLAIM_OF_SOURCE,
+        FindingCode.ENDED if ended else FindingCode.OTHER_CLAIM_OF_SOURCE,
         State.OK if ended else State.WRONG,
         f"{says}, and has ended." if ended else f"{says}: it reads past Fluid.",
         "" if ended else f"Mount claim {shown(dataset.name)} instead.",
@@ -96,7 +96,7 @@ def _fuse_folder(state: ClusterState, pod: PodInfo, path: str, dataset: DatasetS
         pod.key,
         key_of(dataset),
         "",
-        Verdict.ENDED if ended else Verdict.FUSE_FOLDER,
+        FindingCode.ENDED if ended else FindingCode.FUSE_FOLDER,
         State.OK if ended else State.WRONG,
         f"Pod {shown(pod.snapshot.name)} mounts the folder of the node at which the Fuse of Dataset "
         f"{shown(dataset.name)} mounts"

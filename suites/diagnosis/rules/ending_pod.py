@@ -7,13 +7,15 @@ from typing import Final
 
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from suites.diagnosis.cluster_state import PATIENCE, ClusterState
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Evidence, Finding
 from suites.diagnosis.objects import PodInfo
 from suites.diagnosis.wording import clock_time, shown
 
 #: Findings whose Pod has a mount behind which no Fuse lives.
-WITHOUT_FUSE: Final = frozenset({Verdict.FUSE_RESTARTED, Verdict.FUSE_NOT_READY, Verdict.DEAD_MOUNT})
+WITHOUT_FUSE: Final = frozenset(
+    {FindingCode.FUSE_RESTARTED, FindingCode.FUSE_NOT_READY, FindingCode.DEAD_MOUNT}
+)
 
 
 def adjusted(state: ClusterState, pod: PodInfo, finding: Finding) -> Finding:
@@ -21,7 +23,7 @@ def adjusted(state: ClusterState, pod: PodInfo, finding: Finding) -> Finding:
     if pod.snapshot.ended and finding.state in (State.WRONG, State.WAITING):
         return replace(
             finding,
-            verdict=Verdict.ENDED,
+            code=FindingCode.ENDED,
             state=State.OK,
             says=f"{finding.says} The Pod has ended.",
             change="",
@@ -45,11 +47,11 @@ def _being_deleted(state: ClusterState, pod: PodInfo, finding: Finding) -> Findi
         says += ", and is still there"
     elif deadline is not None and deadline > state.taken:
         says += f"; its containers have until {clock_time(deadline)} to end"
-    if finding.verdict in WITHOUT_FUSE:
+    if finding.code in WITHOUT_FUSE:
         says += ". Its mount is dead: no Fuse serves it any more"
     return replace(
         finding,
-        verdict=Verdict.POD_BEING_DELETED,
+        code=FindingCode.POD_BEING_DELETED,
         state=State.WRONG if overdue else State.WAITING,
         says=f"{says}.",
         change=_what_holds_it(pod, node) if overdue else "",

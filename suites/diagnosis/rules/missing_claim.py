@@ -7,7 +7,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Evidence, Finding
 from suites.diagnosis.rules.claim_use import ClaimUse, key_of, reference_advice
 from suites.diagnosis.rules.right_claim import being_deleted, claim_deleted, name_taken, not_bound
@@ -25,7 +25,7 @@ def missing_claim(use: ClaimUse, dataset: DatasetSnapshot | None) -> Finding | N
         causes = why_not_bound(use.state, *use.key)
         why = causes[0].says if causes else "it is being set up"
         return use.finding(
-            Verdict.DATASET_NOT_BOUND,
+            FindingCode.DATASET_NOT_BOUND,
             f"{use.subject('waits for')}, which Fluid creates with a Dataset: {why}.",
             causes[0].change if causes else "",
             *use.said(),
@@ -42,7 +42,7 @@ def _other_namespace(use: ClaimUse) -> Finding | None:
         return None
     places = [dataset.namespace for dataset in others]
     return use.finding(
-        Verdict.OTHER_NAMESPACE,
+        FindingCode.OTHER_NAMESPACE,
         f"{use.subject('asks for')}, which is not in its namespace {shown(use.pod.namespace)}: "
         f"Dataset {shown(use.claim_name)} is in {quoted_list(places)}.",
         reference_advice(use.pod.namespace, key_of(others[0])),
@@ -63,7 +63,7 @@ def _misspelt(use: ClaimUse) -> Finding | None:
     if similar != dataset.name:
         near = f"{shown(similar)} does, the source of Dataset {shown(dataset.name)}"
     return use.finding(
-        Verdict.MISSPELT,
+        FindingCode.MISSPELT,
         f"{use.subject('asks for')}, which does not exist; {near}.",
         f"Mount claim {shown(dataset.name)} instead.",
         Evidence(f"Dataset {namespaced(dataset)}", str(dataset)),
@@ -79,7 +79,7 @@ def _unknown(use: ClaimUse) -> Finding | None:
     here = [dataset.name for dataset in use.state.datasets_by_namespace.get(use.pod.namespace, ())]
     those = f"there are {quoted_list(here)}" if here else "there is none in its namespace"
     return use.finding(
-        Verdict.NO_SUCH_DATASET,
+        FindingCode.NO_SUCH_DATASET,
         f"{use.subject('asks for')} and by its labels for Fluid, but no Dataset has that name: {those}.",
         f"Create Dataset {shown(use.claim_name)}, or mount the claim of one that exists.",
         *use.said(),
@@ -103,7 +103,7 @@ def _not_there(use: ClaimUse, dataset: DatasetSnapshot) -> Finding:
     recent = use.state.recent(use.state.bound_since.get(use.key) or dataset.meta.created)
     unseen = "" if use.state.sees(kinds.VOLUME) else " (volumes were not read)"
     return use.finding(
-        Verdict.CLAIM_NOT_MADE,
+        FindingCode.CLAIM_NOT_MADE,
         f"{use.subject('waits for')}, which Fluid has not yet created for Dataset "
         f"{shown(dataset.name)}{unseen}.",
         ""

@@ -12,7 +12,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from clusters.product.fuse import FuseSnapshot
 from suites.diagnosis.causes.runtime_parts import first_fault
 from suites.diagnosis.cluster_state import PATIENCE
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key
 from suites.diagnosis.fluid_facts import CSI_DAEMON_SET
 from suites.diagnosis.objects import ContainerEnd, VolumeInfo
@@ -50,7 +50,7 @@ def on_node(
         or _not_running(use, dataset, facts)
     )
     return found or use.finding(
-        Verdict.SERVED,
+        FindingCode.SERVED,
         f"{use.subject()} of Dataset {shown(dataset.name)}: it goes through Fluid.",
         "",
         *facts,
@@ -109,7 +109,7 @@ def _no_plugin(use: ClaimUse, drivers: frozenset[str]) -> Finding:
     snapshot = use.state.nodes_by_name.get(node)
     taints = snapshot.taints if snapshot and plugin is None else ()
     return use.finding(
-        Verdict.CSI_PLUGIN_MISSING,
+        FindingCode.CSI_PLUGIN_MISSING,
         says,
         "" if recent and plugin is not None else change,
         Evidence(
@@ -141,7 +141,7 @@ def _runtime_not_working(
         "" if served_by == key_of(dataset) else f" (Dataset {shown('/'.join(served_by))}, which it refers to)"
     )
     return use.finding(
-        Verdict.RUNTIME_NOT_WORKING,
+        FindingCode.RUNTIME_NOT_WORKING,
         f"{use.subject('mounts' if use.info.volumes_mounted else 'waits for')} of Dataset "
         f"{shown(dataset.name)}, "
         f"which is {served.phase}{whose}, but {fault.cause.says}: what is not cached cannot be read.",
@@ -159,7 +159,7 @@ def _node_not_ready(use: ClaimUse, dataset: DatasetSnapshot, facts: tuple[Eviden
     if node is None or node.ready:
         return None
     return use.finding(
-        Verdict.NODE_NOT_READY,
+        FindingCode.NODE_NOT_READY,
         f"{use.subject()} of Dataset {shown(dataset.name)} on node {shown(node.name)}, which is not "
         "ready: what it "
         "reported last may not be true any more.",
@@ -178,7 +178,7 @@ def _not_seen(
     if use.state.sees(kinds.POD, served_by[0]):
         return None
     return use.finding(
-        Verdict.NOT_SEEN,
+        FindingCode.NOT_SEEN,
         f"{use.subject()} of Dataset {shown(dataset.name)}, and whether a Fuse serves it is not known: "
         "Pods of "
         f"namespace {shown(served_by[0])} could not be read.",
@@ -199,7 +199,7 @@ def _fuse_not_ready(
             return None
         trouble = why_no_fuse(use, fuse)
         return use.finding(
-            Verdict.FUSE_NOT_READY,
+            FindingCode.FUSE_NOT_READY,
             f"{use.subject()} of Dataset {shown(dataset.name)}, and {trouble.says}: its reads fail.",
             trouble.change,
             *facts,
@@ -218,7 +218,7 @@ def _fuse_not_ready(
         trouble = why_no_fuse(use, fuse)
         says, change, evidence, causes = trouble.says, trouble.change, trouble.evidence, trouble.causes
     return use.finding(
-        Verdict.STARTING if recent else Verdict.FUSE_NOT_READY,
+        FindingCode.STARTING if recent else FindingCode.FUSE_NOT_READY,
         f"{use.subject('waits for')} of Dataset {shown(dataset.name)}: {says}.",
         "" if recent else change,
         *facts,
@@ -242,7 +242,7 @@ def _dead_mount(
     stuck = f" Its container cannot run: {words or idle}." if words or idle else ""
     if started is None:
         return use.finding(
-            Verdict.DEAD_MOUNT,
+            FindingCode.DEAD_MOUNT,
             f"{use.subject()} of Dataset {shown(dataset.name)}, and the kubelet reports that its mount is "
             f"dead.{stuck}",
             recreation(use.pod),
@@ -253,7 +253,7 @@ def _dead_mount(
     since = clock_time(mounted) if mounted and mounted < started else "an earlier time"
     doubt = "" if stuck else ", unless somebody mounted it again"
     return use.finding(
-        Verdict.FUSE_RESTARTED,
+        FindingCode.FUSE_RESTARTED,
         f"{use.subject()} of Dataset {shown(dataset.name)}, and the Fuse on its node started again at "
         f"{clock_time(started)}, after this Pod's volumes were mounted: its mount is dead{doubt}.{stuck}",
         recreation(use.pod),
@@ -273,7 +273,7 @@ def _not_running(use: ClaimUse, dataset: DatasetSnapshot, facts: tuple[Evidence,
         return None
     recent = use.state.recent(use.pod.started or use.pod.created) and not use.pod.restarts
     return use.finding(
-        Verdict.CONTAINER_NOT_RUNNING,
+        FindingCode.CONTAINER_NOT_RUNNING,
         f"{use.subject()} of Dataset {shown(dataset.name)}, and no container runs that mounts it: "
         f"{'; '.join(map(str, idle))}. The objects do not show a fault of Fluid.",
         ""
@@ -298,7 +298,7 @@ def ended(
     hit = next((end for end in ends if started is not None and _ran_over(end, started)), None)
     if hit is None or started is None or hit.finished is None:
         return use.finding(
-            Verdict.ENDED,
+            FindingCode.ENDED,
             f"{use.subject('mounted')} of Dataset {shown(dataset.name)} and has ended.",
             "",
             claim_evidence(claim),
@@ -306,7 +306,7 @@ def ended(
             state=State.OK,
         )
     return use.finding(
-        Verdict.ENDED_WITH_FUSE,
+        FindingCode.ENDED_WITH_FUSE,
         f"{use.subject('mounted')} of Dataset {shown(dataset.name)} and ended with exit code "
         f"{hit.exit_code} at "
         f"{clock_time(hit.finished)}; the Fuse on its node ended while it ran and started again at "

@@ -8,7 +8,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding
 from suites.diagnosis.objects import VolumeInfo
 from suites.diagnosis.rules.claim_use import ClaimUse, claim_evidence, key_of
@@ -38,7 +38,7 @@ def right_claim(
 def being_deleted(use: ClaimUse, dataset: DatasetSnapshot) -> Finding:
     """B10, E1."""
     return use.finding(
-        Verdict.DATASET_BEING_DELETED,
+        FindingCode.DATASET_BEING_DELETED,
         f"{use.subject()} of Dataset {shown(dataset.name)}, which is being deleted"
         + (" and waits until this Pod ends." if use.pod.node else "."),
         "End this Pod when you can; create the Dataset again if it is still needed.",
@@ -63,7 +63,7 @@ def not_bound(use: ClaimUse, dataset: DatasetSnapshot) -> Finding:
     )
     why, change = _why(causes, events, dataset, recent=recent)
     return use.finding(
-        Verdict.DATASET_NOT_BOUND,
+        FindingCode.DATASET_NOT_BOUND,
         f"{use.subject(verb)} of Dataset {shown(dataset.name)}, which is "
         f"{dataset.phase or 'not yet processed by Fluid'}{why}.",
         change,
@@ -100,7 +100,7 @@ def name_taken(use: ClaimUse, dataset: DatasetSnapshot, volume: VolumeInfo) -> F
     owner = volume.claim_key or ("", "")
     name = volume.snapshot.name
     return use.finding(
-        Verdict.VOLUME_NAME_TAKEN,
+        FindingCode.VOLUME_NAME_TAKEN,
         f"{use.subject('waits for')} of Dataset {shown(dataset.name)}, whose volume would be "
         f"{shown(name)}: that is "
         f"the volume of Dataset {shown('/'.join(owner))} already.",
@@ -134,7 +134,7 @@ def claim_deleted(
             Evidence(f"volume {name}", f"{volume.snapshot}, uid of its claim {volume.snapshot.claim_uid}")
         )
     return use.finding(
-        Verdict.CLAIM_DELETED,
+        FindingCode.CLAIM_DELETED,
         f"{use.subject('mounts' if use.pod.node else 'waits for')}, {says}.",
         _repair(use, volume, claim),
         *evidence,
@@ -169,7 +169,7 @@ def _not_scheduled(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | Non
     if terms is not None and mine and not any(terms.holds(node) for node in mine):
         name = volume.snapshot.name if volume else ""
         return use.finding(
-            Verdict.VOLUME_ELSEWHERE,
+            FindingCode.VOLUME_ELSEWHERE,
             f"{use.subject('asks for')} of Dataset {shown(use.claim_name)}, which may be used only on "
             f"nodes with {terms}, and this Pod may run only on {quoted_list([n.name for n in mine])}.",
             "Change spec.fuse.nodeSelector of the runtime, or let the Pod run on those nodes.",
@@ -182,7 +182,7 @@ def _not_scheduled(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | Non
     words = use.pod.scheduling
     fine = "" if use.state.sees(kinds.VOLUME) else ", as far as could be seen"
     return use.finding(
-        Verdict.NOT_SCHEDULED,
+        FindingCode.NOT_SCHEDULED,
         f"{use.subject('asks for')} of Dataset {shown(use.claim_name)} and has no node yet"
         + (f"; the scheduler says: {words}." if words else "."),
         ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import ClusterState, serves
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key
 from suites.diagnosis.fluid_facts import SIDECAR_DONE_LABEL
 from suites.diagnosis.objects import PodInfo
@@ -27,12 +27,12 @@ def _sidecar(state: ClusterState, pod: PodInfo, container_name: str, key: Key) -
         return None  # It serves the init containers, and only while they run.
     start = f"Pod {shown(pod.snapshot.name)} has a sidecar with the Fuse of Dataset {shown(key[1])}"
     dataset = state.datasets_by_key.get(key)
-    status, verdict, says, change = State.OK, Verdict.SIDECAR, f"{start}: it goes through Fluid.", ""
+    status, code, says, change = State.OK, FindingCode.SIDECAR, f"{start}: it goes through Fluid.", ""
     causes: tuple[Cause, ...] = ()
     if pod.snapshot.ended:
-        verdict, says = Verdict.ENDED, f"{start} and has ended."
+        code, says = FindingCode.ENDED, f"{start} and has ended."
     elif dataset is None or not serves(dataset):
-        status, verdict = State.WRONG, Verdict.DATASET_NOT_BOUND
+        status, code = State.WRONG, FindingCode.DATASET_NOT_BOUND
         causes = why_not_bound(state, *key)
         phase = dataset.phase or "not yet processed by Fluid" if dataset else "not there"
         says = f"{start}, and that Dataset is {phase}."
@@ -40,14 +40,14 @@ def _sidecar(state: ClusterState, pod: PodInfo, container_name: str, key: Key) -
     elif not container.running:
         # Fluid need not give a sidecar a readiness probe, so Ready is not required.
         recent = state.recent(pod.snapshot.created) and not container.restarts
-        status, verdict = State.WAITING if recent else State.WRONG, Verdict.SIDECAR_NOT_READY
+        status, code = State.WAITING if recent else State.WRONG, FindingCode.SIDECAR_NOT_READY
         says = f"{start}, and it does not run: {container}."
         change = f"See the logs of container {shown(container_name)}."
     return Finding(
         pod.key,
         key,
         "",
-        verdict,
+        code,
         status,
         says,
         change,

@@ -11,7 +11,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from suites.diagnosis.causes import why_not_bound
 from suites.diagnosis.cluster_state import serves
-from suites.diagnosis.codes import State, Verdict
+from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Evidence, Finding, Key
 from suites.diagnosis.objects import VolumeInfo
 from suites.diagnosis.rules.claim_use import (
@@ -57,7 +57,7 @@ def source_claim(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | None)
     if use.pod.ended:
         return _ended(use, what, same[0], *evidence)
     return use.finding(
-        Verdict.OTHER_CLAIM_OF_SOURCE,
+        FindingCode.OTHER_CLAIM_OF_SOURCE,
         f"{use.subject()}, {what}: it reads past Fluid.",
         _mount_instead(use, same[0]),
         *evidence,
@@ -68,7 +68,7 @@ def source_claim(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | None)
 def _ended(use: ClaimUse, what: str, dataset: DatasetSnapshot, *evidence: Evidence) -> Finding:
     """D12: whoever filled the source did so rightly, and nothing can be changed any more."""
     return use.finding(
-        Verdict.ENDED,
+        FindingCode.ENDED,
         f"{use.subject('used')}, {what}, and has ended.",
         "",
         *evidence,
@@ -99,7 +99,7 @@ def _original(use: ClaimUse, claim: ClaimSnapshot, datasets: tuple[DatasetSnapsh
         first = f" {causes[0].change}" if causes else ""
         change = f"{change} It is created when Dataset {shown(dataset.name)} is Bound.{first}"
     return use.finding(
-        Verdict.ORIGINAL_CLAIM,
+        FindingCode.ORIGINAL_CLAIM,
         f"{use.subject()}, {what}: it reads past Fluid.",
         change,
         *evidence,
@@ -118,7 +118,7 @@ def _both(use: ClaimUse, claim: ClaimSnapshot, dataset: DatasetSnapshot, *eviden
     )
     advice = f"Read from claim {shown(dataset.name)}, and keep {shown(claim.name)} only to write."
     return use.finding(
-        Verdict.READS_AND_WRITES if writes else Verdict.ORIGINAL_CLAIM,
+        FindingCode.READS_AND_WRITES if writes else FindingCode.ORIGINAL_CLAIM,
         f"{says}: right if it only writes to the source."
         if writes
         else f"{says}: it can only read from the source, and reads past Fluid there.",
@@ -152,7 +152,7 @@ def namesake(
     else:
         says = f"which Fluid did not make: it existed before Dataset {shown(dataset.name)}"
     return use.finding(
-        Verdict.NAMESAKE_CLAIM,
+        FindingCode.NAMESAKE_CLAIM,
         f"{use.subject()}, {says}. It reads past Fluid.",
         "Create the Dataset and its runtime again under another name, and mount the claim of that name. "
         f"Keep claim {shown(use.claim_name)}: what it holds need not be in the Dataset.",
@@ -183,7 +183,7 @@ def hand_made(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo) -> Findin
         says = f"{subject}, and cannot work: {faults[0]}."
     else:
         says = f"{subject}. It may work, but Fluid neither protects nor mends it."
-    return use.finding(Verdict.HAND_MADE_VOLUME, says, change, *evidence, dataset=dataset)
+    return use.finding(FindingCode.HAND_MADE_VOLUME, says, change, *evidence, dataset=dataset)
 
 
 def _faults(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo, target: Key | None) -> Iterator[str]:
@@ -213,7 +213,7 @@ def left_over(use: ClaimUse, claim: ClaimSnapshot) -> Finding:
     """A claim that Fluid created for a Dataset that does not exist any more."""
     causes = why_not_bound(use.state, *use.key)
     return use.finding(
-        Verdict.DATASET_NOT_BOUND,
+        FindingCode.DATASET_NOT_BOUND,
         f"{use.subject()}, which Fluid created for a Dataset that does not exist any more.",
         causes[0].change if causes else f"Create Dataset {shown(use.claim_name)} and its runtime again.",
         claim_evidence(claim),

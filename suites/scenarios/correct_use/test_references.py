@@ -13,7 +13,7 @@ from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, is_gone, reason_if_any, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.steps import checks, leaks
 from suites.steps.dataset_references import (
     BORROWED,
@@ -59,7 +59,7 @@ def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: 
         user.reads_right(pod, who="application in another namespace")
         _no_fuse_of_its_own(user, pod)
         checks.all_cached(shared_user)
-        assert_diagnosis(user, pod.name, Verdict.SERVED, names=(BORROWED,))
+        assert_diagnosis(user, pod.name, FindingCode.SERVED, names=(BORROWED,))
         user.stops(pod)
         gives_back(shared_user, user)
     checks.source_unchanged(shared_user)

@@ -13,7 +13,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.events import wait_for_event
@@ -180,8 +180,8 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(dataset_owner:
     assert_diagnosis(
         dataset_owner,
         application.name,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.NODES_TAKEN,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.NODES_TAKEN,
         names=(THIRD, "Shared"),
     )
 

@@ -9,7 +9,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import is_empty, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.diagnosis.fluid_facts import (
     SERVERLESS_LABEL,
     SIDECAR_CONTAINER,
@@ -80,7 +80,7 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User
     _has_a_sidecar(dataset_owner, pod)
     dataset_owner.reads_right(pod)
     checks.no_fuse_over_window(dataset_owner, WINDOW_SECONDS, lambda: dataset_owner.reads_right_quietly(pod))
-    assert_diagnosis(dataset_owner, pod.name, Verdict.SIDECAR)
+    assert_diagnosis(dataset_owner, pod.name, FindingCode.SIDECAR)
     checks.all_cached(dataset_owner)
     _reads_the_cache(dataset_owner, pod)
     dataset_owner.stops(pod)

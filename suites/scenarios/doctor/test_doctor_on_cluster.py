@@ -20,8 +20,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.diagnosis import CauseKind, State, Verdict
-from suites.doctor.rendering import CANNOT_LOOK
+from suites.diagnosis import CauseCode, FindingCode, State
+from suites.doctor.rendering import CANNOT_DIAGNOSE
 from suites.steps.service_account import Account, Right, account, beyond_reading, shipped_roles
 from suites.steps.user import APPLICATION_SECONDS, DATASET, PHASE_SECONDS, SOURCE, User, unique
 from workloads import volumes
@@ -52,7 +52,7 @@ class Expected:
     Attributes:
         user: in whose namespace it is.
         name: of the Pod.
-        verdict: the case.
+        code: the case.
         state: whether anything is wrong.
         words: what a user has to be told.
         cause: why its Dataset is not Bound, where that is the case.
@@ -60,17 +60,17 @@ class Expected:
 
     user: User
     name: str
-    verdict: Verdict
+    code: FindingCode
     state: State
     words: tuple[str, ...]
-    cause: CauseKind | None = None
+    cause: CauseCode | None = None
 
     def differs(self, found: Sequence[Mapping[str, Any]]) -> str:
         """What is not as it should be in the findings about the Pod; empty when all is."""
         told = [(one["verdict"], one["state"]) for one in found]
-        if told != [(self.verdict.value, self.state.value)]:
+        if told != [(self.code.value, self.state.value)]:
             said = ", ".join(f"{verdict} ({state})" for verdict, state in told) or "nothing"
-            return f"{self.name}: {said}, where {self.verdict} ({self.state}) is right"
+            return f"{self.name}: {said}, where {self.code} ({self.state}) is right"
         (one,) = found
         causes = [cause["kind"] for cause in one["causes"]]
         if self.cause is not None and self.cause.value not in causes:
@@ -154,33 +154,40 @@ def _expected(shared_user: User, other: User) -> tuple[Expected, ...]:
     ok, waits, wrong = State.OK, State.WAITING, State.WRONG
     instead = f"Mount claim `{DATASET}` instead"
     return (
-        Expected(shared_user, "doc-right", Verdict.SERVED, ok, ("goes through Fluid",)),
-        Expected(shared_user, "doc-ended", Verdict.ENDED, ok, ("has ended",)),
-        Expected(shared_user, "doc-nowhere", Verdict.NOT_SCHEDULED, waits, ("has no node yet",)),
+        Expected(shared_user, "doc-right", FindingCode.SERVED, ok, ("goes through Fluid",)),
+        Expected(shared_user, "doc-ended", FindingCode.ENDED, ok, ("has ended",)),
+        Expected(shared_user, "doc-nowhere", FindingCode.NOT_SCHEDULED, waits, ("has no node yet",)),
         Expected(
             shared_user,
             "doc-original",
-            Verdict.ORIGINAL_CLAIM,
+            FindingCode.ORIGINAL_CLAIM,
             wrong,
             (f"source of Dataset `{DATASET}`", instead),
         ),
         Expected(
-            shared_user, "doc-copy", Verdict.OTHER_CLAIM_OF_SOURCE, wrong, ("reads past Fluid", instead)
+            shared_user, "doc-copy", FindingCode.OTHER_CLAIM_OF_SOURCE, wrong, ("reads past Fluid", instead)
         ),
-        Expected(shared_user, "doc-by-hand", Verdict.HAND_MADE_VOLUME, wrong, ("made by hand", "fluid_path")),
-        Expected(shared_user, "doc-misspelt", Verdict.MISSPELT, wrong, ("`demmo`", instead)),
+        Expected(
+            shared_user, "doc-by-hand", FindingCode.HAND_MADE_VOLUME, wrong, ("made by hand", "fluid_path")
+        ),
+        Expected(shared_user, "doc-misspelt", FindingCode.MISSPELT, wrong, ("`demmo`", instead)),
         Expected(
             other,
             "doc-elsewhere",
-            Verdict.OTHER_NAMESPACE,
+            FindingCode.OTHER_NAMESPACE,
             wrong,
             (f"not in its namespace `{other.namespace}`",),
         ),
-        Expected(other, "doc-namesake", Verdict.NAMESAKE_CLAIM, wrong, ("Fluid did not make", NAMESAKE)),
+        Expected(other, "doc-namesake", FindingCode.NAMESAKE_CLAIM, wrong, ("Fluid did not make", NAMESAKE)),
         Expected(
-            other, "doc-bare", Verdict.DATASET_NOT_BOUND, wrong, (f"Dataset `{BARE}`",), CauseKind.NO_RUNTIME
+            other,
+            "doc-bare",
+            FindingCode.DATASET_NOT_BOUND,
+            wrong,
+            (f"Dataset `{BARE}`",),
+            CauseCode.NO_RUNTIME,
         ),
-        Expected(other, "doc-labelled", Verdict.NO_SUCH_DATASET, wrong, (f"Create Dataset `{NOBODY}`",)),
+        Expected(other, "doc-labelled", FindingCode.NO_SUCH_DATASET, wrong, (f"Create Dataset `{NOBODY}`",)),
     )
 
 
@@ -283,7 +290,7 @@ def _proves_from_inside(shared_user: User, someone: Account, role: Manifest) -> 
     """With one right more, and only with it, the doctor sees the mounts of the Pods themselves."""
     where = f"{shared_user.namespace}/doc-right"
     done = someone.doctor("--exec", "--json", "--pod", where)
-    if done.exit_code != CANNOT_LOOK or "pods/exec" not in done.stdout:
+    if done.exit_code != CANNOT_DIAGNOSE or "pods/exec" not in done.stdout:
         raise _mend("without the right to look into Pods the doctor does not say that it is missing", done)
     someone.gets(role)
     more = beyond_reading(someone.rights(shared_user.namespace))
@@ -295,8 +302,8 @@ def _proves_from_inside(shared_user: User, someone: Account, role: Manifest) -> 
             last_seen=", ".join(map(str, sorted(more))),
         )
     for name, verdict, words in (
-        ("doc-right", Verdict.SERVED, ("fuse.alluxio-fuse", "was read")),
-        ("doc-original", Verdict.ORIGINAL_CLAIM, ("/data is ", "nfs", "was read")),
+        ("doc-right", FindingCode.SERVED, ("fuse.alluxio-fuse", "was read")),
+        ("doc-original", FindingCode.ORIGINAL_CLAIM, ("/data is ", "nfs", "was read")),
     ):
         answer = _answer(shared_user, someone, "--exec", "--json", "--pod", f"{shared_user.namespace}/{name}")
         found = [one for one in answer["findings"] if one["verdict"] == verdict.value]

@@ -11,7 +11,7 @@ from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.steps import checks, leaks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.events import wait_for_event
@@ -74,7 +74,9 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
     user.reads_right(pod)
     checks.no_fuse_over_window(user, window, lambda: user.reads_right_quietly(pod))
     checks.nothing_cached(user)
-    assert_diagnosis(user, pod.name, Verdict.NAMESAKE_CLAIM, names=(pod.name, DATASET, "Fluid did not make"))
+    assert_diagnosis(
+        user, pod.name, FindingCode.NAMESAKE_CLAIM, names=(pod.name, DATASET, "Fluid did not make")
+    )
     _deletes_in_use(user)
     user.reads_right(pod, who="application, Dataset deleted")
 
@@ -145,13 +147,13 @@ def test_hand_made_volume_of_fluids_driver_does_not_start_the_application(shared
         assert_diagnosis(
             shared_user,
             names["b3-bare"],
-            Verdict.HAND_MADE_VOLUME,
+            FindingCode.HAND_MADE_VOLUME,
             names=(names["b3-bare"], "made by hand", "fluid_path"),
         )
         assert_diagnosis(
             shared_user,
             names["b3-pathless"],
-            Verdict.HAND_MADE_VOLUME,
+            FindingCode.HAND_MADE_VOLUME,
             names=(names["b3-pathless"], "fluid_path", f"Mount claim `{DATASET}` instead"),
         )
     finally:
@@ -183,7 +185,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
     user.evidence.fact("Pod condition", before.scheduling)
     user.makes_dataset()
     user.waits_for_phase(DATASET)
-    assert_diagnosis(user, application.name, Verdict.DATASET_NOT_BOUND, names=(application.name, DATASET))
+    assert_diagnosis(user, application.name, FindingCode.DATASET_NOT_BOUND, names=(application.name, DATASET))
     user.waits_until_bound()
     pod = user.waits_until_running(application)
     checks.same_pod(before, pod)
@@ -229,7 +231,7 @@ def test_deleted_claim_of_fluids_can_be_had_again(dataset_owner: User) -> None:
         assert_diagnosis(
             dataset_owner,
             application.name,
-            Verdict.CLAIM_DELETED,
+            FindingCode.CLAIM_DELETED,
             names=(DATASET, fluid_volume(dataset_owner), "Delete"),
         )
         current = objects.get(ClaimSnapshot, DATASET, dataset_owner.namespace)
@@ -294,7 +296,7 @@ def test_dataset_that_an_application_uses_is_not_deleted_before_it_ends(dataset_
     wait_for_event(dataset_owner, "Dataset", DATASET, reason="ErrorDeleteDataset", says=f"Pod {pod.name}")
     checks.deletion_waits(dataset_owner, dataset_owner, pod, "its application")
     assert_diagnosis(
-        dataset_owner, pod.name, Verdict.DATASET_BEING_DELETED, names=(pod.name, DATASET, "End this Pod")
+        dataset_owner, pod.name, FindingCode.DATASET_BEING_DELETED, names=(pod.name, DATASET, "End this Pod")
     )
     dataset_owner.stops(pod)
     dataset_owner.deletes_dataset()

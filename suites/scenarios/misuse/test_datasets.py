@@ -11,7 +11,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.waiting import exists, hold, wait
 from suites.catalogue.scenario import Defect, Level, scenario
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.record.versions import ByVersion
 from suites.run.dataset_pool import ReadyDataset
 from suites.run.unbindable import APPLICATION, BESIDE, ELSEWHERE, MISSING, WatchResult
@@ -55,8 +55,8 @@ def test_dataset_without_a_runtime_does_not_get_bound(unbindable_dataset: WatchR
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.NO_RUNTIME,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.NO_RUNTIME,
         names=(DATASET, "AlluxioRuntime"),
     )
 
@@ -76,8 +76,8 @@ def test_runtime_without_a_dataset_waits_and_says_so(unbindable_dataset: WatchRe
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.NO_DATASET,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.NO_DATASET,
         names=(DATASET, "AlluxioRuntime"),
     )
     user.makes_dataset()
@@ -113,8 +113,8 @@ def test_mount_point_of_scheme_nfs_never_gets_bound(unbindable_dataset: WatchRes
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.UNSUPPORTED_SCHEME,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.UNSUPPORTED_SCHEME,
         names=(DATASET, "nfs://", "pvc://"),
     )
 
@@ -132,8 +132,8 @@ def test_scheme_in_capitals_never_gets_bound(unbindable_dataset: WatchResult) ->
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.UNSUPPORTED_SCHEME,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.UNSUPPORTED_SCHEME,
         names=(DATASET, f"Write `pvc://{SOURCE}`"),
     )
 
@@ -151,8 +151,8 @@ def test_source_claim_that_is_not_there_keeps_the_master_pending(unbindable_data
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.SOURCE_CLAIM_MISSING,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.SOURCE_CLAIM_MISSING,
         names=(DATASET, MISSING),
     )
 
@@ -171,8 +171,8 @@ def test_source_claim_of_another_namespace_keeps_the_master_pending(unbindable_d
         assert_diagnosis(
             user,
             APPLICATION,
-            Verdict.DATASET_NOT_BOUND,
-            cause=CauseKind.SOURCE_CLAIM_ELSEWHERE,
+            FindingCode.DATASET_NOT_BOUND,
+            cause=CauseCode.SOURCE_CLAIM_ELSEWHERE,
             names=(DATASET, BESIDE, elsewhere),
         )
     finally:
@@ -209,8 +209,8 @@ def test_one_claim_in_two_mounts_never_gets_bound(unbindable_dataset: WatchResul
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.SAME_CLAIM_TWICE,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.SAME_CLAIM_TWICE,
         names=(DATASET, SOURCE, "once"),
     )
 
@@ -234,8 +234,8 @@ def test_cache_larger_than_the_workers_memory_limit_is_refused(unbindable_datase
     assert_diagnosis(
         user,
         APPLICATION,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.QUOTA_OVER_LIMIT,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.QUOTA_OVER_LIMIT,
         names=(DATASET, "512 MiB", "256 MiB"),
     )
 
@@ -251,7 +251,7 @@ def test_tier_without_a_quota_is_refused(unbindable_dataset: WatchResult) -> Non
     wait_for_event(user, "AlluxioRuntime", DATASET, says="quota")
     _no_pods(unbindable_dataset)
     assert_diagnosis(
-        user, APPLICATION, Verdict.DATASET_NOT_BOUND, cause=CauseKind.NO_QUOTA, names=(DATASET, "quota")
+        user, APPLICATION, FindingCode.DATASET_NOT_BOUND, cause=CauseCode.NO_QUOTA, names=(DATASET, "quota")
     )
 
 

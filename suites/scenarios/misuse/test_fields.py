@@ -13,7 +13,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
 from suites.catalogue.scenario import Defect, Level, scenario
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.record.versions import ByVersion
 from suites.run.unbindable import APPLICATION, DIGIT, DOT, WatchResult
 from suites.steps import checks
@@ -48,8 +48,8 @@ def test_dataset_of_a_name_that_fluid_does_not_take_stays_without_a_phase(
         assert_diagnosis(
             user,
             APPLICATION,
-            Verdict.DATASET_NOT_BOUND,
-            cause=CauseKind.INVALID_NAME,
+            FindingCode.DATASET_NOT_BOUND,
+            cause=CauseCode.INVALID_NAME,
             names=(DIGIT, "begin with a letter", "another name"),
         )
     finally:

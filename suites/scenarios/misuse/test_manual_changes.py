@@ -16,7 +16,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.predicates import fuse_has_no_pods, is_bound
 from clusters.waiting import WaitError, hold, objection, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, scenario
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.steps import checks, leaks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, PHASE_SECONDS, WHOLE_LOOK_SECONDS, User, fluid_volume, unique
@@ -65,7 +65,7 @@ def test_copy_of_fluids_volume_serves_another_namespace_without_protection(datas
         assert_diagnosis(
             dataset_owner,
             pod.name,
-            Verdict.HAND_MADE_VOLUME,
+            FindingCode.HAND_MADE_VOLUME,
             names=(
                 volume,
                 "made by hand",
@@ -173,7 +173,7 @@ def test_node_that_loses_the_fuses_label_kills_the_mounts_on_it(dataset_owner: U
         assert_diagnosis(
             dataset_owner,
             old.name,
-            Verdict.FUSE_NOT_READY,
+            FindingCode.FUSE_NOT_READY,
             names=(old.name, old.node, "lost the label", f"Delete Pod `{old.name}`"),
         )
         dataset_owner.stops(old)
@@ -233,8 +233,8 @@ def test_parts_that_are_deleted_by_hand_are_not_made_again(dataset_owner: User) 
     assert_diagnosis(
         dataset_owner,
         pod.name,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.FUSE_GONE,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.FUSE_GONE,
         names=(pod.name, DATASET, name),
     )
     dataset_owner.stops(pod)

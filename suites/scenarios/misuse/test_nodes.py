@@ -15,7 +15,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.record.run import cannot_run_here
 from suites.run.dataset_pool import ReadyDataset
 from suites.steps import checks, csi_plugin
@@ -75,8 +75,8 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
     assert_diagnosis(
         user,
         application.name,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.TOO_LITTLE_MEMORY,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.TOO_LITTLE_MEMORY,
         names=(DATASET, "memory", "Lower the quota"),
     )
     small = user.observer.objects.get(PodSnapshot, fluid_names.worker_pod(DATASET), ready_dataset.namespace)
@@ -201,7 +201,7 @@ def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: 
         assert_diagnosis(
             shared_user,
             application.name,
-            Verdict.CSI_PLUGIN_MISSING,
+            FindingCode.CSI_PLUGIN_MISSING,
             names=(application.name, was.node, "csi-nodeplugin-fluid"),
         )
     pod = shared_user.waits_until_running(application)
@@ -251,7 +251,7 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
     assert_diagnosis(
         user,
         application.name,
-        Verdict.VOLUME_ELSEWHERE,
+        FindingCode.VOLUME_ELSEWHERE,
         names=(application.name, DATASET, FUSE_KEY, "spec.fuse.nodeSelector"),
     )
     with labelled(user, user.system.nodes[0], FUSE_KEY):
@@ -310,8 +310,8 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
     assert_diagnosis(
         user,
         application.name,
-        Verdict.DATASET_NOT_BOUND,
-        cause=CauseKind.NO_NODE_FITS,
+        FindingCode.DATASET_NOT_BOUND,
+        cause=CauseCode.NO_NODE_FITS,
         names=(DATASET, CACHE_KEY, "label a node"),
     )
     node, objects = user.system.nodes[0], user.observer.objects

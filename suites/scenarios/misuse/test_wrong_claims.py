@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, SOURCE, User, unique
@@ -30,7 +30,7 @@ def test_application_on_the_original_claim_is_not_accelerated(dataset_owner: Use
     assert_diagnosis(
         dataset_owner,
         wrong.name,
-        Verdict.ORIGINAL_CLAIM,
+        FindingCode.ORIGINAL_CLAIM,
         names=(
             f"Pod `{wrong.name}` mounts claim `{SOURCE}`",
             f"source of Dataset `{DATASET}`",
@@ -40,7 +40,7 @@ def test_application_on_the_original_claim_is_not_accelerated(dataset_owner: Use
     )
     right = dataset_owner.starts(dataset_owner.application("b1-right", DATASET))
     checks.served_by_fluid(dataset_owner, right)
-    assert_diagnosis(dataset_owner, right.name, Verdict.SERVED, names=(DATASET,))
+    assert_diagnosis(dataset_owner, right.name, FindingCode.SERVED, names=(DATASET,))
     dataset_owner.reads_right(right, who="positive control")
     checks.all_cached(dataset_owner)
 
@@ -59,7 +59,7 @@ def test_claim_of_another_namespace_leaves_the_application_pending(shared_user: 
         assert_diagnosis(
             shared_user,
             "b5-elsewhere",
-            Verdict.OTHER_NAMESPACE,
+            FindingCode.OTHER_NAMESPACE,
             names=(elsewhere, shared_user.namespace, DATASET),
             namespace=elsewhere,
         )
@@ -76,7 +76,7 @@ def test_misspelt_claim_leaves_the_application_pending(shared_user: User) -> Non
     shared_user.applies(shared_user.application("b6-misspelt", "demmo").manifest())
     _stays_pending(shared_user, shared_user.namespace, "b6-misspelt", "demmo")
     assert_diagnosis(
-        shared_user, "b6-misspelt", Verdict.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`")
+        shared_user, "b6-misspelt", FindingCode.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`")
     )
 
 

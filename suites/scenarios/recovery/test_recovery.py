@@ -15,7 +15,7 @@ from clusters.product.fuse import FuseSnapshot
 from clusters.product.predicates import is_bound
 from clusters.waiting import WaitError, hold, objection, wait
 from suites.catalogue.scenario import Defect, Level, scenario
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.record.versions import ByVersion
 from suites.steps import checks, csi_plugin
 from suites.steps.diagnosis_checks import assert_diagnosis
@@ -62,7 +62,11 @@ def test_killed_fuse_serves_new_applications_and_leaves_old_ones_dead(dataset_ow
     _kill_fuse(dataset_owner, old.node, before)
     checks.dead_mount(dataset_owner, old)
     assert_diagnosis(
-        dataset_owner, old.name, Verdict.DEAD_MOUNT, names=(old.name, f"Delete Pod `{old.name}`"), inside=True
+        dataset_owner,
+        old.name,
+        FindingCode.DEAD_MOUNT,
+        names=(old.name, f"Delete Pod `{old.name}`"),
+        inside=True,
     )
     new = dataset_owner.starts(dataset_owner.application("d1-after", DATASET, node=old.node))
     checks.served_by_fluid(dataset_owner, new)

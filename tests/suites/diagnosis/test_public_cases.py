@@ -12,7 +12,7 @@ import pytest
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from suites.diagnosis import CauseKind, Finding, State, Verdict, diagnose
+from suites.diagnosis import CauseCode, Finding, FindingCode, State, diagnose
 from tests.suites.doctor.doctor_cluster import (
     NOW,
     Cluster,
@@ -96,7 +96,7 @@ class TestContainersOnADeadMount:
         """The runs that are known are younger than the Fuse, and the Pod is much older."""
         status = {**conditions(), "containerStatuses": [crashing()]}
         found = fuse_started(Cluster.right().add(application(status=status)), 30).finding()
-        assert (found.verdict, found.state) == (Verdict.FUSE_RESTARTED, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.FUSE_RESTARTED, State.WRONG)
         assert "started again at 11:30:00" in found.says
         assert "CrashLoopBackOff, 4 restarts" in found.says
         assert found.change.startswith("Delete Pod `train-0`")
@@ -111,8 +111,8 @@ class TestContainersOnADeadMount:
         }
         status["conditions"].append(sandbox)
         cluster = Cluster.right().add(application(status=status))
-        assert fuse_started(cluster, 1).finding().verdict is Verdict.FUSE_RESTARTED
-        assert fuse_started(cluster, 3.8).finding().verdict is Verdict.CONTAINER_NOT_RUNNING
+        assert fuse_started(cluster, 1).finding().code is FindingCode.FUSE_RESTARTED
+        assert fuse_started(cluster, 3.8).finding().code is FindingCode.CONTAINER_NOT_RUNNING
 
     def test_container_cannot_be_created(self) -> None:
         """The kubelet's own words prove the dead mount, whatever is known of the Fuse."""
@@ -122,14 +122,14 @@ class TestContainersOnADeadMount:
             "containerStatuses": [crashing("CreateContainerError", message, restarts=0, lastState={})],
         }
         found = Cluster.right().add(application(status=status)).finding()
-        assert (found.verdict, found.state) == (Verdict.DEAD_MOUNT, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.DEAD_MOUNT, State.WRONG)
         assert DEAD in found.says
 
     def test_crash_loop_of_its_own(self) -> None:
         """The Fuse is older than the Pod: that the container crashes is not shown to be Fluid's fault."""
         status = {**conditions(accepted=minutes(20)), "containerStatuses": [crashing()]}
         found = Cluster.right().add(application(status=status)).finding()
-        assert (found.verdict, found.state) == (Verdict.CONTAINER_NOT_RUNNING, State.UNKNOWN)
+        assert (found.code, found.state) == (FindingCode.CONTAINER_NOT_RUNNING, State.UNKNOWN)
         assert "kubectl logs --previous train-0 --container main" in found.change
 
     def test_container_that_started_again_has_the_old_mount(self) -> None:
@@ -139,7 +139,7 @@ class TestContainersOnADeadMount:
             "terminated": {"startedAt": stamp(NOW - minutes(50)), "finishedAt": stamp(NOW - minutes(29))}
         }
         cluster = Cluster.right().add(application(status={**conditions(), "containerStatuses": [again]}))
-        assert fuse_started(cluster, 30).finding().verdict is Verdict.FUSE_RESTARTED
+        assert fuse_started(cluster, 30).finding().code is FindingCode.FUSE_RESTARTED
 
     def test_job_that_failed_because_of_it(self) -> None:
         """A Pod that failed after its Fuse had ended says so next to that it has ended."""
@@ -151,37 +151,37 @@ class TestContainersOnADeadMount:
         status = {"phase": "Failed", "containerStatuses": [{"name": "main", "state": {"terminated": run}}]}
         cluster = fuse_started(Cluster.right().add(application(status=status)), 30)
         found = cluster.finding()
-        assert (found.verdict, found.state) == (Verdict.ENDED_WITH_FUSE, State.UNKNOWN)
+        assert (found.code, found.state) == (FindingCode.ENDED_WITH_FUSE, State.UNKNOWN)
         assert "ended with exit code 1 at 11:29:00" in found.says
         run["exitCode"] = 0
-        assert cluster.finding().verdict is Verdict.ENDED
+        assert cluster.finding().code is FindingCode.ENDED
         run["exitCode"], run["finishedAt"] = 1, stamp(NOW - minutes(39))
-        assert cluster.finding().verdict is Verdict.ENDED
+        assert cluster.finding().code is FindingCode.ENDED
 
     def test_node_that_is_not_ready(self) -> None:
         """What a node reported before it was lost is not called served."""
         lost = node(labels=fuse_labels(("demo", "demo")))
         lost["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
         found = Cluster.right().add(application(), lost).finding()
-        assert (found.verdict, found.state) == (Verdict.NODE_NOT_READY, State.UNKNOWN)
+        assert (found.code, found.state) == (FindingCode.NODE_NOT_READY, State.UNKNOWN)
 
 
 class TestRuntimeBehindABoundDataset:
     """fluid#2389, #823, #4257: the Dataset says Bound, and a part of its runtime does not work."""
 
-    def finding(self, cluster: Cluster, cause: CauseKind, state: State = State.WRONG) -> Finding:
+    def finding(self, cluster: Cluster, cause: CauseCode, state: State = State.WRONG) -> Finding:
         """The finding about the application, which is that of its runtime."""
         found = cluster.add(application()).finding()
-        assert (found.verdict, found.state) == (Verdict.RUNTIME_NOT_WORKING, state)
-        assert [one.kind for one in found.causes] == [cause]
+        assert (found.code, found.state) == (FindingCode.RUNTIME_NOT_WORKING, state)
+        assert [one.code for one in found.causes] == [cause]
         assert found.causes[0].says in found.says
         return found
 
     @pytest.mark.parametrize(
         ("name", "cause"),
-        [("demo-master", CauseKind.MASTER_GONE), ("demo-worker", CauseKind.WORKERS_GONE)],
+        [("demo-master", CauseCode.MASTER_GONE), ("demo-worker", CauseCode.WORKERS_GONE)],
     )
-    def test_stateful_set_deleted(self, name: str, cause: CauseKind) -> None:
+    def test_stateful_set_deleted(self, name: str, cause: CauseCode) -> None:
         """A StatefulSet that was deleted, its Pods with it."""
         cluster = Cluster.right().drop("StatefulSet", name).drop("Pod", f"{name}-0")
         found = self.finding(cluster, cause)
@@ -193,13 +193,13 @@ class TestRuntimeBehindABoundDataset:
         """A StatefulSet without replicas."""
         cluster = Cluster.right().drop("Pod", f"demo-{part_name}-0")
         cluster.get("StatefulSet", f"demo-{part_name}")["spec"]["replicas"] = 0
-        self.finding(cluster, CauseKind.SCALED_TO_ZERO)
+        self.finding(cluster, CauseCode.SCALED_TO_ZERO)
 
     @pytest.mark.parametrize(
         ("part_name", "cause"),
-        [("master", CauseKind.MASTER_NOT_READY), ("worker", CauseKind.WORKER_NOT_READY)],
+        [("master", CauseCode.MASTER_NOT_READY), ("worker", CauseCode.WORKER_NOT_READY)],
     )
-    def test_crashing(self, part_name: str, cause: CauseKind) -> None:
+    def test_crashing(self, part_name: str, cause: CauseCode) -> None:
         """A Pod that is not ready for longer than it needs to start, with what its container reports."""
         cluster = Cluster.right()
         pod = cluster.get("Pod", f"demo-{part_name}-0")
@@ -218,7 +218,7 @@ class TestRuntimeBehindABoundDataset:
         """A worker that lost its node, with the scheduler's words."""
         cluster = Cluster.right()
         lost = unscheduled(cluster.get("Pod", "demo-worker-0"), "0/1 nodes are available: disk pressure")
-        found = self.finding(cluster.add(lost), CauseKind.PART_NOT_SCHEDULED)
+        found = self.finding(cluster.add(lost), CauseCode.PART_NOT_SCHEDULED)
         assert "the scheduler says: 0/1 nodes are available: disk pressure" in found.says
 
     def test_pods_refused(self) -> None:
@@ -226,14 +226,14 @@ class TestRuntimeBehindABoundDataset:
         refusal = 'pods "demo-worker-0" is forbidden: exceeded quota: team, requested: memory=2Gi'
         cluster = Cluster.right().drop("Pod", "demo-worker-0")
         cluster.add(warning(kinds.STATEFUL_SET, "demo-worker", "FailedCreate", refusal))
-        found = self.finding(cluster, CauseKind.POD_NOT_CREATED)
+        found = self.finding(cluster, CauseCode.POD_NOT_CREATED)
         assert refusal in found.says
         assert found.change.startswith("Raise the ResourceQuota")
 
     def test_one_of_two_workers_is_enough(self) -> None:
         """The others serve on."""
         second = part("StatefulSet", "demo-worker", "demo-worker-1", status={"conditions": []})
-        assert Cluster.right().add(application(), second).finding().verdict is Verdict.SERVED
+        assert Cluster.right().add(application(), second).finding().code is FindingCode.SERVED
 
     def test_behind_a_reference(self) -> None:
         """A Dataset that refers to another depends on the runtime of that one."""
@@ -246,7 +246,7 @@ class TestRuntimeBehindABoundDataset:
             fluid_volume("ref", "team", attributes=attributes),
         )
         found = cluster.finding()
-        assert found.verdict is Verdict.RUNTIME_NOT_WORKING
+        assert found.code is FindingCode.RUNTIME_NOT_WORKING
         assert "Dataset `demo/demo`, which it refers to" in found.says
 
 
@@ -271,7 +271,7 @@ class TestAdviceToDelete:
     def test_volume_of_another_dataset(self) -> None:
         """The volume of another, working team is not to be deleted."""
         found = self.found(self.two_of_one_name())["team-a"]
-        assert (found.verdict, found.state) == (Verdict.VOLUME_NAME_TAKEN, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.VOLUME_NAME_TAKEN, State.WRONG)
         assert "the volume of Dataset `team/a-data` already" in found.says
         assert "Leave volume `team-a-data` alone" in found.change
         assert "elete" not in found.change
@@ -279,20 +279,20 @@ class TestAdviceToDelete:
     def test_the_other_one_is_served(self) -> None:
         """The Dataset that has the volume works, and that it shares its node label is said."""
         found = self.found(self.two_of_one_name())["team"]
-        assert (found.verdict, found.state) == (Verdict.SERVED, State.OK)
+        assert (found.code, found.state) == (FindingCode.SERVED, State.OK)
         assert "is also that of Dataset team-a/data" in facts(found)
 
     def test_claim_not_there(self) -> None:
         """The same while Fluid has not created the second claim."""
         cluster = self.two_of_one_name().drop("PersistentVolumeClaim", "data", "team-a")
-        assert self.found(cluster)["team-a"].verdict is Verdict.VOLUME_NAME_TAKEN
+        assert self.found(cluster)["team-a"].code is FindingCode.VOLUME_NAME_TAKEN
 
     def test_volume_that_fluid_did_not_create(self) -> None:
         """A claim that was deleted, and a volume of that name that somebody else created for it."""
         cluster = Cluster.right().add(unscheduled(application())).drop("PersistentVolumeClaim", "demo")
         cluster.get("PersistentVolume", "demo-demo")["metadata"]["annotations"] = {}
         found = cluster.finding()
-        assert found.verdict is Verdict.CLAIM_DELETED
+        assert found.code is FindingCode.CLAIM_DELETED
         assert "do not delete it before you know" in found.change
 
     def test_claims_of_users_are_kept(self) -> None:
@@ -317,7 +317,7 @@ class TestRightUseOfTheSource:
         job = application("fill-x", "demo-src", metadata={"ownerReferences": owned_by("Job", "fill")})
         job["status"] = {"phase": phase}
         found = Cluster.right().add(job).finding()
-        assert (found.verdict, found.state, found.change) == (Verdict.ENDED, State.OK, "")
+        assert (found.code, found.state, found.change) == (FindingCode.ENDED, State.OK, "")
         assert "which is the source of Dataset `demo`, and has ended" in found.says
 
     def test_ended_on_the_export(self) -> None:
@@ -325,13 +325,13 @@ class TestRightUseOfTheSource:
         nfs = {"server": "nfs.example", "path": "/export/demo/demo"}
         pod = application(spec={"volumes": [{"name": "data", "nfs": nfs}]}, status={"phase": "Succeeded"})
         found = Cluster.right().add(pod).finding()
-        assert (found.verdict, found.state) == (Verdict.ENDED, State.OK)
+        assert (found.code, found.state) == (FindingCode.ENDED, State.OK)
 
     def test_ended_on_any_wrong_claim(self) -> None:
         """Whatever claim a Pod used, nothing can be changed after it has ended."""
         cluster = Cluster.right().add(application(status={"phase": "Succeeded"}), claim("demo", "pv-own"))
         found = cluster.add(nfs_volume("pv-own", ("demo", "demo"), "/own")).finding()
-        assert (found.verdict, found.state, found.change) == (Verdict.ENDED, State.OK, "")
+        assert (found.code, found.state, found.change) == (FindingCode.ENDED, State.OK, "")
 
     def test_may_write(self) -> None:
         """A Pod that may write is told what to do if it does; one that cannot is told to mount the claim."""
@@ -347,10 +347,10 @@ class TestRightUseOfTheSource:
         pod["spec"]["volumes"].append({"name": "s", "persistentVolumeClaim": {"claimName": "demo-src"}})
         pod["spec"]["containers"][0]["volumeMounts"].append({"name": "s", "mountPath": "/raw"})
         found = {f.claim: f for f in Cluster.right().add(pod).findings()}["demo-src"]
-        assert (found.verdict, found.state) == (Verdict.READS_AND_WRITES, State.OK)
+        assert (found.code, found.state) == (FindingCode.READS_AND_WRITES, State.OK)
         pod["spec"]["containers"][0]["volumeMounts"][1]["readOnly"] = True
         found = {f.claim: f for f in Cluster.right().add(pod).findings()}["demo-src"]
-        assert (found.verdict, found.state) == (Verdict.ORIGINAL_CLAIM, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.ORIGINAL_CLAIM, State.WRONG)
 
     def test_data_operations_of_fluid(self) -> None:
         """The Pod of a DataMigrate uses the source rightly."""
@@ -370,7 +370,7 @@ class TestPodBeingDeleted:
     def test_in_its_grace_period(self) -> None:
         """It is reported since when, until when, and that its mount is dead; not to delete it."""
         found = fuse_started(Cluster.right().add(self.pod(minutes(20))), 5).finding()
-        assert (found.verdict, found.state, found.change) == (Verdict.POD_BEING_DELETED, State.WAITING, "")
+        assert (found.code, found.state, found.change) == (FindingCode.POD_BEING_DELETED, State.WAITING, "")
         assert "is being deleted since 11:50:00; its containers have until 12:20:00 to end" in found.says
         assert "Its mount is dead" in found.says
 
@@ -378,7 +378,7 @@ class TestPodBeingDeleted:
         """After its grace period it is wrong, and what holds it is named."""
         cluster = Cluster.right().add(self.pod(minutes(-20), grace=30))
         found = cluster.finding()
-        assert (found.verdict, found.state) == (Verdict.POD_BEING_DELETED, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.POD_BEING_DELETED, State.WRONG)
         assert "and is still there" in found.says
         assert "kubelet on node `n1`" in found.change
         cluster.get("Pod", "train-0")["metadata"]["finalizers"] = ["example.com/hold"]
@@ -397,7 +397,7 @@ class TestPluginThatIsNotRegistered:
     def test_although_its_pod_is_ready(self) -> None:
         """The kubelet's root folder is to be compared; the plugin is not said to have no ready Pod."""
         found = Cluster.right().add(waiting(application()), csi_node("n1")).finding()
-        assert (found.verdict, found.state) == (Verdict.CSI_PLUGIN_MISSING, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.CSI_PLUGIN_MISSING, State.WRONG)
         assert "csi-nodeplugin-fluid-a" in found.says
         assert "csi.kubelet.rootDir" in found.change
         assert "no ready Pod" not in str(found)
@@ -437,10 +437,10 @@ class TestWhyThereIsNoPod:
         """The event FailedCreate of the DaemonSet, and no Pod that does not exist."""
         cluster = self.waits().add(warning(kinds.DAEMON_SET, "demo-fuse", "FailedCreate", self.REFUSAL))
         found = cluster.finding()
-        assert (found.verdict, found.state) == (Verdict.FUSE_NOT_READY, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.FUSE_NOT_READY, State.WRONG)
         assert self.REFUSAL in found.says
         assert "pod-security.kubernetes.io/enforce" in found.change
-        assert [cause.kind for cause in found.causes] == [CauseKind.POD_NOT_CREATED]
+        assert [cause.code for cause in found.causes] == [CauseCode.POD_NOT_CREATED]
         assert "See Pod" not in str(found)
 
     def test_fuse_without_a_node(self) -> None:
@@ -481,7 +481,7 @@ class TestWhyThereIsNoPod:
         cluster.get("Dataset", "demo")["status"]["phase"] = "NotBound"
         cluster.add(warning(kinds.STATEFUL_SET, "demo-master", "FailedCreate", refusal))
         found = cluster.finding()
-        assert [cause.kind for cause in found.causes] == [CauseKind.POD_NOT_CREATED]
+        assert [cause.code for cause in found.causes] == [CauseCode.POD_NOT_CREATED]
         assert refusal in found.says
         assert change in found.change
 
@@ -519,19 +519,19 @@ class TestReferences:
         waits = unscheduled(application(claim="ref", namespace="team"))
         cluster = (change or Cluster.right()).add(reference, waits)
         (found,) = [finding for finding in cluster.findings() if finding.pod[0] == "team"]
-        assert (found.verdict, found.state) == (Verdict.DATASET_NOT_BOUND, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.DATASET_NOT_BOUND, State.WRONG)
         return found
 
-    def cause(self, finding: Finding) -> CauseKind:
+    def cause(self, finding: Finding) -> CauseCode:
         """The only cause of a finding, which its sentence contains."""
         (cause,) = finding.causes
         assert cause.says in finding.says
-        return cause.kind
+        return cause.code
 
     def test_misspelt(self) -> None:
         """No Dataset of that name; the similar one is named."""
         found = self.finding("dataset://demo/demmo")
-        assert self.cause(found) is CauseKind.REFERENCE_MISSING
+        assert self.cause(found) is CauseCode.REFERENCE_MISSING
         assert "Dataset `demo/demmo`, which does not exist; Dataset `demo/demo` does" in found.says
 
     def test_namespace(self) -> None:
@@ -549,7 +549,7 @@ class TestReferences:
         """The other Dataset has no runtime: that is what to change."""
         bare = Cluster.right().add(dataset("bare", source="demo-src", status={"phase": "NotBound"}))
         found = self.finding("dataset://demo/bare/sub", change=bare)
-        assert self.cause(found) is CauseKind.REFERENCE_NOT_SERVED
+        assert self.cause(found) is CauseCode.REFERENCE_NOT_SERVED
         assert "Dataset `demo/bare`, which is NotBound: it has no runtime" in found.says
         assert found.change.startswith("Create an AlluxioRuntime `bare`")
 
@@ -558,25 +558,25 @@ class TestReferences:
         cluster = Cluster.right()
         cluster.get("Dataset", "demo")["metadata"]["deletionTimestamp"] = stamp(NOW)
         assert (
-            self.cause(self.finding("dataset://demo/demo", change=cluster)) is CauseKind.REFERENCE_NOT_SERVED
+            self.cause(self.finding("dataset://demo/demo", change=cluster)) is CauseCode.REFERENCE_NOT_SERVED
         )
 
     def test_malformed(self) -> None:
         """A mount point without a namespace."""
-        assert self.cause(self.finding("dataset://demo")) is CauseKind.REFERENCE_MALFORMED
+        assert self.cause(self.finding("dataset://demo")) is CauseCode.REFERENCE_MALFORMED
 
     def test_not_alone(self) -> None:
         """A reference and another mount in one Dataset."""
         found = self.finding("dataset://demo/demo", "pvc://nfs-src")
-        assert self.cause(found) is CauseKind.REFERENCE_NOT_ALONE
+        assert self.cause(found) is CauseCode.REFERENCE_NOT_ALONE
 
     def test_itself(self) -> None:
         """A Dataset that refers to itself does not lead in a circle."""
-        assert self.cause(self.finding("dataset://team/ref")) is CauseKind.REFERENCE_NOT_SERVED
+        assert self.cause(self.finding("dataset://team/ref")) is CauseCode.REFERENCE_NOT_SERVED
 
     def test_controller(self) -> None:
         """All is there but the controller that sets up references."""
-        assert self.cause(self.finding("dataset://demo/demo")) is CauseKind.CONTROLLER_MISSING
+        assert self.cause(self.finding("dataset://demo/demo")) is CauseCode.CONTROLLER_MISSING
 
     def test_namespace_that_was_not_read(self) -> None:
         """Nothing is said to be missing that could not be read."""
@@ -585,7 +585,7 @@ class TestReferences:
         cluster.add(unscheduled(application(claim="ref", namespace="team")))
         state = cluster.picture(scope={"Dataset": frozenset({"team", "demo"})})
         (found,) = [finding for finding in diagnose(state) if finding.pod[0] == "team"]
-        assert self.cause(found) is CauseKind.REFERENCE_NOT_SEEN
+        assert self.cause(found) is CauseCode.REFERENCE_NOT_SEEN
 
 
 class TestOtherWaysToTheData:
@@ -605,14 +605,14 @@ class TestOtherWaysToTheData:
         """The NFS CSI driver without a claim."""
         attributes = {"server": "nfs.example", "share": "/export/demo/demo"}
         pod = self.pod({"csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": attributes}})
-        assert Cluster.right().add(pod).finding().verdict is Verdict.OTHER_CLAIM_OF_SOURCE
+        assert Cluster.right().add(pod).finding().code is FindingCode.OTHER_CLAIM_OF_SOURCE
 
     @pytest.mark.parametrize("below", ["", "/sub/folder"])
     def test_folder_of_the_fuse(self, below: str) -> None:
         """A hostPath at which the Fuse mounts: nothing starts a Fuse for such a Pod."""
         path = f"/runtime-mnt/alluxio/demo/demo/alluxio-fuse{below}"
         found = Cluster.right().add(self.pod({"hostPath": {"path": path}})).finding()
-        assert (found.verdict, found.state) == (Verdict.FUSE_FOLDER, State.WRONG)
+        assert (found.code, found.state) == (FindingCode.FUSE_FOLDER, State.WRONG)
         assert found.change == "Use claim `demo` instead of the hostPath volume."
 
     def test_folder_of_the_fuse_after_injection(self) -> None:
@@ -625,7 +625,7 @@ class TestOtherWaysToTheData:
         """A hostPath that a Dataset mounts as local://."""
         cluster = Cluster.right().add(self.pod({"hostPath": {"path": "/mnt/data/a/"}}))
         cluster.get("Dataset", "demo")["spec"]["mounts"] = [{"mountPoint": "local:///mnt/data"}]
-        assert cluster.finding().verdict is Verdict.OTHER_CLAIM_OF_SOURCE
+        assert cluster.finding().code is FindingCode.OTHER_CLAIM_OF_SOURCE
 
 
 class TestWhatWasNotRead:
@@ -656,12 +656,12 @@ class TestWhatWasNotRead:
     def test_served(self, unread: tuple[str, ...]) -> None:
         """Nothing is called missing; the Fuse Pod on the node is what counts."""
         found = self.finding(*unread)
-        assert (found.verdict, found.state) == (Verdict.SERVED, State.OK)
+        assert (found.code, found.state) == (FindingCode.SERVED, State.OK)
 
     def test_pods_of_the_runtime(self) -> None:
         """If the Pods that serve it were not read, it is not known whether it is served."""
         found = self.finding(pods=False)
-        assert (found.verdict, found.state) == (Verdict.NOT_SEEN, State.UNKNOWN)
+        assert (found.code, found.state) == (FindingCode.NOT_SEEN, State.UNKNOWN)
 
     def test_runtimes(self) -> None:
         """A Dataset is not said to have no runtime if runtimes were not read, or if its status names one."""
@@ -675,7 +675,7 @@ class TestWhatWasNotRead:
                 status = more["status"]
             cluster.get("Dataset", "demo")["status"] = status
             (found,) = diagnose(cluster.picture(scope=scope))
-            assert CauseKind.NO_RUNTIME not in [cause.kind for cause in found.causes]
+            assert CauseCode.NO_RUNTIME not in [cause.code for cause in found.causes]
 
 
 def test_advice_names_the_controller() -> None:

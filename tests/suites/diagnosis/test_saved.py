@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from clusters.kubernetes import kinds
-from suites.diagnosis import CannotLookError, ClusterState, Verdict, diagnose
+from suites.diagnosis import CannotDiagnoseError, ClusterState, FindingCode, diagnose
 from suites.diagnosis.saved import read_saved
 from tests.suites.doctor.doctor_cluster import NOW, Cluster, Object, application, make, stamp
 
@@ -28,12 +28,12 @@ def items(objects: Iterable[Object]) -> Object:
     return {"apiVersion": "v1", "kind": "List", "items": list(objects)}
 
 
-def verdicts(state: ClusterState) -> list[Verdict]:
+def verdicts(state: ClusterState) -> list[FindingCode]:
     """The findings."""
-    return [finding.verdict for finding in diagnose(state)]
+    return [finding.code for finding in diagnose(state)]
 
 
-BOTH = [Verdict.SERVED, Verdict.ORIGINAL_CLAIM]
+BOTH = [FindingCode.SERVED, FindingCode.ORIGINAL_CLAIM]
 
 
 def test_list_of_kubectl(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_typed_lists_without_kinds(tmp_path: Path) -> None:
     assert verdicts(read_saved(tmp_path)) == BOTH
     for kind in ("PersistentVolumeClaim", "PersistentVolume"):
         (tmp_path / f"{kind}.json").write_text(json.dumps({"kind": f"{kind}List", "items": None}))
-    assert Verdict.CLAIM_NOT_MADE in verdicts(read_saved(tmp_path))
+    assert FindingCode.CLAIM_NOT_MADE in verdicts(read_saved(tmp_path))
 
 
 def test_dump_to_a_terminal(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_kinds_that_were_not_saved(tmp_path: Path) -> None:
 def test_files_of_no_use(tmp_path: Path, content: str, says: str) -> None:
     """Each is refused in a sentence that says how to save the objects."""
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(CannotLookError) as caught:
+    with pytest.raises(CannotDiagnoseError) as caught:
         read_saved(tmp_path)
     assert says in caught.value.message
     assert "kubectl get pods" in caught.value.advice
@@ -139,9 +139,9 @@ def test_files_of_no_use(tmp_path: Path, content: str, says: str) -> None:
 
 def test_no_such_path(tmp_path: Path) -> None:
     """A path that does not exist, and a folder without files."""
-    with pytest.raises(CannotLookError, match="there is no file or folder"):
+    with pytest.raises(CannotDiagnoseError, match="there is no file or folder"):
         read_saved(tmp_path / "none")
-    with pytest.raises(CannotLookError, match="there are no JSON or YAML files"):
+    with pytest.raises(CannotDiagnoseError, match="there are no JSON or YAML files"):
         read_saved(tmp_path)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from clusters.kubernetes import kinds
 from suites import doctor
-from suites.diagnosis import CauseKind, Verdict
+from suites.diagnosis import CauseCode, FindingCode
 from suites.diagnosis.fluid_facts import RUNTIME_KINDS
 from suites.doctor.__main__ import main
 from suites.doctor.answer import CODES
@@ -365,8 +365,8 @@ def test_page_has_a_section_for_every_code() -> None:
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
     found = sections(page)
     assert sorted(found) == list(CODES)
-    assert len(CODES) == len(Verdict) + len(CauseKind), "a code of a finding is also that of a cause"
-    for code in (*Verdict, *CauseKind):
+    assert len(CODES) == len(FindingCode) + len(CauseCode), "a code of a finding is also that of a cause"
+    for code in (*FindingCode, *CauseCode):
         rows = re.match(r"\s*Rows: ([A-Z0-9, ]+)\.", found[code.value])
         listed = {word.strip() for word in rows[1].split(",")} if rows else set()
         assert set(code.rows) == listed, code

@@ -6,7 +6,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from suites.catalogue import discovery
-from suites.diagnosis import CauseKind, ClusterState, why_not_bound
+from suites.diagnosis import CauseCode, ClusterState, why_not_bound
 from suites.run import unbindable
 from suites.run.unbindable import Look
 
@@ -63,4 +63,4 @@ def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
     for name in (*unbindable.NAMES.values(), unbindable.DOT):
         dataset = DatasetSnapshot.of({"metadata": {"namespace": "ns", "name": name}})
         picture = ClusterState(datetime.now(UTC), datasets=(dataset,))
-        assert why_not_bound(picture, "ns", name)[0].kind is CauseKind.INVALID_NAME
+        assert why_not_bound(picture, "ns", name)[0].code is CauseCode.INVALID_NAME

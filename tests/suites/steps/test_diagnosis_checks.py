@@ -9,7 +9,7 @@ from typing import Any, cast
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from suites.diagnosis import Verdict
+from suites.diagnosis import FindingCode
 from suites.record.evidence import Evidence
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import User
@@ -46,7 +46,7 @@ def test_right_diagnosis_becomes_evidence() -> None:
     """The sentence is among the facts, with the claim that was used."""
     user = on_the_source()
     assert_diagnosis(
-        user, "train-0", Verdict.ORIGINAL_CLAIM, names=("`demo-src`", "Mount claim `demo` instead")
+        user, "train-0", FindingCode.ORIGINAL_CLAIM, names=("`demo-src`", "Mount claim `demo` instead")
     )
     fact = user.evidence.facts[-1]
     assert fact.source == "diagnosis"
@@ -55,9 +55,9 @@ def test_right_diagnosis_becomes_evidence() -> None:
     assert not user.evidence.late_failures
 
 
-def wrong(user: User, pod: str, verdict: Verdict, *names: str) -> HarnessError:
+def wrong(user: User, pod: str, code: FindingCode, *names: str) -> HarnessError:
     """The late failure that a wrong diagnosis is recorded as; the scenario goes on."""
-    assert_diagnosis(user, pod, verdict, names=names)
+    assert_diagnosis(user, pod, code, names=names)
     (failure,) = user.evidence.late_failures
     assert user.evidence.facts[-1].says.startswith("wrong, a defect of the harness")
     assert isinstance(failure.error, HarnessError)
@@ -67,19 +67,19 @@ def wrong(user: User, pod: str, verdict: Verdict, *names: str) -> HarnessError:
 
 def test_other_verdict_is_a_defect_of_the_harness() -> None:
     """A diagnosis that finds another case is recorded with what it found, and stops no control."""
-    assert "original-claim" in wrong(on_the_source(), "train-0", Verdict.SERVED).last_seen
+    assert "original-claim" in wrong(on_the_source(), "train-0", FindingCode.SERVED).last_seen
 
 
 def test_missing_name_fails() -> None:
     """A sentence without the name that the user needs is not enough."""
     assert (
         "another-claim"
-        in wrong(on_the_source(), "train-0", Verdict.ORIGINAL_CLAIM, "another-claim").condition
+        in wrong(on_the_source(), "train-0", FindingCode.ORIGINAL_CLAIM, "another-claim").condition
     )
 
 
 def test_unknown_pod_fails() -> None:
     """Nothing is found about a Pod that is not there, and that fails."""
-    error = wrong(on_the_source(), "nobody", Verdict.ORIGINAL_CLAIM)
+    error = wrong(on_the_source(), "nobody", FindingCode.ORIGINAL_CLAIM)
     assert error.last_seen == "nothing"
     assert kinds.POD.name in error.subject

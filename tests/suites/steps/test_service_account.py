@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from suites.diagnosis import CauseKind, State, Verdict
+from suites.diagnosis import CauseCode, FindingCode, State
 from suites.scenarios.doctor.test_doctor_on_cluster import Expected, _without_claims
 from suites.steps.service_account import Account, Right, beyond_reading, rights_of, shipped_roles
 from suites.steps.user import User
@@ -71,7 +71,7 @@ def finding(verdict: str = "dataset-not-bound", state: str = "wrong", **more: An
 def test_a_wrong_answer_of_the_doctor_is_told(found: list[dict[str, Any]], says: str) -> None:
     """The verdict, its state, the cause and the words each count, and two findings are one too many."""
     wanted = Expected(
-        cast("User", None), "a", Verdict.DATASET_NOT_BOUND, State.WRONG, ("`bare`",), CauseKind.NO_RUNTIME
+        cast("User", None), "a", FindingCode.DATASET_NOT_BOUND, State.WRONG, ("`bare`",), CauseCode.NO_RUNTIME
     )
     told = wanted.differs(found)
     assert told.startswith(says)
