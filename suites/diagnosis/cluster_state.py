@@ -27,11 +27,11 @@ from clusters.product.fuse import FuseSnapshot
 from suites.diagnosis.findings import Evidence, Key
 from suites.diagnosis.fluid_facts import (
     CSI_DAEMON_SET,
-    FUSE_SUFFIXES,
-    MASTER_SUFFIXES,
     OPERATION_ROLES,
+    PART_CONTROLLERS,
     RUNTIME_KINDS,
-    WORKER_SUFFIXES,
+    RuntimeFacts,
+    runtime_facts,
 )
 from suites.diagnosis.objects import Export, PodInfo, RuntimeInfo, VolumeInfo
 
@@ -255,15 +255,17 @@ class ClusterState:
     def _fluid_controllers(self) -> frozenset[tuple[str, str, str]]:
         """Namespace, kind and name of the StatefulSets and DaemonSets that serve Datasets."""
         keys = {*self.datasets_by_key, *self.runtimes_by_key}
-        return frozenset(
-            (namespace, kind, name + suffix)
-            for namespace, name in keys
-            for kind, suffixes in (
-                ("StatefulSet", (*MASTER_SUFFIXES, *WORKER_SUFFIXES)),
-                ("DaemonSet", FUSE_SUFFIXES),
-            )
-            for suffix in suffixes
-        )
+        found: set[tuple[str, str, str]] = set()
+        for namespace, name in keys:
+            for facts in self.facts((namespace, name)):
+                parts = (*facts.masters, *facts.workers)
+                found |= {(namespace, kind, name + part) for kind in PART_CONTROLLERS for part in parts}
+                found |= {(namespace, "DaemonSet", name + fuse) for fuse in facts.fuse}
+        return frozenset(found)
+
+    def facts(self, key: Key) -> tuple[RuntimeFacts, ...]:
+        """What is known about the kinds of the runtimes of that namespace and name."""
+        return runtime_facts(runtime.kind for runtime in self.runtimes_by_key.get(key, ()))
 
     def belongs_to_fluid(self, pod: PodInfo) -> bool:
         """Whether it is a master, worker, Fuse, plugin or data operation: these use source claims rightly."""
@@ -306,7 +308,7 @@ class ClusterState:
     def _fuse(self, namespace: str, name: str) -> FuseSnapshot:
         dataset = self.datasets_by_key.get((namespace, name))
         label = fluid_names.fuse_label(namespace, name, dataset.uid if dataset else "")
-        found = [name + suffix for suffix in FUSE_SUFFIXES]
+        found = [name + suffix for facts in self.facts((namespace, name)) for suffix in facts.fuse]
         daemon_set = next(filter(None, (self.daemon_sets_by_key.get((namespace, n)) for n in found)), None)
         pods = [pod.snapshot for n in found for pod in self.owned_by(namespace, "DaemonSet", n)]
         labelled = [node.name for node in self.nodes if node.labels.get(label) == "true"]

@@ -1,11 +1,13 @@
 """Names, labels and kinds of Fluid that a diagnosis has to know, with the file that they were read from.
 
-A fact without a version is of Fluid 1.0.8 and the same in 0.9.
+A fact without a version is of Fluid 1.0.8 and the same in 0.9. What differs is a row with the first version
+that has it; all rows are tried, so that one diagnosis fits a cluster of any version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from clusters.kubernetes import kinds
@@ -14,16 +16,49 @@ from clusters.product import fluid_names
 from suites.diagnosis.findings import Key
 
 _FLUID_API: Final = kinds.DATASET.api_version
-#: Kinds that can serve a Dataset (charts/fluid/fluid/crds of 1.0.8); a cluster may lack some of them.
-RUNTIME_KINDS: Final = (
-    kinds.ALLUXIO_RUNTIME,
-    kinds.THIN_RUNTIME,
-    Kind("JuiceFSRuntime", _FLUID_API, "juicefsruntimes"),
-    Kind("JindoRuntime", _FLUID_API, "jindoruntimes"),
-    Kind("GooseFSRuntime", _FLUID_API, "goosefsruntimes"),
-    Kind("EFCRuntime", _FLUID_API, "efcruntimes"),
-    Kind("VineyardRuntime", _FLUID_API, "vineyardruntimes"),
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """A kind that can serve a Dataset (charts/fluid/fluid/crds), and how its parts are named.
+
+    Attributes:
+        kind: the kind; a cluster may lack it.
+        since: first version of Fluid that has it; empty if 0.9 has it.
+        fuse: suffixes of the name of its Fuse DaemonSet.
+        masters: suffixes of the names of its masters' controllers.
+        workers: the same for its workers.
+    """
+
+    kind: Kind
+    since: str = ""
+    fuse: tuple[str, ...] = ("-fuse",)
+    masters: tuple[str, ...] = ("-master",)
+    workers: tuple[str, ...] = ("-worker",)
+
+
+RUNTIMES: Final = (
+    RuntimeFacts(kinds.ALLUXIO_RUNTIME),
+    RuntimeFacts(kinds.THIN_RUNTIME),
+    RuntimeFacts(Kind("JuiceFSRuntime", _FLUID_API, "juicefsruntimes")),
+    RuntimeFacts(
+        Kind("JindoRuntime", _FLUID_API, "jindoruntimes"),
+        # pkg/ddc/jindocache/utils.go:93
+        fuse=("-jindofs-fuse", "-fuse"),
+        masters=("-jindofs-master", "-master"),
+        workers=("-jindofs-worker", "-worker"),
+    ),
+    # Removed in 1.1.
+    RuntimeFacts(Kind("GooseFSRuntime", _FLUID_API, "goosefsruntimes")),
+    RuntimeFacts(Kind("EFCRuntime", _FLUID_API, "efcruntimes")),
+    RuntimeFacts(Kind("VineyardRuntime", _FLUID_API, "vineyardruntimes")),
+    # Its DaemonSet is the client's (pkg/ddc/cache/engine/transform_client.go of 1.1).
+    RuntimeFacts(Kind("CacheRuntime", _FLUID_API, "cacheruntimes"), since="1.1", fuse=("-client",)),
 )
+RUNTIME_KINDS: Final = tuple(facts.kind for facts in RUNTIMES)
+_BY_KIND: Final = {facts.kind.name: facts for facts in RUNTIMES}
+#: Kinds of the controllers of masters and workers; the second is CacheRuntime's, since 1.1.
+PART_CONTROLLERS: Final = ("StatefulSet", "AdvancedStatefulSet")
 
 #: Schemes of mount points with an under store in Alluxio 2.9 (its modules underfs/*); Fluid passes on all
 #: others.
@@ -43,11 +78,6 @@ DATASET_CONTROLLER: Final = "dataset-controller"
 ALLUXIO_CONTROLLER: Final = "alluxioruntime-controller"
 #: Creates the ThinRuntime of a Dataset that refers to another Dataset.
 THIN_CONTROLLER: Final = "thinruntime-controller"
-#: Suffixes of the names of Fuse DaemonSets; the second is JindoRuntime's (pkg/ddc/jindocache/utils.go:93).
-FUSE_SUFFIXES: Final = ("-fuse", "-jindofs-fuse")
-#: The same for the StatefulSets of masters and workers.
-MASTER_SUFFIXES: Final = ("-master", "-jindofs-master")
-WORKER_SUFFIXES: Final = ("-worker", "-jindofs-worker")
 
 #: Kubernetes' own CSI driver for NFS, with the volume attributes ``server`` and ``share``.
 NFS_DRIVER: Final = "nfs.csi.k8s.io"
@@ -61,6 +91,9 @@ SIDECAR_DONE_LABEL: Final = "done.sidecar.fluid.io/inject"
 SIDECAR_CONTAINER: Final = "fluid-fuse"
 #: Since 1.0: key prefix and container name; the value is ``namespace_name`` (pkg/common/label.go:99).
 SIDECAR_MAPPING_PREFIX: Final = "container-dataset-mapping.sidecar.fluid.io/"
+#: Since 1.1: key prefixes of the two labels that replace it.
+SIDECAR_NAMESPACE_PREFIX: Final = "dataset-namespace.sidecar.fluid.io/"
+SIDECAR_NAME_PREFIX: Final = "dataset-name.sidecar.fluid.io/"
 #: charts/alluxio/templates/worker/statefulset.yaml:28-29
 WORKER_OF_LABEL: Final = "fluid.io/dataset"
 PLACEMENT_LABEL: Final = "fluid.io/dataset-placement"
@@ -69,17 +102,26 @@ PLACEMENT_LABEL: Final = "fluid.io/dataset-placement"
 OPERATION_ROLES: Final = frozenset({"dataload-pod", "datamigrate-pod", "dataprocess-pod"})
 
 
+def runtime_facts(runtime_kinds: Iterable[str]) -> tuple[RuntimeFacts, ...]:
+    """The facts about runtimes of some kinds; about an AlluxioRuntime if there are none."""
+    found = tuple(_BY_KIND[kind] for kind in runtime_kinds if kind in _BY_KIND)
+    return found or (_BY_KIND[kinds.ALLUXIO_RUNTIME.name],)
+
+
 def sidecar_datasets(labels: Mapping[str, str]) -> Iterator[tuple[str, Key]]:
     """Container name and Dataset of each sidecar that a Pod's labels name.
 
-    pkg/webhook/plugins/fusesidecar, mutator_default.go:438-467, since 1.0. Earlier versions set no such
-    label.
+    pkg/application/inject/fuse/mutator/mutator_default.go:438-467, since 1.0; two labels in place of one
+    since 1.1. Earlier versions set no such label.
     """
     for label, value in labels.items():
         if label.startswith(SIDECAR_MAPPING_PREFIX):
             # Neither a namespace nor a name can contain an underscore.
             namespace, _, name = value.partition("_")
             yield label.removeprefix(SIDECAR_MAPPING_PREFIX), (namespace, name)
+        elif label.startswith(SIDECAR_NAME_PREFIX):
+            container = label.removeprefix(SIDECAR_NAME_PREFIX)
+            yield container, (labels.get(SIDECAR_NAMESPACE_PREFIX + container, ""), value)
 
 
 def referred_dataset(mount_point: str) -> Key | None:

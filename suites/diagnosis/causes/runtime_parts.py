@@ -19,8 +19,6 @@ from suites.diagnosis.findings import Cause, Evidence, Key
 from suites.diagnosis.fluid_facts import (
     ALLUXIO_CONTROLLER,
     DATASET_CONTROLLER,
-    MASTER_SUFFIXES,
-    WORKER_SUFFIXES,
 )
 from suites.diagnosis.objects import PodInfo, RuntimeInfo
 from suites.diagnosis.wording import namespaced, quoted_list, shown
@@ -44,14 +42,13 @@ class _Part:
     """A part of a runtime as a user names it, with the codes of its faults."""
 
     name: str
-    suffixes: tuple[str, ...]
     gone: CauseCode
     not_ready: CauseCode
 
 
 _PARTS: Final = (
-    _Part("master", MASTER_SUFFIXES, CauseCode.MASTER_GONE, CauseCode.MASTER_NOT_READY),
-    _Part("worker", WORKER_SUFFIXES, CauseCode.WORKERS_GONE, CauseCode.WORKER_NOT_READY),
+    _Part("master", CauseCode.MASTER_GONE, CauseCode.MASTER_NOT_READY),
+    _Part("worker", CauseCode.WORKERS_GONE, CauseCode.WORKER_NOT_READY),
 )
 
 
@@ -89,7 +86,9 @@ def _faults(state: ClusterState, dataset: DatasetSnapshot, runtime: RuntimeInfo)
 
 
 def _controller_name(state: ClusterState, dataset: DatasetSnapshot, part: _Part) -> str:
-    names = [dataset.name + suffix for suffix in part.suffixes]
+    facts = state.facts((dataset.namespace, dataset.name))
+    suffixes = [suffix for one in facts for suffix in (one.masters if part.name == "master" else one.workers)]
+    names = [dataset.name + suffix for suffix in suffixes]
     return next((n for n in names if (dataset.namespace, n) in state.stateful_sets_by_key), names[0])
 
 
