@@ -90,14 +90,14 @@ def _matching(
 
 
 def _findings(
-    user: User, picture: ClusterState, key: tuple[str, str], *, inside: bool
+    user: User, state: ClusterState, key: tuple[str, str], *, inside: bool
 ) -> tuple[Finding, ...]:
-    seen = picture.pods_by_key.get(key)
+    seen = state.pods_by_key.get(key)
     if seen is None:
         return ()
-    findings = diagnose_pod(picture, seen)
+    findings = diagnose_pod(state, seen)
     if inside:
-        findings, _ = prove_in_pods(user.system.kube.exec, picture, findings)
+        findings, _ = prove_in_pods(user.system.kube.exec, state, findings)
     return findings
 
 

@@ -1,4 +1,4 @@
-"""A cluster made of API objects, for tests of the diagnosis: right in every way until a test spoils it."""
+"""A cluster made of API objects, for tests of the diagnosis: without a fault until a test adds one."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def served(name: str = "demo", namespace: str = "demo", on: str = "n1") -> Itera
 
 @dataclass
 class Cluster:
-    """Objects of a cluster; a test adds, takes away and changes."""
+    """Objects of a cluster; a test adds, removes and changes them."""
 
     objects: list[Object] = field(default_factory=list)
 
@@ -260,7 +260,7 @@ class Cluster:
         """An object, to be changed."""
         return next(o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
 
-    def picture(self, *, scope: Mapping[str, frozenset[str]] | None = None) -> ClusterState:
+    def state(self, *, scope: Mapping[str, frozenset[str]] | None = None) -> ClusterState:
         """As a diagnosis reads it.
 
         Args:
@@ -270,7 +270,7 @@ class Cluster:
 
     def findings(self) -> tuple[Finding, ...]:
         """What the diagnosis says."""
-        return diagnose(self.picture())
+        return diagnose(self.state())
 
     def finding(self) -> Finding:
         """The only thing that the diagnosis says."""
@@ -291,3 +291,8 @@ class Cluster:
             if namespace in namespaces:
                 found[kind.path(namespace)].append(bare)
         return found
+
+
+def all_evidence(finding: Finding) -> str:
+    """All of a finding's evidence as one text."""
+    return "\n".join(map(str, finding.evidence))

@@ -71,7 +71,7 @@ def ask(api: fakes.FakeApi, *words: str) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def told(api: fakes.FakeApi, *words: str) -> tuple[int, dict[str, Any]]:
+def asked_json(api: fakes.FakeApi, *words: str) -> tuple[int, dict[str, Any]]:
     """Run the command with ``--json``; exit code and answer."""
     code, out = ask(api, "--json", *words)
     answer: dict[str, Any] = json.loads(out)
@@ -80,7 +80,7 @@ def told(api: fakes.FakeApi, *words: str) -> tuple[int, dict[str, Any]]:
 
 
 def motley() -> Cluster:
-    """Nine Pods of as many kinds, beside the Pods of two Datasets."""
+    """Nine Pods of as many kinds, next to the Pods of two Datasets."""
     copied = fluid_volume(volume="pv-mine")
     copied["spec"]["claimRef"] = {"namespace": "team", "name": "mine"}
     return Cluster.right().add(
@@ -121,9 +121,9 @@ def test_nobody(api: fakes.FakeApi) -> None:
 
 
 def test_different_pods(api: fakes.FakeApi) -> None:
-    """Each Pod is told apart, what is wrong first; Pods that have nothing to do with Fluid are left out."""
+    """Each Pod has its finding, what is wrong first; Pods that have nothing to do with Fluid are left out."""
     serve(api, motley())
-    code, answer = told(api)
+    code, answer = asked_json(api)
     assert code == 1
     assert answer["schema"] == SCHEMA
     assert answer["wrong"] == 6
@@ -170,9 +170,9 @@ def test_terminal(api: fakes.FakeApi) -> None:
 
 
 def test_namespace(api: fakes.FakeApi) -> None:
-    """With --namespace only its Pods are told of, and lists are of that namespace and what serves it."""
+    """With --namespace only its Pods are reported, and only what serves them is read."""
     serve(api, motley(), "team", "fluid-system", "demo")
-    code, answer = told(api, "--namespace", "team")
+    code, answer = asked_json(api, "--namespace", "team")
     assert code == 1
     assert {f["pod"]["name"] for f in answer["findings"]} == {"c-mine", "d-elsewhere"}
     asked = {r.path for r in api.requests}
@@ -184,17 +184,17 @@ def test_namespace(api: fakes.FakeApi) -> None:
     "words", [("--pod", "demo/b-original"), ("--pod", "b-original"), ("-n", "demo", "--pod", "b-original")]
 )
 def test_pod(api: fakes.FakeApi, words: tuple[str, ...]) -> None:
-    """With --pod only that Pod is told of."""
+    """With --pod only that Pod is reported."""
     serve(api, motley(), "demo", "fluid-system")
-    code, answer = told(api, *words)
+    code, answer = asked_json(api, *words)
     assert code == 1
     assert [f["pod"]["name"] for f in answer["findings"]] == ["b-original"]
 
 
 def test_unrelated_pod(api: fakes.FakeApi) -> None:
-    """A Pod that wants no Dataset is well."""
+    """A Pod that uses no Dataset has no finding."""
     serve(api, motley())
-    code, answer = told(api, "--pod", "g-unrelated")
+    code, answer = asked_json(api, "--pod", "g-unrelated")
     assert (code, answer["findings"]) == (0, [])
 
 
@@ -208,7 +208,7 @@ def test_unrelated_pod(api: fakes.FakeApi) -> None:
 def test_wrong_question(
     api: fakes.FakeApi, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
 ) -> None:
-    """A Pod that is not there cannot be looked at: exit code 2."""
+    """A Pod that does not exist: exit code 2."""
     serve(api, motley())
     code, _ = ask(api, *words)
     assert code == 2
@@ -220,7 +220,7 @@ def test_missing_rights(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) 
     serve(api, motley())
     for kind in (kinds.VOLUME, kinds.POD, kinds.DAEMON_SET):
         api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
-    code, answer = told(api)
+    code, answer = asked_json(api)
     assert code == 2
     assert answer["error"]["missingRights"] == ["list persistentvolumes", "list pods", "list daemonsets.apps"]
     assert "cluster-role.yaml" in answer["error"]["change"]
@@ -232,7 +232,7 @@ def test_rights_that_can_be_spared(api: fakes.FakeApi) -> None:
     serve(api, motley())
     api.answer("GET", kinds.EVENT.path(), api.refusal(403, "Forbidden", "no"))
     api.answer("GET", RUNTIME_KINDS[2].path(), api.refusal(403, "Forbidden", "no"))
-    code, answer = told(api)
+    code, answer = asked_json(api)
     assert code == 1
     assert [gap.partition(":")[0] for gap in answer["gaps"]] == [
         "cannot list juicefsruntimes.data.fluid.io",
@@ -241,20 +241,20 @@ def test_rights_that_can_be_spared(api: fakes.FakeApi) -> None:
 
 
 def test_rights_in_one_namespace(api: fakes.FakeApi) -> None:
-    """Who may see one namespace only gets an answer for that, without what is elsewhere."""
+    """Rights in one namespace are enough for an answer about that one."""
     serve(api, motley(), "demo")
     for kind in {*kinds.KINDS.values(), *RUNTIME_KINDS}:
         if kind.namespaced:
             api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
             api.answer("GET", kind.path("fluid-system"), api.refusal(403, "Forbidden", "no"))
-    code, answer = told(api, "-n", "demo")
+    code, answer = asked_json(api, "-n", "demo")
     assert code == 1
     assert "original-claim" in {f["verdict"] for f in answer["findings"]}
     assert any("only Datasets of demo are known" in gap for gap in answer["gaps"])
 
 
 def test_without_fluid(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cluster that does not know Datasets is told as that: exit code 2."""
+    """A cluster without Datasets: exit code 2."""
     serve(api, Cluster())
     api.answer("GET", kinds.DATASET.path(), api.text("404 page not found", 404))
     code, _ = ask(api)
@@ -267,7 +267,7 @@ def test_runtimes_that_the_cluster_does_not_know(api: fakes.FakeApi) -> None:
     serve(api, Cluster.right().add(application()))
     for kind in RUNTIME_KINDS[1:]:
         api.answer("GET", kind.path(), api.text("404 page not found", 404))
-    code, answer = told(api)
+    code, answer = asked_json(api)
     assert (code, answer["gaps"]) == (0, [])
 
 
@@ -310,10 +310,10 @@ FUSE = "36 35 0:40 / /data rw - fuse.alluxio-fuse alluxio-fuse rw\n"
 
 @pytest.mark.parametrize(("read", "expected"), [(0, (0, "served")), (11, (1, "dead-mount"))])
 def test_exec(api: fakes.FakeApi, read: int, expected: tuple[int, str]) -> None:
-    """With --exec the mount and a read in the Pod settle the verdict."""
+    """With --exec the mount and a read in the Pod decide the finding."""
     serve(api, Cluster.right().add(application()))
     exec_answers(api, "train-0", ROOT + FUSE, read)
-    code, answer = told(api, "--exec")
+    code, answer = asked_json(api, "--exec")
     (finding,) = answer["findings"]
     assert (code, finding["verdict"]) == expected
     assert answer["lookedInside"] is True
@@ -321,11 +321,11 @@ def test_exec(api: fakes.FakeApi, read: int, expected: tuple[int, str]) -> None:
 
 
 def test_exec_forbidden(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who may not run programs in Pods is told so: exit code 2."""
+    """Without the right to run programs in Pods: exit code 2."""
     serve(api, Cluster.right().add(application()))
     path = "/api/v1/namespaces/demo/pods/train-0/exec"
     api.answer("GET", path, api.refusal(403, "Forbidden", "no"))
-    code, answer = told(api, "--exec")
+    code, answer = asked_json(api, "--exec")
     assert code == 2
     assert answer["error"]["missingRights"] == ["get or create pods/exec in namespace demo"]
     assert "fluid-doctor-exec" in answer["error"]["change"]
@@ -406,7 +406,7 @@ def test_large_cluster(api: fakes.FakeApi) -> None:
     """1,000 Pods of users and 200 Datasets need less than 5 s of processor time, from lists in pages."""
     serve(api, many(1000, 200))
     start = time.process_time()  # the time of this machine's other work does not count
-    code, answer = told(api)
+    code, answer = asked_json(api)
     took = time.process_time() - start
     assert code == 1
     assert (answer["pods"], answer["datasets"]) == (1600, 200)
@@ -535,7 +535,7 @@ def test_rights_on_one_namespace_alone(api: fakes.FakeApi) -> None:
         api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
         if kind.namespaced:
             api.answer("GET", kind.path("fluid-system"), api.refusal(403, "Forbidden", "no"))
-    code, answer = told(api, "-n", "demo")
+    code, answer = asked_json(api, "-n", "demo")
     assert code == 1
     found = {f["pod"]["name"]: f["verdict"] for f in answer["findings"]}
     assert found["a-right"] == "served"

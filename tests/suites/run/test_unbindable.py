@@ -62,5 +62,5 @@ def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
     assert set(unbindable.NAMES) <= set(unbindable.CASES)
     for name in (*unbindable.NAMES.values(), unbindable.DOT):
         dataset = DatasetSnapshot.of({"metadata": {"namespace": "ns", "name": name}})
-        picture = ClusterState(datetime.now(UTC), datasets=(dataset,))
-        assert why_not_bound(picture, "ns", name)[0].code is CauseCode.INVALID_NAME
+        state = ClusterState(datetime.now(UTC), datasets=(dataset,))
+        assert why_not_bound(state, "ns", name)[0].code is CauseCode.INVALID_NAME
