@@ -89,9 +89,7 @@ def _matching(
     return match
 
 
-def _findings(
-    user: User, state: ClusterState, key: tuple[str, str], *, inside: bool
-) -> tuple[Finding, ...]:
+def _findings(user: User, state: ClusterState, key: tuple[str, str], *, inside: bool) -> tuple[Finding, ...]:
     seen = state.pods_by_key.get(key)
     if seen is None:
         return ()

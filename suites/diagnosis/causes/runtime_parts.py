@@ -52,6 +52,12 @@ _PARTS: Final = (
 )
 
 
+def fault_of(state: ClusterState, dataset: DatasetSnapshot | None) -> PartFault | None:
+    """The first part of a Dataset's runtime that does not work; None also if the runtime is not known."""
+    runtimes = state.runtimes_by_key.get((dataset.namespace, dataset.name), ()) if dataset else ()
+    return first_fault(state, dataset, runtimes[0]) if dataset and runtimes else None
+
+
 def first_fault(state: ClusterState, dataset: DatasetSnapshot, runtime: RuntimeInfo) -> PartFault | None:
     """The first part of a runtime that does not work, in the order in which Fluid creates them.
 

@@ -68,6 +68,11 @@ def why_no_fuse(use: ClaimUse, fuse: FuseSnapshot) -> FuseTrouble:
         )
     if pod is not None:
         return _not_ready(use.state, pod)
+    if fuse.daemon_set is None and not use.state.sees(kinds.DAEMON_SET, fuse.dataset.partition("/")[0]):
+        return FuseTrouble(
+            f"no Fuse Pod is on node {shown(node)}",
+            "See why; without the right to list DaemonSets the doctor cannot.",
+        )
     if fuse.daemon_set is None:
         return FuseTrouble(
             "the Fuse DaemonSet does not exist",

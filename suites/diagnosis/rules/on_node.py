@@ -10,11 +10,11 @@ from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot, made_by_fluid
 from clusters.product.fuse import FuseSnapshot
-from suites.diagnosis.causes.runtime_parts import first_fault
+from suites.diagnosis.causes.runtime_parts import fault_of
 from suites.diagnosis.cluster_state import PATIENCE
 from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key
-from suites.diagnosis.fluid_facts import CSI_DAEMON_SET
+from suites.diagnosis.fluid_facts import CSI_DAEMON_SET, referred_dataset
 from suites.diagnosis.objects import ContainerEnd, VolumeInfo
 from suites.diagnosis.rules.claim_use import ClaimUse, claim_evidence, key_of, recreation
 from suites.diagnosis.rules.fuse_on_node import (
@@ -62,7 +62,11 @@ def on_node(
 
 def _served_by(use: ClaimUse, volume: VolumeInfo | None) -> Key:
     """The runtime that serves the claim: another one's if the Dataset refers to another."""
-    return (volume.runtime if volume else None) or use.key
+    if volume is not None and volume.runtime:
+        return volume.runtime
+    dataset = use.state.datasets_by_key.get(use.key)
+    points = [mount.mount_point for mount in dataset.mounts] if dataset else []
+    return next(filter(None, map(referred_dataset, points)), use.key)
 
 
 def _remarks(use: ClaimUse, claim: ClaimSnapshot, fuse: FuseSnapshot) -> Iterator[Evidence]:
@@ -130,11 +134,8 @@ def _runtime_not_working(
 ) -> Finding | None:
     """D05: the Dataset is Bound and its master or its workers are not there or not ready."""
     served = use.state.datasets_by_key.get(served_by)
-    runtimes = use.state.runtimes_by_key.get(served_by, ())
-    if served is None or not runtimes:
-        return None
-    fault = first_fault(use.state, served, runtimes[0])
-    if fault is None:
+    fault = fault_of(use.state, served)
+    if served is None or fault is None:
         return None
     recent = use.state.recent(fault.since)
     whose = (

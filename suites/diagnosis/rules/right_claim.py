@@ -116,6 +116,8 @@ def _how_deleted(claim: ClaimSnapshot, volume: VolumeInfo | None) -> str:
     """B8: whether the claim was deleted; a volume that is kept still has the uid of the claim that it had."""
     if claim.deleting:
         return "which was deleted by hand: it stays until no Pod uses it any more"
+    if claim.phase == "Lost":
+        return "whose volume was deleted by hand"
     if claim.phase != "Bound" and volume is not None and volume.snapshot.claim_uid not in ("", claim.uid):
         return "which was deleted by hand and created again, and its volume is still reserved for the old one"
     return ""
@@ -146,6 +148,12 @@ def claim_deleted(
 def _repair(use: ClaimUse, volume: VolumeInfo | None, claim: ClaimSnapshot | None) -> str:
     proved = volume is not None and made_by_fluid(volume.snapshot) and volume.claim_key == use.key
     name = volume.snapshot.name if volume else fluid_names.volume_name(*use.key)
+    if claim is not None and claim.phase == "Lost" and made_by_fluid(claim):
+        return (
+            f"End the Pods that use the claim, and delete claim {shown(claim.name)} as well: Fluid "
+            "creates both "
+            "again."
+        )
     if not proved:
         return (
             f"End the Pods that use the claim. Whether volume {shown(name)} belongs to this Dataset alone "

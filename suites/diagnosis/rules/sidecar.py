@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from suites.diagnosis.causes import why_not_bound
+from suites.diagnosis.causes.runtime_parts import fault_of
 from suites.diagnosis.cluster_state import ClusterState, serves
 from suites.diagnosis.codes import FindingCode, State
 from suites.diagnosis.findings import Cause, Evidence, Finding, Key
@@ -37,6 +38,12 @@ def _sidecar(state: ClusterState, pod: PodInfo, container_name: str, key: Key) -
         phase = dataset.phase or "not yet processed by Fluid" if dataset else "not there"
         says = f"{start}, and that Dataset is {phase}."
         change = causes[0].change if causes else f"Create Dataset {shown(key[1])} again."
+    elif (fault := fault_of(state, dataset)) is not None:
+        status = State.WAITING if state.recent(fault.since) else State.WRONG
+        code, causes, change = FindingCode.RUNTIME_NOT_WORKING, (fault.cause,), fault.cause.change
+        says = (
+            f"{start}, which is {dataset.phase}, but {fault.cause.says}: what is not cached cannot be read."
+        )
     elif not container.running:
         # Fluid need not give a sidecar a readiness probe, so Ready is not required.
         recent = state.recent(pod.snapshot.created) and not container.restarts

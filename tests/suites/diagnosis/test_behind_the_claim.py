@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from suites.diagnosis import FindingCode, State
+from suites.diagnosis import CauseCode, FindingCode, State
 from tests.suites.doctor.doctor_cluster import (
     NOW,
     Cluster,
@@ -49,6 +49,15 @@ class TestBehindTheClaim:
         found = cluster.finding()
         assert found.code is FindingCode.CLAIM_DELETED
         assert "Delete volume `demo-demo` as well" in found.change
+
+    def test_volume_deleted(self) -> None:
+        """A claim whose volume was deleted is Lost, and is to be deleted as well, since Fluid created it."""
+        cluster = Cluster.right().add(application()).drop("PersistentVolume", "demo-demo")
+        cluster.get("PersistentVolumeClaim", "demo")["status"]["phase"] = "Lost"
+        found = cluster.finding()
+        assert (found.code, found.wrong) == (FindingCode.CLAIM_DELETED, True)
+        assert "whose volume was deleted by hand" in found.says
+        assert "delete claim `demo` as well" in found.change
 
     def test_claim_not_made_yet(self) -> None:
         """Just after a Dataset is Bound its claim may be missing, for a while."""
@@ -201,3 +210,12 @@ class TestSidecar:
         cluster = Cluster.right().add(self._pod()).drop("Dataset", "demo")
         found = [f for f in cluster.findings() if f.pod == ("demo", "train-0")]
         assert [f.code for f in found] == [FindingCode.DATASET_NOT_BOUND]
+
+    def test_runtime_behind_a_sidecar(self) -> None:
+        """A sidecar runs, and the master of its Dataset was deleted."""
+        cluster = (
+            Cluster.right().add(self._pod()).drop("StatefulSet", "demo-master").drop("Pod", "demo-master-0")
+        )
+        found = cluster.finding()
+        assert (found.code, found.wrong) == (FindingCode.RUNTIME_NOT_WORKING, True)
+        assert [cause.code for cause in found.causes] == [CauseCode.MASTER_GONE]

@@ -349,56 +349,6 @@ class TestOtherWaysToTheData:
         assert cluster.finding().code is FindingCode.OTHER_CLAIM_OF_SOURCE
 
 
-class TestWhatWasNotRead:
-    """No finding is based on objects that could not be read."""
-
-    def finding(self, *unread: str, pods: bool = True) -> Finding:
-        """About an application that is served, with kinds that were not read."""
-        cluster = Cluster.right().add(application())
-        cluster.objects = [obj for obj in cluster.objects if obj["kind"] not in unread]
-        scope: dict[str, frozenset[str]] = {kind: frozenset() for kind in unread}
-        if not pods:
-            scope["Pod"] = frozenset({"team"})
-        (found,) = diagnose(cluster.state(scope=scope))
-        return found
-
-    @pytest.mark.parametrize(
-        "unread",
-        [
-            ("Node",),
-            ("CSINode",),
-            ("PersistentVolume",),
-            ("StatefulSet",),
-            ("DaemonSet",),
-            ("AlluxioRuntime",),
-            ("Node", "CSINode", "PersistentVolume", "StatefulSet", "DaemonSet", "AlluxioRuntime"),
-        ],
-    )
-    def test_served(self, unread: tuple[str, ...]) -> None:
-        """Nothing is called missing; the Fuse Pod on the node is what counts."""
-        found = self.finding(*unread)
-        assert (found.code, found.state) == (FindingCode.SERVED, State.OK)
-
-    def test_pods_of_the_runtime(self) -> None:
-        """If the Pods that serve it were not read, it is not known whether it is served."""
-        found = self.finding(pods=False)
-        assert (found.code, found.state) == (FindingCode.NOT_SEEN, State.UNKNOWN)
-
-    def test_runtimes(self) -> None:
-        """A Dataset is not said to have no runtime if runtimes were not read, or if its status names one."""
-        for objects, scope in (
-            ((), {"JuiceFSRuntime": frozenset[str]()}),
-            (({"status": {"phase": "NotBound", "runtimes": [{"name": "demo"}]}},), {}),
-        ):
-            cluster = Cluster.right().add(unscheduled(application())).drop("AlluxioRuntime", "demo")
-            status: Object = {"phase": "NotBound"}
-            for more in objects:
-                status = more["status"]
-            cluster.get("Dataset", "demo")["status"] = status
-            (found,) = diagnose(cluster.state(scope=scope))
-            assert CauseCode.NO_RUNTIME not in [cause.code for cause in found.causes]
-
-
 def test_advice_names_the_controller() -> None:
     """Who creates a Pod again is said, since a Pod without a controller is gone once it is deleted."""
     metadata = {"ownerReferences": owned_by("StatefulSet", "train")}
