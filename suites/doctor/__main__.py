@@ -20,6 +20,7 @@ from suites.diagnosis import CannotDiagnoseError, ClusterState, Finding, collect
 from suites.diagnosis.saved import read_saved
 from suites.diagnosis.similar_names import nearest
 from suites.doctor.answer import CODES, Answer, without_ignored
+from suites.doctor.metrics import as_metrics
 from suites.doctor.rendering import CANNOT_DIAGNOSE, as_json, print_answer, refusal_json
 
 _INTERRUPTED: Final = 130
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
         return _refuse(defect, out, as_json_=options.json)
     if options.json:
         out.write(json.dumps(as_json(answer), indent=2) + "\n")
+    elif options.metrics:
+        out.write(as_metrics(answer))
     else:
         print_answer(answer, out)
     return answer.exit_code
@@ -93,7 +96,11 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
         action="store_true",
         help="run commands in Pods too: mounts, a short read (needs pods/exec)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form.add_argument(
+        "--metrics", action="store_true", help="print Prometheus metrics instead of a table: findings by code"
+    )
     parser.add_argument("--debug", action="store_true", help="print the traceback of a defect of the doctor")
     return parser
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from clusters.kubernetes import kinds
 from suites import doctor
@@ -543,3 +544,24 @@ def test_rights_on_one_namespace_alone(api: fakes.FakeApi) -> None:
     gaps = " ".join(answer["gaps"])
     for right in ("list persistentvolumes", "list nodes", "list csinodes.storage.k8s.io", "list datasets"):
         assert f"cannot {right}" in gaps
+
+
+def test_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Findings by namespace, code and state, in a format that Prometheus reads; nothing without an answer."""
+    cluster = Cluster.right().add(
+        application("x", "demo-src"), application("y", "demo-src"), application("z")
+    )
+    file = str(saved(tmp_path, cluster))
+    code, out = run("--from", file, "--metrics", "--ignore", "no-quota")
+    assert code == 1
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
+    found = {}
+    for family in text_string_to_metric_families(out):
+        assert f"`{family.name}`" in page
+        for sample in family.samples:
+            found[sample.name, *sorted(sample.labels.values())] = sample.value
+    assert found["fluid_doctor_findings", "demo", "original-claim", "wrong"] == 2
+    assert found["fluid_doctor_findings", "demo", "ok", "served"] == 1
+    assert found["fluid_doctor_pods",] == 7
+    assert run("--from", str(tmp_path / "none"), "--metrics") == (2, "")
+    assert "there is no file" in capsys.readouterr().err
