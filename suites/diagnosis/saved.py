@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 import yaml
 
@@ -85,7 +85,7 @@ class _Saved:
         return 1
 
 
-def read_saved(path: Path, stdin: TextIO | None = None) -> ClusterState:
+def read_saved(path: Path, stdin: BinaryIO | None = None) -> ClusterState:
     """The state of the cluster whose objects were saved.
 
     It is taken at the newest time that the objects contain. A kind that was not saved counts as not read; a
@@ -119,9 +119,9 @@ def read_saved(path: Path, stdin: TextIO | None = None) -> ClusterState:
     return ClusterState.of(usable, taken, scope=scope, gaps=[*saved.gaps, *gaps])
 
 
-def _contents(path: Path, stdin: TextIO | None) -> Iterator[tuple[str, bytes]]:
+def _contents(path: Path, stdin: BinaryIO | None) -> Iterator[tuple[str, bytes]]:
     if str(path) == STDIN and stdin is not None:
-        yield "standard input", stdin.read().encode()
+        yield "standard input", stdin.read()
         return
     files = [path] if path.is_file() else sorted(path.rglob("*")) if path.is_dir() else []
     if not files and not path.exists():

@@ -7,7 +7,9 @@ It only reads. Exit code 0: nothing is wrong; 1: something is; 2: the cluster co
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
     Returns:
         The exit code.
     """
+    if stream is None and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal need not know every character of the answer
     out = stream or sys.stdout
     options = command_parser().parse_args(arguments)
     try:
@@ -53,13 +57,22 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
             advice="run it again with --debug and report what it prints: this is a defect of the doctor",
         )
         return _refuse(defect, out, as_json_=options.json)
+    try:
+        _print(answer, options, out)
+        out.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has read enough; what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return answer.exit_code
+
+
+def _print(answer: Answer, options: argparse.Namespace, out: TextIO) -> None:
     if options.json:
         out.write(json.dumps(as_json(answer), indent=2) + "\n")
     elif options.metrics:
         out.write(as_metrics(answer))
     else:
         print_answer(answer, out)
-    return answer.exit_code
 
 
 def _refuse(error: HarnessError, out: TextIO, *, as_json_: bool) -> int:
@@ -121,7 +134,7 @@ def examine(options: argparse.Namespace) -> Answer:
     ):  # fmt: skip
         if given:
             raise RefusalError(f"{name} and --from exclude each other", advice="leave out one of them")
-    state = read_saved(options.saved, sys.stdin)
+    state = read_saved(options.saved, sys.stdin.buffer)
     namespace, pod = _requested(options)
     findings = _selected(state, diagnose(state), namespace, pod)
     return _answer(state, findings, options, f"saved in {options.saved}")
@@ -151,6 +164,9 @@ def _answer(
     state: ClusterState, findings: tuple[Finding, ...], options: argparse.Namespace, cluster: str
 ) -> Answer:
     kept, ignored = without_ignored(state, findings, options.ignore)
+    gaps = state.gaps
+    if options.namespace and not any(pod.key[0] == options.namespace for pod in state.pods):
+        gaps += (f"there are no Pods in namespace {options.namespace}: see that it is the right one",)
     return Answer(
         cluster=cluster,
         taken=state.taken.isoformat(timespec="seconds"),
@@ -159,7 +175,7 @@ def _answer(
         looked_inside=options.exec,
         findings=kept,
         ignored=ignored,
-        gaps=state.gaps,
+        gaps=gaps,
     )
 
 
@@ -179,6 +195,8 @@ def _requested(options: argparse.Namespace) -> tuple[str | None, str | None]:
     if not options.pod:
         return namespace, None
     before, slash, name = options.pod.rpartition("/")
+    if not name:
+        raise RefusalError(f"--pod {options.pod} names no Pod", advice="write --pod NAMESPACE/NAME")
     if slash and namespace and before != namespace:
         raise RefusalError(
             f"--pod {options.pod} is not in --namespace {namespace}", advice="name the namespace once"

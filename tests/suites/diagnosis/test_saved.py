@@ -89,7 +89,7 @@ def test_byte_order_marks(tmp_path: Path, encoding: str) -> None:
 
 def test_standard_input() -> None:
     """From a pipe."""
-    stream = io.StringIO(json.dumps(items(wrong_and_right())))
+    stream = io.BytesIO(json.dumps(items(wrong_and_right())).encode())
     assert verdicts(read_saved(Path("-"), stream)) == BOTH
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -565,3 +568,55 @@ def test_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["fluid_doctor_pods",] == 7
     assert run("--from", str(tmp_path / "none"), "--metrics") == (2, "")
     assert "there is no file" in capsys.readouterr().err
+
+
+def process(*words: str, **env: str) -> list[str]:
+    """The command line of the doctor as a process, under a shell."""
+    assignments = [f"{name}={value}" for name, value in env.items()]
+    return ["env", *assignments, sys.executable, "-m", "suites.doctor", *words]
+
+
+def test_reader_that_stops(tmp_path: Path) -> None:
+    """A pipe whose reader has read enough is no error."""
+    file = saved(tmp_path, many(300, 60))
+    command = shlex.join(process("--from", str(file), "--json"))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} | head -n 1"], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_terminal_without_unicode(tmp_path: Path) -> None:
+    """Characters that the output cannot encode are replaced."""
+    pod = application("x", "demo-src", metadata={"annotations": {"a": "\u2192"}})
+    cluster = Cluster.right().add(pod)
+    cluster.get("Dataset", "demo")["spec"]["mounts"][0]["path"] = "/\u2192"
+    cluster.get("Dataset", "demo")["spec"]["mounts"].append({"mountPoint": "local:///\u2192"})
+    file = str(saved(tmp_path, cluster))
+    done = subprocess.run(
+        process("--from", file, PYTHONIOENCODING="ascii"), capture_output=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_standard_input_that_is_no_text() -> None:
+    """Bytes that are no text are refused like a file of no use."""
+    done = subprocess.run(
+        process("--from", "-"), input=b"\xff\xfe\x00\xd8\x00", capture_output=True, check=False, timeout=100
+    )
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"kubectl get pods" in done.stderr
+
+
+def test_pod_without_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of `--pod demo/` nothing is right."""
+    assert run("--pod", "demo/")[0] == 2
+    assert "names no Pod" in capsys.readouterr().err
+
+
+def test_namespace_without_pods(tmp_path: Path) -> None:
+    """A namespace in which nothing was read may be misspelt."""
+    code, out = run("--from", str(saved(tmp_path, motley())), "-n", "dmeo")
+    assert code == 0
+    assert "there are no Pods in namespace dmeo" in out
