@@ -29,7 +29,7 @@ def fluid_chart(version: str, helm: Helm) -> Artifact:
         stage.says(f"Go module {artifacts.FLUID_MODULE}")
         module = go.download(cache, artifacts.FLUID_MODULE, version)
         charts = folder / ".charts"
-        shutil.copytree(module.folder / "charts", charts, copy_function=shutil.copyfile)
+        go.copy_module(module, charts, "charts")
         restore_dependencies(charts)
         (charts / "fluid" / "fluid").rename(folder / "fluid")
         shutil.rmtree(charts)

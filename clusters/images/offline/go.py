@@ -147,8 +147,8 @@ def go_line(go_mod: str) -> str:
     return match.group(1) if match else ""
 
 
-def copy_module(module: Module, folder: Path) -> None:
-    """A writable copy of a downloaded module, to be built with its own go.mod."""
-    shutil.copytree(module.folder, folder, copy_function=shutil.copyfile)
+def copy_module(module: Module, folder: Path, inside: str = "") -> None:
+    """A writable copy of a downloaded module or of a folder in it; Go's own folders are read-only."""
+    shutil.copytree(module.folder / inside, folder, copy_function=shutil.copyfile)
     for copied in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         copied.chmod(0o755)

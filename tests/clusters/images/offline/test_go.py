@@ -172,3 +172,12 @@ def test_a_copied_module_can_be_written_to(tmp_path: Path) -> None:
     go.copy_module(go.Module("a", "1.0.0", source, ""), tmp_path / "copy")
     for name in ("go.mod", "charts", ""):
         assert (tmp_path / "copy" / name).stat().st_mode & 0o200
+
+
+def test_a_copied_folder_of_a_module_can_be_written_to(tmp_path: Path) -> None:
+    """An ordinary user cannot add files to a folder that has the mode of Go's cache."""
+    inner = tmp_path / "source" / "charts" / "fluid"
+    inner.mkdir(parents=True)
+    inner.chmod(0o555)
+    go.copy_module(go.Module("a", "1.0.0", tmp_path / "source", ""), tmp_path / "copy", "charts")
+    assert (tmp_path / "copy" / "fluid").stat().st_mode & 0o200
