@@ -38,6 +38,14 @@ class Image(_Fact):
     )
 
 
+class RunningImage(_Fact):
+    """An image that containers of the product ran, by the status of their Pods."""
+
+    name: str = Field(description="as the Pod names it")
+    at_start: tuple[str, ...] = Field(description="image ids when it was observed first")
+    at_end: tuple[str, ...] = Field(description="image ids when it was observed last")
+
+
 class SystemFacts(_Fact):
     """The system that was tested."""
 
@@ -50,4 +58,5 @@ class SystemFacts(_Fact):
         None, description="who mounts NFS in the nodes; null while not known"
     )
     images: tuple[Image, ...] = ()
+    running: tuple[RunningImage, ...] = Field((), description="what ran, whatever was built or pulled")
     host_limits: tuple[str, ...] = Field((), description="what this host cannot do, and how it was met")

@@ -84,9 +84,6 @@ LONG_MODULES: Mapping[str, str] = {
     "reports/svg.py": "remove with its split by idea",
     "reports/verdict/plugin.py": "remove with its split by idea",
     "suites/benchmark/run/session.py": "remove with its split by idea",
-    "suites/run/plugin.py": "remove with its split by idea",
-    "suites/steps/checks.py": "remove with its split by idea",
-    "suites/steps/user.py": "remove with its split by idea",
     "workloads/faults.py": "remove with its split by idea",
 }
 

@@ -16,7 +16,7 @@ from clusters.clock import SYSTEM_CLOCK, Clock
 from reports.files import clipped, safe_path, write_atomically
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
-from suites.record.run import BundleTaker, FailureContext
+from suites.record.run import BundleCollector, FailureContext
 
 MEBIBYTE: Final = 1024 * 1024
 
@@ -32,7 +32,7 @@ class Story:
     """What the index tells of a failure.
 
     Attributes:
-        trouble: the scenario, the part that failed, its namespaces and when it began.
+        context: the scenario, the part that failed, its namespaces and when it began.
         title: what should have held.
         failures: what went wrong.
         seconds: how long the part ran until it failed.
@@ -41,7 +41,7 @@ class Story:
         texts: texts that are at hand already, by file name (YAML sent, captured output).
     """
 
-    trouble: FailureContext
+    context: FailureContext
     title: str
     failures: Sequence[Failure]
     seconds: float
@@ -54,15 +54,15 @@ class Story:
 class Collected:
     """What one collector gave, or why it did not."""
 
-    taker: BundleTaker
+    collector: BundleCollector
     files: dict[str, bytes] = field(default_factory=dict)
     note: str = ""
 
 
-def take_bundle(
+def write_bundle(
     folder: Path,
     story: Story,
-    takers: Iterable[BundleTaker],
+    collectors: Iterable[BundleCollector],
     *,
     file_limit: int = FILE_LIMIT,
     bundle_limit: int = BUNDLE_LIMIT,
@@ -76,14 +76,14 @@ def take_bundle(
     Returns:
         The index, or None when nothing could be written (a full disk).
     """
-    collected = _collect(list(takers), story.trouble, clock)
+    collected = _collect(list(collectors), story.context, clock)
     own = {"error.txt": story.trace.encode("utf-8", errors="replace")}
     own |= {f"test/{name}": text.encode("utf-8", errors="replace") for name, text in story.texts.items()}
-    notes = [f"{c.taker.name}: {c.note}" for c in collected if c.note]
+    notes = [f"{c.collector.name}: {c.note}" for c in collected if c.note]
     written: list[tuple[str, int, int]] = []
     left = bundle_limit
     try:
-        for owner, files in [("", own), *((c.taker.name, c.files) for c in collected)]:
+        for owner, files in [("", own), *((c.collector.name, c.files) for c in collected)]:
             for name, data in files.items():
                 kept = clipped(data, file_limit)
                 if len(kept) > left:
@@ -99,14 +99,14 @@ def take_bundle(
     return folder / INDEX
 
 
-def _collect(takers: list[BundleTaker], trouble: FailureContext, clock: Clock) -> list[Collected]:
+def _collect(collectors: list[BundleCollector], context: FailureContext, clock: Clock) -> list[Collected]:
     """Run every collector in a thread of its own, none longer than it may take."""
-    results = [Collected(taker) for taker in takers]
-    done = [threading.Event() for _ in takers]
+    results = [Collected(collector) for collector in collectors]
+    done = [threading.Event() for _ in collectors]
 
     def work(result: Collected, finished: threading.Event) -> None:
         try:
-            texts = result.taker.take(trouble)
+            texts = result.collector.collect(context)
             result.files = {
                 name: text.encode("utf-8", errors="replace") if isinstance(text, str) else text
                 for name, text in texts.items()
@@ -124,11 +124,13 @@ def _collect(takers: list[BundleTaker], trouble: FailureContext, clock: Clock) -
         threading.Thread(target=work, args=(result, finished), daemon=True).start()
     settled: list[Collected] = []
     for result, finished in zip(results, done, strict=True):
-        left = start + result.taker.seconds - clock.now()
+        left = start + result.collector.seconds - clock.now()
         if clock.wait(finished, max(left, 0.0)) or finished.is_set():
             settled.append(result)
         else:
-            settled.append(Collected(result.taker, note=f"gave nothing within {result.taker.seconds:g} s"))
+            settled.append(
+                Collected(result.collector, note=f"gave nothing within {result.collector.seconds:g} s")
+            )
     return settled
 
 
@@ -143,14 +145,14 @@ def _unused(folder: Path, path: str) -> str:
 
 
 def _index(story: Story, written: Sequence[tuple[str, int, int]], notes: Sequence[str]) -> str:
-    trouble = story.trouble
+    context = story.context
     part = {"setup": "while it was set up", "call": "in its body", "teardown": "while it was cleaned up"}
     lines = [
-        f"# {trouble.scenario} failed {part[trouble.phase]}",
+        f"# {context.scenario} failed {part[context.phase]}",
         "",
         f"- What should hold: {story.title}",
-        f"- Test began: {trouble.since:%Y-%m-%d %H:%M:%S} UTC; this part failed after {story.seconds:.1f} s",
-        f"- Namespaces: {', '.join(trouble.namespaces) or 'none noted'}",
+        f"- Test began: {context.since:%Y-%m-%d %H:%M:%S} UTC; this part failed after {story.seconds:.1f} s",
+        f"- Namespaces: {', '.join(context.namespaces) or 'none noted'}",
     ]
     for failure in story.failures:
         lines += [

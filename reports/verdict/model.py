@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from clusters.errors import FailureClass, RefusalError
 from clusters.facts import SystemFacts
-from suites.record.evidence import PhaseKind, Value
+from suites.record.evidence import Fact, Phase
 from suites.record.run import CANNOT_RUN_HERE, When
 
 VerdictWord = Literal["pass", "fail", "inconclusive", "invalid"]
@@ -33,23 +33,6 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", from_attributes=True, validate_by_name=True, serialize_by_alias=True
     )
-
-
-class Fact(Model):
-    """One thing that a scenario saw."""
-
-    source: str
-    says: str
-    data: dict[str, Value] = Field(default_factory=dict)
-    at: float = Field(description="seconds since the scenario began")
-
-
-class Phase(Model):
-    """A stretch of a scenario's time."""
-
-    kind: PhaseKind
-    name: str
-    seconds: float
 
 
 class DefectResult(Model):

@@ -18,7 +18,7 @@ import pytest
 from _pytest.junitxml import xml_key  # no public way to write the file before the end
 
 from reports.files import clipped, point_latest, safe_path, write_atomically
-from reports.verdict.bundle import Story, take_bundle
+from reports.verdict.bundle import Story, write_bundle
 from reports.verdict.classify import failures
 from reports.verdict.model import Failure, KeptFile, exit_status
 from reports.verdict.page import render_page
@@ -258,7 +258,7 @@ class Reporter:
                 return
         evidence = trial.evidence
         story = Story(
-            trouble=FailureContext(
+            context=FailureContext(
                 entry.scenario.id, phase, tuple(evidence.namespaces) if evidence else (), trial.began
             ),
             title=entry.scenario.title,
@@ -270,7 +270,7 @@ class Reporter:
         )
         number = "" if len(entry.trials) == 1 else f"-attempt-{len(entry.trials)}"
         folder = self._run.out / "bundles" / entry.result().anchor / f"{phase}{number}"
-        index = take_bundle(folder, story, self._run.bundle_takers)
+        index = write_bundle(folder, story, self._run.bundle_collectors)
         if index is not None:
             self._bundled.append((error, index))
             self._link(entry, phase, index)

@@ -9,12 +9,10 @@ from reports.verdict.classify import failures
 from reports.verdict.model import (
     Attempt,
     DefectResult,
-    Fact,
     Failure,
     Host,
     KeptFile,
     Outcome,
-    Phase,
     RunFacts,
     ScenarioResult,
     StageResult,
@@ -123,18 +121,12 @@ class Entry:
                 "class": wrong[0].failure_class if wrong else None,
                 "reason": self._reason(told),
                 "seconds": round(sum(a.setup + a.call + a.teardown for a in attempts), 3),
-                "evidence": tuple(
-                    Fact(source=f.source, says=f.says, data=dict(f.data), at=round(f.at, 3))
-                    for f in (evidence.facts if evidence else ())
-                ),
+                "evidence": tuple(evidence.facts) if evidence else (),
                 "case": self.case,
                 "does": self.scenario.does,
                 "test": self.test,
                 "issues": self.scenario.issues,
-                "phases": tuple(
-                    Phase(kind=p.kind, name=p.name, seconds=round(p.seconds, 3))
-                    for p in (evidence.phases if evidence else ())
-                ),
+                "phases": tuple(evidence.phases) if evidence else (),
                 "defects": self._defects(evidence),
                 "attachments": tuple(self.attachments),
                 "bundles": tuple(self.bundles),

@@ -39,7 +39,9 @@ def page(scenarios: Sequence[Scenario]) -> str:
         ),
         (
             "Each level includes those before it: `smoke`, `conformance`, `full`. “Alone” means that "
-            "nothing else runs beside it."
+            "nothing else runs at the same time. “Again untouched in full” means that level `full` also runs "
+            "it without any request for a reconcile, so that all times are Fluid's own. The id links to the "
+            "test."
         ),
     ]
     for group in GROUPS:
@@ -60,10 +62,11 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
         needs += ["alone"] if s.alone else []
         level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
+        level += ", again untouched in full" if s.untouched else ""
         versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))
         versions += f" ({s.since.why})" if s.since else ""
         issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
-        lines.append(table_row(s.id, s.does, s.title, level, versions, issues))
+        lines.append(table_row(f"[{s.id}](../{s.file})", s.does, s.title, level, versions, issues))
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from suites.steps.user import User
 
 #: Creates the Dataset `suites.steps.user.DATASET`, its runtime and what they need, in the namespace of the
 #: user, which has the source claim already. It does not wait for phase Bound.
-MakesDataset = Callable[[User], None]
+DatasetCreator = Callable[[User], None]
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
@@ -86,11 +86,13 @@ class Scenario:
         does: what the user does; the rest of the docstring.
         issues: numbers of Fluid's issues that it guards.
         defects: suspected defects of the product that it looks at.
-        alone: it touches the whole host or cluster, so nothing else may run beside it.
+        alone: it touches the whole host or cluster, so nothing else may run at the same time.
         nodes: how many nodes that take Pods it needs.
         since: the first version of Fluid that has what it is about; None is every one.
-        leaves: what is known to stay when its Datasets are removed; anything else that stays is a failure.
-        dataset: how the Dataset is made that it gets as ``fresh``, ahead of time where there is room.
+        leftovers: what is known to be left when its Datasets are removed; anything else is a failure.
+        dataset: how its Dataset (``dataset_owner``) is created, ahead of time where there is room.
+        untouched: at level full it also runs in a form in which no reconcile is requested from Fluid.
+        file: its test file, relative to the repository.
     """
 
     id: str
@@ -102,8 +104,10 @@ class Scenario:
     alone: bool = False
     nodes: int = 1
     since: Since | None = None
-    leaves: tuple[Leftover, ...] = ()
-    dataset: MakesDataset = User.makes_dataset
+    leftovers: tuple[Leftover, ...] = ()
+    dataset: DatasetCreator = User.creates_dataset
+    untouched: bool = False
+    file: str = ""
 
 
 def scenario(
@@ -115,8 +119,9 @@ def scenario(
     alone: bool = False,
     nodes: int = 1,
     since: Since | None = None,
-    leaves: tuple[Leftover, ...] = (),
-    dataset: MakesDataset = User.makes_dataset,
+    leftovers: tuple[Leftover, ...] = (),
+    dataset: DatasetCreator = User.creates_dataset,
+    untouched: bool = False,
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
 
@@ -125,10 +130,22 @@ def scenario(
         if not lines:
             raise TypeError(f"scenario {id} ({test.__name__}) has no docstring to say what must hold")
         does = " ".join(line.strip() for line in lines[1:] if line.strip())
-        if unknown := {one.defect for one in leaves} - {defect.key for defect in defects}:
-            raise TypeError(f"scenario {id} knows of leftovers by no defect of its own: {unknown}")
+        if unknown := {one.defect for one in leftovers} - {defect.key for defect in defects}:
+            raise TypeError(f"scenario {id} declares leftovers of defects that are not its own: {unknown}")
         declared = Scenario(
-            id, level, lines[0].strip(), does, issues, defects, alone, nodes, since, leaves, dataset
+            id=id,
+            level=level,
+            title=lines[0].strip(),
+            does=does,
+            issues=issues,
+            defects=defects,
+            alone=alone,
+            nodes=nodes,
+            since=since,
+            leftovers=leftovers,
+            dataset=dataset,
+            untouched=untouched,
+            file=f"{test.__module__.replace('.', '/')}.py",
         )
         marked: Test = pytest.mark.scenario(declared)(test)
         return marked

@@ -19,7 +19,7 @@ from suites.mutants.plugin import KEPT
 from suites.mutants.result import scores
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool
-from suites.run.plugin import READ_ONLY_FOLDER, cluster_stays
+from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
 from suites.sabotage.runner import ScenarioRunner
 from workloads.data import Files
 
@@ -44,7 +44,7 @@ def stage(request: pytest.FixtureRequest, system: System, progress: Progress) ->
     placing.require_own_cluster(system)
     files: Files = request.getfixturevalue("files")
     pool = DatasetPool(system, READ_ONLY_FOLDER, files)
-    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, request.getfixturevalue("ready_dataset"), pool)
+    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, request.getfixturevalue("shared_dataset"), pool)
     yield made
     with progress.stage("what mutants left is removed"):
         troubles = made.close(clean=cluster_stays(system))

@@ -1,12 +1,12 @@
 """What a scenario saw: facts with their sources, phases with their times, texts to attach.
 
 A verdict is only worth what it is based on, so a scenario states each thing that it
-found, and the report shows it beside the outcome.
+found, and the report shows it next to the outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import allure
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import ProductFailureError
@@ -24,26 +25,24 @@ PhaseKind = Literal["dataset", "waiting", "window", "reading", "teardown", "othe
 Value = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing seen.
+class _Record(BaseModel):
+    """A part of the evidence, which the verdict lists as it is."""
 
-    Attributes:
-        source: who said it, such as ``application mountinfo`` or ``Alluxio listing``.
-        says: what it said, in a user's words.
-        data: figures behind it.
-        at: seconds since the scenario began.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class Fact(_Record):
+    """One thing that a scenario saw."""
+
+    # Such as ``application mountinfo`` or ``Alluxio listing``, and what that source said in a user's words.
     source: str
     says: str
-    data: Mapping[str, Value]
-    at: float
+    data: dict[str, Value] = Field(default_factory=dict)
+    at: float = Field(description="seconds since the scenario began")
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A stretch of a scenario's time, in seconds."""
+class Phase(_Record):
+    """A stretch of a scenario's time."""
 
     kind: PhaseKind
     name: str
@@ -79,6 +78,7 @@ class Evidence:
     Attributes:
         silent: nothing is sent to Allure, which accepts only steps of the test that it knows to run.
         late_failures: failures that did not end the scenario; they count as failures of its teardown.
+        reconcile_requests: how often a controller of Fluid was asked to look sooner than by itself.
         leftover_nodes: nodes on which the scenario's known leftovers may stay; nowhere else are they known.
         is_known: whether the tested version of Fluid is known to have the defect of that key.
     """
@@ -92,6 +92,7 @@ class Evidence:
     defects_gone: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
     late_failures: list[LateFailure] = field(default_factory=list)
+    reconcile_requests: int = 0
     leftover_nodes: set[str] = field(default_factory=set)
     is_known: Callable[[str], bool] = lambda _: True
     started: float = field(default=-1.0)
@@ -101,7 +102,8 @@ class Evidence:
 
     def fact(self, source: str, says: str, **data: Value) -> None:
         """State one thing that was seen, who said it, and the figures behind it."""
-        self.facts.append(Fact(source, says, data, self.clock.now() - self.started))
+        at = round(self.clock.now() - self.started, 3)
+        self.facts.append(Fact(source=source, says=says, data=data, at=at))
         with self._step(f"{source}: {says}"):
             pass
 
@@ -113,7 +115,7 @@ class Evidence:
             with self._step(name):
                 yield
         finally:
-            self.phases.append(Phase(kind, name, self.clock.now() - start))
+            self.phases.append(Phase(kind=kind, name=name, seconds=round(self.clock.now() - start, 3)))
 
     def _step(self, name: str) -> AbstractContextManager[object]:
         return nullcontext() if self.silent else allure.step(name)
@@ -145,6 +147,11 @@ class Evidence:
     def leftovers_on(self, *nodes: str) -> None:
         """Name the nodes on which what the scenario declares as leftovers may stay."""
         self.leftover_nodes.update(nodes)
+
+    def raise_late_failure(self) -> None:
+        """Raise the first late failure, where no report collects them."""
+        if self.late_failures:
+            raise self.late_failures[0].error
 
     def fail_late(self, error: Exception) -> None:
         """State that something is wrong, without ending the scenario, which may have ended already."""

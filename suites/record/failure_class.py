@@ -33,10 +33,10 @@ TIMEOUT: Final = re.compile(r"Timeout \(>[\d.]+s\) from pytest-timeout")
 def failure_class(error: BaseException, phase: When) -> FailureClass:
     """Whose fault an error is.
 
-    - An error of ours says it itself, but for one that says that Fluid's webhook does not answer the API
-      server: that is the product's, since the API server itself answers.
+    - An error of the harness says it itself, but for one that says that Fluid's webhook does not answer the
+      API server: that is the product's, since the API server itself answers.
     - A plain assertion (or ``pytest.fail``) is a finding about the product in the test's body. In
-      set-up and teardown it is ours: fixtures raise `ProductFailureError` for a finding.
+      set-up and teardown it is the harness's: fixtures raise `ProductFailureError` for a finding.
     - Broken connections, server trouble, a program that failed, memory and disk: infrastructure.
     - Anything else, and a test that ran into pytest-timeout, is a defect of the harness.
 

@@ -47,18 +47,18 @@ class FailureContext:
 
 
 @dataclass(frozen=True, slots=True)
-class BundleTaker:
+class BundleCollector:
     """Something that collects material for a failure bundle.
 
     Attributes:
         name: what it collects, such as ``events``.
-        take: returns the texts by file name (``pods/app.log`` makes a folder). It may
+        collect: returns the texts by file name (``pods/app.log`` makes a folder). It may
             raise or hang: the bundle then has a note instead.
         seconds: how long it may take.
     """
 
     name: str
-    take: Callable[[FailureContext], Mapping[str, str | bytes]]
+    collect: Callable[[FailureContext], Mapping[str, str | bytes]]
     seconds: float = 30.0
 
 
@@ -76,7 +76,7 @@ class Run:
         harness: short digest of the harness's own code, so that runs of the same code are known.
         system: the system, once it is known.
         stages: the stages of making it. Share the list with `clusters.progress.Progress`.
-        bundle_takers: who collects material when a scenario fails.
+        bundle_collectors: who collects material when a scenario fails.
         sabotage: how the product was broken on purpose and who noticed, as `verdict.json` lists it.
         mutants: how the product's source was changed and which rows noticed, as `verdict.json` lists it.
     """
@@ -90,7 +90,7 @@ class Run:
     harness: str = ""
     system: SystemFacts | None = None
     stages: list[Stage] = field(default_factory=list)
-    bundle_takers: list[BundleTaker] = field(default_factory=list)
+    bundle_collectors: list[BundleCollector] = field(default_factory=list)
     sabotage: list[dict[str, Any]] = field(default_factory=list)
     mutants: list[dict[str, Any]] = field(default_factory=list)
 

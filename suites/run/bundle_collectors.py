@@ -16,7 +16,7 @@ from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names, nfs
 from clusters.system import System
-from suites.record.run import BundleTaker, FailureContext
+from suites.record.run import BundleCollector, FailureContext
 from workloads.models.base import yaml_of
 
 _OBJECTS: Final = (
@@ -34,24 +34,24 @@ _CLUSTER_OBJECTS: Final = (kinds.NODE, kinds.VOLUME)
 _SYSTEM_NAMESPACES: Final = (fluid.NAMESPACE, nfs.NAMESPACE)
 
 
-def takers(system: System) -> list[BundleTaker]:
+def collectors(system: System) -> list[BundleCollector]:
     """All collectors for a system."""
     kube = system.kube
     return [
-        BundleTaker("events", lambda trouble: _events(kube, trouble)),
-        BundleTaker("objects", lambda trouble: _objects(kube, trouble)),
-        BundleTaker("logs", lambda trouble: _logs(kube, trouble), seconds=60.0),
-        BundleTaker("mounts", lambda _: _mounts(system)),
-        BundleTaker("alluxio", lambda trouble: _alluxio(system, trouble), seconds=60.0),
-        BundleTaker("sent", lambda _: {"sent.yaml": yaml_of(*kube.sent)}),
-        BundleTaker("nodes", lambda _: system.provider.logs(), seconds=60.0),
+        BundleCollector("events", lambda context: _events(kube, context)),
+        BundleCollector("objects", lambda context: _objects(kube, context)),
+        BundleCollector("logs", lambda context: _logs(kube, context), seconds=60.0),
+        BundleCollector("mounts", lambda _: _mounts(system)),
+        BundleCollector("alluxio", lambda context: _alluxio(system, context), seconds=60.0),
+        BundleCollector("sent", lambda _: {"sent.yaml": yaml_of(*kube.sent)}),
+        BundleCollector("nodes", lambda _: system.provider.logs(), seconds=60.0),
     ]
 
 
-def _events(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
+def _events(kube: Kube, context: FailureContext) -> Mapping[str, str]:
     objects = ClusterReader(kube)
     found = {}
-    for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
+    for namespace in (*context.namespaces, *_SYSTEM_NAMESPACES):
         lines = [
             f"{event.last or ''}  x{event.count}  {event.type}  {event.reason}  "
             f"{event.kind} {event.name}: {event.message}"
@@ -61,9 +61,9 @@ def _events(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
     return found
 
 
-def _objects(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
+def _objects(kube: Kube, context: FailureContext) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for namespace in trouble.namespaces:
+    for namespace in context.namespaces:
         for kind in _OBJECTS:
             _put(found, f"{namespace}/{kind.plural}.yaml", kube, kind, namespace)
     for kind in _CLUSTER_OBJECTS:
@@ -84,10 +84,10 @@ def _put(found: dict[str, str], name: str, kube: Kube, kind: Kind, namespace: st
         found[name] = yaml.safe_dump_all(objects, sort_keys=False)
 
 
-def _logs(kube: Kube, trouble: FailureContext) -> Mapping[str, str]:
-    since = max(1, int((datetime.now(UTC) - trouble.since).total_seconds()) + 1)
+def _logs(kube: Kube, context: FailureContext) -> Mapping[str, str]:
+    since = max(1, int((datetime.now(UTC) - context.since).total_seconds()) + 1)
     found = {}
-    for namespace in (*trouble.namespaces, *_SYSTEM_NAMESPACES):
+    for namespace in (*context.namespaces, *_SYSTEM_NAMESPACES):
         for obj in kube.list(kinds.POD, namespace):
             pod = PodSnapshot.of(obj)
             for container in (*pod.init_containers, *pod.containers):
@@ -114,12 +114,12 @@ def _mounts(system: System) -> Mapping[str, str]:
     }
 
 
-def _alluxio(system: System, trouble: FailureContext) -> Mapping[str, str]:
+def _alluxio(system: System, context: FailureContext) -> Mapping[str, str]:
     script = (
         "alluxio fsadmin report summary; alluxio fsadmin report metrics; alluxio fs ls -R /; alluxio fs mount"
     )
     found = {}
-    for namespace in trouble.namespaces:
+    for namespace in context.namespaces:
         for pod in ClusterReader(system.kube).list(PodSnapshot, namespace, labels="role=alluxio-master"):
             done = system.kube.exec(
                 namespace, pod.name, fluid_names.MASTER_CONTAINER, ["bash", "-c", script], timeout=50.0

@@ -1,8 +1,8 @@
-"""Datasets for scenarios: one that those share which only read, and fresh ones made ahead of time.
+"""The pool of Datasets: one that reading scenarios share, and others created ahead of time.
 
-Making a Dataset takes a minute of waiting for JVMs. Fresh ones are therefore made while other
-scenarios run, one at a time (several at once starve each other's start-up probes on two cores),
-each in the way that its scenario declares, and used ones are removed in the background.
+To create a Dataset takes a minute, mostly for JVMs to start. Datasets are therefore created while other
+scenarios run, one at a time (several at once starve each other's start-up probes on two cores), each in the
+way that its scenario declares, and used ones are removed in the background.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from clusters.host.probes import MEMORY_FOR_RUN, Host
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.fuse import FuseSnapshot
 from clusters.system import System
-from suites.catalogue.scenario import MakesDataset, Scenario
+from suites.catalogue.scenario import DatasetCreator, Scenario
 from suites.record.evidence import Evidence, Phase
-from suites.run.teardown import LAST_LOOKS_SECONDS, BackgroundTeardown
+from suites.run.teardown import LAST_CHECKS_SECONDS, BackgroundTeardown
 from suites.steps import checks
-from suites.steps.idle_watch import NOT_WATCHED, Untouched, Watch
+from suites.steps.idle_watch import NOT_WATCHED, IdleResult, IdleWatch
 from suites.steps.user import DATASET, User, unique
 from workloads.data import Files
 from workloads.models.base import yaml_of
 
-#: Fresh Datasets that are made, one after the other, before they are asked for.
+#: Datasets that are created, one after the other, before they are asked for.
 AHEAD: Final = 2
 #: Bytes of memory that the processes of one small Dataset take, and some more.
 MEMORY_OF_ONE: Final = 2 * 1024**3
@@ -34,146 +34,172 @@ MEMORY_OF_ONE: Final = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class ReadyDataset:
-    """What was seen of a Dataset just when it got Bound, and until somebody used it.
+    """What was observed of a Dataset when it became Bound, and until somebody used it.
 
     Attributes:
         namespace: of the Dataset.
         dataset: the Dataset.
         fuse: its Fuse.
-        phases: how long its making took.
-        untouched: how it was while it waited for its scenario.
+        phases: of its creation.
+        idle: what was observed while nobody used it.
+        reconcile_requests: how often a controller was asked to look sooner while it was created.
     """
 
     namespace: str
     dataset: DatasetSnapshot
     fuse: FuseSnapshot
     phases: tuple[Phase, ...]
-    untouched: Untouched = NOT_WATCHED
+    idle: IdleResult = NOT_WATCHED
+    reconcile_requests: int = 0
 
 
-def create_bound(user: User, makes: MakesDataset = User.makes_dataset) -> ReadyDataset:
-    """Make namespace, source claim, Dataset and runtime, wait until Bound, look at once.
+def create_bound(user: User, create: DatasetCreator = User.creates_dataset) -> ReadyDataset:
+    """Create namespace, source claim, Dataset and runtime, wait until Bound, and read the Fuse at once.
 
     Args:
         user: whose they are.
-        makes: makes Dataset and runtime, and what else has to be there before them.
+        create: creates Dataset and runtime, and what else has to be there before them.
     """
-    user.makes_namespace()
-    user.makes_source()
-    makes(user)
+    user.creates_namespace()
+    user.creates_source()
+    create(user)
     dataset = user.waits_until_bound()
     fuse = user.observer.fuse(user.namespace, dataset.name)
-    return ReadyDataset(user.namespace, dataset, fuse, tuple(user.evidence.phases))
+    return ReadyDataset(
+        user.namespace,
+        dataset,
+        fuse,
+        tuple(user.evidence.phases),
+        reconcile_requests=user.evidence.reconcile_requests,
+    )
 
 
-def ahead(host: Host) -> int:
-    """How many fresh Datasets a host has room for beside the shared one and the one in use."""
-    room = (host.memory_available - MEMORY_FOR_RUN) // MEMORY_OF_ONE - 1
-    return max(1, min(AHEAD, room))
+def room(host: Host) -> int:
+    """How many Datasets a host has room for, next to the shared one and the one in use."""
+    number = (host.memory_available - MEMORY_FOR_RUN) // MEMORY_OF_ONE - 1
+    return max(1, min(AHEAD, number))
 
 
 @dataclass(frozen=True, slots=True)
-class _Coming:
-    """A Dataset that is being made, or waits to be taken."""
+class _Prepared:
+    """A Dataset that is being created, or waits for its scenario."""
 
     user: User
-    makes: MakesDataset
-    birth: Future[ReadyDataset]
-    watch: Watch
+    create: DatasetCreator
+    ready: Future[ReadyDataset]
+    watch: IdleWatch
 
 
 @dataclass
 class DatasetPool:
-    """Makes fresh Datasets ahead and removes used ones behind.
+    """Creates Datasets ahead of time and removes used ones in the background.
 
     Attributes:
         system: the cluster.
         folder: of the export that all of them show.
-        files: what lies there.
-        wanted: how those are made that scenarios will still ask for, in the order of their asking.
-        departures: removes them.
-        watches: a scenario will ask how its Dataset was while it waited.
-        shared: who made the Dataset that reading scenarios share, while it is there.
+        files: in that folder.
+        wanted: how the Datasets are created that scenarios will ask for, in that order.
+        teardown: removes them.
+        watches: a scenario will ask what was observed of its Dataset while nobody used it.
+        untouched: no reconcile is requested for any of them.
+        shared: who created the Dataset that reading scenarios share, while it is there.
     """
 
     system: System
     folder: str
     files: Files
-    wanted: Iterable[MakesDataset] = ()
+    wanted: Iterable[DatasetCreator] = ()
     teardown: BackgroundTeardown = field(default_factory=BackgroundTeardown)
     watches: bool = False
+    untouched: bool = False
     shared: User | None = None
-    _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "make-dataset"))
-    _coming: deque[_Coming] = field(default_factory=deque)
+    _creator: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "create-dataset"))
+    _prepared: deque[_Prepared] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._wanted = deque(self.wanted)
 
-    def look_ahead(self) -> None:
-        """Begin with the next one where it will be needed."""
-        while self._wanted and len(self._coming) < ahead(self.system.host):
-            self._begin(self._wanted.popleft())
+    def prepare_ahead(self) -> None:
+        """Create the next ones that will be needed, as many as there is room for."""
+        while self._wanted and len(self._prepared) < room(self.system.host):
+            self._prepare(self._wanted.popleft())
 
-    def _begin(self, makes: MakesDataset) -> None:
-        user = self._user("fc")
-        watch = Watch(
+    def _prepare(self, create: DatasetCreator, *, untouched: bool = False) -> None:
+        user = replace(self._user("fc"), requests_reconciles=not (untouched or self.untouched))
+        watch = IdleWatch(
             f"Dataset {user.namespace}/{DATASET}",
             lambda: user.observer.fuse(user.namespace, DATASET),
             checks.why_fuse_present,
         )
 
         def make() -> ReadyDataset:
-            birth = create_bound(user, makes)
+            ready = create_bound(user, create)
             if self.watches:
-                watch.begin()
-            return birth
+                watch.start()
+            return ready
 
-        self._coming.append(_Coming(user, makes, self._maker.submit(make), watch))
+        self._prepared.append(_Prepared(user, create, self._creator.submit(make), watch))
 
-    def take(self, evidence: Evidence, makes: MakesDataset = User.makes_dataset) -> tuple[User, ReadyDataset]:
-        """A fresh Dataset that is Bound, in a namespace of its own.
+    def acquire(
+        self, evidence: Evidence, create: DatasetCreator = User.creates_dataset, *, untouched: bool = False
+    ) -> tuple[User, ReadyDataset]:
+        """A Dataset that is Bound and was never used, in a namespace of its own.
 
         Args:
-            evidence: of the scenario that takes it.
-            makes: how it is to have been made.
+            evidence: of the scenario that receives it.
+            create: how it is to have been created.
+            untouched: no reconcile may be requested for it, so one created ahead only serves if that holds
+                for all of them.
 
         Raises:
-            HarnessError: it did not get Bound.
+            HarnessError: it did not become Bound.
         """
-        made = self._next(makes)
+        made = self._next(create) if untouched == self.untouched else self._untouched(create)
         evidence.namespaces.append(made.user.namespace)
         user = replace(made.user, evidence=evidence)
-        with evidence.phase("dataset", "wait for the Dataset that was made ahead"):
-            birth = replace(made.birth.result(), untouched=made.watch.end())
+        with evidence.phase("dataset", "wait for the Dataset that was created ahead"):
+            ready = replace(made.ready.result(), idle=made.watch.stop())
+        evidence.reconcile_requests += ready.reconcile_requests
         evidence.attach("sent ahead", yaml_of(*user.sent), "yaml")
-        self.look_ahead()
-        return user, birth
+        self.prepare_ahead()
+        return user, ready
 
-    def _next(self, makes: MakesDataset) -> _Coming:
-        """The next one that was made like this; one that was not asked for in its turn goes unused."""
-        self.look_ahead()
-        while self._coming:
-            made = self._coming.popleft()
-            if made.makes is makes:
+    def _untouched(self, create: DatasetCreator) -> _Prepared:
+        self._prepare(create, untouched=True)
+        return self._prepared.pop()
+
+    def _next(self, create: DatasetCreator) -> _Prepared:
+        """The next one that was created like this; those before it are removed unused."""
+        self.prepare_ahead()
+        while self._prepared:
+            made = self._prepared.popleft()
+            if made.create is create:
                 return made
-            made.watch.end()
+            made.watch.stop()
             self.remove(made.user)
-            self.look_ahead()
-        self._begin(makes)
-        return self._coming.popleft()
+            self.prepare_ahead()
+        self._prepare(create)
+        return self._prepared.popleft()
 
     def share(self) -> ReadyDataset:
-        """Make the Dataset that reading scenarios share.
+        """Create the Dataset that reading scenarios share.
 
         Raises:
-            HarnessError: it did not get Bound.
+            HarnessError: it did not become Bound.
         """
         self.shared = self._user("fc-shared")
         return create_bound(self.shared)
 
     def _user(self, prefix: str) -> User:
-        """Somebody new."""
-        return User(self.system, Evidence(silent=True), unique(prefix), folder=self.folder, files=self.files)
+        """A new user."""
+        return User(
+            self.system,
+            Evidence(silent=True),
+            unique(prefix),
+            folder=self.folder,
+            files=self.files,
+            requests_reconciles=not self.untouched,
+        )
 
     def remove_shared(self) -> None:
         """Remove the Dataset that scenarios shared, if it is there."""
@@ -182,26 +208,26 @@ class DatasetPool:
             self.shared = None
 
     def remove(self, user: User, declared: Scenario | None = None) -> None:
-        """Remove what a user made, in the background.
+        """Remove what a user created, in the background.
 
         Args:
-            user: who leaves.
-            declared: the scenario that is told what stays; without one nobody looks.
+            user: who created it.
+            declared: the scenario at which leftovers are reported; without one they are not checked.
         """
         self.teardown.remove(user, declared)
 
-    def close(self, *, clean: bool, last_check_timeout: float = LAST_LOOKS_SECONDS) -> list[str]:
-        """End the pool. Returns what would not go.
+    def close(self, *, clean: bool, last_check_timeout: float = LAST_CHECKS_SECONDS) -> list[str]:
+        """End the pool, and return the removal errors that were reported at no scenario.
 
         Args:
-            clean: all that was made is removed first; without it, it goes with the cluster.
+            clean: remove all that was created; without it, it is deleted with the cluster.
             last_check_timeout: seconds to wait for removals that a scenario reports, without ``clean``.
         """
         if clean:
             self.remove_shared()
-        self._maker.shutdown(wait=clean, cancel_futures=True)
-        for coming in self._coming:
-            coming.watch.end()
+        self._creator.shutdown(wait=clean, cancel_futures=True)
+        for prepared in self._prepared:
+            prepared.watch.stop()
             if clean:
-                self.remove(coming.user)
+                self.remove(prepared.user)
         return self.teardown.close(clean=clean, last_check_timeout=last_check_timeout)

@@ -1,7 +1,7 @@
-"""Datasets that cannot get Bound: all that a run asks for are made at once and watched over one window.
+"""Datasets that cannot become Bound: all that a run asks for are watched in one shared window.
 
-An absence needs its time, and the times of several may pass together. Each has a namespace of its
-own and an application that waits for its claim; what one of them does, does not touch the others.
+Each has a namespace of its own and an application that waits for its claim; one of them does not affect
+the others, also when it cannot be created.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: The application that waits for the Dataset's claim.
 APPLICATION: Final = "waiting-app"
-#: Seconds for which they are watched together: two rounds of Fluid's retry and more.
-WINDOW: Final = 30.0
+#: Seconds for which they are watched together: two rounds of Fluid's retry (20 s each) and more.
+WINDOW: Final = 45.0
 #: How many are made at the same time.
 AT_ONCE: Final = 4
 #: A name that begins with a digit, and one with a dot.
@@ -37,7 +37,7 @@ DOT: Final = "imagenet.2012"
 MISSING: Final = "missing"
 #: A claim that is there, but in another namespace. A name of its own: claims of one name in several
 #: namespaces would make the diagnosis of each other's scenarios ambiguous.
-BESIDE: Final = "nfs-beside"
+OTHER_CLAIM: Final = "nfs-beside"
 #: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
 ELSEWHERE: Final = "elsewhere"
 
@@ -83,13 +83,30 @@ class WatchResult:
     wrong: str
     last: Look
 
-    def told_by(self, evidence: Evidence) -> WatchResult:
+    def with_evidence(self, evidence: Evidence) -> WatchResult:
+        """The same with another collector of evidence."""
+        return replace(self, user=replace(self.user, evidence=evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class NotCreated:
+    """One of them that could not be created.
+
+    Attributes:
+        user: whose it should have been.
+        error: why.
+    """
+
+    user: User
+    error: Exception
+
+    def with_evidence(self, evidence: Evidence) -> NotCreated:
         """The same with another collector of evidence."""
         return replace(self, user=replace(self.user, evidence=evidence))
 
 
 def _without_runtime(user: User) -> None:
-    user.makes_dataset(without_runtime=True)
+    user.creates_dataset(without_runtime=True)
 
 
 def _without_dataset(user: User) -> None:
@@ -97,7 +114,7 @@ def _without_dataset(user: User) -> None:
 
 
 def _of_mounts(user: User, *mounts: Mount) -> None:
-    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
+    user.creates_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
 
 
 def _nfs_scheme(user: User) -> None:
@@ -109,16 +126,16 @@ def _scheme_in_capitals(user: User) -> None:
 
 
 def _claim_elsewhere(user: User) -> None:
-    """The claim is in a namespace of its own, which goes with the claim's scenario."""
+    """The claim is in a namespace of its own, which is deleted with the claim's scenario."""
     elsewhere = replace(user, namespace=f"{user.namespace}-{ELSEWHERE}")
-    elsewhere.makes_namespace()
-    elsewhere.makes_source(BESIDE)
-    _of_mounts(user, Mount(mount_point=f"pvc://{BESIDE}", name="data", path="/"))
+    elsewhere.creates_namespace()
+    elsewhere.creates_source(OTHER_CLAIM)
+    _of_mounts(user, Mount(mount_point=f"pvc://{OTHER_CLAIM}", name="data", path="/"))
 
 
 def _without_quota(user: User) -> None:
     tier = TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm"),))  # noqa: S108 - the tier is memory
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET).evolve(tieredstore=tier))
+    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET).evolve(tieredstore=tier))
 
 
 def _missing_claim(user: User) -> None:
@@ -136,7 +153,7 @@ def _claim_twice(user: User) -> None:
 def _quota_over_limit(user: User) -> None:
     runtime = laptop_runtime(user.namespace, DATASET, quota="512Mi")
     worker = (runtime.worker or Component()).evolve(resources=Resources(limits={"memory": "256Mi"}))
-    user.makes_dataset(runtime=runtime.evolve(worker=worker))
+    user.creates_dataset(runtime=runtime.evolve(worker=worker))
 
 
 def _loads(user: User) -> None:
@@ -149,8 +166,8 @@ def _loads(user: User) -> None:
 
 def _names_not_taken(user: User) -> None:
     over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).evolve(placement="Shared")
-    user.makes_dataset(over)
-    user.makes_dataset(over.evolve(name=DOT), without_runtime=True)
+    user.creates_dataset(over)
+    user.creates_dataset(over.evolve(name=DOT), without_runtime=True)
 
 
 #: What the user of each scenario does, by its id.
@@ -175,12 +192,18 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
 NAMES: Final[Mapping[str, str]] = MappingProxyType({"B29": DIGIT})
 
 
-def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, WatchResult]:
-    """Make all of them, let Fluid take them up, and watch them over one window."""
+def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, WatchResult | NotCreated]:
+    """Create all of them, wait until Fluid has seen them, and watch those over one window."""
     users = {id_: new_user() for id_ in ids}
-    with ThreadPoolExecutor(AT_ONCE, "create-unbindable") as makers:
-        for made in [makers.submit(_make, id_, user) for id_, user in users.items()]:
-            made.result()
+    with ThreadPoolExecutor(AT_ONCE, "create-unbindable") as creators:
+        created = {id_: creators.submit(_make, id_, user) for id_, user in users.items()}
+    failed = {
+        id_: NotCreated(users.pop(id_), error)
+        for id_, future in created.items()
+        if isinstance(error := future.exception(), Exception)
+    }
+    if not users:
+        return failed
     looks = hold(
         lambda: {id_: _look(user, _name(id_)) for id_, user in users.items()},
         lambda _: None,  # each scenario judges its own
@@ -189,7 +212,7 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
         window=WINDOW,
         delay=2.0,
     )
-    return {
+    return failed | {
         id_: WatchResult(
             user=user,
             name=_name(id_),
@@ -202,14 +225,26 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
     }
 
 
+def watch_one(id_: str, user: User) -> WatchResult:
+    """Create and watch the one of a single scenario.
+
+    Raises:
+        HarnessError: it could not be created.
+    """
+    watched = watch([id_], lambda: user)[id_]
+    if isinstance(watched, NotCreated):
+        raise watched.error
+    return watched
+
+
 def _name(id_: str) -> str:
     return NAMES.get(id_, DATASET)
 
 
 def _make(id_: str, user: User) -> None:
     """Make one, and let Fluid and the scheduler take it up."""
-    user.makes_namespace()
-    user.makes_source()
+    user.creates_namespace()
+    user.creates_source()
     CASES[id_](user)
     user.applies(user.application(APPLICATION, _name(id_)).manifest())
     user.waits_for_scheduling_verdict(user.namespace, APPLICATION)

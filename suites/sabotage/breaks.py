@@ -32,7 +32,7 @@ BY_HAND: Final = "a sabotage breaks the product on purpose and mends it afterwar
 def without_csi_plugin(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
     """The CSI plugin's DaemonSet selects a node that there is not."""
     del users
-    with csi_plugin.away(runner.system.kube):
+    with csi_plugin.removed(runner.system.kube):
         yield Tampering()
 
 

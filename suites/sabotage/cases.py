@@ -79,7 +79,7 @@ def claims_by_hand(runner: ScenarioRunner, users: Users) -> Iterator[Tampering]:
         )
         helpers.append(somebody)
         # Bound before the application comes: Kubernetes may take longer to bind it than the check looks.
-        somebody.makes_source(manifest["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"])
+        somebody.creates_source(manifest["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"])
         return (manifest,)
 
     del users

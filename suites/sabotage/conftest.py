@@ -12,7 +12,7 @@ from clusters.progress import Progress
 from clusters.system import System
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
-from suites.run.plugin import READ_ONLY_FOLDER, cluster_stays
+from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
 from suites.sabotage.model import Place
 from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
@@ -27,15 +27,15 @@ def runner(
     request: pytest.FixtureRequest,
     system: System,
     files: Files,
-    ready_dataset: ReadyDataset,
+    shared_dataset: ReadyDataset,
     progress: Progress,
 ) -> Iterator[ScenarioRunner]:
     """The Datasets on which scenarios run while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.makes_dataset] * _wanted(places))
-    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, ready_dataset, pool)
-    pool.look_ahead()
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * _wanted(places))
+    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, shared_dataset, pool)
+    pool.prepare_ahead()
     yield made
     with progress.stage("what sabotages left is removed"):
         troubles = made.close(clean=cluster_stays(system))

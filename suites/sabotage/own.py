@@ -48,14 +48,14 @@ def arguments(
     wanted = tuple(inspect.signature(function).parameters)
     known: dict[str, Any] = {"window": WINDOW, "idle_watch": NOT_WATCHED, "ready_dataset": shared}
     if "unbindable_dataset" in wanted:
-        known["unbindable_dataset"] = unbindable.watch([declared.id], lambda: user)[declared.id]
+        known["unbindable_dataset"] = unbindable.watch_one(declared.id, user)
     elif {"shared_user", "dataset_owner"} & set(wanted):
         birth = create_bound(user, declared.dataset)
         known |= {"shared_user": user, "dataset_owner": user, "ready_dataset": birth}
     if "user" in wanted:
         known["user"] = another() if "shared_user" in known else user
-        known["user"].makes_namespace()
-        known["user"].makes_source()
+        known["user"].creates_namespace()
+        known["user"].creates_source()
     first, _, says = BEGINS.partition(": ")
     user.evidence.fact(first, says)
     return {name: known[name] for name in wanted}
@@ -71,8 +71,8 @@ def leaves_nothing(declared: Scenario, user: User) -> None:
     teardown = BackgroundTeardown()
     teardown.remove(user, declared)
     teardown.close(clean=True)
-    if teardown.told:
-        raise teardown.told[0]
+    if teardown.reported:
+        raise teardown.reported[0]
 
 
 def remove(users: Sequence[User]) -> list[str]:
@@ -95,7 +95,7 @@ def _remove_one(user: User) -> str:
 def _trouble(user: User) -> str:
     """Why a user's namespace cannot be removed; empty when it is."""
     try:
-        user.leaves()
+        user.removes_everything()
     except HarnessError as error:
         return error.message
     return ""

@@ -187,6 +187,7 @@ class ScenarioRunner:
             if target.place == "own":
                 phase = "teardown"
                 own.leaves_nothing(declared, user)
+            user.evidence.raise_late_failure()
         except Exception as error:  # noqa: BLE001 - whatever a scenario raises is its verdict
             seen = Seen(
                 "fail", failure_class(error, phase), reason(error), str(error), time.monotonic() - start
@@ -244,7 +245,7 @@ class ScenarioRunner:
         if target.place == "shared":
             user.namespace = unique("fc-by")
             user.evidence.namespaces.append(user.namespace)
-        return unbindable.watch([target.scenario], lambda: user)[target.scenario]
+        return unbindable.watch_one(target.scenario, user)
 
     # Where it is tried
 
@@ -288,7 +289,7 @@ class ScenarioRunner:
                 self.pool.remove(self._fresh[0])
                 self._fresh = None
         if self._fresh is None:
-            self._fresh = self.pool.take(Evidence(silent=True))
+            self._fresh = self.pool.acquire(Evidence(silent=True))
         return self._fresh[0]
 
     def _renew(self, user: User) -> None:

@@ -1,4 +1,4 @@
-"""Fluid's CSI plugin on the nodes: taken off and put back, and started anew with another argument."""
+"""Fluid's CSI plugin on the nodes: removed and restored, and restarted with another argument."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from clusters.waiting import wait
 #: Seconds until the plugin is gone from every node, back, or running with other arguments.
 PLUGIN_SECONDS: Final = 120.0
 PLUGIN_LABELS: Final = "app=csi-nodeplugin-fluid"
-#: Label of a node that there is not.
+#: Label that no node has.
 NOWHERE: Final = "fluid-conformance/nowhere"
-#: The plugin's own container, beside the one that registers it.
+#: The plugin's own container, next to the one that registers it.
 CONTAINER: Final = "plugins"
 SUBJECT: Final = f"DaemonSet {fluid.NAMESPACE}/{fluid.CSI_DAEMON_SET}"
 
@@ -79,21 +79,21 @@ def state(kube: Kube) -> PluginState:
 
 
 @contextmanager
-def away(kube: Kube) -> Iterator[PluginState]:
+def removed(kube: Kube) -> Iterator[PluginState]:
     """No node has the plugin while the context lasts.
 
-    Its DaemonSet asks for a node that there is not. Mounts that are there stay: they lie in the
-    nodes' own mount namespaces. It touches the whole cluster.
+    Its DaemonSet selects a node that does not exist. Existing mounts stay, in the nodes' own mount
+    namespaces. It affects the whole cluster.
 
     Raises:
-        WaitTimeoutError: it did not go, or did not come back; an infrastructure failure.
+        WaitTimeoutError: it was not removed, or not restored; an infrastructure failure.
     """
     try:
-        _asks_for(kube, "true")
-        _hurry(kube, "no node shall have the CSI plugin")
+        _set_node_selector(kube, "true")
+        _delete_pods(kube, "no node shall have the CSI plugin")
         yield _await(kube, lambda seen: seen.gone, "removal from every node")
     finally:
-        _asks_for(kube, None)
+        _set_node_selector(kube, None)
         _await(kube, lambda seen: seen.back, "readiness on every node")
 
 
@@ -122,7 +122,7 @@ def switch(kube: Kube, old: str, new: str) -> None:
     path = f"/spec/template/spec/containers/{number}/args/{container['args'].index(old)}"
     patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
     kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
-    _hurry(kube, "the CSI plugin starts with other arguments")
+    _delete_pods(kube, "the CSI plugin starts with other arguments")
     wait(
         lambda: _running_with(kube, new),
         lambda seen: seen[0] == seen[1] > 0,
@@ -137,7 +137,7 @@ def switch(kube: Kube, old: str, new: str) -> None:
 def _daemon_set(kube: Kube) -> dict[str, Any]:
     found = kube.get(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE)
     if found is None:
-        raise InfrastructureError("there is no CSI plugin of Fluid's")
+        raise InfrastructureError("there is no CSI plugin of Fluid")
     return found
 
 
@@ -159,17 +159,16 @@ def _running_with(kube: Kube, argument: str) -> tuple[int, int]:
     return running, DaemonSetSnapshot.of(_daemon_set(kube)).desired
 
 
-def _hurry(kube: Kube, because: str) -> None:
-    """Let all of the plugin's Pods go at once.
+def _delete_pods(kube: Kube, because: str) -> None:
+    """Delete all Pods of the plugin at once.
 
-    Left to itself the DaemonSet goes node by node, each time with 30 s of grace for a plugin that is deaf
-    to signals.
+    The DaemonSet itself works node by node, each time with 30 s of grace for a plugin that ignores signals.
     """
     for pod in ClusterReader(kube).list(PodSnapshot, fluid.NAMESPACE, labels=PLUGIN_LABELS):
         kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, because=because, grace_seconds=1)
 
 
-def _asks_for(kube: Kube, value: str | None) -> None:
+def _set_node_selector(kube: Kube, value: str | None) -> None:
     body = {"spec": {"template": {"spec": {"nodeSelector": {NOWHERE: value}}}}}
     kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, body)
 

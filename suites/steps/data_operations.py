@@ -46,7 +46,7 @@ def ended_as(user: User, kind: Kind, ended: DataOperationSnapshot, phase: str) -
             f"{kind} {ended.name} is {ended.phase}",
             subject=f"{kind} {user.namespace}/{ended.name}",
             expected=f"phase {phase}",
-            seen=f"{ended}; {checks.events_told(user, ended.name, str(kind))}",
+            seen=f"{ended}; {checks.reported_events(user, ended.name, str(kind))}",
         )
     user.evidence.fact(f"{kind} status", str(ended))
 
@@ -103,7 +103,7 @@ def delete(user: User, kind: Kind, *names: str) -> None:
 def gone(user: User, kind: Kind, *names: str) -> None:
     """Wait until deleted data operations are gone; Fluid lets them go when it has removed what they made."""
     kube = user.system.kube
-    with user.evidence.phase("teardown", f"{kind} {', '.join(names)} goes"):
+    with user.evidence.phase("teardown", f"{kind} {', '.join(names)} is deleted"):
         wait(
             lambda: [name for name in names if kube.get(kind, name, user.namespace) is not None],
             is_empty,

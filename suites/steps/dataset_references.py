@@ -18,11 +18,12 @@ from clusters.product import fluid
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import wait
 from suites.record.run import cannot_run_here
-from suites.steps.user import DATASET, NUDGE, User, unique
+from suites.steps.reconcile import RECONCILE_ANNOTATION
+from suites.steps.user import DATASET, User, unique
 from workloads.models.dataset import Dataset, Mount
 
 #: The Dataset that refers to another one.
-BORROWED: Final = "borrowed"
+REFERENCE: Final = "borrowed"
 #: Handles references and ThinRuntimes; Fluid's chart has it with no replicas.
 CONTROLLER: Final = "thinruntime-controller"
 #: Seconds until Fluid has started its controller, and it is ready.
@@ -55,7 +56,8 @@ def waits_for_controller(user: User) -> None:
     def look() -> DeploymentSnapshot | None:
         nonlocal count
         count += 1
-        kube.patch(kinds.DATASET, DATASET, user.namespace, {"metadata": {"annotations": {NUDGE: str(count)}}})
+        annotations = {RECONCILE_ANNOTATION: str(count)}
+        kube.patch(kinds.DATASET, DATASET, user.namespace, {"metadata": {"annotations": annotations}})
         return objects.get(DeploymentSnapshot, CONTROLLER, fluid.NAMESPACE)
 
     with user.evidence.phase("waiting", f"Fluid starts its {CONTROLLER}"):
@@ -72,43 +74,43 @@ def waits_for_controller(user: User) -> None:
 
 
 @contextmanager
-def borrower(owner: User) -> Iterator[User]:
-    """A user in a namespace beside the owner's; what refers to the owner's Dataset goes with it."""
-    beside = owner.makes_namespace_beside(unique("fc-borrower"))
-    user = replace(owner, namespace=beside)
+def referring_user(owner: User) -> Iterator[User]:
+    """A user in another namespace, which is deleted with all that refers to the owner's Dataset."""
+    namespace = owner.creates_extra_namespace(unique("fc-referring"))
+    user = replace(owner, namespace=namespace)
     try:
         yield user
     finally:
         # Before the owner's Dataset, which waits for those that refer to it.
         user.removes_datasets()
-        owner.removes_namespace(beside)
+        owner.removes_namespace(namespace)
 
 
-def borrows(owner: User, user: User) -> DatasetSnapshot:
+def creates_reference(owner: User, user: User) -> DatasetSnapshot:
     """Make a Dataset that refers to the owner's, and wait until it is Bound and has its claim."""
     point = f"dataset://{owner.namespace}/{DATASET}"
-    dataset = Dataset(namespace=user.namespace, name=BORROWED, mounts=(Mount(mount_point=point),))
-    user.makes_dataset(dataset, without_runtime=True)
-    return user.waits_until_bound(BORROWED)
+    dataset = Dataset(namespace=user.namespace, name=REFERENCE, mounts=(Mount(mount_point=point),))
+    user.creates_dataset(dataset, without_runtime=True)
+    return user.waits_until_bound(REFERENCE)
 
 
-def gives_back(owner: User, user: User) -> None:
+def deletes_reference(owner: User, user: User) -> None:
     """Delete the reference; wait until it is gone and the owner's Dataset is not referred to any more."""
-    user.deletes_dataset(BORROWED)
+    user.deletes_dataset(REFERENCE)
     kube = user.system.kube
 
     def look() -> tuple[bool, bool, tuple[str, ...]]:
         return (
-            kube.get(kinds.THIN_RUNTIME, BORROWED, user.namespace) is not None,
-            user.observer.objects.get(ClaimSnapshot, BORROWED, user.namespace) is not None,
+            kube.get(kinds.THIN_RUNTIME, REFERENCE, user.namespace) is not None,
+            user.observer.objects.get(ClaimSnapshot, REFERENCE, user.namespace) is not None,
             owner.observer.dataset(owner.namespace, DATASET).dataset_ref,
         )
 
-    with user.evidence.phase("teardown", "the reference goes"):
+    with user.evidence.phase("teardown", "the reference is deleted"):
         wait(
             look,
             lambda seen: not any(seen),
-            subject=f"Dataset {user.namespace}/{BORROWED}",
+            subject=f"Dataset {user.namespace}/{REFERENCE}",
             condition="deletion with ThinRuntime, claim and entry in the other Dataset's status",
             timeout=RETURNED_SECONDS * user.timeout_factor,
             delay=1.0,

@@ -1,6 +1,6 @@
 """Events that a scenario waits for: what Fluid or Kubernetes says of itself when something is amiss.
 
-Only where the event itself is what a user has to be told; nothing else is ever concluded from one.
+Only where the event itself is what a user needs to see; nothing else is ever concluded from one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.waiting import wait
 from suites.steps.user import User
 
-#: Seconds until an event that Fluid repeats every 20 s must have been told.
+#: Seconds until an event that Fluid repeats every 20 s must have been sent.
 EVENT_SECONDS: Final = 90.0
 
 
@@ -39,7 +39,7 @@ def wait_for_event(
         )
 
     with (
-        user.evidence.phase("waiting", f"{kind} {name} is told of"),
+        user.evidence.phase("waiting", f"{kind} {name} is reported"),
         user.system.kube.changes(kinds.EVENT, place) as changed,
     ):
         events = wait(

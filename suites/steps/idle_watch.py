@@ -16,69 +16,69 @@ from clusters.waiting import WaitError, hold
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two observations.
 DELAY: Final = 2.0
 #: What must hold of a Dataset that nobody uses.
 CONDITION: Final = "absence of a Fuse Pod"
-#: What to do where it did not.
-ADVICE: Final = "somebody else may be using the Dataset's claim"
+#: What to do if it does not.
+ADVICE: Final = "another application may be using the Dataset's claim"
 
 
 @dataclass(frozen=True, slots=True)
-class Untouched:
-    """How a Dataset was while it waited for its first user.
+class IdleResult:
+    """What was observed of a Dataset until its first user came.
 
     Attributes:
-        looks: how many were taken.
+        observations: how many.
         seconds: from the first to the last of them.
-        wrong: a Fuse came although nobody used it.
+        error: a Fuse Pod was there although nobody used the Dataset.
     """
 
-    looks: int = 0
+    observations: int = 0
     seconds: float = 0.0
-    wrong: WaitError | None = None
+    error: WaitError | None = None
 
 
-#: Nobody looked.
-NOT_WATCHED: Final = Untouched()
+#: Nothing was observed.
+NOT_WATCHED: Final = IdleResult()
 
 
 @dataclass
-class Watch:
-    """Looks at one Dataset in a thread of its own, from ``begin`` to ``end``.
+class IdleWatch:
+    """Observes the Fuse of one Dataset in a thread of its own, from ``start`` to ``stop``.
 
     Attributes:
         subject: the Dataset, for an error.
-        look: at its Fuse.
-        still: what is wrong with what was seen, or None.
+        observe: its Fuse.
+        objection: what is wrong with an observation, or None.
     """
 
     subject: str
-    look: Callable[[], FuseSnapshot]
-    still: Callable[[FuseSnapshot], str | None]
+    observe: Callable[[], FuseSnapshot]
+    objection: Callable[[FuseSnapshot], str | None]
     clock: Clock = SYSTEM_CLOCK
     _over: threading.Event = field(default_factory=threading.Event, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
-    _seen: Untouched = field(default=NOT_WATCHED, init=False)
+    _result: IdleResult = field(default=NOT_WATCHED, init=False)
 
-    def begin(self) -> None:
-        """Take the first look, and go on looking."""
-        self._thread = threading.Thread(target=self._watches, name=f"watch {self.subject}", daemon=True)
+    def start(self) -> None:
+        """Observe now, and again each `DELAY` seconds."""
+        self._thread = threading.Thread(target=self._watch, name=f"watch {self.subject}", daemon=True)
         self._thread.start()
 
-    def end(self) -> Untouched:
-        """Take the last look; what was seen. Nothing was when it has not begun, or when a look failed."""
+    def stop(self) -> IdleResult:
+        """Observe a last time; `NOT_WATCHED` if it was never started, or if an observation failed."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        return self._seen
+        return self._result
 
-    def _watches(self) -> None:
+    def _watch(self) -> None:
         start = self.clock.now()
         try:
             seen = hold(
-                self.look,
-                self.still,
+                self.observe,
+                self.objection,
                 subject=self.subject,
                 condition=CONDITION,
                 window=math.inf,
@@ -88,9 +88,9 @@ class Watch:
                 clock=self.clock,
             )
         except WaitError as error:
-            self._seen = Untouched(wrong=error)
+            self._result = IdleResult(error=error)
         except HarnessError as error:
-            # Another scenario may have the API server away just now: the window is held anew then.
-            log.info("%s is watched no more: %s", self.subject, error.message)
+            # Another scenario may have stopped the API server: the scenario watches the whole window then.
+            log.info("%s is not watched any more: %s", self.subject, error.message)
         else:
-            self._seen = Untouched(len(seen), self.clock.now() - start)
+            self._result = IdleResult(len(seen), self.clock.now() - start)

@@ -99,8 +99,8 @@ def of_dataset(user: User, name: str = DATASET) -> Leaks:
 
 
 def nothing_left(user: User, name: str = DATASET) -> None:
-    """Nothing of the Dataset is left; what goes a moment later is waited for."""
-    with user.evidence.phase("waiting", "all of the Dataset goes"):
+    """Nothing of the Dataset is left; what is deleted a moment later is waited for."""
+    with user.evidence.phase("waiting", "all of the Dataset is deleted"):
         wait(
             lambda: of_dataset(user, name),
             lambda seen: seen.nothing,

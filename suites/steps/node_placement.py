@@ -19,8 +19,8 @@ from suites.steps.user import User
 WORKER_SECONDS: Final = 420.0
 #: Seconds for which a worker that finds no node is watched.
 STAYS_SECONDS: Final = 20.0
-#: Seconds until the node of a ready worker has Fluid's labels: Fluid sets them at its first whole look at a
-#: Dataset that is Bound, which is 90 s after the last one when nothing nudges it (seen on 0.9.3).
+#: Seconds until the node of a ready worker has Fluid's labels: Fluid sets them at its first full reconcile
+#: of a Dataset that is Bound, 90 s after the last one if none is requested (observed on 0.9.3).
 LABELLED_SECONDS: Final = 120.0
 #: Seconds until the scheduler has placed a Pod that has a node now, and until a node tells a new label.
 PLACED_SECONDS: Final = 60.0

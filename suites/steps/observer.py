@@ -67,7 +67,7 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """Looks at the system; it changes nothing but the page cache, and that only when told to."""
+    """Observes the system; it changes nothing but the page cache, and that only on request."""
 
     system: System
 

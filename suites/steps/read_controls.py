@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
 from clusters.host import mountinfo
 from clusters.kubernetes import kinds
+from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import nfs
 from clusters.system import System
@@ -119,7 +120,7 @@ def _raw_nfs_answers(system: System, node: str) -> str:
         with kube.changes(kinds.POD, nfs.NAMESPACE) as changed:
             wait(
                 lambda: PodSnapshot.of(kube.get(kinds.POD, name, nfs.NAMESPACE) or {}),
-                lambda seen: seen.ready,
+                is_ready,
                 subject=f"Pod {nfs.NAMESPACE}/{name}",
                 condition="condition Ready",
                 timeout=RAW_NFS_SECONDS,

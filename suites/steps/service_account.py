@@ -85,10 +85,10 @@ class Account:
         """The file with which it reaches the cluster."""
         return self.folder / f"{self.name}.kubeconfig"
 
-    def gets(self, role: Manifest) -> None:
+    def binds(self, role: Manifest) -> None:
         """Give it a ClusterRole for the whole cluster, and wait until that is in force.
 
-        The role gets a name of its own, since a user may have applied the shipped one.
+        The role has a name of its own, because a user may have applied the shipped one.
         """
         name = f"{self.name}-{role['metadata']['name']}"
         self._bound.append(name)
@@ -145,8 +145,8 @@ class Account:
             cwd=self.folder,
         )
 
-    def leaves(self) -> None:
-        """Take its rights away, and it with them."""
+    def delete(self) -> None:
+        """Delete its rights and the account."""
         self.kube.close()
         for name in self._bound:
             self.owner.delete(kinds.CLUSTER_ROLE_BINDING, name)
@@ -194,7 +194,7 @@ def account(user: User, folder: Path) -> Iterator[Account]:
     try:
         yield made
     finally:
-        made.leaves()
+        made.delete()
 
 
 def shipped_roles() -> Mapping[str, Manifest]:

@@ -1,4 +1,4 @@
-"""Fluid's webhook: what it writes into Pods, and how it is taken away and put back."""
+"""Fluid's webhook: what it writes into Pods, and how it is removed and restored."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def down(user: User) -> Iterator[None]:
 
     try:
         kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(0))
-        with user.evidence.phase("waiting", "the webhook goes"):
+        with user.evidence.phase("waiting", "the webhook stops"):
             wait(
                 pods,
                 is_empty,

@@ -13,16 +13,15 @@ from clusters.facts import Image, Origin, SystemFacts
 from reports.verdict.model import (
     Attempt,
     DefectResult,
-    Fact,
     Failure,
     KeptFile,
-    Phase,
     RunFacts,
     ScenarioResult,
     StageResult,
     Verdict,
     judge_run,
 )
+from suites.record.evidence import Fact, Phase
 
 WRONG_CLAIM = """Pod b1/app reads through Fluid, although it mounts the original claim nfs-src
   object:    Pod b1/app

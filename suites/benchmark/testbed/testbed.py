@@ -115,12 +115,12 @@ class Testbed:
         testbed = cls(system, progress, user, proxy or TokenBucket(run))
         try:
             with progress.stage("Dataset of the benchmark becomes Bound"):
-                user.makes_namespace()
+                user.creates_namespace()
                 if proxy is None:
-                    user.makes_source()
+                    user.creates_source()
                 else:
-                    user.makes_source(server=proxy.address, mount_options=MOUNT_OPTIONS)
-                user.makes_dataset(
+                    user.creates_source(server=proxy.address, mount_options=MOUNT_OPTIONS)
+                user.creates_dataset(
                     runtime=laptop_runtime(user.namespace, DATASET, quota=QUOTA, direct=DIRECT, quick=False)
                 )
                 user.waits_until_bound()
@@ -315,7 +315,7 @@ class Testbed:
             HarnessError: something could not be deleted.
         """
         with self.progress.stage("delete the Dataset of the benchmark"):
-            self.user.leaves()
+            self.user.removes_everything()
 
     def _cache_state(self, layout: Layout, copy: int, plan: Plan) -> CacheState:
         return alluxio_rest.cache_state(

@@ -10,7 +10,7 @@ from clusters.product.fluid_snapshots import CacheStates
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks
-from suites.steps.idle_watch import Untouched
+from suites.steps.idle_watch import IdleResult
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 from workloads.faults import stopped
@@ -27,7 +27,7 @@ STALL_SECONDS = 6.0
 
 @scenario("C1", Level.CONFORMANCE)
 def test_fuse_pod_comes_with_the_first_application_and_not_before(
-    dataset_owner: User, idle_watch: Untouched, window: float
+    dataset_owner: User, idle_watch: IdleResult, window: float
 ) -> None:
     """No Fuse Pod runs and no node is labelled until an application uses the claim; then just one.
 
@@ -47,7 +47,7 @@ def test_fuse_pod_comes_with_the_first_application_and_not_before(
     checks.one_fuse_pod(dataset_owner, pod.node)
 
 
-@scenario("C4", Level.CONFORMANCE, alone=True)
+@scenario("C4", Level.CONFORMANCE, alone=True, untouched=True)
 def test_status_tells_what_is_cached_and_how_reads_are_served(dataset_owner: User) -> None:
     """The Dataset's status tells size and number of files, what is cached, and that reads hit the cache.
 

@@ -13,7 +13,7 @@ from clusters.product.predicates import fuse_is_absent, has_capacity, is_fully_c
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.run.dataset_pool import ReadyDataset
-from suites.steps import checks, data_loads
+from suites.steps import checks, data_loads, source_files
 from suites.steps.user import DATASET, User
 from workloads.models.alluxio_runtime import Fuse, TieredStore
 from workloads.models.alluxio_runtime import Level as Tier
@@ -44,7 +44,7 @@ FILLED_TO_THE_END: Final = {
 DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
 
-@scenario("A1", Level.SMOKE, issues=(4388,))
+@scenario("A1", Level.SMOKE, issues=(4388,), untouched=True)
 def test_dataset_over_an_nfs_claim_gets_bound_without_a_fuse_pod(
     shared_user: User, ready_dataset: ReadyDataset
 ) -> None:
@@ -101,19 +101,20 @@ def test_default_access_is_read_only(shared_user: User) -> None:
     """
     pod = shared_user.starts(shared_user.application("a13-writer", DATASET))
     checks.served_by_fluid(shared_user, pod)
-    result = shared_user.observer.write(pod, "/data/written-by-a13")
-    if result.written or not result.refused:
-        checks.fail(
-            "a write through a read-only Dataset was not refused",
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            expected="Read-only file system",
-            seen=result.message or "it was written",
-        )
-    shared_user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
-    checks.source_unchanged(shared_user)
+    with source_files.restored(shared_user):
+        result = shared_user.observer.write(pod, "/data/written-by-a13")
+        if result.written or not result.refused:
+            checks.fail(
+                "a write through a read-only Dataset was not refused",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected="Read-only file system",
+                seen=result.message or "it was written",
+            )
+        shared_user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
+        checks.source_unchanged(shared_user)
 
 
-@scenario("A22", Level.SMOKE, defects=(data_loads.NOT_NOTICED,))
+@scenario("A22", Level.SMOKE, defects=(data_loads.NOT_NOTICED,), untouched=True)
 def test_data_load_caches_everything_before_anyone_reads(dataset_owner: User) -> None:
     """A DataLoad takes a Dataset from nothing cached to all cached, before any application runs.
 
@@ -167,7 +168,7 @@ def _same_fuse_stays(user: User, before: FuseSnapshot, node: str, window: float 
 def _on_demand(user: User) -> None:
     runtime = laptop_runtime(user.namespace, DATASET)
     fuse = (runtime.fuse or Fuse()).evolve(clean_policy="OnDemand")
-    user.makes_dataset(runtime=runtime.evolve(fuse=fuse))
+    user.creates_dataset(runtime=runtime.evolve(fuse=fuse))
 
 
 @scenario("A7", Level.CONFORMANCE, issues=(3552,), dataset=_on_demand)
@@ -257,7 +258,7 @@ def _two_tiers(user: User) -> None:
         Tier(mediumtype="SSD", path=DISK_TIER, quota=f"{RESERVED + DISK_LEFT}Mi"),
     )
     runtime = laptop_runtime(user.namespace, DATASET, properties=FILLED_TO_THE_END)
-    user.makes_dataset(runtime=runtime.evolve(tieredstore=TieredStore(levels=levels)))
+    user.creates_dataset(runtime=runtime.evolve(tieredstore=TieredStore(levels=levels)))
 
 
 @scenario("A20", Level.CONFORMANCE, alone=True, dataset=_two_tiers)

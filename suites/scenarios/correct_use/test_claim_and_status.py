@@ -40,7 +40,7 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
     counts what claims ask for; without it a claim asks for 100Pi.
     """
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
-    user.makes_dataset(dataset.evolve(placement="Shared", annotations={SIZE: "1Gi"}))
+    user.creates_dataset(dataset.evolve(placement="Shared", annotations={SIZE: "1Gi"}))
     user.waits_until_bound()
     objects = user.observer.objects
     claim, volume = (
@@ -72,7 +72,7 @@ def test_count_of_files_can_be_switched_off_and_on(user: User) -> None:
     """
     policy = MetadataSyncPolicy(auto_sync=False)
     runtime = laptop_runtime(user.namespace, DATASET)
-    user.makes_dataset(runtime=runtime.evolve(management=Management(metadata_sync_policy=policy)))
+    user.creates_dataset(runtime=runtime.evolve(management=Management(metadata_sync_policy=policy)))
     user.waits_until_bound()
     pod = user.starts(user.application("a33-reader", DATASET))
     checks.served_by_fluid(user, pod)

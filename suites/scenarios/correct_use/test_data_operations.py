@@ -62,7 +62,7 @@ def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None
         _read_through_fluid(shared_user, pod)
         refused = data_operations.ends(shared_user, kinds.DATA_PROCESS, nothing.name)
         data_operations.ended_as(shared_user, kinds.DATA_PROCESS, refused, "Failed")
-        checks.events_told(shared_user, nothing.name, "DataProcess")
+        checks.reported_events(shared_user, nothing.name, "DataProcess")
         data_operations.no_job(shared_user, fluid_names.data_process_job(nothing.name))
     finally:
         data_operations.delete(shared_user, kinds.DATA_PROCESS, reads.name, nothing.name)
@@ -164,7 +164,7 @@ def test_data_backup_puts_its_files_where_it_is_told(shared_user: User) -> None:
     try:
         shared_user.applies(backup.manifest())
         looks = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
-        events = checks.events_told(shared_user, name, "DataBackup")
+        events = checks.reported_events(shared_user, name, "DataBackup")
         permitted = any(pod or operation is None or operation.ended for operation, pod in looks)
         if permitted:
             shared_user.evidence.defect(
@@ -329,7 +329,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
     dataset_owner.applies(migrate.manifest())
     ended = data_operations.ends(dataset_owner, kinds.DATA_MIGRATE, name)
     data_operations.ended_as(dataset_owner, kinds.DATA_MIGRATE, ended, "Failed")
-    checks.events_told(dataset_owner, name, "DataMigrate")
+    checks.reported_events(dataset_owner, name, "DataMigrate")
     data_operations.usable_again(dataset_owner)
     with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
         looks = hold(

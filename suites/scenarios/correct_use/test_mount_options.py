@@ -103,7 +103,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached_from_there(user: User) -> N
     with nfs_mounted(run, user.system.nfs.address, user.folder, folder) as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"
         user.evidence.fact("node's mounts", says, mounted_from=mount.source)
-        user.makes_dataset(dataset.evolve(node_affinity=NodeAffinity.on(node)))
+        user.creates_dataset(dataset.evolve(node_affinity=NodeAffinity.on(node)))
         user.waits_until_bound()
         _runs_on(user, node)
         _worker_reads_nfs(user, mount.source)
@@ -167,10 +167,10 @@ def test_write_through_a_read_only_mount_of_a_claim(user: User) -> None:
     server, folder = user.system.nfs, f"/export/written-{user.namespace}"
     server.run("mkdir", "-m", "777", "-p", folder)
     try:
-        user.makes_source("nfs-rw", folder=folder)
+        user.creates_source("nfs-rw", folder=folder)
         mount = Mount(mount_point="pvc://nfs-rw", name="nfs-rw", path="/", read_only=True)
         dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")
-        user.makes_dataset(
+        user.creates_dataset(
             dataset.evolve(access_modes=("ReadWriteMany",)),
             laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
         )

@@ -16,11 +16,11 @@ from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import FindingCode
 from suites.steps import checks, leaks
 from suites.steps.dataset_references import (
-    BORROWED,
-    borrower,
-    borrows,
-    gives_back,
+    REFERENCE,
+    creates_reference,
+    deletes_reference,
     needs_controller,
+    referring_user,
     waits_for_controller,
 )
 from suites.steps.diagnosis_checks import assert_diagnosis
@@ -48,20 +48,20 @@ def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: 
     namespace and name of a Dataset there, no runtime, and an application on the claim of its name.
     """
     needs_controller(shared_user)
-    with borrower(shared_user) as user:
-        dataset = borrows(shared_user, user)
+    with referring_user(shared_user) as user:
+        dataset = creates_reference(shared_user, user)
         user.evidence.fact("Dataset status", f"{dataset.name} is {dataset.phase}, without a runtime of ours")
-        checks.claim_and_volume_of_fluid(user, BORROWED)
+        checks.claim_and_volume_of_fluid(user, REFERENCE)
         _same_volume(shared_user, user)
         _referred_to(shared_user, user)
-        pod = user.starts(user.application("a16-reader", BORROWED))
+        pod = user.starts(user.application("a16-reader", REFERENCE))
         checks.served_by_fluid(shared_user, pod)
         user.reads_right(pod, who="application in another namespace")
         _no_fuse_of_its_own(user, pod)
         checks.all_cached(shared_user)
-        assert_diagnosis(user, pod.name, FindingCode.SERVED, names=(BORROWED,))
+        assert_diagnosis(user, pod.name, FindingCode.SERVED, names=(REFERENCE,))
         user.stops(pod)
-        gives_back(shared_user, user)
+        deletes_reference(shared_user, user)
     checks.source_unchanged(shared_user)
 
 
@@ -70,12 +70,12 @@ def _same_volume(owner: User, user: User) -> None:
     objects = user.observer.objects
     own, borrowed = (
         objects.get(VolumeSnapshot, fluid_volume(owner)),
-        objects.get(VolumeSnapshot, fluid_volume(user, BORROWED)),
+        objects.get(VolumeSnapshot, fluid_volume(user, REFERENCE)),
     )
     if own is None or borrowed is None or own.volume_handle != borrowed.volume_handle:
         checks.fail(
             "the reference's volume is not that of the Dataset that it refers to",
-            subject=f"volume {fluid_volume(user, BORROWED)}",
+            subject=f"volume {fluid_volume(user, REFERENCE)}",
             expected=f"volumeHandle {own.volume_handle if own else '(no volume)'}",
             seen=f"{borrowed.volume_handle} of {borrowed}" if borrowed else "no volume",
         )
@@ -84,7 +84,7 @@ def _same_volume(owner: User, user: User) -> None:
 
 def _referred_to(owner: User, user: User) -> None:
     """The Dataset that is referred to knows by whom."""
-    wanted = f"{user.namespace}/{BORROWED}"
+    wanted = f"{user.namespace}/{REFERENCE}"
     found = owner.observer.dataset(owner.namespace, DATASET).dataset_ref
     if wanted not in found:
         checks.fail(
@@ -104,7 +104,7 @@ def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
         others = [
             pod for pod in user.observer.objects.list(PodSnapshot, user.namespace) if pod.name != reader.name
         ]
-        return user.observer.fuse(user.namespace, BORROWED).desired, tuple(map(str, others))
+        return user.observer.fuse(user.namespace, REFERENCE).desired, tuple(map(str, others))
 
     with user.evidence.phase("window", "no Fuse Pod of its own"):
         looks = hold(
@@ -112,7 +112,7 @@ def _no_fuse_of_its_own(user: User, reader: PodSnapshot) -> None:
             lambda seen: (
                 f"{seen[0]} Fuse Pods are wanted; {'; '.join(seen[1]) or 'no Pods'}" if any(seen) else None
             ),
-            subject=f"Dataset {user.namespace}/{BORROWED}",
+            subject=f"Dataset {user.namespace}/{REFERENCE}",
             condition="absence of Pods of a Fuse or a runtime",
             window=WATCH_SECONDS,
             delay=2.0,
@@ -128,17 +128,17 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(dataset_own
     started and ended, then the reference is deleted, then the owner's own last application ends.
     """
     needs_controller(dataset_owner)
-    with borrower(dataset_owner) as user:
-        borrows(dataset_owner, user)
+    with referring_user(dataset_owner) as user:
+        creates_reference(dataset_owner, user)
         dataset_owner.system.kube.delete(kinds.DATASET, DATASET, dataset_owner.namespace)
         wait_for_event(
             dataset_owner,
             "Dataset",
             DATASET,
             reason="ErrorDeleteDataset",
-            says=f"there are datasets [{user.namespace}/{BORROWED}] mounted to it",
+            says=f"there are datasets [{user.namespace}/{REFERENCE}] mounted to it",
         )
-        pod = user.starts(user.application("e10-reader", BORROWED))
+        pod = user.starts(user.application("e10-reader", REFERENCE))
         checks.served_by_fluid(dataset_owner, pod)
         user.reads_right(pod, who="application in another namespace, Dataset deleted")
         checks.deletion_waits(dataset_owner, user, pod, "the application of the Dataset that refers to it")
@@ -147,7 +147,7 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(dataset_own
         # ThinRuntime of a reference behind (pkg/ddc/thin/referencedataset/engine.go:204-208 of 1.0.8).
         holder = dataset_owner.starts(dataset_owner.application("e10-holder", DATASET))
         dataset_owner.reads_right(holder, who="application on the Dataset that is being deleted")
-        gives_back(dataset_owner, user)
+        deletes_reference(dataset_owner, user)
     dataset_owner.stops(holder)
     dataset_owner.deletes_dataset()
     leaks.nothing_left(dataset_owner)
@@ -171,7 +171,7 @@ def test_dataset_that_another_one_refers_to_is_not_deleted_before_it(dataset_own
             "pkg/ddc/thin/shutdown.go:54-75 (1.0.8)",
         ),
     ),
-    leaves=(
+    leftovers=(
         Leftover(TAKES_ALONG, r": fluid\.io/s-"),
         Leftover(TAKES_ALONG, r"/alluxioworker/"),
     ),

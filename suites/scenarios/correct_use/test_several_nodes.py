@@ -87,7 +87,7 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
     workers of the second as there are nodes.
     """
     for name in (DATASET, SECOND):
-        user.makes_dataset(Dataset.over_claim(user.namespace, name, SOURCE))
+        user.creates_dataset(Dataset.over_claim(user.namespace, name, SOURCE))
         user.waits_until_bound(name)
     first, second = (_worker(user, name) for name in (DATASET, SECOND))
     if first.node == second.node:
@@ -149,7 +149,7 @@ def _one_waits(user: User, wanted: int) -> None:
 def _shared_on_one_node(user: User, name: str = DATASET) -> None:
     pinned = NodeAffinity.on(user.system.nodes[0])
     dataset = Dataset.over_claim(user.namespace, name, SOURCE)
-    user.makes_dataset(dataset.evolve(placement="Shared", node_affinity=pinned))
+    user.creates_dataset(dataset.evolve(placement="Shared", node_affinity=pinned))
 
 
 @scenario("A18", Level.CONFORMANCE, dataset=_shared_on_one_node)
@@ -171,7 +171,7 @@ def test_shared_datasets_share_a_node_and_keep_exclusive_ones_off(dataset_owner:
             seen="; ".join(map(str, workers)),
         )
     _shares(dataset_owner, node)
-    dataset_owner.makes_dataset(
+    dataset_owner.creates_dataset(
         Dataset.over_claim(dataset_owner.namespace, THIRD, SOURCE).evolve(node_affinity=pinned)
     )
     application = dataset_owner.application("a18-waits", THIRD)
@@ -197,7 +197,7 @@ def _two_or_more(number: str) -> bool:
 
 
 def _forgets_soon(user: User) -> None:
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
+    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
 
 
 @scenario("A28", Level.CONFORMANCE, nodes=2, alone=True, dataset=_forgets_soon)
@@ -306,7 +306,7 @@ def _label_of(user: User, node: str, key: str, good: Callable[[str], bool], want
             "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
         ),
     ),
-    leaves=(Leftover("blocks-left-on-former-node", r"/alluxioworker/"),),
+    leftovers=(Leftover("blocks-left-on-former-node", r"/alluxioworker/"),),
 )
 def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) -> None:
     """A worker that comes back on another node serves from there, and the cache fills again.
@@ -318,7 +318,7 @@ def test_worker_that_comes_back_on_another_node_serves_from_there(user: User) ->
     runtime = laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON)
     worker = (runtime.worker or Component()).evolve(node_selector={WORKER_KEY: user.namespace})
     with labelled(user, former, WORKER_KEY):
-        user.makes_dataset(runtime=runtime.evolve(worker=worker))
+        user.creates_dataset(runtime=runtime.evolve(worker=worker))
         user.waits_until_bound()
         pod = user.starts(user.application("d15-reader", DATASET))
         checks.served_by_fluid(user, pod)

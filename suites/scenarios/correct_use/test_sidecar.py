@@ -55,7 +55,7 @@ READ_SECONDS: Final = 30.0
             "pkg/ddc/alluxio/transform.go:527-548 (1.0.8)",
         ),
     ),
-    leaves=(Leftover("sidecar-script-stays", r"^ConfigMap \S*-default-check-mount$"),),
+    leftovers=(Leftover("sidecar-script-stays", r"^ConfigMap \S*-default-check-mount$"),),
 )
 def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User) -> None:
     """A Pod that asks for a sidecar reads through a Fuse of its own inside it, and no Fuse Pod runs.

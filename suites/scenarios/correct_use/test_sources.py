@@ -37,7 +37,7 @@ WEB_TEXT: Final = "served by a web server"
 
 
 def _of_a_folder(user: User) -> None:
-    user.makes_dataset(
+    user.creates_dataset(
         Dataset.over_claim(user.namespace, DATASET, SOURCE, folder="train").evolve(placement="Shared")
     )
 
@@ -56,11 +56,11 @@ def test_dataset_over_a_folder_of_the_claim_shows_that_folder_alone(dataset_owne
 
 def _of_two_claims(user: User) -> None:
     for folder in TWO_FOLDERS:
-        user.makes_source(f"nfs-{folder}", folder=f"{user.folder}/{folder}")
+        user.creates_source(f"nfs-{folder}", folder=f"{user.folder}/{folder}")
     mounts = tuple(
         Mount(mount_point=f"pvc://nfs-{folder}", name=folder, path=f"/{folder}") for folder in TWO_FOLDERS
     )
-    user.makes_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
+    user.creates_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
 
 
 @scenario("A11", Level.CONFORMANCE, dataset=_of_two_claims)
@@ -85,9 +85,9 @@ def _folder_for_writing(user: User) -> str:
 def _read_write(user: User) -> None:
     folder = _folder_for_writing(user)
     user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
-    user.makes_source("nfs-rw", folder=folder)
+    user.creates_source("nfs-rw", folder=folder)
     dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
-    user.makes_dataset(
+    user.creates_dataset(
         dataset.evolve(placement="Shared", access_modes=("ReadWriteMany",)),
         laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
     )
@@ -192,7 +192,7 @@ def test_mount_points_can_be_added_to_a_bound_dataset(dataset_owner: User) -> No
     _reads_web_file(dataset_owner, pod)
     _edits(dataset_owner, native)
     _mounted(dataset_owner, "/web", there=False)
-    dataset_owner.makes_source("nfs-other", folder=f"{dataset_owner.folder}/labels")
+    dataset_owner.creates_source("nfs-other", folder=f"{dataset_owner.folder}/labels")
     _edits(dataset_owner, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
     _native_edit(dataset_owner, pod)
 

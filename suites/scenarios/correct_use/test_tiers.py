@@ -73,7 +73,7 @@ def test_tier_of_type_empty_dir_is_a_volume_of_the_worker(user: User) -> None:
 def _makes(user: User, name: str, tier: Tier) -> None:
     dataset = Dataset.over_claim(user.namespace, name, SOURCE).evolve(placement="Shared")
     runtime = laptop_runtime(user.namespace, name).evolve(tieredstore=TieredStore(levels=(tier,)))
-    user.makes_dataset(dataset, runtime)
+    user.creates_dataset(dataset, runtime)
 
 
 def _folder(user: User, name: str, path: str) -> str:

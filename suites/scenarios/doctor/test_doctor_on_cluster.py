@@ -90,7 +90,7 @@ def test_doctor_tells_the_pods_of_a_cluster_apart(shared_user: User, user: User,
     """
     with _zoo(shared_user, user) as (expected, unrelated), account(user, tmp_path) as someone:
         roles = shipped_roles()
-        someone.gets(roles["fluid-doctor"])
+        someone.binds(roles["fluid-doctor"])
         answer = _answer(user, someone, "--json")
         screen = someone.doctor(terminal=True)
         table = _ESCAPES.sub("", screen.stdout)
@@ -111,11 +111,11 @@ def _zoo(shared_user: User, other: User) -> Iterator[tuple[tuple[Expected, ...],
     """
     hand_made = unique("by-hand")
     try:
-        shared_user.makes_source(COPY)
+        shared_user.creates_source(COPY)
         shared_user.applies(*volumes.of_fluids_driver(shared_user.namespace, hand_made))
-        other.makes_source(NAMESAKE)
+        other.creates_source(NAMESAKE)
         for name in (NAMESAKE, BARE):
-            other.makes_dataset(Dataset.over_claim(other.namespace, name, SOURCE), without_runtime=True)
+            other.creates_dataset(Dataset.over_claim(other.namespace, name, SOURCE), without_runtime=True)
         starting = [
             shared_user.application("doc-right", DATASET),
             shared_user.application("doc-original", SOURCE),
@@ -292,7 +292,7 @@ def _proves_from_inside(shared_user: User, someone: Account, role: Manifest) -> 
     done = someone.doctor("--exec", "--json", "--pod", where)
     if done.exit_code != CANNOT_DIAGNOSE or "pods/exec" not in done.stdout:
         raise _mend("without the right to look into Pods the doctor does not say that it is missing", done)
-    someone.gets(role)
+    someone.binds(role)
     more = beyond_reading(someone.rights(shared_user.namespace))
     if more != {_EXEC}:
         raise HarnessError(

@@ -146,7 +146,7 @@ def test_dataset_of_the_same_name_made_again_at_once_has_nothing_of_the_old_one(
     dataset_owner.stops(pod)
     with _other_data(dataset_owner) as other:
         _deletes_objects(dataset_owner)
-        dataset_owner.makes_dataset(
+        dataset_owner.creates_dataset(
             Dataset.over_claim(dataset_owner.namespace, DATASET, AGAIN).evolve(placement="Shared")
         )
         dataset_owner.waits_until_bound()
@@ -177,7 +177,7 @@ def _other_data(user: User) -> Iterator[User]:
     kube = user.system.kube
     try:
         kube.exec(nfs.NAMESPACE, nfs.NAME, nfs.CONTAINER, ["bash", "-s"], stdin=script, timeout=DATA_SECONDS)
-        user.makes_source(AGAIN, folder=folder)
+        user.creates_source(AGAIN, folder=folder)
         yield replace(user, folder=folder, files=files)
     finally:
         # The folder itself stays: it is mounted until the Dataset is gone.

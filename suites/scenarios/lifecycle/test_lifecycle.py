@@ -25,7 +25,7 @@ ASKED_SECONDS: Final = 60.0
 IN_USE_SECONDS: Final = 55.0
 
 
-@scenario("E1", Level.SMOKE)
+@scenario("E1", Level.SMOKE, untouched=True)
 def test_deleting_a_dataset_removes_what_fluid_made(dataset_owner: User) -> None:
     """Deleting a Dataset that was used removes claim, volume, Pods, ConfigMaps and node labels.
 
@@ -158,7 +158,7 @@ def test_runtime_that_an_application_uses_serves_until_that_ends(dataset_owner: 
             describe=lambda _: f"{objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace)}",
         )
     dataset_owner.evidence.fact("AlluxioRuntime", "waits while the application reads on", looks=len(looks))
-    checks.events_told(dataset_owner, DATASET, "AlluxioRuntime")
+    checks.reported_events(dataset_owner, DATASET, "AlluxioRuntime")
     dataset_owner.stops(pod)
     _runtime_goes(dataset_owner)
     left = wait(

@@ -61,7 +61,7 @@ def test_fluid_can_be_upgraded_under_a_running_dataset(user: User, progress: Pro
     """
     tools = _tools(user.system, progress)
     release = _release(user.system, tools)
-    user.makes_dataset()
+    user.creates_dataset()
     user.waits_until_bound()
     reader = user.starts(user.application("e7-before", DATASET))
     checks.served_by_fluid(user, reader)
@@ -91,7 +91,7 @@ def test_datasets_outlive_fluid_and_are_taken_up_by_it_again(user: User, progres
     an unused Dataset deleted meanwhile; then Fluid is installed again.
     """
     release = _release(user.system, _tools(user.system, progress))
-    user.makes_dataset()
+    user.creates_dataset()
     user.waits_until_bound()
     reader = user.starts(user.application("e8-before", DATASET))
     checks.served_by_fluid(user, reader)
@@ -300,7 +300,7 @@ def _nothing_moves(user: User, reader: PodSnapshot, late: str, before: dict[str,
 
 def _makes_spare(user: User) -> None:
     """Make the Dataset without a runtime, and wait until Fluid has taken it up."""
-    user.makes_dataset(Dataset.over_claim(user.namespace, SPARE, SOURCE), without_runtime=True)
+    user.creates_dataset(Dataset.over_claim(user.namespace, SPARE, SOURCE), without_runtime=True)
     user.waits_for_phase(SPARE)
 
 

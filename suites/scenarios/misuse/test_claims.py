@@ -49,8 +49,8 @@ def test_claim_that_has_the_datasets_name_already_is_not_accelerated(user: User,
 
     The user made an NFS claim ``demo`` long ago and now makes Dataset ``demo`` beside it.
     """
-    user.makes_source(DATASET)
-    user.makes_dataset()
+    user.creates_source(DATASET)
+    user.creates_dataset()
     try:
         user.waits_until_bound()
     except WaitError as error:
@@ -183,7 +183,7 @@ def test_application_that_came_before_the_dataset_starts_by_itself(user: User) -
             seen=str(before),
         )
     user.evidence.fact("Pod condition", before.scheduling)
-    user.makes_dataset()
+    user.creates_dataset()
     user.waits_for_phase(DATASET)
     assert_diagnosis(user, application.name, FindingCode.DATASET_NOT_BOUND, names=(application.name, DATASET))
     user.waits_until_bound()

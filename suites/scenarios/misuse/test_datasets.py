@@ -14,7 +14,7 @@ from suites.catalogue.scenario import Defect, Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
 from suites.record.versions import ByVersion
 from suites.run.dataset_pool import ReadyDataset
-from suites.run.unbindable import APPLICATION, BESIDE, ELSEWHERE, MISSING, WatchResult
+from suites.run.unbindable import APPLICATION, ELSEWHERE, MISSING, OTHER_CLAIM, WatchResult
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.events import wait_for_event
@@ -80,7 +80,7 @@ def test_runtime_without_a_dataset_waits_and_says_so(unbindable_dataset: WatchRe
         cause=CauseCode.NO_DATASET,
         names=(DATASET, "AlluxioRuntime"),
     )
-    user.makes_dataset()
+    user.creates_dataset()
     name = fluid_names.master_name(DATASET)
     with user.evidence.phase("waiting", "Fluid starts the master"):
         wait(
@@ -147,7 +147,7 @@ def test_source_claim_that_is_not_there_keeps_the_master_pending(unbindable_data
     user = unbindable_dataset.user
     _never_bound(unbindable_dataset)
     _master_waits_for(user, MISSING, where="there")
-    checks.events_told(user, DATASET, "Dataset")
+    checks.reported_events(user, DATASET, "Dataset")
     assert_diagnosis(
         user,
         APPLICATION,
@@ -167,13 +167,13 @@ def test_source_claim_of_another_namespace_keeps_the_master_pending(unbindable_d
     elsewhere = f"{user.namespace}-{ELSEWHERE}"
     try:
         _never_bound(unbindable_dataset)
-        _master_waits_for(user, BESIDE, where="in its namespace")
+        _master_waits_for(user, OTHER_CLAIM, where="in its namespace")
         assert_diagnosis(
             user,
             APPLICATION,
             FindingCode.DATASET_NOT_BOUND,
             cause=CauseCode.SOURCE_CLAIM_ELSEWHERE,
-            names=(DATASET, BESIDE, elsewhere),
+            names=(DATASET, OTHER_CLAIM, elsewhere),
         )
     finally:
         user.removes_namespace(elsewhere)

@@ -161,7 +161,7 @@ def test_number_of_workers_below_none_takes_no_worker_away(dataset_owner: User) 
     finally:
         if accepted:
             _replicas(dataset_owner, 1)
-    told = checks.events_told(dataset_owner, DATASET, "AlluxioRuntime")
+    told = checks.reported_events(dataset_owner, DATASET, "AlluxioRuntime")
     dataset_owner.evidence.defect(
         "negative-workers-accepted",
         seen=accepted,

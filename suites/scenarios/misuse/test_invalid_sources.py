@@ -68,7 +68,7 @@ def test_dataset_over_a_local_folder_that_is_not_there_shows_no_data(user: User)
         mount = Mount(mount_point=f"local://{folder}", name="local", path="/")
         affinity = NodeAffinity.on(node)
         dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")
-        user.makes_dataset(dataset.evolve(node_affinity=affinity))
+        user.creates_dataset(dataset.evolve(node_affinity=affinity))
         if not _master_starts(user):
             _stays_unbound(user)
             return
@@ -155,13 +155,15 @@ def test_private_files_of_an_export_that_squashes_root_are_not_read(user: User) 
     """
     server = user.system.nfs
     server.run("bash", "-c", _MAKE_FILES, "make", SQUASHED_FOLDER, OPEN, PRIVATE, TEXT, str(OWNER))
-    user.makes_source(SQUASHED_CLAIM, folder=server.exports_squashed(SQUASHED_FOLDER))
+    user.creates_source(SQUASHED_CLAIM, folder=server.exports_squashed(SQUASHED_FOLDER))
     raw = user.starts(user.application("b28-raw", SQUASHED_CLAIM))
     checks.reads_raw_nfs(user, raw, "the control")
     _reads(user, raw, OPEN)
     _reads(user, raw, PRIVATE, uid=OWNER)
     _does_not_read(user, raw, PRIVATE)
-    user.makes_dataset(Dataset.over_claim(user.namespace, DATASET, SQUASHED_CLAIM).evolve(placement="Shared"))
+    user.creates_dataset(
+        Dataset.over_claim(user.namespace, DATASET, SQUASHED_CLAIM).evolve(placement="Shared")
+    )
     dataset = user.waits_until_bound()
     user.evidence.fact("Dataset status", f"Bound, {dataset.ufs_total or 'no size told yet'}")
     pod = user.starts(user.application("b28-reader", DATASET))
@@ -178,7 +180,7 @@ def test_private_files_of_an_export_that_squashes_root_are_not_read(user: User) 
             seen=str(private),
         )
     user.evidence.fact("Alluxio listing", f"/{PRIVATE} is listed, and nothing of it is cached")
-    checks.events_told(user, DATASET)
+    checks.reported_events(user, DATASET)
 
 
 def _cat(name: str, uid: int) -> pod_commands.Argv:

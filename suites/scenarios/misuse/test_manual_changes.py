@@ -19,7 +19,8 @@ from suites.catalogue.scenario import Defect, Leftover, Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
 from suites.steps import checks, leaks
 from suites.steps.diagnosis_checks import assert_diagnosis
-from suites.steps.user import DATASET, PHASE_SECONDS, WHOLE_LOOK_SECONDS, User, fluid_volume, unique
+from suites.steps.reconcile import FULL_RECONCILE_DELAY
+from suites.steps.user import DATASET, PHASE_SECONDS, User, fluid_volume, unique
 from workloads.faults import without_node_label
 from workloads.models.base import Manifest
 
@@ -54,7 +55,7 @@ def test_copy_of_fluids_volume_serves_another_namespace_without_protection(datas
     The user copies volume and claim of Fluid's by hand, with other names, into a namespace beside the
     Dataset's, and later deletes the Dataset while the application there reads.
     """
-    elsewhere = dataset_owner.makes_namespace_beside(unique("fc-elsewhere"))
+    elsewhere = dataset_owner.creates_extra_namespace(unique("fc-elsewhere"))
     volume = unique("b4-copy")
     pod: PodSnapshot | None = None
     try:
@@ -212,7 +213,7 @@ def _fuse_goes(user: User) -> None:
             "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
         ),
     ),
-    leaves=(Leftover("blocks-left-without-master", r"/alluxioworker/"),),
+    leftovers=(Leftover("blocks-left-without-master", r"/alluxioworker/"),),
 )
 def test_parts_that_are_deleted_by_hand_are_not_made_again(dataset_owner: User) -> None:
     """A Fuse DaemonSet, or a master's StatefulSet, that is deleted by hand is not made again.
@@ -311,7 +312,7 @@ def _loses_its_master(user: User, bound_at: float) -> None:
             objection(is_bound),
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound",
-            window=WHOLE_LOOK_SECONDS,
+            window=FULL_RECONCILE_DELAY,
         )
     name = fluid_names.master_name(DATASET)
     before = _warnings(user)

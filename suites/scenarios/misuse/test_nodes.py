@@ -56,7 +56,7 @@ def test_worker_that_asks_for_more_memory_than_a_node_has_finds_no_node(
     """
     most = max(node.memory for node in user.observer.objects.list(NodeSnapshot))
     quota = f"{math.ceil(2 * most / GIBIBYTE)}Gi"
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=quota))
+    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=quota))
     application = user.application("b21-waits", DATASET)
     user.applies(application.manifest())
     worker = worker_without_node(user, DATASET)
@@ -109,7 +109,7 @@ def test_memory_tier_larger_than_the_nodes_holds_nothing(user: User, ready_datas
     if quota * GIBIBYTE > ROOM * max(node.memory for node in user.observer.objects.list(NodeSnapshot)):
         cannot_run_here(f"no node has the memory that a worker with {quota} GiB in /dev/shm asks for")
     user.evidence.fact("node", f"{there / GIBIBYTE:.1f} GiB fit into its shared memory", bytes=there)
-    user.makes_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=f"{quota}Gi"))
+    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, quota=f"{quota}Gi"))
     worker, phases = _ends_at_each_start(user)
     user.evidence.fact("worker Pod", str(worker), restarts=worker.restarts)
     user.evidence.fact("Dataset status", f"phases on the way: {', '.join(phases)}")
@@ -193,11 +193,11 @@ def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: 
     claim. Then the administrator lets the plugin back.
     """
     application = shared_user.application("b24-waits", DATASET)
-    with csi_plugin.away(shared_user.system.kube) as plugin:
+    with csi_plugin.removed(shared_user.system.kube) as plugin:
         shared_user.evidence.fact("CSI plugin", str(plugin))
         shared_user.applies(application.manifest())
         was = _waits_on_its_node(shared_user, application.name)
-        checks.events_told(shared_user, application.name, "Pod")
+        checks.reported_events(shared_user, application.name, "Pod")
         assert_diagnosis(
             shared_user,
             application.name,
@@ -242,7 +242,7 @@ def test_application_off_the_nodes_of_its_fuse_finds_no_node(user: User) -> None
     selector = {FUSE_KEY: user.namespace}
     runtime = laptop_runtime(user.namespace, DATASET)
     fuse = (runtime.fuse or Fuse()).evolve(node_selector=selector)
-    user.makes_dataset(runtime=runtime.evolve(fuse=fuse))
+    user.creates_dataset(runtime=runtime.evolve(fuse=fuse))
     user.waits_until_bound()
     checks.claim_and_volume_of_fluid(user)
     application = user.application("b25-waits", DATASET)
@@ -301,12 +301,12 @@ def test_worker_for_nodes_that_are_not_there_finds_none(user: User) -> None:
     term = NodeSelectorTerm(match_expressions=(wanted,))
     affinity = NodeAffinity(required=NodeSelector(node_selector_terms=(term,)))
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
-    user.makes_dataset(dataset.evolve(placement="Shared", node_affinity=affinity))
+    user.creates_dataset(dataset.evolve(placement="Shared", node_affinity=affinity))
     application = user.application("b26-waits", DATASET)
     user.applies(application.manifest())
     worker = worker_without_node(user, DATASET)
     checks.no_such_claim(user, DATASET)
-    checks.events_told(user, DATASET, "Dataset")
+    checks.reported_events(user, DATASET, "Dataset")
     assert_diagnosis(
         user,
         application.name,

@@ -26,7 +26,7 @@ def test_application_on_the_original_claim_is_not_accelerated(dataset_owner: Use
     dataset_owner.reads_right(wrong)
     checks.no_fuse_over_window(dataset_owner, window, lambda: dataset_owner.reads_right_quietly(wrong))
     checks.nothing_cached(dataset_owner)
-    checks.events_told(dataset_owner, DATASET)
+    checks.reported_events(dataset_owner, DATASET)
     assert_diagnosis(
         dataset_owner,
         wrong.name,
@@ -51,7 +51,7 @@ def test_claim_of_another_namespace_leaves_the_application_pending(shared_user: 
 
     The user starts a Pod that names Fluid's claim from a namespace where there is none.
     """
-    elsewhere = shared_user.makes_namespace_beside(unique("fc-elsewhere"))
+    elsewhere = shared_user.creates_extra_namespace(unique("fc-elsewhere"))
     try:
         application = shared_user.application("b5-elsewhere", DATASET, namespace=elsewhere)
         shared_user.applies(application.manifest())

@@ -60,7 +60,7 @@ def test_dataset_that_could_not_be_set_up_gets_bound_once_mended(user: User) -> 
     mounts = tuple(
         Mount(mount_point=f"pvc://{SOURCE}/{folder}", name=folder) for folder in ("train", "labels")
     )
-    user.makes_dataset(
+    user.creates_dataset(
         Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"),
         _limited(user, quota="512Mi"),
     )

@@ -181,7 +181,7 @@ def _recovery(user: User) -> Iterator[None]:
 
 def _for_one_node(user: User) -> None:
     wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared")
-    user.makes_dataset(wanted.evolve(node_affinity=NodeAffinity.on(user.system.nodes[0])))
+    user.creates_dataset(wanted.evolve(node_affinity=NodeAffinity.on(user.system.nodes[0])))
 
 
 @scenario("D4", Level.CONFORMANCE, alone=True, dataset=_for_one_node)

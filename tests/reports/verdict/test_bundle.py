@@ -11,18 +11,18 @@ import pytest
 
 from clusters.errors import FailureClass
 from reports.files import clipped, point_latest, safe_path, write_atomically
-from reports.verdict.bundle import Story, take_bundle
+from reports.verdict.bundle import Story, write_bundle
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
-from suites.record.run import BundleTaker, FailureContext
+from suites.record.run import BundleCollector, FailureContext
 
-TROUBLE = FailureContext("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, tzinfo=UTC))
+CONTEXT = FailureContext("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, tzinfo=UTC))
 
 
 def story(**texts: str) -> Story:
     """A failure of B1 with these texts at hand."""
     return Story(
-        trouble=TROUBLE,
+        context=CONTEXT,
         title="An application on the original claim gets no acceleration",
         failures=(
             Failure(
@@ -34,19 +34,21 @@ def story(**texts: str) -> Story:
         ),
         seconds=14.2,
         trace="Traceback: …",
-        facts=(Fact("node label", "fluid.io/f-b1-data=true", {}, 12.0),),
+        facts=(Fact(source="node label", says="fluid.io/f-b1-data=true", at=12.0),),
         texts=texts,
     )
 
 
-def taker(name: str, files: Mapping[str, str | bytes], seconds: float = 5.0) -> BundleTaker:
+def collector(name: str, files: Mapping[str, str | bytes], seconds: float = 5.0) -> BundleCollector:
     """A collector that gives these files."""
-    return BundleTaker(name, lambda trouble: files, seconds)
+    return BundleCollector(name, lambda context: files, seconds)
 
 
 def test_index_tells_a_stranger(tmp_path: Path) -> None:
     """The index says what failed, how, what had been seen, and what is where."""
-    index = take_bundle(tmp_path, story(sent="kind: Dataset"), [taker("events", {"b1.txt": "FailedMount"})])
+    index = write_bundle(
+        tmp_path, story(sent="kind: Dataset"), [collector("events", {"b1.txt": "FailedMount"})]
+    )
     assert index == tmp_path / "index.md"
     text = index.read_text()
     for told in (
@@ -67,37 +69,37 @@ def test_index_tells_a_stranger(tmp_path: Path) -> None:
         assert (tmp_path / path).read_text() == content
 
 
-def test_collectors_get_the_trouble(tmp_path: Path) -> None:
+def test_collectors_receive_the_context(tmp_path: Path) -> None:
     """A collector is told for which scenario, which namespaces, and since when."""
     given: list[FailureContext] = []
 
-    def take(trouble: FailureContext) -> dict[str, str]:
-        given.append(trouble)
+    def take(context: FailureContext) -> dict[str, str]:
+        given.append(context)
         return {"x.txt": "x"}
 
-    take_bundle(tmp_path, story(), [BundleTaker("x", take)])
-    assert given == [TROUBLE]
+    write_bundle(tmp_path, story(), [BundleCollector("x", take)])
+    assert given == [CONTEXT]
 
 
 def test_failing_and_hanging_collectors(tmp_path: Path) -> None:
     """A collector that raises, hangs or finds nothing leaves a note, and the others' files are there."""
     release = threading.Event()
 
-    def fail(trouble: FailureContext) -> dict[str, str]:
+    def fail(context: FailureContext) -> dict[str, str]:
         raise SystemExit("no API")
 
-    def hang(trouble: FailureContext) -> dict[str, str]:
+    def hang(context: FailureContext) -> dict[str, str]:
         release.wait(30)
         return {"late.txt": "too late"}
 
-    takers = [
-        BundleTaker("logs", fail),
-        BundleTaker("mounts", hang, seconds=0.05),
-        taker("report", {}),
-        taker("events", {"e.txt": "kept"}),
+    collectors = [
+        BundleCollector("logs", fail),
+        BundleCollector("mounts", hang, seconds=0.05),
+        collector("report", {}),
+        collector("events", {"e.txt": "kept"}),
     ]
     try:
-        index = take_bundle(tmp_path, story(), takers)
+        index = write_bundle(tmp_path, story(), collectors)
     finally:
         release.set()
     assert index is not None
@@ -112,7 +114,7 @@ def test_failing_and_hanging_collectors(tmp_path: Path) -> None:
 def test_long_file_keeps_head_and_tail(tmp_path: Path) -> None:
     """A file beyond its limit keeps its beginning and its end, and says so."""
     log = "first\n" + "x" * 5000 + "\nlast"
-    index = take_bundle(tmp_path, story(), [taker("logs", {"a.log": log})], file_limit=1000)
+    index = write_bundle(tmp_path, story(), [collector("logs", {"a.log": log})], file_limit=1000)
     kept = (tmp_path / "logs/a.log").read_bytes()
     assert len(kept) <= 1000
     assert kept.startswith(b"first") and kept.endswith(b"last") and b"left out" in kept  # noqa: PT018 - one thing
@@ -122,8 +124,11 @@ def test_long_file_keeps_head_and_tail(tmp_path: Path) -> None:
 
 def test_full_bundle(tmp_path: Path) -> None:
     """What does not fit into the bundle is named; what comes later and fits is kept."""
-    takers = [taker("logs", {"a.log": "a" * 600, "b.log": "b" * 600}), taker("events", {"e.txt": "small"})]
-    index = take_bundle(tmp_path, story(), takers, bundle_limit=1000)
+    collectors = [
+        collector("logs", {"a.log": "a" * 600, "b.log": "b" * 600}),
+        collector("events", {"e.txt": "small"}),
+    ]
+    index = write_bundle(tmp_path, story(), collectors, bundle_limit=1000)
     assert index is not None
     assert "logs: b.log was left out" in index.read_text()
     assert (tmp_path / "logs/a.log").exists()
@@ -134,12 +139,12 @@ def test_full_bundle(tmp_path: Path) -> None:
 def test_unwritable_folder(tmp_path: Path) -> None:
     """Where nothing can be written there is no bundle, and no error."""
     (tmp_path / "file").write_text("in the way")
-    assert take_bundle(tmp_path / "file", story(), []) is None
+    assert write_bundle(tmp_path / "file", story(), []) is None
 
 
 def test_names_that_clash(tmp_path: Path) -> None:
     """Two collectors of one name lose nothing."""
-    take_bundle(tmp_path, story(), [taker("logs", {"a.log": "1"}), taker("logs", {"a.log": "2"})])
+    write_bundle(tmp_path, story(), [collector("logs", {"a.log": "1"}), collector("logs", {"a.log": "2"})])
     assert {path.read_text() for path in (tmp_path / "logs").iterdir()} == {"1", "2"}
 
 

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from reports.__main__ import main
 from reports.verdict import phrases
-from reports.verdict.model import Fact, Phase, ScenarioResult, Verdict
+from reports.verdict.model import ScenarioResult, Verdict
 from reports.verdict.page import HtmlSection, render_page, scenario_bars
 from reports.verdict.summary import render_summary, terminal_lines
+from suites.record.evidence import Fact, Phase
 
 Make = Callable[..., ScenarioResult]
 

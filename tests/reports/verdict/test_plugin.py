@@ -23,7 +23,7 @@ from clusters.errors import HarnessError, InfrastructureError, ProductFailureErr
 from clusters.progress import Stage
 from suites.record.evidence import EVIDENCE, Evidence
 from clusters.facts import SystemFacts
-from suites.record.run import BundleTaker, run_of
+from suites.record.run import BundleCollector, run_of
 
 pytest_plugins = ["reports.verdict.plugin"]
 
@@ -33,8 +33,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "scenario(declared): a scenario")
     run = run_of(config)
-    events = BundleTaker("events", lambda trouble: {"events.txt": f"{trouble.scenario} FailedMount"})
-    run.bundle_takers.append(events)
+    events = BundleCollector("events", lambda context: {"events.txt": f"{context.scenario} FailedMount"})
+    run.bundle_collectors.append(events)
 
 @pytest.fixture(scope="session")
 def system(pytestconfig):

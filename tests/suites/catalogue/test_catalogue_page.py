@@ -40,6 +40,13 @@ def test_conformance_level_is_whole() -> None:
     assert [row for row in CONFORMANCE if levels.get(row, Level.FULL) > Level.CONFORMANCE] == []
 
 
+def test_every_row_links_to_its_test() -> None:
+    """The link of each scenario leads from docs/ to the file that declares it."""
+    for found in discovery.declared():
+        file = page.PAGE.parent / ".." / found.file
+        assert f'"{found.id}"' in file.read_text(encoding="utf-8"), found.id
+
+
 def test_cell_with_a_bar_does_not_break_its_table() -> None:
     """A bar in a docstring does not end its cell."""
 
@@ -51,7 +58,7 @@ def test_cell_with_a_bar_does_not_break_its_table() -> None:
         """
 
     found = test_bar.pytestmark[0].args[0]  # type: ignore[attr-defined]
-    row = next(line for line in page.page([found]).splitlines() if line.startswith("| A1 "))
+    row = next(line for line in page.page([found]).splitlines() if line.startswith("| [A1]("))
     assert row.count("|") == 7
     assert "One &#124; two." in row
 

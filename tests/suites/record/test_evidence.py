@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from clusters.errors import FailureClass, ProductFailureError
+import pytest
+
+from clusters.errors import FailureClass, HarnessError, ProductFailureError
 from suites.record.evidence import Evidence
 from suites.record.versions import Affected
 
@@ -30,3 +32,13 @@ def test_a_defect_that_was_fixed_and_shows_again_is_a_failure_of_the_product() -
             assert error.last_seen == "the Dataset is Bound"
         evidence.defect("claim-accepted", seen=False, says="it is NotBound")
         assert evidence.defects_gone == ["claim-accepted"]
+
+
+def test_the_first_late_failure_can_be_raised() -> None:
+    """Where scenarios run without a report, such as in a sabotage, it still counts."""
+    evidence = Evidence(silent=True)
+    evidence.raise_late_failure()
+    evidence.fail_late(HarnessError("the diagnosis is wrong"))
+    evidence.fail_late(HarnessError("something is left"))
+    with pytest.raises(HarnessError, match="the diagnosis is wrong"):
+        evidence.raise_late_failure()

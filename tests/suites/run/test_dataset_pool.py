@@ -1,4 +1,4 @@
-"""Which Datasets are made ahead, for whom, and what becomes of those that nobody takes."""
+"""Which Datasets are created ahead, for whom, and what becomes of those that nobody uses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from clusters.errors import ProductFailureError
 from clusters.host.probes import Host
 from clusters.system import System
 from suites.catalogue.discovery import declared_tests
-from suites.catalogue.scenario import MakesDataset, Scenario
+from suites.catalogue.scenario import DatasetCreator, Scenario
 from suites.record.evidence import Evidence
 from suites.run import dataset_pool
-from suites.run.dataset_pool import DatasetPool, ReadyDataset, ahead
+from suites.run.dataset_pool import DatasetPool, ReadyDataset, room
 from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.cases import CASES
-from suites.steps.idle_watch import NOT_WATCHED, Untouched, Watch
+from suites.steps.idle_watch import NOT_WATCHED, IdleResult, IdleWatch
 from suites.steps.user import User
 from workloads.data import one_file
 
@@ -44,11 +44,11 @@ def a_host(available: int) -> Host:
 @pytest.mark.parametrize(("available", "expected"), [(5, 1), (8, 1), (11, 2), (64, 2)])
 def test_a_small_host_makes_one_dataset_ahead(available: int, expected: int) -> None:
     """Datasets are made ahead as far as memory allows, one in any case."""
-    assert ahead(a_host(available)) == expected
+    assert room(a_host(available)) == expected
 
 
 class Removals(BackgroundTeardown):
-    """Only notes who leaves."""
+    """Only notes what is removed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,22 +64,22 @@ class Removals(BackgroundTeardown):
 
 
 @pytest.fixture
-def born(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, MakesDataset]]:
+def created(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DatasetCreator]]:
     """The namespaces in which Datasets were made, and in which way."""
-    made: list[tuple[str, MakesDataset]] = []
+    made: list[tuple[str, DatasetCreator]] = []
 
-    def create_bound(user: User, makes: MakesDataset = User.makes_dataset) -> ReadyDataset:
-        made.append((user.namespace, makes))
+    def create_bound(user: User, create: DatasetCreator = User.creates_dataset) -> ReadyDataset:
+        made.append((user.namespace, create))
         user.sent.append({"kind": "Dataset", "metadata": {"name": "demo", "namespace": user.namespace}})
-        if makes is broken:
+        if create is broken:
             raise ProductFailureError("no phase Bound")
         return ReadyDataset(user.namespace, cast("Any", None), cast("Any", None), ())
 
-    def begin(watch: Watch) -> None:
+    def start(watch: IdleWatch) -> None:
         """See at once that nobody uses it."""
-        watch._seen = Untouched(3, 4.0)
+        watch._result = IdleResult(3, 4.0)
 
-    monkeypatch.setattr(Watch, "begin", begin)
+    monkeypatch.setattr(IdleWatch, "start", start)
 
     monkeypatch.setattr(dataset_pool, "create_bound", create_bound)
     return made
@@ -97,7 +97,7 @@ def broken(user: User) -> None:
     """One that never gets Bound."""
 
 
-def a_pool(*wanted: MakesDataset) -> tuple[DatasetPool, Removals]:
+def a_pool(*wanted: DatasetCreator) -> tuple[DatasetPool, Removals]:
     """A pool for scenarios that want these, on a host with room for two."""
     removals = Removals()
     system = cast("System", SimpleNamespace(host=a_host(64)))
@@ -106,100 +106,116 @@ def a_pool(*wanted: MakesDataset) -> tuple[DatasetPool, Removals]:
 
 def all_made(pool: DatasetPool) -> None:
     """Wait until all that was begun is made."""
-    for coming in pool._coming:
-        coming.birth.result()
+    for prepared in pool._prepared:
+        prepared.ready.result()
 
 
-def test_each_scenario_gets_the_dataset_that_it_declares(born: list[tuple[str, MakesDataset]]) -> None:
+def test_each_scenario_gets_the_dataset_that_it_declares(created: list[tuple[str, DatasetCreator]]) -> None:
     """Datasets come in the order in which scenarios ask, each made in the scenario's own way, none twice."""
-    wanted = (on_demand, User.makes_dataset, of_a_folder)
+    wanted = (on_demand, User.creates_dataset, of_a_folder)
     pool, removals = a_pool(*wanted)
-    taken = [pool.take(Evidence(silent=True), makes)[0].namespace for makes in wanted]
+    acquired = [pool.acquire(Evidence(silent=True), create)[0].namespace for create in wanted]
     pool.close(clean=True)
-    assert born == list(zip(taken, wanted, strict=True))
+    assert created == list(zip(acquired, wanted, strict=True))
     assert not removals.gone
 
 
-def test_dataset_is_made_while_others_are_still_in_use(born: list[tuple[str, MakesDataset]]) -> None:
-    """As soon as one is taken the next ones are begun, as many as the host has room for."""
+def test_dataset_is_made_while_others_are_still_in_use(created: list[tuple[str, DatasetCreator]]) -> None:
+    """As soon as one is acquired the next ones are begun, as many as the host has room for."""
     pool, _ = a_pool(on_demand, of_a_folder, on_demand, of_a_folder)
-    pool.take(Evidence(silent=True), on_demand)
+    pool.acquire(Evidence(silent=True), on_demand)
     all_made(pool)
     pool.close(clean=True)
-    assert [makes for _, makes in born] == [on_demand, of_a_folder, on_demand]
+    assert [create for _, create in created] == [on_demand, of_a_folder, on_demand]
 
 
-def test_dataset_whose_scenario_never_asked_is_removed(born: list[tuple[str, MakesDataset]]) -> None:
+def test_dataset_whose_scenario_never_asked_is_removed(created: list[tuple[str, DatasetCreator]]) -> None:
     """A scenario that failed before it asked leaves its Dataset; the next one still gets its own kind."""
     pool, removals = a_pool(on_demand, of_a_folder)
-    user, _ = pool.take(Evidence(silent=True), of_a_folder)
+    user, _ = pool.acquire(Evidence(silent=True), of_a_folder)
     pool.close(clean=True)
-    assert dict(born)[user.namespace] is of_a_folder
-    assert [dict(born)[namespace] for namespace in removals.gone] == [on_demand]
+    assert dict(created)[user.namespace] is of_a_folder
+    assert [dict(created)[namespace] for namespace in removals.gone] == [on_demand]
 
 
 def test_dataset_that_nobody_planned_is_made_when_it_is_asked_for(
-    born: list[tuple[str, MakesDataset]],
+    created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """A pool without a plan, as a sabotage's, still gives what is asked for."""
     pool, _ = a_pool()
-    user, birth = pool.take(Evidence(silent=True))
-    assert born == [(user.namespace, User.makes_dataset)]
-    assert birth.namespace == user.namespace
+    user, ready = pool.acquire(Evidence(silent=True))
+    assert created == [(user.namespace, User.creates_dataset)]
+    assert ready.namespace == user.namespace
 
 
-def test_dataset_comes_with_what_was_seen_of_it_until_then(born: list[tuple[str, MakesDataset]]) -> None:
-    """A Dataset is watched from its birth until a scenario takes it."""
+def test_dataset_comes_with_what_was_seen_of_it_until_then(created: list[tuple[str, DatasetCreator]]) -> None:
+    """A Dataset is watched from its ready until a scenario takes it."""
     pool, _ = a_pool(on_demand)
     pool.watches = True
-    _, birth = pool.take(Evidence(silent=True), on_demand)
-    assert birth.untouched == Untouched(3, 4.0)
+    _, ready = pool.acquire(Evidence(silent=True), on_demand)
+    assert ready.idle == IdleResult(3, 4.0)
 
 
-def test_dataset_is_not_watched_where_nobody_will_ask(born: list[tuple[str, MakesDataset]]) -> None:
+def test_dataset_is_not_watched_where_nobody_will_ask(created: list[tuple[str, DatasetCreator]]) -> None:
     """Looks cost the API server something."""
     pool, _ = a_pool(on_demand)
-    _, birth = pool.take(Evidence(silent=True), on_demand)
-    assert birth.untouched == NOT_WATCHED
+    _, ready = pool.acquire(Evidence(silent=True), on_demand)
+    assert ready.idle == NOT_WATCHED
 
 
 def test_dataset_that_does_not_get_bound_fails_the_scenario_that_takes_it(
-    born: list[tuple[str, MakesDataset]],
+    created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """What went wrong ahead of time is the product's failure of the scenario, which knows the namespace."""
     pool, _ = a_pool(broken)
     evidence = Evidence(silent=True)
     with pytest.raises(ProductFailureError, match="no phase Bound"):
-        pool.take(evidence, broken)
-    assert evidence.namespaces == [born[0][0]]
+        pool.acquire(evidence, broken)
+    assert evidence.namespaces == [created[0][0]]
 
 
-def test_what_was_sent_ahead_is_kept_with_the_scenario(born: list[tuple[str, MakesDataset]]) -> None:
+def test_what_was_sent_ahead_is_kept_with_the_scenario(created: list[tuple[str, DatasetCreator]]) -> None:
     """The manifests of a Dataset that was made ahead are evidence of the scenario that uses it."""
     pool, _ = a_pool(on_demand)
     evidence = Evidence(silent=True)
-    user, _ = pool.take(evidence, on_demand)
+    user, _ = pool.acquire(evidence, on_demand)
     (kept,) = evidence.attachments
     assert kept.name == "sent ahead"
     assert user.namespace in kept.text
 
 
 def test_datasets_that_nobody_took_and_the_shared_one_are_removed(
-    born: list[tuple[str, MakesDataset]],
+    created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """At the end nothing stays on a cluster that stays; the shared Dataset goes once."""
     pool, removals = a_pool(on_demand)
-    pool.look_ahead()
+    pool.prepare_ahead()
     all_made(pool)
     shared = pool.share()
     pool.remove_shared()
     pool.remove_shared()
     pool.close(clean=True)
-    assert sorted(removals.gone) == sorted(namespace for namespace, _ in born)
+    assert sorted(removals.gone) == sorted(namespace for namespace, _ in created)
     assert removals.gone[0] == shared.namespace
 
 
 def test_sabotages_use_scenarios_with_the_ordinary_dataset() -> None:
-    """The stage of the sabotages makes no other Datasets, so no target may declare one of its own."""
+    """The stage of the sabotages create no other Datasets, so no target may declare one of its own."""
     used = {name for one in CASES for name in (*(t.scenario for t in one.targets), *one.bystanders)}
-    assert {name for name in used if declared_tests()[name][0].dataset is not User.makes_dataset} == set()
+    assert {name for name in used if declared_tests()[name][0].dataset is not User.creates_dataset} == set()
+
+
+def test_untouched_dataset_is_not_one_that_was_created_ahead(
+    monkeypatch: pytest.MonkeyPatch, created: list[tuple[str, DatasetCreator]]
+) -> None:
+    """No reconcile is requested for it, while those created ahead stay for their scenarios."""
+    pool, removals = a_pool(on_demand, on_demand)
+    pool.prepare_ahead()
+    all_made(pool)
+    user, _ = pool.acquire(Evidence(silent=True), on_demand, untouched=True)
+    assert not user.requests_reconciles
+    assert len(created) == 3
+    usual, _ = pool.acquire(Evidence(silent=True), on_demand)
+    assert usual.requests_reconciles
+    assert usual.namespace == created[0][0]
+    assert not removals.gone

@@ -1,4 +1,4 @@
-"""What stays of what scenarios made is told at them, once they have ended."""
+"""What is left of what scenarios created is reported at them, once they have ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clusters.waiting import ProductTimeoutError, wait
 from suites.catalogue.scenario import Defect, Leftover, Level, Scenario, scenario
 from suites.record.evidence import Evidence
 from suites.run import teardown
-from suites.run.teardown import BackgroundTeardown, Ending, Found
+from suites.run.teardown import BackgroundTeardown, RunEnd, TeardownResult
 from suites.steps import leaks
 from suites.steps.leaks import Leaks
 from suites.steps.user import User
@@ -48,27 +48,27 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     monkeypatch.setattr(User, "observer", source)
 
     def decide(found: object) -> None:
-        def tear_down(user: User, ending: Ending) -> Found:
+        def tear_down(user: User, end: RunEnd) -> TeardownResult:
             if isinstance(found, Exception):
                 raise found
-            return found[user.namespace] if isinstance(found, Mapping) else cast("Found", found)
+            return found[user.namespace] if isinstance(found, Mapping) else cast("TeardownResult", found)
 
         monkeypatch.setattr(teardown, "tear_down", tear_down)
 
-    decide(Found(CLEAN, SAME))
+    decide(TeardownResult(CLEAN, SAME))
     return decide
 
 
-def gone(departures_: BackgroundTeardown, user: User, declared: Scenario) -> Evidence:
+def gone(removals: BackgroundTeardown, user: User, declared: Scenario) -> Evidence:
     """The evidence of a scenario that ran and was removed."""
-    departures_.begins(declared, user)
-    departures_.remove(user, declared)
-    departures_.close(clean=True)
+    removals.started(declared, user)
+    removals.remove(user, declared)
+    removals.close(clean=True)
     return user.evidence
 
 
 def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None]) -> None:
-    """A scenario whose Dataset went as a whole is told so, and nothing is wrong with it."""
+    """A scenario whose Dataset went as a whole is reported so, and nothing is wrong with it."""
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     assert not evidence.late_failures
     assert [fact.source for fact in evidence.facts] == ["leak check", "NFS server's disk"]
@@ -77,21 +77,21 @@ def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None])
 
 def test_what_stays_fails_the_scenario_as_the_products_fault(finds: Callable[[object], None]) -> None:
     """What is left is a product failure of the scenario that made it, and names each part."""
-    finds(Found(LEFT, SAME))
-    all_ = BackgroundTeardown()
-    evidence = gone(all_, a_user(), a_scenario())
+    finds(TeardownResult(LEFT, SAME))
+    removals = BackgroundTeardown()
+    evidence = gone(removals, a_user(), a_scenario())
     (wrong,) = evidence.late_failures
     assert isinstance(wrong.error, ProductFailureError)
     assert "ConfigMap demo-config" in str(wrong.error)
     assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
-    assert all_.told == [wrong.error]
+    assert removals.reported == [wrong.error]
 
 
 def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) -> None:
     """What a scenario declares to stay shows as its defect; only what is beyond it fails."""
-    finds(Found(LEFT, SAME))
+    finds(TeardownResult(LEFT, SAME))
     known = a_scenario(
-        defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
+        defects=(Defect("config-stays", "It stays."),), leftovers=(Leftover("config-stays", "^ConfigMap "),)
     )
     evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_seen == ["config-stays"]
@@ -101,9 +101,9 @@ def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) ->
 
 
 def test_declared_leftover_that_went_is_told_as_a_defect_gone(finds: Callable[[object], None]) -> None:
-    """A known leftover that does not stay any more is told, too."""
+    """A known leftover that does not stay any more is reported, too."""
     known = a_scenario(
-        defects=(Defect("config-stays", "It stays."),), leaves=(Leftover("config-stays", "^ConfigMap "),)
+        defects=(Defect("config-stays", "It stays."),), leftovers=(Leftover("config-stays", "^ConfigMap "),)
     )
     evidence = gone(BackgroundTeardown(), a_user(), known)
     assert evidence.defects_gone == ["config-stays"]
@@ -115,9 +115,10 @@ def test_leftovers_on_a_node_are_known_only_where_the_scenario_says_so(
 ) -> None:
     """Files in the tier of a node that the scenario did not name are a failure, whatever their name."""
     files = ("n1: /dev/shm/fc-1/alluxioworker/1", "n2: /dev/shm/fc-1/alluxioworker/2")
-    finds(Found(Leaks((), (), (), files), SAME))
+    finds(TeardownResult(Leaks((), (), (), files), SAME))
     known = a_scenario(
-        defects=(Defect("blocks-stay", "They stay."),), leaves=(Leftover("blocks-stay", "/alluxioworker/"),)
+        defects=(Defect("blocks-stay", "They stay."),),
+        leftovers=(Leftover("blocks-stay", "/alluxioworker/"),),
     )
     user = a_user()
     user.evidence.leftovers_on("n1")
@@ -130,27 +131,31 @@ def test_leftovers_on_a_node_are_known_only_where_the_scenario_says_so(
 
 def test_leftover_needs_a_defect_of_the_scenario() -> None:
     """A leftover that no defect explains cannot be declared."""
-    with pytest.raises(TypeError, match="no defect of its own"):
+    with pytest.raises(TypeError, match="defects that are not its own"):
 
-        @scenario("B8", Level.CONFORMANCE, leaves=(Leftover("unknown", "."),))
+        @scenario("B8", Level.CONFORMANCE, leftovers=(Leftover("unknown", "."),))
         def test_it() -> None:
             """It holds."""
 
 
 def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object], None]) -> None:
-    """A Dataset that would not go is told at its scenario, with the class of the error."""
+    """A Dataset that would not go is reported at its scenario, with the class of the error."""
     finds(ProductFailureError("timed out after 240 s waiting for deletion of Dataset fc-1/demo"))
-    all_ = BackgroundTeardown()
-    evidence = gone(all_, a_user(), a_scenario())
+    removals = BackgroundTeardown()
+    evidence = gone(removals, a_user(), a_scenario())
     assert [str(wrong.error) for wrong in evidence.late_failures] == [
         "timed out after 240 s waiting for deletion of Dataset fc-1/demo"
     ]
-    assert not all_._troubles
+    assert not removals._unreported
 
 
 def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
-    """The leak is told as well as the trouble that came after it."""
-    finds(Found(LEFT, SAME, HarnessError("timed out after 240 s waiting for deletion of namespace fc-1")))
+    """The leak is reported as well as the error that came after it."""
+    finds(
+        TeardownResult(
+            LEFT, SAME, HarnessError("timed out after 240 s waiting for deletion of namespace fc-1")
+        )
+    )
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     kinds = [cast("HarnessError", wrong.error).failure_class for wrong in evidence.late_failures]
     assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
@@ -159,17 +164,17 @@ def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[
 def test_removal_without_a_scenario_is_not_looked_at(
     finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the product is broken on purpose nobody is told of leaks; only what would not go is returned."""
+    """Where the product is broken on purpose no leak is reported; only removal errors are returned."""
     finds(AssertionError("looked at"))
 
     def leaves(user: User) -> None:
         raise HarnessError(f"timed out waiting for deletion of namespace {user.namespace}")
 
-    monkeypatch.setattr(User, "leaves", leaves)
-    all_ = BackgroundTeardown()
-    all_.remove(a_user())
-    assert all_.close(clean=True) == ["timed out waiting for deletion of namespace fc-1"]
-    assert not all_.told
+    monkeypatch.setattr(User, "removes_everything", leaves)
+    removals = BackgroundTeardown()
+    removals.remove(a_user())
+    assert removals.close(clean=True) == ["timed out waiting for deletion of namespace fc-1"]
+    assert not removals.reported
 
 
 class Gate:
@@ -184,16 +189,16 @@ class Gate:
         self.opened = threading.Event()
         self.begun: list[str] = []
 
-        def tear_down(user: User, ending: Ending) -> Found:
+        def tear_down(user: User, end: RunEnd) -> TeardownResult:
             self.begun.append(user.namespace)
             self.opened.wait(10)
-            return Found(LEFT, SAME)
+            return TeardownResult(LEFT, SAME)
 
-        def leave(user: User, ending: Ending) -> None:
-            tear_down(user, ending)
+        def remove_all(user: User, end: RunEnd) -> None:
+            tear_down(user, end)
 
         monkeypatch.setattr(teardown, "tear_down", tear_down)
-        monkeypatch.setattr(teardown, "_leave", leave)
+        monkeypatch.setattr(teardown, "_remove_all", remove_all)
 
 
 @pytest.fixture
@@ -204,22 +209,22 @@ def gate(monkeypatch: pytest.MonkeyPatch, finds: Callable[[object], None]) -> It
     made.opened.set()
 
 
-def leaving(departures_: BackgroundTeardown, number: int) -> list[User]:
+def leaving(removals: BackgroundTeardown, number: int) -> list[User]:
     """Users whose scenarios have ended, one after the other."""
     users = [a_user(f"fc-{index}") for index in range(number)]
     for user in users:
-        departures_.begins(a_scenario(), user)
-        departures_.remove(user, a_scenario())
+        removals.started(a_scenario(), user)
+        removals.remove(user, a_scenario())
     return users
 
 
-def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> None:
+def test_last_scenarios_are_looked_at_before_the_cluster_is_deleted(gate: Gate) -> None:
     """A run that deletes its cluster waits until it has seen what its last scenarios left behind."""
-    all_ = BackgroundTeardown()
-    users = leaving(all_, teardown.REMOVERS + 1)
+    removals = BackgroundTeardown()
+    users = leaving(removals, teardown.WORKERS + 1)
     timer = threading.Timer(0.05, gate.opened.set)
     timer.start()
-    assert all_.close(clean=False) == []
+    assert removals.close(clean=False) == []
     for user in users:
         assert ["ConfigMap demo-config" in str(wrong.error) for wrong in user.evidence.late_failures] == [
             True
@@ -229,9 +234,9 @@ def test_last_scenarios_are_looked_at_before_the_cluster_goes(gate: Gate) -> Non
 @pytest.mark.parametrize("last_check_timeout", [0.0, 0.05])
 def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_check_timeout: float) -> None:
     """An end in a hurry waits as long as it has patience, raises no alarm, and says what it did not do."""
-    all_ = BackgroundTeardown()
-    users = leaving(all_, teardown.REMOVERS + 1)
-    assert all_.close(clean=False, last_check_timeout=last_check_timeout) == []
+    removals = BackgroundTeardown()
+    users = leaving(removals, teardown.WORKERS + 1)
+    assert removals.close(clean=False, last_check_timeout=last_check_timeout) == []
     for user in users:
         assert not user.evidence.late_failures
         assert "not done" in user.evidence.facts[0].says
@@ -239,63 +244,69 @@ def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_c
 
 def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
     """What no scenario used goes with the cluster; it does not keep the run, nor the looks of scenarios."""
-    all_ = BackgroundTeardown()
-    for number in range(teardown.REMOVERS + 2):
-        all_.remove(a_user(f"fc-nobodys-{number}"))
-    assert all_.close(clean=False) == []
-    assert len(gate.begun) <= teardown.REMOVERS
+    removals = BackgroundTeardown()
+    for number in range(teardown.WORKERS + 2):
+        removals.remove(a_user(f"fc-nobodys-{number}"))
+    assert removals.close(clean=False) == []
+    assert len(gate.begun) <= teardown.WORKERS
 
 
 def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the cluster is about to go, a removal ends with the look at what stayed."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
-    monkeypatch.setattr(User, "leaves", lambda user: order.append("namespace"))
+    monkeypatch.setattr(User, "removes_everything", lambda user: order.append("namespace"))
     monkeypatch.setattr(leaks, "after_a_while", lambda user: CLEAN)
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: dict(FILES.checksums()))
     )
-    ending = Ending()
-    ending.cluster_goes.set()
-    assert teardown.tear_down(a_user(), ending) == Found(CLEAN, SAME)
+    end = RunEnd()
+    end.cluster_is_deleted.set()
+    assert teardown.tear_down(a_user(), end) == TeardownResult(CLEAN, SAME)
     assert order == ["datasets"]
 
 
 def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
-    """What stays of the shared Dataset is told at the last scenario that used it."""
-    finds(Found(LEFT, SAME))
-    all_ = BackgroundTeardown()
+    """What stays of the shared Dataset is reported at the last scenario that used it."""
+    finds(TeardownResult(LEFT, SAME))
+    removals = BackgroundTeardown()
     first, last = a_user("fc-shared"), a_user("fc-shared")
-    all_.begins(a_scenario("A2"), first, sharing=True)
-    all_.begins(a_scenario("A3"), last, sharing=True)
-    all_.remove_shared(a_user("fc-shared"))
-    all_.close(clean=True)
+    removals.started(a_scenario("A2"), first, sharing=True)
+    removals.started(a_scenario("A3"), last, sharing=True)
+    removals.remove_shared(a_user("fc-shared"))
+    removals.close(clean=True)
     assert not first.evidence.late_failures
     (wrong,) = last.evidence.late_failures
     assert "the Dataset that A2, A3 shared was deleted" in str(wrong.error)
 
 
 def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[object], None]) -> None:
-    """Data that changed at the source are told once, with the scenarios that may have done it."""
-    finds({"fc-1": Found(CLEAN, SAME), "fc-2": Found(CLEAN, OTHER), "fc-3": Found(CLEAN, OTHER)})
-    all_ = BackgroundTeardown()
+    """Data that changed at the source are reported once, with the scenarios that may have done it."""
+    finds(
+        {
+            "fc-1": TeardownResult(CLEAN, SAME),
+            "fc-2": TeardownResult(CLEAN, OTHER),
+            "fc-3": TeardownResult(CLEAN, OTHER),
+        }
+    )
+    removals = BackgroundTeardown()
     users = [a_user(f"fc-{number}") for number in (1, 2, 3)]
     shared = a_user("fc-shared")
-    all_.begins(a_scenario("A1"), users[0])
-    all_.remove(users[0], a_scenario("A1"))
-    all_._leaving[0].found.result()
-    all_.collect()
-    all_.begins(a_scenario("A13"), shared, sharing=True)
+    removals.started(a_scenario("A1"), users[0])
+    removals.remove(users[0], a_scenario("A1"))
+    removals._pending[0].result.result()
+    removals.collect()
+    removals.started(a_scenario("A13"), shared, sharing=True)
     for user, name in zip(users[1:], ("B8", "B10"), strict=True):
-        all_.begins(a_scenario(name), user)
-        all_.remove(user, a_scenario(name))
-        all_._leaving[0].found.result()
-        all_.collect()
-    all_.close(clean=True)
-    told = [str(wrong.error) for user in users for wrong in user.evidence.late_failures]
-    assert len(told) == 1
-    assert "there ran A13, B8\n" in told[0]
-    assert "data.bin" in told[0]
+        removals.started(a_scenario(name), user)
+        removals.remove(user, a_scenario(name))
+        removals._pending[0].result.result()
+        removals.collect()
+    removals.close(clean=True)
+    errors = [str(wrong.error) for user in users for wrong in user.evidence.late_failures]
+    assert len(errors) == 1
+    assert "there ran A13, B8\n" in errors[0]
+    assert "data.bin" in errors[0]
 
 
 def test_last_look_at_the_source_covers_scenarios_that_only_shared(
@@ -303,9 +314,9 @@ def test_last_look_at_the_source_covers_scenarios_that_only_shared(
 ) -> None:
     """The source is looked at once more at the end, also when no Dataset was removed."""
     monkeypatch.setattr(User, "observer", SimpleNamespace(at_the_source=lambda folder: {}))
-    all_, user = BackgroundTeardown(), a_user()
-    all_.begins(a_scenario("A13"), user, sharing=True)
-    all_.close(clean=False)
+    removals, user = BackgroundTeardown(), a_user()
+    removals.started(a_scenario("A13"), user, sharing=True)
+    removals.close(clean=False)
     (wrong,) = user.evidence.late_failures
     assert "there ran A13" in str(wrong.error)
 
@@ -314,7 +325,7 @@ def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPat
     """Leaks are looked for once the Datasets are gone, while their namespace still shows what is left."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
-    monkeypatch.setattr(User, "leaves", lambda user: order.append("namespace"))
+    monkeypatch.setattr(User, "removes_everything", lambda user: order.append("namespace"))
 
     def look(user: User) -> Leaks:
         order.append("look")
@@ -324,10 +335,10 @@ def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
     )
-    found = teardown.tear_down(a_user(), Ending())
+    found = teardown.tear_down(a_user(), RunEnd())
     assert order == ["datasets", "look", "namespace"]
-    assert found.left == LEFT
-    assert found.changed.changed == ("data.bin",)
+    assert found.leaks == LEFT
+    assert found.source_changes.changed == ("data.bin",)
 
 
 class SkippingClock:
@@ -359,7 +370,7 @@ def test_trouble_of_the_infrastructure_passes() -> None:
             raise InfrastructureError("the API server does not answer")
         return "removed"
 
-    assert teardown.again(step, "namespace", Ending(), clock=SkippingClock()) == "removed"
+    assert teardown.retry(step, "namespace", RunEnd(), clock=SkippingClock()) == "removed"
 
 
 def test_lasting_trouble_is_told_as_it_was() -> None:
@@ -369,7 +380,7 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         raise InfrastructureError("the API server does not answer")
 
     with pytest.raises(InfrastructureError, match="does not answer"):
-        teardown.again(broken, "namespace", Ending(), clock=SkippingClock())
+        teardown.retry(broken, "namespace", RunEnd(), clock=SkippingClock())
 
     tries: list[int] = []
 
@@ -378,22 +389,22 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
         wait(lambda: "there", lambda seen: False, subject="Dataset demo", condition="deletion", timeout=0.0)
 
     with pytest.raises(ProductTimeoutError, match="waiting for deletion of Dataset demo"):
-        teardown.again(stuck, "namespace", Ending(), clock=SkippingClock())
+        teardown.retry(stuck, "namespace", RunEnd(), clock=SkippingClock())
     assert len(tries) == 1
 
 
 def test_nothing_is_tried_again_when_the_run_is_over() -> None:
     """A cluster that is taken down answers no more, and nobody waits for it."""
-    ending, tries = Ending(), []
+    end, tries = RunEnd(), []
 
     def step() -> str:
         tries.append(1)
-        ending.over.set()
+        end.over.set()
         message = "no answer"
         raise InfrastructureError(message)
 
     with pytest.raises(InfrastructureError, match="no answer"):
-        teardown.again(step, "namespace", ending, clock=SkippingClock())
+        teardown.retry(step, "namespace", end, clock=SkippingClock())
     assert len(tries) == 1
 
 

@@ -1,14 +1,23 @@
 """Datasets that cannot get Bound: what counts against that."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from clusters.errors import InfrastructureError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.system import System
 from suites.catalogue import discovery
 from suites.diagnosis import CauseCode, ClusterState, why_not_bound
+from suites.record.evidence import Evidence
 from suites.run import unbindable
-from suites.run.unbindable import Look
+from suites.run.unbindable import Look, NotCreated, WatchResult, watch
+from suites.steps.user import User
+from workloads.data import one_file
 
 WAITING = PodSnapshot.of({"metadata": {"name": "app"}, "status": {"phase": "Pending"}})
 
@@ -64,3 +73,30 @@ def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
         dataset = DatasetSnapshot.of({"metadata": {"namespace": "ns", "name": name}})
         state = ClusterState(datetime.now(UTC), datasets=(dataset,))
         assert why_not_bound(state, "ns", name)[0].code is CauseCode.INVALID_NAME
+
+
+def a_user(namespace: str) -> User:
+    """A user whose evidence nobody reads."""
+    system = cast("System", SimpleNamespace())
+    return User(system, Evidence(silent=True), namespace, folder="/export/a", files=one_file("data", 10))
+
+
+def test_one_that_cannot_be_created_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are watched; its own scenario receives the error, and a user to clean up after."""
+    users = iter([a_user("fc-1"), a_user("fc-2")])
+    monkeypatch.setattr(unbindable, "WINDOW", 0.0)
+    monkeypatch.setattr(unbindable, "_look", lambda user, name: a_look())
+
+    def create(id_: str, user: User) -> None:
+        if id_ == "B12":
+            raise InfrastructureError("the API server does not answer")
+
+    monkeypatch.setattr(unbindable, "_make", create)
+    watched = watch(["B11", "B12"], lambda: next(users))
+    assert isinstance(watched["B11"], WatchResult)
+    assert watched["B11"].together == 1
+    failed = watched["B12"].with_evidence(Evidence(silent=True))
+    assert isinstance(failed, NotCreated)
+    assert failed.user.namespace == "fc-2"
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        unbindable.watch_one("B12", a_user("fc-3"))

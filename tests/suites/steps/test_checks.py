@@ -10,7 +10,7 @@ import pytest
 from clusters.errors import FailureClass, ProductFailureError
 from suites.steps import checks
 
-SUITES = Path(checks.__file__).parents[1]
+SUITES = Path(checks.__file__).parents[2]
 
 
 def test_fail_raises_and_nobody_has_to_remember_it() -> None:

@@ -14,7 +14,7 @@ from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitFailedError
 from suites.record.evidence import Evidence
 from suites.steps import checks
-from suites.steps.idle_watch import NOT_WATCHED, Untouched, Watch
+from suites.steps.idle_watch import NOT_WATCHED, IdleResult, IdleWatch
 
 QUIET = "quiet"
 SUBJECT = "Dataset team/demo"
@@ -40,7 +40,7 @@ class Ticks(SystemClock):
         return event.is_set()
 
 
-def a_watch(*seen: object, clock: Ticks) -> Watch:
+def a_watch(*seen: object, clock: Ticks) -> IdleWatch:
     """A watch that sees these, one after the other, the last again and again; errors are raised."""
     left = list(seen)
 
@@ -50,26 +50,26 @@ def a_watch(*seen: object, clock: Ticks) -> Watch:
             raise found
         return cast("FuseSnapshot", found)
 
-    return Watch(SUBJECT, look, lambda fuse: None if str(fuse) == QUIET else "a Fuse came", clock)
+    return IdleWatch(SUBJECT, look, lambda fuse: None if str(fuse) == QUIET else "a Fuse came", clock)
 
 
-def runs(watch: Watch) -> Untouched:
+def runs(watch: IdleWatch) -> IdleResult:
     """What it has seen when its own clock ended it."""
-    watch.begin()
+    watch.start()
     assert watch._thread is not None
     watch._thread.join(10.0)
     assert not watch._thread.is_alive()
-    return watch.end()
+    return watch.stop()
 
 
 def test_window_is_as_long_as_nobody_used_the_dataset() -> None:
     """Looks are taken from the start, each two seconds, and once more at the very end."""
-    assert runs(a_watch(QUIET, clock=Ticks(waits=30))) == Untouched(looks=31, seconds=60.0)
+    assert runs(a_watch(QUIET, clock=Ticks(waits=30))) == IdleResult(observations=31, seconds=60.0)
 
 
 def test_fuse_that_came_unasked_is_kept_for_the_scenario() -> None:
     """The first look that contradicts ends it, and says when that was."""
-    wrong = runs(a_watch(QUIET, QUIET, "a Fuse", QUIET, clock=Ticks())).wrong
+    wrong = runs(a_watch(QUIET, QUIET, "a Fuse", QUIET, clock=Ticks())).error
     assert wrong is not None
     assert str(wrong).startswith(
         f"absence of a Fuse Pod of {SUBJECT} did not last: a Fuse came after 4.0 s of an open window"
@@ -83,7 +83,7 @@ def test_watch_with_a_gap_counts_for_nothing() -> None:
 
 def test_dataset_that_never_got_bound_was_not_watched() -> None:
     """The end of a watch that never began is no error."""
-    assert a_watch(QUIET, clock=Ticks()).end() == NOT_WATCHED
+    assert a_watch(QUIET, clock=Ticks()).stop() == NOT_WATCHED
 
 
 class TestTheCheck:
@@ -98,7 +98,7 @@ class TestTheCheck:
             windows.append(window)
             return [cast("FuseSnapshot", QUIET)] * 2
 
-        monkeypatch.setattr(checks, "hold", hold)
+        monkeypatch.setattr("suites.steps.checks.fuse.hold", hold)
         return windows
 
     def a_user(self) -> Any:
@@ -111,14 +111,16 @@ class TestTheCheck:
     def test_rest_of_the_window_is_held(self, held: list[float], before: float, left: float) -> None:
         """The time before counts; a last look is taken in any case, and the facts tell all."""
         user = self.a_user()
-        checks.no_fuse_over_window(user, 60.0, lambda: None, before=Untouched(looks=9, seconds=before))
+        checks.no_fuse_over_window(
+            user, 60.0, lambda: None, before=IdleResult(observations=9, seconds=before)
+        )
         assert held == [left]
         (fact,) = user.evidence.facts
-        assert fact.data == {"looks": 11, "window": before + left}
+        assert fact.data == {"observations": 11, "window": before + left}
 
     def test_fuse_before_the_scenario_is_its_failure(self, held: list[float]) -> None:
         """A Fuse Pod that came before the scenario began contradicts it as one within it would."""
-        wrong = runs(a_watch("a Fuse", clock=Ticks())).wrong
+        wrong = runs(a_watch("a Fuse", clock=Ticks())).error
         with pytest.raises(WaitFailedError, match="a Fuse came"):
-            checks.no_fuse_over_window(self.a_user(), 60.0, lambda: None, before=Untouched(wrong=wrong))
+            checks.no_fuse_over_window(self.a_user(), 60.0, lambda: None, before=IdleResult(error=wrong))
         assert held == []

@@ -12,7 +12,8 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.system import System
 from suites.record.evidence import Evidence
-from suites.steps.user import DATASET, NUDGE, SOURCE, WHOLE_LOOK_SECONDS, User
+from suites.steps.reconcile import FULL_RECONCILE_DELAY, RECONCILE_ANNOTATION
+from suites.steps.user import DATASET, SOURCE, User
 from workloads.data import one_file
 
 
@@ -29,7 +30,7 @@ class Touched:
     def patch(self, kind: Kind, name: str, namespace: str, body: dict[str, Any]) -> None:
         """Note it, or refuse."""
         assert namespace == "fc-1"
-        assert list(body["metadata"]["annotations"]) == [NUDGE]
+        assert list(body["metadata"]["annotations"]) == [RECONCILE_ANNOTATION]
         if self.refuses:
             message = "not found"
             raise InfrastructureError(message)
@@ -46,12 +47,12 @@ def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -
     """The runtime is touched at once and then only as often as its controller looks in full."""
     kube = Touched()
     look = a_user(kube).with_reconcile_requests(lambda: "seen")
-    for second in range(int(2 * WHOLE_LOOK_SECONDS)):
+    for second in range(int(2 * FULL_RECONCILE_DELAY)):
         kube.seconds = float(second)
         assert look() == "seen"
     assert kube.touched == [
         (kinds.ALLUXIO_RUNTIME.name, DATASET, 0.0),
-        (kinds.ALLUXIO_RUNTIME.name, DATASET, WHOLE_LOOK_SECONDS + 1),
+        (kinds.ALLUXIO_RUNTIME.name, DATASET, FULL_RECONCILE_DELAY + 1),
     ]
 
 
@@ -60,8 +61,8 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
     kube = Touched()
     signs = {"load": 0, "dataset": 0}
     user = a_user(kube)
-    look = user.nudging_at(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
-    look = user.nudging_at(lambda: signs["dataset"], look, DATASET, kinds.DATASET)
+    look = user.with_reconcile_at_change(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
+    look = user.with_reconcile_at_change(lambda: signs["dataset"], look, DATASET, kinds.DATASET)
     for second, changed in enumerate(("", "load", "", "dataset", "dataset", "")):
         kube.seconds = 100.0 * second
         if changed:
@@ -72,7 +73,7 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
 
 
 def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
-    """A nudge only saves time: one that is refused changes no look."""
+    """A request only saves time: one that is refused changes no observation."""
     assert a_user(Touched(refuses=True)).with_reconcile_requests(lambda: "seen")() == "seen"
 
 
@@ -108,6 +109,6 @@ def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
     nfs = SimpleNamespace(address="10.0.0.9")
     system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
     user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
-    assert user.makes_source().name == SOURCE
+    assert user.creates_source().name == SOURCE
     assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
     assert cluster.looks == [2, 2]

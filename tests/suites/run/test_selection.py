@@ -1,8 +1,9 @@
-"""What a scenario needs of the cluster and of Fluid, told before anything is made."""
+"""Which scenarios run, in which form, and what they need of the cluster and of Fluid."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +12,11 @@ import pytest
 from clusters.system import System
 from suites.catalogue.scenario import Level, Scenario
 from suites.record.versions import Since
-from suites.run import plugin
+from suites.run import fixtures, options, selection
+
+pytest_plugins = ("pytester",)
+
+ROOT = Path(__file__).parents[3]
 
 
 def a_system(*nodes: str, fluid: str = "v1.0.8-6533239") -> System:
@@ -26,30 +31,30 @@ def a_scenario(**more: Any) -> Scenario:
 
 def test_too_few_nodes_are_told_with_the_option_that_helps() -> None:
     """One node is too few for a scenario of two, and the sentence says what to run."""
-    lacks = plugin._lacks(a_system("n1"), a_scenario(nodes=2))
+    lacks = fixtures._lacks(a_system("n1"), a_scenario(nodes=2))
     assert "needs 2 nodes" in lacks
     assert "--nodes 3" in lacks
 
 
 def test_enough_nodes_lack_nothing() -> None:
     """Two nodes are enough for two."""
-    assert not plugin._lacks(a_system("n1", "n2"), a_scenario(nodes=2))
+    assert not fixtures._lacks(a_system("n1", "n2"), a_scenario(nodes=2))
 
 
 def test_scenario_of_another_version_is_told() -> None:
     """What came with a version is not looked for in an older one, and the sentence says what that lacks."""
     since = Since("1.0", "0.9 has no DataProcess")
-    lacks = plugin._lacks(a_system("n1", fluid="v0.9.3-5f7d24e"), a_scenario(since=since))
+    lacks = fixtures._lacks(a_system("n1", fluid="v0.9.3-5f7d24e"), a_scenario(since=since))
     assert "1.0 and later, and this is 0.9.3: 0.9 has no DataProcess" in lacks
-    assert not plugin._lacks(a_system("n1"), a_scenario(since=since))
+    assert not fixtures._lacks(a_system("n1"), a_scenario(since=since))
 
 
 @pytest.mark.parametrize("text", ["-1", "0", "inf", "nan", "soon"])
 def test_a_window_is_a_positive_number_of_seconds(text: str) -> None:
     """Anything else is refused in a sentence."""
-    assert plugin._seconds("1.5") == 1.5
+    assert options.positive_seconds("1.5") == 1.5
     with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is no positive number of seconds"):
-        plugin._seconds(text)
+        options.positive_seconds(text)
 
 
 class Ordinary:
@@ -66,10 +71,42 @@ def test_a_scenario_that_is_not_there_is_refused(level: str, option: str) -> Non
     items = [cast("pytest.Item", Ordinary())]
     config = cast("pytest.Config", SimpleNamespace(getoption=options.get))
     with pytest.raises(pytest.UsageError, match=f"no {option} Z9"):
-        plugin.pytest_collection_modifyitems(config, items)
+        selection.select(config, items)
     assert items == []
+
+
+ROWS = """
+from suites.catalogue.scenario import Level, scenario
+
+
+@scenario("A1", Level.SMOKE, untouched=True)
+def test_a1(untouched):
+    \"\"\"It holds.\"\"\"
+
+
+@scenario("A2", Level.SMOKE)
+def test_a2():
+    \"\"\"It holds.\"\"\"
+"""
+
+
+def test_rows_that_declare_it_run_a_second_time_untouched_at_level_full(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second form is at level full only; with --untouched every row is, and none runs twice."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makepyfile(test_rows=ROWS)
+
+    def collected(*words: str) -> list[str]:
+        plugins = ("-p", "no:kmock", "-p", "suites.run.plugin")
+        result = pytester.runpytest_subprocess(*plugins, "--collect-only", "-q", *words)
+        return [line.partition("::")[2] for line in result.outlines if "::" in line]
+
+    assert collected() == ["test_a1", "test_a2"]
+    assert collected("--level", "full") == ["test_a1", "test_a1[untouched]", "test_a2"]
+    assert collected("--level", "full", "--untouched") == ["test_a1", "test_a2"]
 
 
 def test_ordinary_test_lacks_nothing() -> None:
     """A test that declares no scenario needs nothing."""
-    assert not plugin._lacks(a_system("n1"), None)
+    assert not fixtures._lacks(a_system("n1"), None)

@@ -1,0 +1,90 @@
+"""The options of a run, added to those of pytest-kind."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Final, TextIO
+
+import pytest
+
+from clusters.errors import RefusalError
+from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
+from suites.catalogue.scenario import Level
+
+#: pytest-kind's own default name; the harness has another one, so that it leaves those clusters alone.
+_PYTEST_KIND_NAME: Final = "pytest-kind"
+#: Levels of their own, and the markers of their tests: they break, or change, the product on purpose.
+SPECIAL_LEVELS: Final = ("sabotage", "mutants")
+OPTIONS: Final = pytest.StashKey[Options]()
+#: The terminal itself, on which long stages report their progress.
+TERMINAL: Final = pytest.StashKey[TextIO]()
+DEFAULT_WINDOW: Final = 60.0
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the harness's options."""
+    group = parser.getgroup("fluid-conformance")
+    for name, settings in OWN_OPTIONS:
+        group.addoption(name, **settings)
+    group.addoption(
+        "--level",
+        default="smoke",
+        help="smoke, conformance or full (default smoke); sabotage and mutants break the product on purpose",
+    )
+    for name in SPECIAL_LEVELS:
+        group.addoption(f"--{name}", default=None, metavar="IDS", help=f"only these of level {name}")
+    group.addoption("--scenario", default=None, metavar="IDS", help="only these rows, such as A2,B1")
+    group.addoption(
+        "--window",
+        type=positive_seconds,
+        default=DEFAULT_WINDOW,
+        help="seconds over which an absence is held",
+    )
+    group.addoption(
+        "--shuffle", type=int, default=None, metavar="SEED", help="run scenarios in a random order"
+    )
+    group.addoption(
+        "--untouched",
+        action="store_true",
+        default=False,
+        help="never request a reconcile from Fluid's controllers: slower, and as users see it",
+    )
+    group.addoption("--out", default=None, help="folder for the folders of runs (default out)")
+
+
+def positive_seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
+    return seconds
+
+
+def read_options(config: pytest.Config) -> None:
+    """Keep the options of the system and the terminal with the configuration.
+
+    Raises:
+        pytest.UsageError: options that cannot be right.
+    """
+    # Output is not captured yet, so this is the terminal.
+    config.stash[TERMINAL] = os.fdopen(os.dup(2), "w", buffering=1)
+    config.add_cleanup(config.stash[TERMINAL].close)
+    try:
+        given = dict(vars(config.option))
+        if given.get("cluster_name") == _PYTEST_KIND_NAME:
+            given["cluster_name"] = DEFAULT_NAME
+        config.stash[OPTIONS] = options_of(given)
+        if special_level(config) is None:
+            Level.of(config.getoption("level"))
+    except (RefusalError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def special_level(config: pytest.Config) -> str | None:
+    """The level, where it is one of its own; None for a level of scenarios."""
+    level: str = config.getoption("level")
+    return level if level in SPECIAL_LEVELS else None

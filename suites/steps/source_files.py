@@ -1,0 +1,76 @@
+"""The files that scenarios read, on the NFS server's own disk: created, checked and repaired there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from clusters.errors import InfrastructureError
+from clusters.product import nfs
+from clusters.system import System
+from suites.steps.observer import Observer
+from suites.steps.user import User
+from workloads.data import Difference, Files
+
+#: Seconds to write the files of the smoke suite on a busy machine.
+WRITE_SECONDS: Final = 300.0
+
+
+def ensure(system: System, files: Files, folder: str) -> Difference:
+    """Create the files in a folder of the export, or repair what an interrupted or failed run left there.
+
+    Returns:
+        What was repaired: files with other contents, and files that nobody put there. They are removed, the
+        former are written again.
+
+    Raises:
+        InfrastructureError: the files could not be written, or differ all the same; the files are named.
+    """
+    _write(system, files, folder)
+    observer = Observer(system)
+    found = files.difference(observer.at_the_source(folder))
+    if not found:
+        return found
+    foreign = [f"{folder}/{path}" for path in (*found.changed, *found.unexpected)]
+    system.nfs.run("rm", "-f", "--", *foreign)
+    _write(system, files, folder)
+    remaining = files.difference(observer.at_the_source(folder))
+    if remaining:
+        raise InfrastructureError(
+            f"the source export {folder} is not as it should be, and could not be repaired: {remaining}",
+            subject=f"Pod {nfs.NAMESPACE}/{nfs.NAME}",
+            condition="the files as they were made",
+            last_seen=str(remaining),
+            advice="delete the folder on the NFS server, or use a new cluster",
+        )
+    return found
+
+
+@contextmanager
+def restored(user: User) -> Iterator[None]:
+    """Undo what the block writes to the files that other scenarios read, also when the block fails."""
+    try:
+        yield
+    finally:
+        undone = ensure(user.system, user.files, user.folder)
+        if undone:
+            user.evidence.fact("NFS server's disk", f"what the scenario wrote is undone: {undone}")
+
+
+def _write(system: System, files: Files, folder: str) -> None:
+    done = system.kube.exec(
+        nfs.NAMESPACE,
+        nfs.NAME,
+        nfs.CONTAINER,
+        ["bash", "-s"],
+        stdin=files.shell(folder).encode(),
+        timeout=WRITE_SECONDS,
+    )
+    if done.exit_code != 0:
+        raise InfrastructureError(
+            f"the files of the source could not be written to {folder}",
+            subject=f"Pod {nfs.NAMESPACE}/{nfs.NAME}",
+            last_seen=(done.stdout + done.stderr).strip()[-1_000:],
+            advice="look at the free space of the NFS server's node",
+        )

@@ -1,0 +1,101 @@
+"""The files at the source: repaired when a run begins, and after a scenario that wrote there."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from clusters.errors import InfrastructureError
+from clusters.host.commands import Completed
+from clusters.system import System
+from suites.record.evidence import Evidence
+from suites.steps import source_files
+from suites.steps.user import User
+from workloads.data import one_file
+
+FILES = one_file("data", 10)
+
+
+@dataclass
+class Server:
+    """An NFS server whose programs run here.
+
+    Attributes:
+        removes: whether it can delete files.
+    """
+
+    removes: bool = True
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+    ) -> Completed:
+        """Run a program in the server's Pod."""
+        assert (namespace, pod, container) == ("fluid-conformance", "nfs-server", "ganesha")
+        done = subprocess.run(list(argv), input=stdin, capture_output=True, check=False, timeout=timeout)
+        return Completed(tuple(argv), done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def run(self, *argv: str) -> str:
+        """Run a program next to the server."""
+        return subprocess.run(argv, capture_output=True, check=True, text=True).stdout if self.removes else ""
+
+
+def a_system(*, removes: bool = True) -> System:
+    """A system with such a server."""
+    server = Server(removes)
+    return cast("System", SimpleNamespace(kube=server, nfs=server))
+
+
+def test_files_are_created_once(tmp_path: Path) -> None:
+    """A new export has nothing to repair, and neither has one that is as it should be."""
+    for _ in range(2):
+        assert not source_files.ensure(a_system(), FILES, str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+
+
+def test_what_an_earlier_run_left_is_repaired_and_named(tmp_path: Path) -> None:
+    """A file that nobody put there is removed, one with other contents of the same size is written again."""
+    system = a_system()
+    source_files.ensure(system, FILES, str(tmp_path))
+    right = (tmp_path / "data.bin").read_bytes()
+    (tmp_path / "data.bin").write_bytes(b"x" * len(right))
+    (tmp_path / "written-by-a13").write_text("left behind")
+    repaired = source_files.ensure(system, FILES, str(tmp_path))
+    assert (repaired.changed, repaired.unexpected) == (("data.bin",), ("written-by-a13",))
+    assert (tmp_path / "data.bin").read_bytes() == right
+    assert not (tmp_path / "written-by-a13").exists()
+
+
+def test_an_export_that_cannot_be_repaired_is_refused_as_infrastructure(tmp_path: Path) -> None:
+    """The file is named, and no scenario runs on it."""
+    (tmp_path / "written-by-a13").write_text("left behind")
+    with pytest.raises(InfrastructureError, match="could not be repaired: unexpected: written-by-a13"):
+        source_files.ensure(a_system(removes=False), FILES, str(tmp_path))
+
+
+def test_a_scenario_undoes_what_it_wrote_also_when_it_fails(tmp_path: Path) -> None:
+    """The source is as before for the next scenario, and the evidence says what was undone."""
+    user = User(a_system(), Evidence(silent=True), "fc-1", folder=str(tmp_path), files=FILES)
+    source_files.ensure(user.system, FILES, user.folder)
+
+    def scenario() -> None:
+        with source_files.restored(user):
+            (tmp_path / "written-by-a13").write_text("through Fluid")
+            pytest.fail("a write was not refused")
+
+    with pytest.raises(pytest.fail.Exception):
+        scenario()
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+    assert "written-by-a13" in user.evidence.facts[-1].says
