@@ -27,7 +27,7 @@ CSI_PLUGIN: Final = (
     _mutant(
         "M01",
         "no Fuse Pod starts when an application uses the Dataset: its node is labelled with another value",
-        ("A2",),
+        ("A2", "B1"),
         Edit(NODE_SERVER, 350, '"true"', '"false"'),
         timeout_factor=0.5,
     ),

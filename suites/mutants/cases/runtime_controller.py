@@ -149,7 +149,7 @@ _CLEAN_UP: Final = (
     _mutant(
         "M61",
         "a deletion that began before the controller was started is not finished",
-        ("E13",),
+        ("E13", "E8"),
         Edit(
             "pkg/controllers/v1alpha1/alluxio/alluxio_runtime_controller.go",
             101,
@@ -157,6 +157,13 @@ _CLEAN_UP: Final = (
             "ctx.Runtime = runtime; if _, known := r.engines[ddc.GenerateEngineID(ctx.NamespacedName)]; "
             "!known && !runtime.DeletionTimestamp.IsZero() { return ctrl.Result{}, nil }",
         ),
+        timeout_factor=0.3,
+    ),
+    _mutant(
+        "M145",
+        "a runtime whose Dataset is gone already is not removed",
+        ("E5", "E1"),
+        Edit(RUNTIMES, 130, "if !", "if dataset != nil && !"),
         timeout_factor=0.3,
     ),
 )
@@ -272,7 +279,7 @@ _SET_UP: Final = (
     _mutant(
         "M78",
         "a Fuse Pod runs on every node although nobody uses the Dataset",
-        ("A1", "C1"),
+        ("A1", "C1", "A4", "B31"),
         Edit(
             "pkg/ddc/alluxio/transform_fuse.go",
             103,
