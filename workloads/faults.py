@@ -188,7 +188,7 @@ def stopped(
         _await(
             run,
             name,
-            lambda now: {p.key for p in now} >= keys and all(p.state == "T" for p in now),
+            partial(_all_stopped, keys),
             condition="state T (stopped)",
             advice=_AS_FIRST,
             clock=clock,
@@ -217,7 +217,7 @@ def _go_on(run: Run, name: str, before: Sequence[Process], clock: Clock) -> None
     wait(
         look,
         # None at all is right as well: whoever stopped for good is not ours to start.
-        lambda now: now is not None and all(p.state != "T" for p in now),
+        partial(_seen, none_stopped),
         subject=f"process {name}",
         condition="resumption",
         timeout=3 * EFFECT_SECONDS,
@@ -453,6 +453,20 @@ def _await(
         advice=advice,
         clock=clock,
     )
+
+
+def none_stopped(now: tuple[Process, ...]) -> bool:
+    """No process is in state T (stopped)."""
+    return all(process.state != "T" for process in now)
+
+
+def any_stopped(now: tuple[Process, ...]) -> bool:
+    """A process is in state T (stopped)."""
+    return any(process.state == "T" for process in now)
+
+
+def _all_stopped(keys: set[tuple[int, int]], now: tuple[Process, ...]) -> bool:
+    return {process.key for process in now} >= keys and all(process.state == "T" for process in now)
 
 
 def _seen(ready: Callable[[tuple[Process, ...]], bool], now: tuple[Process, ...] | None) -> bool:

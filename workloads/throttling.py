@@ -10,7 +10,7 @@ from typing import Final, Literal
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import FailureClass
 from clusters.waiting import wait
-from workloads.faults import Fault, FaultError, Run, processes
+from workloads.faults import Fault, FaultError, Run, any_stopped, none_stopped, processes
 
 #: Seconds that one command on the node may take.
 COMMAND_SECONDS: Final = 30.0
@@ -75,7 +75,7 @@ def slowed(
     try:
         wait(
             lambda: processes(run, name),
-            lambda now: any(process.state == "T" for process in now),
+            any_stopped,
             subject=f"process {name}",
             condition="a temporary stop",
             timeout=EFFECT_SECONDS,
@@ -90,7 +90,7 @@ def slowed(
         run(("rm", "-f", flag), timeout=COMMAND_SECONDS)
         wait(
             lambda: processes(run, name),
-            lambda now: all(process.state != "T" for process in now),
+            none_stopped,
             subject=f"process {name}",
             condition="resumption",
             timeout=EFFECT_SECONDS,

@@ -70,9 +70,6 @@ CLUSTER_ROLE: Final = Kind("ClusterRole", _RBAC, "clusterroles", namespaced=Fals
 CLUSTER_ROLE_BINDING: Final = Kind("ClusterRoleBinding", _RBAC, "clusterrolebindings", namespaced=False)
 ROLE: Final = Kind("Role", _RBAC, "roles")
 ROLE_BINDING: Final = Kind("RoleBinding", _RBAC, "rolebindings")
-CRD: Final = Kind(
-    "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False
-)
 LEASE: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
 MUTATING_WEBHOOK: Final = Kind(
     "MutatingWebhookConfiguration",

@@ -54,11 +54,6 @@ def has_ended(obj: _CanEnd | None) -> bool:
     return obj is not None and obj.ended
 
 
-def is_running(pod: PodSnapshot | None) -> bool:
-    """The Pod's phase is Running; its containers need not be ready."""
-    return pod is not None and pod.phase == "Running"
-
-
 def is_ready(pod: PodSnapshot | None) -> bool:
     """The Pod's condition Ready is True."""
     return pod is not None and pod.ready
@@ -77,11 +72,6 @@ def is_on(node: str) -> Callable[[PodSnapshot | None], bool]:
 def is_decided(pod: PodSnapshot | None) -> bool:
     """The scheduler bound the Pod to a node, or said why it cannot."""
     return pod is not None and bool(pod.scheduling or pod.node)
-
-
-def is_unscheduled(pod: PodSnapshot | None) -> bool:
-    """The Pod is Pending without a node."""
-    return pod is not None and pod.phase == "Pending" and not pod.node
 
 
 def is_rolled_out(workload: DeploymentSnapshot | StatefulSetSnapshot | None) -> bool:

@@ -52,8 +52,3 @@ def fuse_is_absent(fuse: FuseSnapshot) -> bool:
 def fuse_has_no_pods(fuse: FuseSnapshot) -> bool:
     """No Fuse Pod and none requested; nodes may be labelled."""
     return not (fuse.desired or fuse.pods or fuse.unplaced)
-
-
-def fuse_is_ready_on(node: str) -> Callable[[FuseSnapshot], bool]:
-    """The node is labelled, and its Fuse Pod is ready."""
-    return lambda fuse: fuse.ready_on(node)

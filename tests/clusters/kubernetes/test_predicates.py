@@ -41,7 +41,6 @@ Condition = Callable[[PodSnapshot | None], bool]
         (predicates.has_phase("Running", "Failed"), [pod(), pod("Failed")], [None, pod("Pending")]),
         (predicates.has_any_phase, [pod("Pending")], [None, pod("")]),
         (predicates.has_ended, [pod("Failed"), pod("Succeeded")], [None, pod()]),
-        (predicates.is_running, [pod()], [None, pod("Pending")]),
         (predicates.is_ready, [pod("Running", "n1", READY)], [None, pod()]),
         (
             predicates.is_ready_on("n1"),
@@ -50,7 +49,6 @@ Condition = Callable[[PodSnapshot | None], bool]
         ),
         (predicates.is_on("n1"), [pod("Pending")], [None, pod("Pending", "n2"), pod("Pending", "")]),
         (predicates.is_decided, [pod("Pending"), pod("Pending", "", REFUSED)], [None, pod("Pending", "")]),
-        (predicates.is_unscheduled, [pod("Pending", "")], [None, pod("Pending"), pod("Failed", "")]),
     ],
 )
 def test_conditions_of_pods(

@@ -69,4 +69,3 @@ def test_conditions_of_a_fuse() -> None:
     fuses = (absent, labelled, unlabelled, serving)
     assert [predicates.fuse_is_absent(fuse) for fuse in fuses] == [True, False, False, False]
     assert [predicates.fuse_has_no_pods(fuse) for fuse in fuses] == [True, True, False, False]
-    assert [predicates.fuse_is_ready_on("n1")(fuse) for fuse in fuses] == [False, False, False, True]
