@@ -27,7 +27,7 @@ _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 #: Options of pytest-kind; the harness keeps their names and meanings.
 KIND_OPTIONS: Final = (
     ("--cluster-name", {"default": DEFAULT_NAME, "help": "name of the kind cluster"}),
-    ("--keep-cluster", {"action": "store_true", "help": "leave the cluster up after the run"}),
+    ("--keep-cluster", {"action": "store_true", "help": "do not delete the cluster after the run"}),
     ("--kubeconfig", {"default": None, "help": "use the cluster of this kubeconfig instead of creating one"}),
     ("--kind-image", {"default": None, "help": "node image, instead of the one for --kubernetes"}),
     ("--kind-bin", {"default": None, "help": "path of a kind program"}),

@@ -1,4 +1,4 @@
-"""Names and labels that Fluid gives to what it makes for a Dataset and its AlluxioRuntime.
+"""Names and labels of the objects that Fluid creates for a Dataset and its AlluxioRuntime.
 
 Read from Fluid 1.0.8; each function names the file and line. ``namespace`` and ``name``
 are those of the Dataset (the AlluxioRuntime has the same), ``uid`` is the Dataset's.
@@ -26,7 +26,7 @@ EXCLUSIVE_LABEL: Final = "fluid_exclusive"
 FUSE_LABEL_PREFIX: Final = "fluid.io/f-"
 #: pkg/common/label.go:27
 STORAGE_LABEL_PREFIX: Final = "fluid.io/s-"
-#: from this length on a key takes the uid (pkg/utils/label.go:193)
+#: a key of this length or more has the uid instead of the name (pkg/utils/label.go:193)
 LABEL_LIMIT: Final = 63
 #: charts/fluid/fluid/values.yaml, runtime.mountRoot
 MOUNT_ROOT: Final = "/runtime-mnt"
@@ -41,7 +41,7 @@ FUSE_CONTAINER: Final = "alluxio-fuse"
 
 
 def _with_prefix(prefix: str, namespace: str, name: str, uid: str) -> str:
-    """Fluid's rule of length: a key of 63 characters or more takes the Dataset's uid instead.
+    """Fluid's rule of length: a key of 63 characters or more has the Dataset's uid instead.
 
     pkg/utils/label.go:189-205; without a uid the long key stays as it is.
     """
@@ -55,7 +55,7 @@ def dataset_id(namespace: str, name: str, uid: str = "") -> str:
 
 
 def fuse_label(namespace: str, name: str, uid: str = "") -> str:
-    """Key of the label of nodes that shall run a Fuse Pod; its value is ``true`` (pkg/utils/label.go:178)."""
+    """Key of the label of nodes that should run a Fuse Pod; the value is ``true`` (label.go:178)."""
     return _with_prefix(FUSE_LABEL_PREFIX, namespace, name, uid)
 
 
@@ -65,7 +65,7 @@ def common_label(namespace: str, name: str, uid: str = "") -> str:
 
 
 def worker_labels(namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
-    """Keys that Fluid sets on the nodes of a Dataset's workers, beside `DATASET_NUMBER_LABEL`.
+    """Keys that Fluid sets on the nodes of a Dataset's workers, in addition to `DATASET_NUMBER_LABEL`.
 
     pkg/utils/label.go:117-176 and pkg/utils/dataset/lifecycle/node.go.
     """
@@ -100,7 +100,7 @@ def volume_name(namespace: str, name: str) -> str:
 
 
 def claim_name(name: str) -> str:
-    """Name of the claim that applications are to mount (pkg/utils/dataset/volume/create.go:194)."""
+    """Name of the claim that applications should mount (pkg/utils/dataset/volume/create.go:194)."""
     return name
 
 

@@ -13,7 +13,7 @@ from clusters.pins import versions
 
 
 def test_nothing_given_gives_the_defaults() -> None:
-    """A bare command makes one node with the pinned versions."""
+    """Without options, there is one node with the pinned versions."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert options_of(vars(parser.parse_args([]))) == Options()
@@ -46,14 +46,14 @@ def test_what_is_given_arrives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nodes", [0, -1, 9])
 def test_a_senseless_number_of_nodes_is_refused(nodes: int) -> None:
-    """No nodes are not the default, and too many are told."""
+    """Zero nodes and too many nodes are refused."""
     with pytest.raises(RefusalError, match=f"--nodes {nodes}: a cluster has between 1 and 8"):
         options_of({"nodes": nodes})
 
 
 @pytest.mark.parametrize("name", ["Demo", "a_b", "-a", "a" * 42, "../x", "a b", "bin", "demo-failed"])
 def test_a_name_that_no_cluster_can_have_is_refused(name: str) -> None:
-    """It is told before anything is made, and so are names of folders of our own."""
+    """It is refused before anything is created, and so are reserved names of folders."""
     with pytest.raises(RefusalError, match="cannot be a cluster's name") as caught:
         options_of({"cluster_name": name})
     assert repr(name) in caught.value.message
@@ -84,7 +84,7 @@ def test_a_file_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_a_program_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
-    """A download without its executable bit is told as that, not as a crash of kind."""
+    """The error names the missing executable bit; it is not a crash of kind."""
     program = tmp_path / "kind"
     program.write_text("")
     program.chmod(0o644)
@@ -106,7 +106,7 @@ def test_options_that_contradict_a_kubeconfig_are_refused(name: str, value: obje
 
 
 def test_leave_to_install_needs_a_cluster_to_install_on() -> None:
-    """--install-fluid without --kubeconfig is a misunderstanding, so it is told."""
+    """--install-fluid without --kubeconfig is a misunderstanding, so it is refused."""
     with pytest.raises(RefusalError, match="there is no --kubeconfig"):
         options_of({"install_fluid": True})
 

@@ -54,23 +54,23 @@ def test_a_failed_stage_is_kept_with_its_time(clock: FakeClock) -> None:
 
 
 def test_a_long_stage_tells_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
-    """While a stage lasts its newest detail is told from time to time."""
+    """A running stage has heartbeats with its newest detail."""
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.01)
-    told = threading.Event()
+    shown = threading.Event()
 
     class Stream(io.StringIO):
         def write(self, text: str) -> int:
             if "worker 0/1" in text:
-                told.set()
+                shown.set()
             return super().write(text)
 
     with Progress(Stream(), clock).stage("Dataset") as stage:
         stage.says("master 1/1\nworker 0/1")
-        assert told.wait(5)
+        assert shown.wait(5)
 
 
 def test_a_note_is_a_line_of_its_own() -> None:
-    """What is not a stage is told too, and not kept as one."""
+    """A note is shown, and is not kept as a stage."""
     stream = io.StringIO()
     progress = Progress(stream)
     progress.note("no CAP_SYS_RESOURCE: runc is wrapped")
@@ -101,12 +101,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal()
 
 
-def comes(told: Callable[[], bool]) -> bool:
+def becomes_true(condition: Callable[[], bool]) -> bool:
     """Whether it comes true within a moment."""
     deadline = time.monotonic() + 5
-    while not told() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
-    return told()
+    return condition()
 
 
 def test_stages_side_by_side_share_one_live_line(terminal: Terminal, clock: FakeClock) -> None:
@@ -116,7 +116,7 @@ def test_stages_side_by_side_share_one_live_line(terminal: Terminal, clock: Fake
         first.says("compiling")
         second.says("downloading")
         together = "build a [0 s]: compiling  |  build b [0 s]: downloading"
-        assert comes(lambda: together in terminal.seen())
+        assert becomes_true(lambda: together in terminal.seen())
     lines = [line.strip() for line in re.split(r"[\r\n]+", terminal.seen())]
     assert [line for line in lines if line.startswith("✓")] == ["✓ build b (0.0 s)", "✓ build a (0.0 s)"]
 
@@ -140,9 +140,9 @@ def test_stages_on_two_threads_end_in_any_order(terminal: Terminal) -> None:
         thread.start()
     begun.wait()
     lanes[0].join()
-    assert comes(lambda: "✓ short" in terminal.seen())
+    assert becomes_true(lambda: "✓ short" in terminal.seen())
     written = len(terminal.getvalue())
-    assert comes(lambda: "long [0 s]" in terminal.getvalue()[written:])
+    assert becomes_true(lambda: "long [0 s]" in terminal.getvalue()[written:])
     go_on.set()
     lanes[1].join()
     assert [stage.name for stage in progress.stages] == ["short", "long"]
@@ -158,7 +158,7 @@ def test_a_note_stands_above_the_live_line(terminal: Terminal) -> None:
 
 
 def test_the_live_line_never_wraps(terminal: Terminal, clock: FakeClock) -> None:
-    """Each stage gets its share of the width."""
+    """Each stage has its share of the width."""
     progress = Progress(terminal, clock)
     with progress.stage("a" * 200), progress.stage("b" * 200), progress.stage("c" * 200):
         line = progress._live_line().plain

@@ -1,4 +1,4 @@
-"""Waiting and holding, with a clock that takes no time."""
+"""`wait` and `hold`, with a clock that does not really wait."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class FakeChanges:
-    """Changes that a test makes by hand."""
+    """Changes that the test reports."""
 
     event: threading.Event = field(default_factory=threading.Event)
 
 
 def looks(*states: str) -> Callable[[], str]:
-    """A look that sees these states one after another, and then the last one for ever."""
+    """Observations of these states one after another, then always the last one."""
     rest: Iterator[str] = iter(states)
     last = [states[-1]]
 
@@ -48,7 +48,7 @@ def looks(*states: str) -> Callable[[], str]:
 
 
 def test_wait_returns_the_snapshot_that_was_ready(clock: FakeClock) -> None:
-    """The snapshot for which the condition held is handed back, after as many looks as it took."""
+    """The observation for which the condition was true is returned."""
     found = wait(
         looks("", "NotBound", "Bound"),
         lambda state: state == "Bound",
@@ -63,7 +63,7 @@ def test_wait_returns_the_snapshot_that_was_ready(clock: FakeClock) -> None:
 
 
 def test_wait_times_out_with_what_it_saw(clock: FakeClock) -> None:
-    """A timeout tells subject, condition, elapsed time, each different state once, and the advice."""
+    """A timeout has subject, condition, elapsed time, each different state once, and the advice."""
     with pytest.raises(WaitTimeoutError) as caught:
         wait(
             looks("", "NotBound", "NotBound"),
@@ -94,20 +94,20 @@ def test_a_long_state_is_cut_in_the_first_line(clock: FakeClock) -> None:
 
 
 def test_wait_never_sleeps_past_its_deadline(clock: FakeClock) -> None:
-    """The last pause is cut so that the last look falls on the deadline."""
+    """The last pause ends at the deadline, with a last observation."""
     with pytest.raises(WaitTimeoutError):
         wait(lambda: "x", lambda _: False, subject="s", condition="c", timeout=2.5, delay=1, clock=clock)
     assert clock.slept == [1, 1, 0.5]
 
 
-def test_wait_takes_one_look_even_without_time(clock: FakeClock) -> None:
-    """With a timeout of 0 what is ready already is found."""
+def test_wait_observes_once_even_without_time(clock: FakeClock) -> None:
+    """With a timeout of 0, a condition that is true already is found."""
     assert wait(lambda: 7, lambda n: n == 7, subject="s", condition="c", timeout=0, clock=clock) == 7
     assert clock.slept == []
 
 
 def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
-    """The failure predicate ends the wait before its time, with its reason and the class asked for."""
+    """The failure predicate ends the wait early, with its reason and the given failure class."""
     with pytest.raises(
         WaitFailedError, match="stopped waiting for phase Running of Pod p: it was evicted"
     ) as caught:
@@ -126,8 +126,8 @@ def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
     assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
 
 
-def test_wait_asks_for_successes_in_a_row(clock: FakeClock) -> None:
-    """A condition that flickers is not taken for reached."""
+def test_wait_needs_consecutive_successes(clock: FakeClock) -> None:
+    """A flickering condition is not enough."""
     wait(
         looks("up", "down", "up", "up", "up"),
         lambda state: state == "up",
@@ -141,8 +141,8 @@ def test_wait_asks_for_successes_in_a_row(clock: FakeClock) -> None:
     assert len(clock.slept) == 4
 
 
-def test_wait_wakes_up_early_when_something_changed(clock: FakeClock) -> None:
-    """A change ends the pause, so that nothing is lost to polling."""
+def test_a_change_ends_the_pause(clock: FakeClock) -> None:
+    """A wait with changes does not wait for its next poll."""
     changes = FakeChanges()
     clock.on_wait = threading.Event.set
     wait(
@@ -157,8 +157,8 @@ def test_wait_wakes_up_early_when_something_changed(clock: FakeClock) -> None:
     assert clock.slept == []
 
 
-def test_wait_misses_no_change_that_comes_while_it_looks(clock: FakeClock) -> None:
-    """The event is cleared before the look, so a change during it leads to another look at once."""
+def test_wait_misses_no_change_during_an_observation(clock: FakeClock) -> None:
+    """The event is cleared before the observation, so a change during it leads to another one at once."""
     changes = FakeChanges()
     states = looks("a", "b")
 
@@ -170,9 +170,9 @@ def test_wait_misses_no_change_that_comes_while_it_looks(clock: FakeClock) -> No
     assert clock.slept == []
 
 
-def test_wait_tells_each_change_once(clock: FakeClock) -> None:
-    """The caller hears of a state when it differs from the one before."""
-    told: list[tuple[str, float]] = []
+def test_wait_reports_each_change_once(clock: FakeClock) -> None:
+    """The caller receives a state when it differs from the one before."""
+    reported: list[tuple[str, float]] = []
     wait(
         looks("a", "a", "b", "c"),
         lambda s: s == "c",
@@ -180,15 +180,15 @@ def test_wait_tells_each_change_once(clock: FakeClock) -> None:
         condition="x",
         timeout=60,
         delay=1,
-        on_change=lambda text, at: told.append((text, at)),
+        on_change=lambda text, at: reported.append((text, at)),
         clock=clock,
     )
-    assert told == [("a", 0), ("b", 2), ("c", 3)]
+    assert reported == [("a", 0), ("b", 2), ("c", 3)]
 
 
-def test_wait_tells_a_state_that_ends_like_the_one_before(clock: FakeClock) -> None:
-    """A state is not taken for unchanged because its text is the end of the last one's."""
-    told: list[str] = []
+def test_wait_reports_a_state_that_ends_like_the_one_before(clock: FakeClock) -> None:
+    """A state whose text is the end of the previous text is a change."""
+    reported: list[str] = []
     wait(
         looks("NotBound", "Bound"),
         lambda s: s == "Bound",
@@ -196,14 +196,14 @@ def test_wait_tells_a_state_that_ends_like_the_one_before(clock: FakeClock) -> N
         condition="x",
         timeout=60,
         delay=1,
-        on_change=lambda text, at: told.append(text),
+        on_change=lambda text, at: reported.append(text),
         clock=clock,
     )
-    assert told == ["NotBound", "Bound"]
+    assert reported == ["NotBound", "Bound"]
 
 
-def test_what_a_look_raises_is_not_hidden(clock: FakeClock) -> None:
-    """An error of the look itself ends the wait as it is."""
+def test_an_exception_of_an_observation_is_not_caught(clock: FakeClock) -> None:
+    """It ends the wait unchanged."""
 
     def look() -> str:
         raise ZeroDivisionError
@@ -212,16 +212,16 @@ def test_what_a_look_raises_is_not_hidden(clock: FakeClock) -> None:
         wait(look, lambda _: True, subject="s", condition="c", timeout=1, clock=clock)
 
 
-def test_hold_looks_at_both_ends_of_its_window(clock: FakeClock) -> None:
-    """An absence is watched from the start of the window to its very end."""
+def test_hold_observes_at_both_ends_of_its_window(clock: FakeClock) -> None:
+    """The first observation is at the start of the window, the last one at its end."""
     seen = hold(
         lambda: clock.now() - 100, lambda _: None, subject="s", condition="c", window=2.5, clock=clock
     )
     assert seen == [0, 1, 2, 2.5]
 
 
-def test_hold_without_an_end_looks_once_more_when_it_is_over(clock: FakeClock) -> None:
-    """A window that others end has a look after its end, too."""
+def test_an_open_hold_observes_once_more_at_its_end(clock: FakeClock) -> None:
+    """A window that an event ends has a last observation."""
     over = threading.Event()
     clock.on_wait = lambda event: event.set() if clock.now() >= 101 else None
     seen = hold(
@@ -238,7 +238,7 @@ def test_hold_without_an_end_looks_once_more_when_it_is_over(clock: FakeClock) -
 
 
 def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:
-    """The first objection ends it, with the moment at which it came."""
+    """The first objection ends it, with its time."""
     with pytest.raises(
         WaitFailedError,
         match=r"absence of Pods of Fuse a did not last: a Pod came after 2\.0 s of a 60 s window",
