@@ -97,9 +97,10 @@ SIDECAR_NAME_PREFIX: Final = "dataset-name.sidecar.fluid.io/"
 #: charts/alluxio/templates/worker/statefulset.yaml:28-29
 WORKER_OF_LABEL: Final = "fluid.io/dataset"
 PLACEMENT_LABEL: Final = "fluid.io/dataset-placement"
-#: Label ``role`` of the Pods of data operations (charts/fluid-dataloader, fluid-datamigrate,
-#: fluid-dataprocess).
-OPERATION_ROLES: Final = frozenset({"dataload-pod", "datamigrate-pod", "dataprocess-pod"})
+#: Label ``role`` of the Pods that load or migrate data (charts/fluid-dataloader, charts/fluid-datamigrate).
+#: The
+#: Pod of a DataProcess is a user's own.
+OPERATION_ROLES: Final = frozenset({"dataload-pod", "datamigrate-pod"})
 
 
 def runtime_facts(runtime_kinds: Iterable[str]) -> tuple[RuntimeFacts, ...]:

@@ -188,5 +188,5 @@ def _pod_fault(
             f"See the logs of Pod {shown(pod.name)}; a {part.name} needs a few minutes on a slow node.",
             (Evidence(f"Pod {namespaced(pod)}", str(pod)), *state.quoted("Pod", pod.namespace, pod.name)),
         ),
-        pods[0].not_ready_since or pod.created,
+        pods[0].deletion_requested or pods[0].not_ready_since or pod.created,
     )

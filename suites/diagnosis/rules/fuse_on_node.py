@@ -134,10 +134,16 @@ def _no_pod(use: ClaimUse, fuse: FuseSnapshot, daemon_set: DaemonSetSnapshot) ->
 
 
 def fuse_running_since(state: ClusterState, fuse: FuseSnapshot, node: str) -> datetime | None:
-    """Start of the current run of the Fuse on a node."""
+    """Start of the current run of the Fuse on a node.
+
+    Others may have added containers to its Pod, such as a proxy; those do not count if one is named for the
+    Fuse.
+    """
     pod = fuse.pod_on(node)
     info = state.pods_by_key.get((pod.namespace, pod.name)) if pod else None
-    return max(info.running_since.values(), default=None) if info else None
+    runs = info.running_since if info else {}
+    named = [when for name, when in runs.items() if "fuse" in name]
+    return max(named or runs.values(), default=None)
 
 
 def outlived_fuse(use: ClaimUse, fuse: FuseSnapshot) -> datetime | None:

@@ -151,6 +151,16 @@ class TestContainersOnADeadMount:
         run["exitCode"], run["finishedAt"] = 1, stamp(NOW - minutes(39))
         assert cluster.finding().code is FindingCode.ENDED
 
+    def test_other_container_of_the_fuse_pod(self) -> None:
+        """A proxy in the Fuse Pod that started again does not end the mount."""
+        cluster = Cluster.right().add(application())
+        proxy = running("istio-proxy", since=NOW - minutes(1), restartCount=3)
+        fuse = running("alluxio-fuse", since=NOW - minutes(50))
+        cluster.get("Pod", "demo-fuse-x1")["status"]["containerStatuses"] = [fuse, proxy]
+        assert cluster.finding().code is FindingCode.SERVED
+        fuse["state"]["running"]["startedAt"] = stamp(NOW - minutes(1))
+        assert cluster.finding().code is FindingCode.FUSE_RESTARTED
+
     def test_node_that_is_not_ready(self) -> None:
         """What a node reported before it was lost is not called served."""
         lost = node(labels=fuse_labels(("demo", "demo")))
@@ -222,6 +232,13 @@ class TestRuntimeBehindABoundDataset:
         found = self.finding(cluster, CauseCode.POD_NOT_CREATED)
         assert refusal in found.says
         assert found.change.startswith("Raise the ResourceQuota")
+
+    def test_master_that_is_being_replaced(self) -> None:
+        """A master's Pod that is being deleted for a moment is waited for."""
+        cluster = Cluster.right()
+        metadata = cluster.get("Pod", "demo-master-0")["metadata"]
+        metadata |= {"deletionTimestamp": stamp(NOW), "deletionGracePeriodSeconds": 30}
+        self.finding(cluster, CauseCode.MASTER_NOT_READY, State.WAITING)
 
     def test_one_of_two_workers_is_enough(self) -> None:
         """The others serve on."""
