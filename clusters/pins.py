@@ -29,14 +29,27 @@ class _Pinned(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class KubernetesPin(_Pinned):
-    """Parts of one Kubernetes version; versions without a leading ``v``."""
+class KubernetesParts(_Pinned):
+    """What a Kubernetes version is built from, as its kubeadm requires it; without a leading ``v``."""
 
     etcd: str
     etcd_tag: str
     coredns: str
     pause: str
-    cgroup_v1: bool
+
+
+class KubernetesPin(_Pinned):
+    """One Kubernetes version.
+
+    Attributes:
+        node: digest of its published node image; empty if none was published.
+        build: parts, if the Go module proxy has all of them; else None.
+        cgroups: versions of control groups that its kubelet runs on.
+    """
+
+    node: str = ""
+    build: KubernetesParts | None = None
+    cgroups: tuple[Literal[1, 2], ...]
 
 
 class FluidPin(_Pinned):
@@ -78,7 +91,6 @@ class Pins(_Pinned):
     kubernetes: dict[str, KubernetesPin]
     fluid: dict[str, FluidPin]
     alluxio: dict[str, AlluxioPin]
-    node_digests: dict[str, str]
     build: BuildPin
 
 
@@ -114,7 +126,7 @@ def require_buildable(wanted: Versions, *products: Product) -> None:
     """
     known = pins()
     tables: dict[Product, Mapping[str, object]] = {
-        "kubernetes": known.kubernetes,
+        "kubernetes": {version: pin for version, pin in known.kubernetes.items() if pin.build is not None},
         "fluid": known.fluid,
         "alluxio": known.alluxio,
     }
@@ -127,13 +139,32 @@ def require_buildable(wanted: Versions, *products: Product) -> None:
             )
 
 
+def kubernetes_parts(version: str) -> KubernetesParts:
+    """What a Kubernetes version is built from.
+
+    Raises:
+        RefusalError: it cannot be built.
+    """
+    require_buildable(versions(kubernetes=version), "kubernetes")
+    build = pins().kubernetes[version].build
+    assert build is not None  # noqa: S101 - just required
+    return build
+
+
+def published_nodes() -> dict[str, str]:
+    """Digests of published node images by Kubernetes version, where one is pinned."""
+    return {version: pin.node for version, pin in pins().kubernetes.items() if pin.node}
+
+
 def require_runs_on(wanted: Versions, *, cgroup_v1: bool) -> None:
     """Refuse a Kubernetes that cannot run on a host with cgroup v1.
 
     Raises:
         RefusalError: the kubelet does not support cgroup v1 since 1.35.
     """
-    if cgroup_v1 and at_least(wanted.kubernetes, NEEDS_CGROUP_V2):
+    pin = pins().kubernetes.get(wanted.kubernetes)
+    needs_v2 = 1 not in pin.cgroups if pin is not None else at_least(wanted.kubernetes, NEEDS_CGROUP_V2)
+    if cgroup_v1 and needs_v2:
         raise RefusalError(
             f"Kubernetes {wanted.kubernetes} cannot run on this host, whose control groups are version 1",
             advice="choose a --kubernetes below 1.35, or a host with version 2",

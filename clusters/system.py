@@ -27,7 +27,7 @@ from clusters.paths import cache_root
 from clusters.pins import require_buildable, require_runs_on
 from clusters.product import fluid, fluid_chart, nfs
 from clusters.progress import Progress
-from clusters.providers import existing, existing_fluid, reaper
+from clusters.providers import existing, existing_fluid, memory_tier, reaper
 from clusters.providers.base import Cluster, Provider
 from clusters.providers.kind import KindProvider
 from clusters.providers.kind_nodes import managed_nodes
@@ -187,6 +187,7 @@ class SystemBuilder:
             facts = probes.probe()  # they held memory
         if found is None or not managed_nodes(found, options.cluster_name):
             probes.require_memory(facts)
+            probes.require_inotify(facts, options.nodes)
         cache = cache_root()
         probes.require_disk(cache, probes.DISK_FOR_RUN)
         for limit in facts.limits():
@@ -278,6 +279,7 @@ class SystemBuilder:
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         facts = provider.host(next(node for node in seen if node.name == nodes[0]))
+        memory_tier.require(provider.node_exec, nodes)
         server = nfs.install(kube, server_image, _first_node(kube), self.progress)
         if not found:
             self._install_on_existing(provider, facts, seen)

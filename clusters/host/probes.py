@@ -1,4 +1,4 @@
-"""What this host can and cannot do, probed rather than guessed."""
+"""Facts and limits of a host: memory, disk, capabilities, control groups, NFS client, inotify."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from typing import Final
 from clusters.errors import RefusalError
 
 CAP_SYS_RESOURCE: Final = 24  # capabilities(7)
+#: cgroup v1 reports no limit as the greatest number of pages.
+UNLIMITED: Final = 1 << 60
 
 #: Bytes of free disk that a build from nothing needs (measured: 9 GiB), with some to spare.
 DISK_FOR_BUILD: Final = 14 * 1024**3
 #: Bytes of free disk for a run whose images are there.
 DISK_FOR_RUN: Final = 6 * 1024**3
+#: inotify instances of one node with Fluid (measured: 30), and of the host's own services.
+INOTIFY_OF_NODE: Final = 30
+INOTIFY_OF_HOST: Final = 20
 #: Bytes of memory for one node with Fluid and one Dataset.
 MEMORY_FOR_RUN: Final = 5 * 1024**3
 
@@ -31,13 +36,14 @@ class Host:
         kernel: release, such as ``6.1.0-13-amd64``.
         cpus: CPUs that this process may use.
         cpu_model: as /proc/cpuinfo names it.
-        memory: bytes in all.
-        memory_available: bytes free for new work.
+        memory: bytes in all, or those that the control group of this process may use.
+        memory_available: bytes of it that are free for new work.
         root: this process is root.
         cgroup_v1: the controllers are mounted as version 1 (alone or hybrid).
         sys_resource: CAP_SYS_RESOURCE is in the bounding set (capabilities(7)).
         kernel_nfs: the kernel has an NFS client, or a module of one.
-        fuse: /dev/fuse is there.
+        fuse: /dev/fuse exists.
+        inotify_instances: inotify instances that one user may have; 0 if not known.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Host:
     sys_resource: bool
     kernel_nfs: bool
     fuse: bool
+    inotify_instances: int = 0
 
     def limits(self) -> tuple[str, ...]:
         """The limits that are worked round, each in a sentence for the report."""
@@ -70,18 +77,23 @@ class Host:
 def probe(root: Path = Path("/")) -> Host:
     """Read the facts of this host; ``root`` is replaced by tests."""
     memory = _meminfo(root / "proc/meminfo")
+    total, available = memory.get("MemTotal", 0), memory.get("MemAvailable", 0)
+    for limit, used in _memory_limits(root):
+        total, available = min(total, limit), min(available, max(0, limit - used))
+    instances = _text(root / "proc/sys/fs/inotify/max_user_instances").strip()
     return Host(
         name=platform.node(),
         kernel=os.uname().release,
         cpus=len(os.sched_getaffinity(0)),
         cpu_model=_first(r"^model name\s*:\s*(.+)$", _text(root / "proc/cpuinfo")) or "unknown",
-        memory=memory.get("MemTotal", 0),
-        memory_available=memory.get("MemAvailable", 0),
+        memory=total,
+        memory_available=available,
         root=os.geteuid() == 0,
         cgroup_v1=not (root / "sys/fs/cgroup/cgroup.controllers").exists(),
         sys_resource=_bounding_set(_text(root / "proc/self/status")) >> CAP_SYS_RESOURCE & 1 == 1,
         kernel_nfs=_has_kernel_nfs(root),
         fuse=(root / "dev/fuse").exists(),
+        inotify_instances=int(instances) if instances.isdecimal() else 0,
     )
 
 
@@ -101,7 +113,18 @@ def require_memory(host: Host, needed: int = MEMORY_FOR_RUN) -> None:
         raise RefusalError(
             f"{host.memory_available / 1024**3:.1f} GiB of memory are available; "
             f"this run needs {needed / 1024**3:.0f} GiB",
-            advice="end other work on this machine",
+            advice="end other work on this machine, or raise the memory limit of this container",
+        )
+
+
+def require_inotify(host: Host, nodes: int) -> None:
+    """Refuse more nodes than the host's limit of inotify instances allows."""
+    needed = INOTIFY_OF_HOST + nodes * INOTIFY_OF_NODE
+    if 0 < host.inotify_instances < needed:
+        raise RefusalError(
+            f"this host allows {host.inotify_instances} inotify instances for each user; "
+            f"{nodes} nodes need {needed}",
+            advice="raise the limit: sysctl -w fs.inotify.max_user_instances=512",
         )
 
 
@@ -121,6 +144,34 @@ def _meminfo(path: Path) -> dict[str, int]:
     """/proc/meminfo in bytes (proc(5): its unit is kB of 1024 bytes)."""
     found = re.findall(r"^(\w+):\s+(\d+) kB$", _text(path), re.MULTILINE)
     return {name: int(value) * 1024 for name, value in found}
+
+
+def _memory_limits(root: Path) -> list[tuple[int, int]]:
+    """Limits of the control groups above this process, in bytes, each with the bytes that are used of it.
+
+    Used are those that the kernel cannot reclaim: page cache that is not active is left out
+    (Documentation/admin-guide/cgroup-v2.rst, memory.stat).
+    """
+    found = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if number == "0":
+            top, names = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            top = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        group = top / path.lstrip("/")
+        # In a container the path may be that of the host, and its own group is the top.
+        for folder in (group, *group.parents) if group.exists() else (top,):
+            limit, used = _text(folder / names[0]).strip(), _text(folder / names[1]).strip()
+            if limit.isdecimal() and used.isdecimal() and int(limit) < UNLIMITED:
+                reclaimable = _first(rf"^{names[2]} (\d+)$", _text(folder / "memory.stat"))
+                found.append((int(limit), int(used) - int(reclaimable or 0)))
+            if folder == top:
+                break
+    return found
 
 
 def _bounding_set(status: str) -> int:

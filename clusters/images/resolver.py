@@ -24,7 +24,7 @@ from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.pull import NotPublishedError, Pulled, Registry
 from clusters.images.tools import Tools
 from clusters.options import Options
-from clusters.pins import pins, require_buildable
+from clusters.pins import pins, published_nodes, require_buildable
 from clusters.product import fluid_chart
 from clusters.progress import Progress
 
@@ -219,7 +219,7 @@ class ImageResolver:
 
     def _node_pulled(self, registry: Registry) -> _Node:
         version = self.options.versions.kubernetes
-        published = pins().node_digests.get(version, "")
+        published = published_nodes().get(version, "")
         pulled = registry.pull(f"kindest/node:v{version}", published)
         hindrance = unfit(pulled.labels, self.tools.host)
         if hindrance:
@@ -254,7 +254,8 @@ class ImageResolver:
         """A node image of ours, because the one to be had cannot work on this host."""
         limit = f"the published node image cannot work here ({hindrance}): node and Kubernetes are built"
         self.progress.note(limit)
-        return replace(self._node_built(), limits=(limit,))
+        built = self._node_built()
+        return replace(built, limits=(limit, *built.limits))
 
     def _node_built(self) -> _Node:
         if self.options.kind_image is not None:

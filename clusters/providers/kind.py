@@ -27,6 +27,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
+from clusters.providers import memory_tier
 from clusters.providers.base import Cluster
 from clusters.providers.kind_network import connect, pod_range
 from clusters.providers.kind_nodes import KEPT, MARK, cluster_containers, managed_node
@@ -322,6 +323,8 @@ class KindProvider:
                     failure_class=FailureClass.INFRASTRUCTURE,
                     advice="see the nodes' kubelet journals in the bundle",
                 )
+                for node in self.containers():
+                    memory_tier.enlarge(self.engine, node)
                 if not self.own_network and self.archive is not None:
                     self._import_images(stage)
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from clusters.errors import RefusalError
@@ -20,7 +22,10 @@ def test_all_pinned_versions_are_versions() -> None:
     for version in (*known.kubernetes, *known.fluid, *known.alluxio):
         assert versions(kubernetes=version).kubernetes == version
     for kubernetes in known.kubernetes:
-        assert known.kubernetes[kubernetes].cgroup_v1 is not at_least(kubernetes, NEEDS_CGROUP_V2)
+        pin = known.kubernetes[kubernetes]
+        assert (1 in pin.cgroups) is not at_least(kubernetes, NEEDS_CGROUP_V2)
+        assert pin.node or pin.build
+        assert re.fullmatch(r"(sha256:[0-9a-f]{64})?", pin.node)
 
 
 def test_a_version_may_begin_with_v() -> None:

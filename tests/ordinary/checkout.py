@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from clusters.errors import RefusalError
-from clusters.pins import PINS_FILE, pins
+from clusters.pins import PINS_FILE, published_nodes
 from tests.ordinary.guest import Guest
 from tests.ordinary.store import Store
 
@@ -58,7 +58,7 @@ def pin_digests(guest: Guest, store: Store) -> list[str]:
         The names of these images.
     """
     changed = []
-    for version, published in pins().node_digests.items():
+    for version, published in published_nodes().items():
         name = f"kindest/node:v{version}"
         if store.has(name):
             file = PINS_FILE.relative_to(REPOSITORY)

@@ -10,7 +10,7 @@ from clusters.facts import Origin
 from clusters.host.artifact_cache import Artifact
 from clusters.images.offline import artifacts
 from clusters.images.offline.artifacts import RECIPES
-from clusters.pins import Versions, pins
+from clusters.pins import Versions, kubernetes_parts, pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def fluid(wanted: Versions) -> dict[str, ImageDefinition]:
 
 def control_plane(version: str) -> tuple[ImageDefinition, ...]:
     """What kubeadm of that version starts, under the names that it asks for."""
-    pin = pins().kubernetes[version]
+    pin = kubernetes_parts(version)
     programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
     return (
         _program(
@@ -229,7 +229,7 @@ def control_plane(version: str) -> tuple[ImageDefinition, ...]:
 
 def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> ImageDefinition:
     """A kind node; `wrapped` starts containers through the runtime wrapper."""
-    pause = pins().kubernetes[version].pause
+    pause = kubernetes_parts(version).pause
     wrapper = artifacts.own_program("runtime-wrapper")
     return ImageDefinition(
         (f"kindest/node:v{version}",),

@@ -90,3 +90,68 @@ def test_too_little_memory_is_refused() -> None:
     with pytest.raises(RefusalError, match=r"2\.0 GiB of memory are available; this run needs 5 GiB"):
         probes.require_memory(replace(HOST, memory_available=2 * GIB))
     probes.require_memory(HOST)
+
+
+MEMINFO = f"MemTotal: {16 * 1024**2} kB\nMemAvailable: {12 * 1024**2} kB\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "total", "available"),
+    [
+        (
+            {
+                "proc/self/cgroup": "0::/\n",
+                "sys/fs/cgroup/memory.max": str(4 * GIB),
+                "sys/fs/cgroup/memory.current": str(3 * GIB),
+                "sys/fs/cgroup/memory.stat": f"anon 5\ninactive_file {2 * GIB}\n",
+            },
+            4,
+            3,
+        ),
+        (
+            {
+                "proc/self/cgroup": "0::/ci/job\n",
+                "sys/fs/cgroup/ci/memory.max": str(6 * GIB),
+                "sys/fs/cgroup/ci/memory.current": str(GIB),
+                "sys/fs/cgroup/ci/job/memory.max": "max",
+            },
+            6,
+            5,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:memory:/docker/abc\n0::/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": str(8 * GIB),
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": str(GIB),
+            },
+            8,
+            7,
+        ),
+        (
+            {
+                "proc/self/cgroup": "5:memory:/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "1",
+            },
+            16,
+            12,
+        ),
+    ],
+)
+def test_memory_is_limited_by_the_control_group(
+    files: dict[str, str], total: int, available: int, tmp_path: Path
+) -> None:
+    """A container has the memory of its group, without page cache that the kernel can reclaim."""
+    found = probes.probe(machine(tmp_path, {**files, "proc/meminfo": MEMINFO}))
+    assert (found.memory, found.memory_available) == (total * GIB, available * GIB)
+
+
+def test_too_few_inotify_instances_are_refused(tmp_path: Path) -> None:
+    """The message has the command that raises the limit; an unknown limit is no reason to refuse."""
+    found = probes.probe(machine(tmp_path, {"proc/sys/fs/inotify/max_user_instances": "128\n"}))
+    assert found.inotify_instances == 128
+    probes.require_inotify(found, 3)
+    with pytest.raises(RefusalError, match="128 inotify instances for each user; 4 nodes need 140") as caught:
+        probes.require_inotify(found, 4)
+    assert "sysctl -w fs.inotify.max_user_instances" in caught.value.advice
+    probes.require_inotify(HOST, 8)

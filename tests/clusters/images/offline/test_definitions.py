@@ -11,7 +11,7 @@ from clusters.facts import Origin
 from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.artifacts import RECIPES
 from clusters.images.offline.definitions import ImageDefinition
-from clusters.pins import pins, versions
+from clusters.pins import kubernetes_parts, versions
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def test_products_have_their_published_names(images: definitions.SystemImages) -
     names = {name for image in images.control_plane for name in image.names}
     assert {
         f"registry.k8s.io/kube-apiserver:v{wanted.kubernetes}",
-        f"registry.k8s.io/etcd:{pins().kubernetes[wanted.kubernetes].etcd_tag}",
-        f"registry.k8s.io/pause:{pins().kubernetes[wanted.kubernetes].pause}",
+        f"registry.k8s.io/etcd:{kubernetes_parts(wanted.kubernetes).etcd_tag}",
+        f"registry.k8s.io/pause:{kubernetes_parts(wanted.kubernetes).pause}",
     } <= names
 
 
