@@ -43,14 +43,14 @@ PORT: Final = 5001
 START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 PUSH_SECONDS: Final = 1_800.0
-#: Exit codes: refused or failed, and interrupted as shells tell it (128 + SIGINT).
+#: Exit codes: refused or failed, and interrupted as shells report it (128 + SIGINT).
 FAILED: Final = 2
 INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An image of the engine, and the published name under which a registry is to have it."""
+    """An image of the engine, and its published name for a registry."""
 
     local: str
     published: str
@@ -88,7 +88,7 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
     try:
         try:
             wait(
-                # A registry that somebody else runs there would answer, too.
+                # A foreign registry on that port would answer, too.
                 lambda: process.poll() is None and _answers(address),
                 bool,
                 failed=ended,
@@ -118,12 +118,12 @@ def harness_entries() -> list[Entry]:
 
 
 def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[str]) -> list[Entry]:
-    """All images of a built system under published names, and the Debian that the harness's own stand on.
+    """All images of a built system under published names, and the Debian that the harness's own are based on.
 
     Args:
         images: of the system.
-        published_fluid: names of Fluid's published images, as its chart says them; a built one goes by
-            the name of the published one of the same repository.
+        published_fluid: names of Fluid's published images in its chart; a built one has the name of the
+            published one of the same repository.
     """
     published = {name.rpartition(":")[0]: name for name in published_fluid}
     names = [name for image in images for name in image.names]
@@ -135,7 +135,7 @@ def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Pro
     """Push images of the engine to a registry; the engine's own names for them stay as they are.
 
     Raises:
-        InfrastructureError: the registry does not take one.
+        InfrastructureError: the registry refuses one.
     """
     for entry in entries:
         target = reference(entry.published, registry)
@@ -150,11 +150,11 @@ def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Pro
                     on_line=stage.says,
                 )
             finally:
-                # Else the engine would take the image for one that was pulled from there.
+                # Otherwise the engine would treat the image as pulled from there.
                 running.run("rmi", target, check=False)
             if done.exit_code != 0:
                 raise InfrastructureError(
-                    f"{registry} does not take {entry.published}",
+                    f"{registry} refuses {entry.published}",
                     last_seen=done.stdout[-1_000:].strip(),
                     advice="docker login, or see that the engine may speak to it without TLS",
                 )
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = options_of(vars(given))
         if (given.command == "push") != (given.host is not None):
-            raise RefusalError("push wants a HOST, and serve none", advice="see --help")
+            raise RefusalError("push needs a HOST, and serve has none", advice="see --help")
         commands, progress = SystemCommands(), Progress()
         cache = ArtifactCache(cache_root(), commands, progress)
         tools = Tools(options, probes.probe(), cache)

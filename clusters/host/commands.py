@@ -1,4 +1,4 @@
-"""Running other programs: one small door, so that tests can stand in for it."""
+"""Running other programs, behind a protocol that tests replace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clusters.errors import InfrastructureError
 #: Characters of output that an error shows; the end of it, where programs put the cause.
 SHOWN_OUTPUT: Final = 4_000
 
-#: Seconds that an interrupted program gets to clean up before it is killed.
+#: Seconds for an interrupted program to clean up before it is killed.
 GRACE_SECONDS: Final = 10.0
 
 
@@ -33,6 +33,8 @@ class Completed:
 
 #: Programs that run for this process now.
 _running: set[subprocess.Popen[str]] = set()
+#: Held while a program is started, so that `end_running` never misses one that another thread starts.
+_starting: Final = threading.Lock()
 
 
 class CommandError(InfrastructureError):
@@ -95,23 +97,24 @@ class SystemCommands:
         """Run ``argv`` to its end; see `Commands.run`."""
         words = tuple(str(word) for word in argv)
         try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if on_line is not None else subprocess.PIPE,
-                env={**os.environ, **env} if env is not None else None,
-                cwd=cwd,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
+            with _starting:
+                process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if on_line is not None else subprocess.PIPE,
+                    env={**os.environ, **env} if env is not None else None,
+                    cwd=cwd,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+                _running.add(process)
         except OSError as error:
             raise CommandError(
                 f"cannot start {words[0]}: {error.strerror}",
                 advice=f"install {Path(words[0]).name}, or see --bootstrap in the README",
             ) from error
-        _running.add(process)
         try:
             if on_line is not None:
                 stdout, stderr = _follow(process, timeout, on_line), ""
@@ -138,7 +141,9 @@ def end_running(number: signal.Signals = signal.SIGTERM) -> None:
     For an interrupted run whose other threads wait for their programs: each has a session of
     its own, so that a terminal's Ctrl-C does not reach it.
     """
-    for process in tuple(_running):
+    with _starting:
+        running = tuple(_running)
+    for process in running:
         if process.poll() is None:
             _signal(process, number)
 
@@ -150,7 +155,7 @@ def shown(argv: Sequence[str], limit: int = 200) -> str:
 
 
 def _follow(process: subprocess.Popen[str], timeout: float | None, on_line: Callable[[str], None]) -> str:
-    """Hand each line of the program's output on as it comes, and return all of it."""
+    """Pass each line of the program's output on as it comes, and return all of it."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
     lines: list[str] = []
     expired = threading.Event()
@@ -158,7 +163,7 @@ def _follow(process: subprocess.Popen[str], timeout: float | None, on_line: Call
     def expire() -> None:
         expired.set()
         _signal(process, signal.SIGTERM)
-        # One that does not listen would keep the pipe open, and this loop waiting, for ever.
+        # A program that ignores the signal would keep the pipe open, and this loop waiting, for ever.
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -190,7 +195,7 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """End the program and its children: politely first, then for good."""
+    """End the program and its children: by SIGTERM, then by SIGKILL."""
     _signal(process, signal.SIGTERM)
     try:
         out, err = process.communicate(timeout=GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""Folders of ours that a dead run may have left half done, with things mounted in them."""
+"""Folders of the harness that a killed run may have left, with file systems mounted in them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def mounts_below(folder: Path, table: Path = _MOUNTINFO) -> list[str]:
 
 
 def unmount_below(folder: Path, commands: Commands, table: Path = _MOUNTINFO) -> None:
-    """Unmount all that is mounted in a folder of ours; one that resists is left where it is."""
+    """Unmount all file systems in a folder of the harness; one that cannot be unmounted stays."""
     for point in mounts_below(folder, table):
         commands.run(["umount", "--lazy", point], check=False, timeout=UMOUNT_SECONDS)
 
 
 def remove(folder: Path, commands: Commands, table: Path = _MOUNTINFO) -> None:
-    """Remove a folder of ours, unmounting first what is mounted in it.
+    """Remove a folder of the harness, after its file systems are unmounted.
 
     Raises:
-        InfrastructureError: something in it is still mounted; deleting through a mount could reach
-            what is not ours (an interrupted debootstrap leaves /proc and /dev mounted in its target).
+        InfrastructureError: a file system in it is still mounted; deleting through a mount could reach
+            foreign files (an interrupted debootstrap leaves /proc and /dev mounted in its target).
     """
     if not folder.exists():
         return
@@ -40,7 +40,7 @@ def remove(folder: Path, commands: Commands, table: Path = _MOUNTINFO) -> None:
     left = mounts_below(folder, table)
     if left:
         raise InfrastructureError(
-            f"{left[0]} is mounted in a folder that a dead run left, and cannot be unmounted",
+            f"{left[0]} is mounted in a folder that a killed run left, and cannot be unmounted",
             advice=f"unmount it, and remove {folder}",
         )
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is mounted where, as /proc/<pid>/mountinfo tells (proc(5)): the proof of who serves a folder."""
+"""Mounts, from /proc/<pid>/mountinfo (proc(5)): they prove who serves a folder."""
 
 from __future__ import annotations
 

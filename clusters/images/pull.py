@@ -1,8 +1,7 @@
-"""Taking published images from their registry, or from a mirror of it, into the engine.
+"""Pulling published images into the engine, from their registry or from a mirror of it.
 
-The engine pulls and gives each image its published name, whichever registry served it. From
-there on a pulled image is like a built one: it goes to the nodes in the same archive, and the
-same manifests name it.
+From there on a pulled image is like a built one: the nodes receive it in the same archive under its
+published name, and the same manifests name it.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from clusters.host.engine import Engine, docker_client
 from clusters.image_names import HUB, reference, repository, split_host, without_tag
 from clusters.progress import Progress
 
-#: Seconds within which a registry has to say that it is there.
+#: Seconds in which a registry must answer.
 PROBE_SECONDS: Final = 10.0
 #: Seconds for one image; the largest is 1 GiB.
 PULL_SECONDS: Final = 1_800.0
-#: Asked for to see whether a registry answers: the repository is on Docker's hub, the tag nowhere.
+#: Pulled to find out whether a registry answers: the repository is on Docker's hub, the tag does not exist.
 PROBE_IMAGE: Final = "debian:fluid-conformance-probe"
 
-#: What engines say (Docker 20.10 to 28, with and without containerd's image store) when the registry
+#: Errors of engines (Docker 20.10 to 28, with and without containerd's image store) if the registry
 #: answered and has no such image.
 _MISSING: Final = (
     "manifest unknown",
@@ -34,7 +33,7 @@ _MISSING: Final = (
     "no matching manifest",
     ": not found",
 )
-#: What they say when no registry was reached; looked for first, since it may contain the others.
+#: Errors if no registry was reached; these are searched first, because they may contain the others.
 _UNREACHED: Final = (
     "dial tcp",
     "lookup ",
@@ -54,18 +53,18 @@ _LIMITED: Final = ("toomanyrequests", "too many requests")
 
 
 class NotPublishedError(RefusalError):
-    """The registry answered, and has no such image."""
+    """The registry answered and has no such image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """An image that came from a registry and lies in the engine.
+    """An image that came from a registry, in the engine.
 
     Attributes:
         name: its published name, under which the engine knows it now.
-        source: where it came from, by digest; the engine knows it so, too.
-        id: what the engine calls it.
-        digest: ``sha256:…`` by which the registry knows it.
+        source: where it came from, by digest; the engine has this name, too.
+        id: the engine's.
+        digest: ``sha256:…`` in the registry.
         labels: of the image.
     """
 
@@ -83,7 +82,7 @@ class Registry:
     Attributes:
         engine: pulls.
         mirror: ``HOST[:PORT][/PATH]``, or None for the published registries themselves.
-        progress: where stages are told.
+        progress: shows stages.
     """
 
     engine: Engine
@@ -94,9 +93,9 @@ class Registry:
         return self.mirror or HUB
 
     def answers(self) -> str:
-        """Empty when a registry answers within 10 s, else what was said instead.
+        """Empty if a registry answers within 10 s, else the error.
 
-        The engine asks, not this process: it is the engine that has to get through proxies.
+        The engine asks, not this process, because the engine must pass proxies.
         """
         try:
             done = self.engine.run(
@@ -110,18 +109,18 @@ class Registry:
         return _last_line(said)
 
     def pull(self, name: str, digest: str = "") -> Pulled:
-        """Have the image of that published name, pulled first where it has not been.
+        """The image of that published name, pulled first if the engine does not have it.
 
-        A published tag keeps its image; a mirror is asked each time, since it may have been filled anew.
+        A published tag keeps its image; a mirror is asked each time, because it may have been filled again.
 
         Args:
             name: repository and tag, as published.
-            digest: ``sha256:…`` that it must have; left out of account with a mirror, which may hold
-                the image as another manifest.
+            digest: ``sha256:…`` that it must have; not used with a mirror, which may have the image
+                as another manifest.
 
         Raises:
-            NotPublishedError: the registry has none of that name.
-            RefusalError: no registry answers, or it serves us no more for now.
+            NotPublishedError: the registry has no image of that name.
+            RefusalError: no registry answers, or it limits this host at the moment.
             InfrastructureError: the download broke, or is not complete after 30 minutes.
         """
         source = reference(name, self.mirror, digest)
@@ -210,7 +209,7 @@ def is_missing(said: str) -> bool:
 
 
 def is_unreached(said: str) -> bool:
-    """Whether an engine's message means that it got to no registry."""
+    """Whether an engine's message means that it reached no registry."""
     lowered = said.lower()
     return any(phrase in lowered for phrase in _UNREACHED)
 
@@ -219,10 +218,10 @@ def _limited(said: str) -> bool:
     return any(phrase in said.lower() for phrase in _LIMITED)
 
 
-def _digest(told: Mapping[str, Any], source: str) -> str:
-    """The image's digest in the repository of ``source``; empty when it did not come from there."""
+def _digest(image: Mapping[str, Any], source: str) -> str:
+    """The image's digest in the repository of ``source``; empty if it did not come from there."""
     wanted, _, exact = source.partition("@")
-    for entry in told.get("RepoDigests") or []:
+    for entry in image.get("RepoDigests") or []:
         where, _, digest = str(entry).partition("@")
         if repository(where) == repository(without_tag(wanted)) and exact in ("", digest):
             return digest

@@ -1,8 +1,8 @@
-"""The images of one system, pulled or built: from here on both ways look the same.
+"""The images of one system, pulled or built: from here on there is no difference.
 
-Whichever way an image came, the engine knows it by the name that the manifests use, and the
-nodes get all of them in one archive. With ``auto`` each part is pulled where a registry answers
-and has it, and built where not.
+Whichever way an image came, the nodes know it by the name that the manifests use, and the
+nodes receive all of them in one archive. With ``auto`` each part is pulled if a registry answers
+and has it, and built otherwise.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from clusters.progress import Progress
 
 T = TypeVar("T")
 
-#: Labels of our own node image (recipes/node): what it is made for.
+#: Labels of the harness's own node image (recipes/node): what it is made for.
 NETWORK_LABEL: Final = "fluid-conformance.network"
 WRAPPED_LABEL: Final = "fluid-conformance.wrapped"
 NFS_LABEL: Final = "fluid-conformance.nfs-client"
-#: Added to the tag of an image of ours that stands on Debian's published image.
+#: Added to the tag of an image of the harness that is based on Debian's published image.
 SLIM: Final = "-slim"
 
 
@@ -44,7 +44,7 @@ class ResolvedImages:
 
     Attributes:
         node: node image.
-        own_network: the node image leaves the Pods' network to us.
+        own_network: the node image has no kindnetd, so that the harness connects the nodes.
         archive: folder with the archive of all images that the nodes need.
         chart: folder of Fluid's chart.
         chart_values: what to set in it.
@@ -52,7 +52,7 @@ class ResolvedImages:
         toolbox: image of application Pods.
         nfs_client: how the nodes mount NFS.
         facts: every image with its origin.
-        limits: what of this host or of the registry had to be worked round; one sentence each.
+        limits: of this host or of the registry, and how they were met; one sentence each.
     """
 
     node: str
@@ -114,11 +114,11 @@ class _Fluid:
 
 @dataclass
 class ImageResolver:
-    """Chooses the images of a system and has them ready.
+    """Chooses the images of a system, and pulls or builds them.
 
     Attributes:
-        tools: programs, and the options and facts of the host that decide on them.
-        engine: holds the images.
+        tools: programs, with the options and the facts of the host that they depend on.
+        engine: has the images.
     """
 
     tools: Tools
@@ -136,11 +136,11 @@ class ImageResolver:
 
     @property
     def progress(self) -> Progress:
-        """Where stages are told."""
+        """Shows stages."""
         return self.tools.cache.progress
 
     def resolved(self) -> ResolvedImages:
-        """Have all images in the engine, and an archive of those that the nodes need.
+        """Pull or build all images, and pack those that the nodes need.
 
         Raises:
             RefusalError: an image can neither be pulled nor built with these options.
@@ -235,14 +235,14 @@ class ImageResolver:
         return node
 
     def _node_given(self, name: str) -> _Node:
-        """The node image of --kind-image, pulled where the engine does not have it."""
+        """The node image of --kind-image, pulled if the engine does not have it."""
         if self.engine.inspect("image", name) is None:
             Registry(self.engine, None, self.progress).pull(name)
         told = self.engine.inspect("image", name) or {}
         return self._node_by_labels(_Piece((name,)), (told.get("Config") or {}).get("Labels") or {})
 
     def _node_by_labels(self, piece: _Piece, labels: Mapping[str, str]) -> _Node:
-        """A node image of ours brings neither network nor control plane; kind's own brings both."""
+        """A node image of the harness has neither network nor control plane; kind's own has both."""
         own, plane = labels.get(NETWORK_LABEL) == "bridge", _Piece(())
         if own:
             require_buildable(self.options.versions, "kubernetes")
@@ -251,7 +251,7 @@ class ImageResolver:
         return _Node(piece, plane, own, client)
 
     def _node_instead(self, hindrance: str) -> _Node:
-        """A node image of ours, because the one to be had cannot work on this host."""
+        """A node image of the harness, because the other one cannot work on this host."""
         limit = f"the published node image cannot work here ({hindrance}): node and Kubernetes are built"
         self.progress.note(limit)
         built = self._node_built()
@@ -292,7 +292,7 @@ class ImageResolver:
         return _Piece.built(definitions.alluxio(self.options.versions.alluxio))
 
     def _own(self, registry: Registry) -> list[_Piece]:
-        """The NFS server and the toolbox: published nowhere, so from a mirror that has them, or built."""
+        """The NFS server and the toolbox: not published, so pulled from a mirror that has them, or built."""
         found = []
         base: ImageDefinition | None = None
         for image in (definitions.nfs_server(), definitions.toolbox()):
@@ -308,7 +308,7 @@ class ImageResolver:
         return found
 
     def _base(self, registry: Registry) -> ImageDefinition:
-        """What our own images stand on: Debian's published image, else a Debian made here."""
+        """The base of the harness's own images: Debian's published image, else a Debian that is built."""
         try:
             return slim_base(registry.pull(f"debian:{pins().build.debian}-slim"))
         except NotPublishedError:
@@ -336,12 +336,12 @@ class ImageResolver:
         return built + [f"{image.id} {image.name}" for piece in pieces for image in piece.pulled]
 
     def _id(self, name: str) -> str:
-        told = self.engine.inspect("image", name) or {}
-        return str(told.get("Id", ""))
+        found = self.engine.inspect("image", name) or {}
+        return str(found.get("Id", ""))
 
 
 def unfit(labels: Mapping[str, str], host: Host) -> str:
-    """Why a node image with these labels cannot work on this host; empty when it can."""
+    """Why a node image with these labels cannot work on this host; empty if it can."""
     lacks = []
     if not host.sys_resource and labels.get(WRAPPED_LABEL) != "yes":
         lacks.append("it starts containers with CAP_SYS_RESOURCE, which this host lacks")
@@ -351,7 +351,7 @@ def unfit(labels: Mapping[str, str], host: Host) -> str:
 
 
 def slim_base(debian: Pulled) -> ImageDefinition:
-    """The base of our own images on Debian's published image."""
+    """The base of the harness's own images on Debian's published image."""
     args = (("BASE", debian.source),)
     return ImageDefinition(
         (f"fluid-conformance/base:published{SLIM}",), RECIPES / "base", Origin.SUBSTITUTE, args=args
@@ -359,7 +359,7 @@ def slim_base(debian: Pulled) -> ImageDefinition:
 
 
 def on(base: ImageDefinition, image: ImageDefinition) -> ImageDefinition:
-    """The image on another base; on Debian's published one it gets a tag of its own."""
+    """The image on another base; on Debian's published one it has a tag of its own."""
     if base.name == definitions.base().name:
         return image
     return replace(image, names=tuple(name + SLIM for name in image.names), base=base)
@@ -370,7 +370,7 @@ def _alluxio(version: str) -> str:
 
 
 def _built_by_us(registry: Registry, pieces: Sequence[_Piece]) -> tuple[str, ...]:
-    """Pulled images that carry our mark: a registry of our own serves what was built, and says so."""
+    """Pulled images with the harness's label: a registry of the harness serves what it built."""
     names = [image.name for piece in pieces for image in piece.pulled if build.KEY_LABEL in image.labels]
     if not names:
         return ()

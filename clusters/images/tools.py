@@ -1,4 +1,4 @@
-"""The programs that a run needs on this machine: given, pinned and built, or this host's own."""
+"""Programs that a run needs on this machine: given by an option, pinned and built, or this host's own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from clusters.product.helm import Helm
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Finds programs, and builds those that are nowhere.
+    """Finds programs, and builds those that are missing.
 
     Attributes:
         options: of the run.
-        host: what this host can do.
+        host: facts of this host.
         cache: builds.
     """
 
@@ -60,7 +60,7 @@ class Tools:
         if self.options.kind_bin is not None:
             return self.options.kind_bin
         pinned = artifacts.kind()
-        # Newer ones give up cgroup v1, so there it has to be the pinned one.
+        # Newer versions have no cgroup v1, so there it must be the pinned one.
         if not self.cache.path(pinned).exists() and not self.host.cgroup_v1:
             found = bootstrap.find("kind")
             if found is not None and self._kind_suits(found):
@@ -78,8 +78,8 @@ class Tools:
     def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
         """The kubectl program: given, built, this host's, or the one in the node image.
 
-        KindCluster only wants to know one; the harness does not call it. In ``folder`` it lies for
-        people to use, under its own name: one built program answers to all of Kubernetes' names.
+        KindCluster needs its path; the harness does not call it. In ``folder`` it is for people, under
+        its own name: one built program serves all commands of Kubernetes by their names.
         """
         if self.options.kubectl_bin is not None:
             return self.options.kubectl_bin
@@ -100,7 +100,7 @@ class Tools:
 
     def _kind_suits(self, program: Path) -> bool:
         try:
-            told = self.cache.commands.run([program, "version", "-q"], timeout=10.0).stdout.strip()
+            version = self.cache.commands.run([program, "version", "-q"], timeout=10.0).stdout.strip()
         except CommandError:
             return False
-        return at_least(told, pins().build.kind)
+        return at_least(version, pins().build.kind)

@@ -1,7 +1,7 @@
-"""The NFS server of a run: NFS-Ganesha in a Pod, with fixed ports and counters to ask.
+"""The NFS server of a run: NFS-Ganesha in a Pod, with fixed ports and counters.
 
-Its export lies on a file system of the node (an emptyDir), because Ganesha's VFS back end
-cannot export an overlay. Ports are fixed so that a proxy can stand before the server.
+Its export is on a file system of the node (an emptyDir), because Ganesha's VFS back end
+cannot export an overlay. Ports are fixed for a proxy in front of the server.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class NfsServer:
     image: str
 
     def run(self, *argv: str, timeout: float = 60.0) -> str:
-        """Run a program beside the server and return what it printed.
+        """Run a program in the server's container and return its output.
 
         Raises:
             HarnessError: a non-zero exit.
@@ -144,7 +144,7 @@ class NfsServer:
     def exports_squashed(self, folder: str) -> str:
         """Export a folder once more, with the super-user squashed; returns the path to mount.
 
-        The running server takes the export by its D-Bus interface (Ganesha 4.3,
+        The running server adds the export through its D-Bus interface (Ganesha 4.3,
         org.ganesha.nfsd.exportmgr.AddExport), so that whoever uses the first one notices nothing. It
         stays until the server ends; that it is there already is fine.
 
@@ -152,7 +152,7 @@ class NfsServer:
             folder: below the first export; it has to be there.
 
         Raises:
-            HarnessError: the server did not take it.
+            HarnessError: the server refused it.
         """
         self.run("bash", "-c", 'printf %s "$2" > "$1"', "write", _SQUASHED_FILE, _squashed(folder))
         argv = ["dbus-send", "--system", "--print-reply", "--dest=org.ganesha.nfsd"]
@@ -162,7 +162,7 @@ class NfsServer:
         said = done.stdout + done.stderr
         if done.exit_code != 0 and _ACTIVE not in said:
             raise HarnessError(
-                f"the NFS server does not take a second export of {folder}",
+                f"the NFS server refuses a second export of {folder}",
                 subject=f"Pod {NAMESPACE}/{NAME}",
                 last_seen=said[-2_000:],
             )

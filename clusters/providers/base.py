@@ -1,4 +1,4 @@
-"""What a cluster is to the rest of the harness, whoever made it."""
+"""A cluster for the rest of the harness, created by the harness or foreign."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Cluster:
     """A cluster that answers.
 
     Attributes:
-        provider: who made it.
+        provider: of the cluster.
         name: of the kind cluster, or the kubeconfig's context.
         kubeconfig: file that reaches it.
-        made_here: it was made by this call, not found.
+        made_here: this call created it.
     """
 
     provider: ProviderName
@@ -29,14 +29,14 @@ class Cluster:
 
 
 class Provider(Protocol):
-    """Makes a cluster, or finds one, and takes down what it made."""
+    """Creates a cluster, or uses an existing one, and deletes what it created."""
 
     def up(self) -> Cluster:
-        """A cluster that answers; made first where it is not there."""
+        """A cluster that answers; created first if it does not exist."""
         ...
 
     def down(self) -> None:
-        """Remove the cluster if this provider makes such clusters and it is ours."""
+        """Delete the cluster if the harness created it."""
         ...
 
     def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
@@ -44,5 +44,5 @@ class Provider(Protocol):
         ...
 
     def logs(self) -> Mapping[str, str]:
-        """What the nodes themselves say (kubelet, containerd), by file name, for a failure bundle."""
+        """Logs of the nodes (kubelet, containerd), by file name, for a failure bundle."""
         ...

@@ -44,7 +44,7 @@ IMPORT_SECONDS: Final = 300.0
 ANSWER_SECONDS: Final = 20.0
 #: Range of the Pods' addresses; the controller manager assigns a /24 of it to each node.
 POD_SUBNET: Final = "10.244.0.0/16"
-#: Lines of each journal of a node that a failure bundle takes, and seconds to read it.
+#: Lines of each journal of a node in a failure bundle, and seconds to read it.
 LOG_LINES: Final = 2_000
 LOG_SECONDS: Final = 20.0
 
@@ -146,9 +146,9 @@ class KindProvider:
 
     def _require_same(self, containers: Sequence[str]) -> None:
         """Refuse an existing cluster that differs from the options: the report would be wrong."""
-        told = [self.engine.inspect("container", container) or {} for container in containers]
-        images = {str((one.get("Config") or {}).get("Image")) for one in told}
-        mounts = [mount for one in told for mount in one.get("Mounts", ())]
+        found = [self.engine.inspect("container", container) or {} for container in containers]
+        images = {str((one.get("Config") or {}).get("Image")) for one in found}
+        mounts = [mount for one in found for mount in one.get("Mounts", ())]
         archives = {mount.get("Source") for mount in mounts if mount.get("Destination") == IMAGES}
         differs = ""
         if len(containers) != self.nodes:

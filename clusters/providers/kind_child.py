@@ -1,8 +1,8 @@
 """pytest-kind's KindCluster in a process of its own.
 
-KindCluster works in the current folder, takes the engine from the environment, prints
-straight to the terminal and has no time limit. A child process gives it a folder and an
-environment, and its parent its output and a way to end it with all that it started.
+KindCluster works in the current folder, reads the engine from the environment, prints to the
+terminal and has no time limit. A child process has its own folder and environment, and its parent
+receives its output and can end it with all programs that it started.
 
 Usage: python -m clusters.providers.kind_child create|delete NAME KUBECONFIG IMAGE KIND KUBECTL [CONFIG]
 """

@@ -183,10 +183,10 @@ def _remove_bridges(data: Path, commands: Commands) -> tuple[str, ...]:
 def _remove_rules(table: str, bridges: list[str], commands: Commands) -> None:
     """Remove the packet filter rules that name one of the bridges."""
     try:
-        told = commands.run(["iptables-save", "-t", table], timeout=_SECONDS).stdout
+        rules = commands.run(["iptables-save", "-t", table], timeout=_SECONDS).stdout
     except CommandError:  # no iptables, no rules
         return
-    for line in told.splitlines():
+    for line in rules.splitlines():
         words = shlex.split(line) if line.startswith("-A ") else []
         if any(name in words for name in bridges):
             commands.run(["iptables", "-t", table, "-D", *words[1:]], check=False, timeout=_SECONDS)

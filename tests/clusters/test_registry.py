@@ -115,7 +115,7 @@ def test_a_refused_push_is_told_and_cleaned_up() -> None:
     """The name is removed also when the registry takes nothing."""
     commands = FakeCommands()
     commands.on("docker", "push", exit_code=1, stdout="denied: requested access to the resource is denied")
-    with pytest.raises(InfrastructureError, match="does not take a/b:v1"):
+    with pytest.raises(InfrastructureError, match="refuses a/b:v1"):
         push(FakeDocker(commands).engine, "h:5", [Entry("a/b:v1", "a/b:v1")], Progress())
     assert commands.asked("docker", "rmi")
 
@@ -124,4 +124,4 @@ def test_a_refused_push_is_told_and_cleaned_up() -> None:
 def test_push_wants_a_host_and_serve_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A command line that cannot be meant so is refused."""
     assert registry.main(arguments) == registry.FAILED
-    assert "push wants a HOST" in capsys.readouterr().err
+    assert "push needs a HOST" in capsys.readouterr().err

@@ -501,7 +501,7 @@ def test_a_cluster_whose_nodes_take_no_pods_is_told(api: FakeApi, kube: Kube) ->
         {"metadata": {"name": "b"}, "spec": {"taints": [taint]}, "status": READY},
     ]
     api.answer("GET", "/api/v1/nodes", {"items": nodes})
-    with pytest.raises(InfrastructureError, match="takes Pods"):
+    with pytest.raises(InfrastructureError, match="accepts Pods"):
         schedulable(kube)
     api.answer("GET", "/api/v1/nodes", {"items": [*nodes, {"metadata": {"name": "c"}, "status": READY}]})
     assert schedulable(kube) == ("c",)

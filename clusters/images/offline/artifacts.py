@@ -1,4 +1,4 @@
-"""What is built on the host, for a set of versions: programs, charts, jars and a Debian root."""
+"""Artifacts that are built on the host for a set of versions: programs, charts, jars, a Debian root."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def kubernetes(version: str) -> Artifact:
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         module = go.download(cache, _KUBERNETES, version)
         major, minor, _ = version.split(".", 2)
-        told = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+        settings = {"gitVersion": f"v{version}", "gitTreeState": "clean"}
+        settings |= {"gitMajor": major, "gitMinor": minor}
         go.build_wrapper(
             cache,
             folder / "kubernetes",
@@ -56,7 +57,7 @@ def kubernetes(version: str) -> Artifact:
             replace=go.staging_versions(module.go_mod, version),
             go=go.go_line(module.go_mod),
             # kubeadm refuses to work with a control plane of a version it cannot read.
-            variables={f"k8s.io/component-base/version.{name}": value for name, value in told.items()},
+            variables={f"k8s.io/component-base/version.{name}": value for name, value in settings.items()},
         )
 
     return Artifact(f"kubernetes-{version}", (version,), make, recipe=(RECIPES / "kubernetes",))
@@ -74,7 +75,7 @@ def go_program(name: str, module: str, version: str, package: str = "") -> Artif
 
 
 def own_program(name: str) -> Artifact:
-    """A small Go program of ours, from `recipes/<name>`."""
+    """A small Go program of the harness, from `recipes/<name>`."""
     recipe = RECIPES / name
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
@@ -107,7 +108,7 @@ def coredns(version: str) -> Artifact:
 
 
 def crane() -> Artifact:
-    """A registry of our own, and the tool to fill it."""
+    """A registry, and the tool to fill it."""
     return go_program("crane", "github.com/google/go-containerregistry", pins().build.crane, "/cmd/crane")
 
 
@@ -151,14 +152,14 @@ def fluid_program(
         overlay: see `clusters.images.offline.go.build`.
     """
     command = next(name for name, built in FLUID_PROGRAMS.items() if built == program)
-    told = {"version": f"v{version}", "gitTreeState": "clean"}
+    settings = {"version": f"v{version}", "gitTreeState": "clean"}
     go.build(
         cache,
         source,
         out,
         stage,
         package=f"./cmd/{command}",
-        variables={f"{FLUID_MODULE}.{name}": value for name, value in told.items()},
+        variables={f"{FLUID_MODULE}.{name}": value for name, value in settings.items()},
         overlay=overlay,
     )
 
@@ -185,7 +186,7 @@ def fluid(version: str) -> Artifact:
 def alluxio(version: str) -> Artifact:
     """Alluxio's jars: all on the class path in `jars/`, the under-stores in `lib/`."""
     under_stores = pins().alluxio[version].under_stores
-    # The first to ask for a module decides on its version, so what is lent comes last.
+    # The first dependency on a module decides its version, so modules of other versions come last.
     modules = [(name, version) for name in ALLUXIO_MODULES]
     modules += [(f"alluxio-underfs-{name}", of) for name, of in under_stores.items()]
 

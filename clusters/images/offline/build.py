@@ -27,14 +27,14 @@ from clusters.images.offline.definitions import ImageDefinition
 from clusters.progress import RunningStage
 
 KEY_LABEL: Final = "fluid-conformance.key"
-#: Lanes of work: compiling fills the CPUs, unpacking and downloading wait for disk and network.
+#: Parallel lanes: compiling uses the CPUs, unpacking and downloading wait for disk and network.
 _LANES: Final = 2
 #: Programs that artifacts are made with besides Go, by the first word of their names.
 _PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 
 
 def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]) -> None:
-    """Build what is not there yet: artifacts first, side by side, then the images in order."""
+    """Build missing artifacts in parallel, then missing images in order."""
     obtain_all(cache, missing_artifacts(cache, engine, images))
     for image in _wanted(engine, images):
         build(cache, engine, image)
@@ -43,7 +43,7 @@ def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefini
 def missing_artifacts(
     cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]
 ) -> list[Artifact]:
-    """What has to be built on the host first for the images that are not there yet, each once."""
+    """Artifacts to build for the images that are missing, each once."""
     found = {
         artifact.key: artifact
         for image in _wanted(engine, images)
@@ -54,12 +54,12 @@ def missing_artifacts(
 
 
 def _wanted(engine: Engine, images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
-    """The images that are not there yet, and what they stand on, bases first."""
+    """The images that are missing, and their bases, bases first."""
     return [image for image in _closure(images) if image_id(engine, image) is None]
 
 
 def obtain_all(cache: ArtifactCache, artifacts: Iterable[Artifact]) -> None:
-    """Make artifacts side by side; when one fails, or at Ctrl-C, what the others run is ended too."""
+    """Make artifacts in parallel; if one fails, or at Ctrl-C, the programs of the others are ended too."""
     artifacts = list(artifacts)
     _require_programs(artifacts)
     compiled = [artifact for artifact in artifacts if not _waits_for_network(artifact)]
@@ -78,7 +78,7 @@ def obtain_all(cache: ArtifactCache, artifacts: Iterable[Artifact]) -> None:
 
 
 def _require_programs(artifacts: Sequence[Artifact]) -> None:
-    """Refuse before the first of them is made what the last could not be made without."""
+    """Refuse before the first artifact is made if a program for one of them is missing."""
     for artifact in artifacts:
         kind = artifact.name.partition("-")[0]
         lacking = [name for name in _PROGRAMS.get(kind, ()) if bootstrap.find(name) is None]
@@ -95,7 +95,7 @@ def _require_programs(artifacts: Sequence[Artifact]) -> None:
 
 
 def _end(running: Sequence[Future[None]]) -> None:
-    """End what the lanes run, politely first: leaving the executor waits for them."""
+    """End the programs of all lanes: leaving the executor waits for them."""
     end_running()
     while wait_for(running, GRACE_SECONDS).not_done:
         end_running(signal.SIGKILL)
@@ -103,7 +103,7 @@ def _end(running: Sequence[Future[None]]) -> None:
 
 @contextmanager
 def _context(cache: ArtifactCache) -> Iterator[Path]:
-    """An empty folder for a build context; what killed runs left of theirs is removed."""
+    """An empty folder for a build context; those of killed runs are removed."""
     contexts = cache.root / "contexts"
     contexts.mkdir(exist_ok=True)
     for stale in contexts.iterdir():
@@ -113,7 +113,7 @@ def _context(cache: ArtifactCache) -> Iterator[Path]:
 
 
 def build(cache: ArtifactCache, engine: Engine, image: ImageDefinition) -> None:
-    """Build one image whose base is there; nothing is done when it is there already."""
+    """Build one image whose base exists, if it does not exist itself."""
     with (
         FileLock(cache.root / "images.lock"),
         cache.progress.stage(f"image {image.name}") as stage,
@@ -175,7 +175,7 @@ def pack_names(cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: 
 
 
 def _closure(images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
-    """The images and what they stand on, each once, bases first."""
+    """The images and their bases, each once, bases first."""
     found: dict[str, ImageDefinition] = {}
 
     def add(image: ImageDefinition) -> None:
@@ -235,6 +235,6 @@ def _docker_build(engine: Engine, image: ImageDefinition, context: Path, stage: 
     try:
         engine.commands.run([*argv, context], env=engine.env, on_line=stage.says)
     except CommandError as error:
-        told = retold(error, f"image {image.name} was not built")
-        told.advice = told.advice or "read the end of the build's output above"
-        raise told from error
+        explained = retold(error, f"image {image.name} was not built")
+        explained.advice = explained.advice or "read the end of the build's output above"
+        raise explained from error

@@ -15,7 +15,7 @@ from clusters.pins import Versions, kubernetes_parts, pins
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something of an artifact that goes into an image's build context.
+    """A part of an artifact in an image's build context.
 
     Attributes:
         artifact: what it is taken from.
@@ -36,7 +36,7 @@ class ImageDefinition:
         names: repository and tag, as published; all name the same image.
         recipe: folder with its Dockerfile.
         origin: `built` when the product's own code is inside, else `substitute`.
-        base: image that it stands on.
+        base: image that it is built on.
         parts: built files that go into it.
         also: further recipe folders copied into the context under their own names.
         args: build arguments.
@@ -78,8 +78,8 @@ class SystemImages:
     """The images of one system under test.
 
     Attributes:
-        node: the kind node; empty where the cluster is not ours to make.
-        control_plane: what kubeadm starts on a node that carries no images of its own.
+        node: the kind node.
+        control_plane: images that kubeadm starts, for a node without images of its own.
         fluid: Fluid's own, by the name that its chart knows.
         alluxio: the Alluxio runtime and Fuse.
         nfs_server: NFS-Ganesha.
@@ -95,7 +95,7 @@ class SystemImages:
 
     @property
     def loaded(self) -> tuple[ImageDefinition, ...]:
-        """All that has to lie on the nodes before Pods start, the smallest closure first."""
+        """All images that the nodes need before Pods start."""
         return (*self.control_plane, *self.fluid.values(), self.alluxio, self.nfs_server, self.toolbox)
 
     @property
@@ -155,9 +155,9 @@ def alluxio(version: str) -> ImageDefinition:
 
 
 def fluid(wanted: Versions) -> dict[str, ImageDefinition]:
-    """Fluid's images by the chart's name for each, and the registrar beside them.
+    """Fluid's images by the chart's name for each, and the CSI registrar.
 
-    Those of a Fluid that calls kubectl have that of the run's Kubernetes.
+    Those of a Fluid that calls kubectl have the one of the run's Kubernetes.
     """
     version = wanted.fluid
     built, pin = artifacts.fluid(version), pins().fluid[version]

@@ -15,7 +15,7 @@ from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.progress import RunningStage
 
-#: Static programs without debug tables; nothing of this checkout gets into them.
+#: Static programs without debug tables or data of this checkout.
 _FLAGS: Final = ("-trimpath", "-buildvcs=false", "-mod=mod")
 _ENV: Final = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
@@ -45,8 +45,8 @@ def download(cache: ArtifactCache, path: str, version: str) -> Module:
             completed=error.completed,
             advice="check the version, the network and GOPROXY, then run again; what was fetched is kept",
         ) from error
-    told = json.loads(done.stdout)
-    return Module(path, version, Path(told["Dir"]), Path(told["GoMod"]).read_text())
+    found = json.loads(done.stdout)
+    return Module(path, version, Path(found["Dir"]), Path(found["GoMod"]).read_text())
 
 
 def build_wrapper(
@@ -61,15 +61,15 @@ def build_wrapper(
     go: str = "",
     variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Build one program in a module of our own that requires the published ones.
+    """Build one program in a module of the harness that requires the published ones.
 
     Args:
         cache: the tools.
         out: the program to write.
-        stage: told of downloads and of what is compiled.
+        stage: shows downloads and what is compiled.
         require: modules and versions.
         package: what to build: a command of a required module, or ``.`` for ``main``.
-        main: a main.go of ours.
+        main: a main.go of the harness.
         replace: modules whose version is forced, as the required module itself does.
         go: the ``go`` line of go.mod.
         variables: string variables set by the linker.
@@ -117,7 +117,7 @@ def build(
 def _run(cache: ArtifactCache, argv: Sequence[str | Path], folder: Path, stage: RunningStage) -> None:
     compiled = 0
 
-    def told(line: str) -> None:
+    def show(line: str) -> None:
         nonlocal compiled
         if line.startswith("go: downloading"):
             stage.says(line)
@@ -126,7 +126,7 @@ def _run(cache: ArtifactCache, argv: Sequence[str | Path], folder: Path, stage: 
             stage.says(f"{compiled} packages compiled, now {line}")
 
     env = {**_ENV, "GOMEMLIMIT": "6GiB"} if "GOMEMLIMIT" not in os.environ else _ENV
-    cache.commands.run(argv, cwd=folder, env=env, on_line=told)
+    cache.commands.run(argv, cwd=folder, env=env, on_line=show)
 
 
 def staging_versions(go_mod: str, version: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Folders that dead runs left, with mounts in them."""
+"""Folders that killed runs left, with mounts in them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_nothing_is_deleted_through_a_mount_that_stays(tmp_path: Path) -> None:
     (folder / "home").mkdir(parents=True)
     (folder / "home" / "mine").write_text("")
     mounts = table(tmp_path / "m", folder / "home")
-    with pytest.raises(InfrastructureError, match="is mounted in a folder that a dead run left") as caught:
+    with pytest.raises(InfrastructureError, match="is mounted in a folder that a killed run left") as caught:
         leftovers.remove(folder, FakeCommands(), mounts)
     assert (folder / "home" / "mine").exists()
     assert str(folder) in caught.value.advice
