@@ -89,7 +89,6 @@ LONG_MODULES: Mapping[str, str] = {
 
 #: Test files in a folder whose package they do not import, and what moves them.
 MISPLACED_TESTS: Mapping[str, str] = {
-    "tests/reports/test_sabotage_table.py": "remove with its move to the package that it tests",
     "tests/suites/scenarios/test_misuse_helpers.py": "remove with its move to the package that it tests",
     "tests/workloads/test_fio_percentiles.py": "remove with its move to the package that it tests",
 }
