@@ -39,8 +39,8 @@ class LeftOut:
 #: D15 was not read in Fluid's source: it showed on three nodes, as what D4 left behind.
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
-        "A": (33, frozenset()),
-        "B": (38, frozenset({9, 33, 34})),
+        "A": (34, frozenset()),
+        "B": (39, frozenset({9, 33, 34})),
         "C": (8, frozenset()),
         "D": (15, frozenset()),
         "E": (13, frozenset({12})),

@@ -17,7 +17,7 @@ from suites.mutants import placing
 from suites.mutants.building import Built, NotBuildableError, build
 from suites.mutants.model import Mutant
 from suites.mutants.result import Result, Seconds
-from suites.sabotage.model import Seen, Tampering, Target
+from suites.sabotage.model import Place, Seen, Tampering, Target
 from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
 
@@ -107,7 +107,7 @@ def _run(
     def red() -> tuple[tuple[str, Seen], ...]:
         said: list[tuple[str, Seen]] = []
         for row in rows:
-            target = Target(row, "own", timeout_factor=mutant.timeout_factor)
+            target = Target(row, Place.OWN, timeout_factor=mutant.timeout_factor)
             said.append((row, stage.attempt(target, stage.user(twist, mutant.timeout_factor))))
             if said[-1][1].outcome == "fail":
                 break

@@ -1,4 +1,4 @@
-"""The stage of the sabotages, and the table of what came of them."""
+"""The fixture that runs sabotages, and the table of their results in the terminal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
 from workloads.data import Files
 
-#: Places on which scenarios need a Dataset that only they use.
-_OWN: Final[set[Place]] = {"fresh", "spent"}
+#: Places where scenarios need a Dataset that only they use.
+_OWN: Final = {Place.UNUSED, Place.TO_DELETE}
 
 
 @pytest.fixture(scope="session")
@@ -30,33 +30,33 @@ def runner(
     shared_dataset: ReadyDataset,
     progress: Progress,
 ) -> Iterator[ScenarioRunner]:
-    """The Datasets on which scenarios run while the product is broken."""
+    """Runs scenarios while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * _wanted(places))
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * _datasets_needed(places))
     made = ScenarioRunner(system, files, READ_ONLY_FOLDER, shared_dataset, pool)
     pool.prepare_ahead()
     yield made
-    with progress.stage("what sabotages left is removed"):
-        troubles = made.close(clean=cluster_stays(system))
-    if troubles:
+    with progress.stage("remove the Datasets of the sabotages"):
+        errors = made.close(clean=cluster_stays(system))
+    if errors:
         raise HarnessError(
-            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+            f"not everything could be removed: {'; '.join(errors)}", advice="run `python -m clusters reap`"
         )
 
 
-def _wanted(places: list[set[Place]]) -> int:
-    """How many Datasets of their own the sabotages need: one serves until it is deleted."""
-    count, there = 0, False
+def _datasets_needed(places: list[set[Place]]) -> int:
+    """Number of Datasets of their own that the sabotages need: one is used until a scenario deletes it."""
+    count, exists = 0, False
     for found in places:
-        if found & _OWN and not there:
-            count, there = count + 1, True
-        there = there and "spent" not in found
+        if found & _OWN and not exists:
+            count, exists = count + 1, True
+        exists = exists and Place.TO_DELETE not in found
     return count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table: how the product was broken, who had to notice, and what they said."""
+    """Print each sabotage, its targets and bystanders, and their verdicts."""
     rows = run_of(config).sabotage
     if not rows:
         return
@@ -64,17 +64,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for row in rows:
         noticed = bool(row["noticed"])
         terminalreporter.write_line(
-            f"{'noticed' if noticed else 'UNNOTICED'}: {row['id']} ({row['kind']}, {row['seconds']} s): "
+            f"{'noticed' if noticed else 'NOT NOTICED'}: {row['id']} ({row['kind']}, {row['seconds']} s): "
             f"{row['says']}",
             green=noticed,
             red=not noticed,
         )
         for target in cast("list[dict[str, dict[str, str] | str]]", row["targets"]):
             seen = cast("dict[str, str]", target["seen"])
-            said = seen["outcome"] if seen["outcome"] == "pass" else f"{seen['class']}: {seen['reason']}"
-            terminalreporter.write_line(f"    {target['scenario']} on {target['on']}: {said}")
-        told = [
+            verdict = seen["outcome"] if seen["outcome"] == "pass" else f"{seen['class']}: {seen['reason']}"
+            terminalreporter.write_line(f"    {target['scenario']} on {target['on']}: {verdict}")
+        bystanders = [
             f"{one['scenario']} {one['before']} → {one['during']}"
             for one in cast("list[dict[str, str]]", row["bystanders"])
         ]
-        terminalreporter.write_line(f"    bystanders: {', '.join(told)}")
+        terminalreporter.write_line(f"    bystanders: {', '.join(bystanders)}")

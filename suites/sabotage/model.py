@@ -1,4 +1,4 @@
-"""What a sabotage is: a way to break the product, and what scenarios then have to say."""
+"""Sabotages as data: a way to break the product, and the verdicts that scenarios must reach then."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from enum import StrEnum
+from typing import Final, Literal, Protocol
 
 from clusters.errors import FailureClass
+from clusters.system import System
+from suites.steps.observer import Observer
 from suites.steps.user import User
+from workloads.data import Files
 from workloads.models.base import Manifest
 
-if TYPE_CHECKING:
-    from suites.sabotage.runner import ScenarioRunner
-
-#: The kinds of the issue that asks for sabotage.
+#: Kinds of sabotage; each has at least one case.
 Kind = Literal[
     "rights taken away",
     "component missing",
@@ -29,31 +30,46 @@ Kind = Literal[
     "slowness",
 ]
 
-#: Where a scenario runs: on the Dataset that all share; on one of its own that nobody has used yet;
-#: on one that is made while the product is broken; on one that the scenario then deletes; in
-#: the namespace of one that is deleted already; in a namespace without a Dataset; on what is made for it
-#: alone, in its own way and while the product is broken, and is then removed and looked for.
-Place = Literal["shared", "fresh", "born", "spent", "gone", "user", "own"]
-
-#: Seconds for which an absence is held here; it is broken long before, or not at all.
+#: Seconds for which an absence is watched here; the break contradicts it long before, or not at all.
 WINDOW: Final = 15.0
+
+
+class Place(StrEnum):
+    """Dataset on which a scenario runs while the product is broken.
+
+    The text is the field ``on`` of a target in `verdict.json`.
+    """
+
+    SHARED = "shared Dataset"
+    #: A Dataset of its own that was not used before.
+    UNUSED = "unused Dataset"
+    #: A Dataset that is created while the product is broken.
+    NEW = "new Dataset"
+    #: A Dataset that the scenario deletes.
+    TO_DELETE = "Dataset to delete"
+    #: The namespace of a Dataset that was deleted before.
+    DELETED = "deleted Dataset"
+    #: A namespace without a Dataset.
+    NO_DATASET = "no Dataset"
+    #: A Dataset that is created for one scenario in the way that this declares, and removed after it.
+    OWN = "Dataset of its own"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A scenario and what it has to say while the product is broken.
+    """A scenario and the verdict that it must reach while the product is broken.
 
     Attributes:
         scenario: its id.
-        place: where it runs.
+        place: Dataset on which it runs.
         reason: pattern in the whole error: the cause, not only that something is wrong.
-            Empty for a scenario that must not notice anything.
-        failure_class: whose fault it has to call it.
-        timeout_factor: share of the usual limits that it waits.
+            Empty for a scenario that must still pass.
+        failure_class: class of the expected failure.
+        timeout_factor: factor on the usual time limits.
     """
 
     scenario: str
-    place: Place = "shared"
+    place: Place = Place.SHARED
     reason: str = ""
     failure_class: FailureClass = FailureClass.PRODUCT
     timeout_factor: float = 1.0
@@ -61,14 +77,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a scenario said.
+    """Verdict that a scenario reached.
 
     Attributes:
         outcome: ``pass`` or ``fail``.
-        failure_class: whose fault it called it.
+        failure_class: class of the failure.
         reason: in one line.
         detail: the whole error.
-        seconds: how long it took.
+        seconds: duration.
     """
 
     outcome: Literal["pass", "fail"]
@@ -78,7 +94,7 @@ class Seen:
     seconds: float = 0.0
 
     def is_as_expected(self, target: Target) -> bool:
-        """It said what the target has to say."""
+        """Whether this is the verdict that the target expects."""
         if not target.reason:
             return self.outcome == "pass"
         return (
@@ -90,12 +106,12 @@ class Seen:
 
 @dataclass
 class Tampering:
-    """What a break does to the users of the targets, beside what it does to the cluster.
+    """Effects of a break on the users of the targets, in addition to its effects on the cluster.
 
     Attributes:
-        tamper: turns each manifest that a user sends into those that are really sent.
-        when: pattern of a fact (``source: says``) at which ``then`` is done, once.
-        then: what is done at that moment.
+        tamper: returns the manifests that are sent in place of one manifest of a user.
+        when: pattern of a fact (``source: says``); the first match calls ``then`` once.
+        then: called with the user whose fact matched.
     """
 
     tamper: Callable[[User, Manifest], Sequence[Manifest]] | None = None
@@ -103,18 +119,42 @@ class Tampering:
     then: Callable[[User], None] | None = None
 
 
-#: Breaks the product and mends it; gets the stage and, by place, the users of the targets.
-Break = Callable[["ScenarioRunner", "Users"], AbstractContextManager[Tampering]]
+class Environment(Protocol):
+    """The system that a break changes, as `suites.sabotage.runner.ScenarioRunner` provides it."""
+
+    @property
+    def system(self) -> System:
+        """The cluster."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """Observes the cluster."""
+        ...
+
+    @property
+    def files(self) -> Files:
+        """Files in ``folder``."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """Folder of the NFS export."""
+        ...
+
+
+#: Breaks the product and restores it; receives the environment and the users of the targets.
+Break = Callable[[Environment, "Users"], AbstractContextManager[Tampering]]
 
 
 @dataclass
 class Users:
-    """The users of a sabotage's targets, by place."""
+    """Users of a sabotage's targets, by place."""
 
     by_place: dict[Place, User] = field(default_factory=dict)
 
     def at(self, place: Place) -> User:
-        """The user at a place of one of the targets."""
+        """The user of the targets at one place."""
         return self.by_place[place]
 
     @property
@@ -130,11 +170,11 @@ class Sabotage:
 
     Attributes:
         id: short name.
-        kind: of the list.
+        kind: one of the kinds above.
         says: what is broken, in a user's words.
-        breaks: breaks it, and mends it in the end.
-        targets: scenarios that must notice, or must not where they have no reason.
-        bystanders: scenarios that run at the same time on intact parts, and stay as they were.
+        breaks: breaks the product, and restores it at the end.
+        targets: scenarios that must notice, or must pass where they have no reason.
+        bystanders: scenarios that run at the same time on intact parts, and whose verdict must not change.
     """
 
     id: str
@@ -147,13 +187,13 @@ class Sabotage:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of a sabotage.
+    """Result of a sabotage.
 
     Attributes:
-        sabotage: which.
-        targets: what each target said.
-        bystanders: id → before, and during.
-        seconds: in all.
+        sabotage: the case.
+        targets: each target with its verdict.
+        bystanders: id, outcome on the intact system, and verdict during the break.
+        seconds: duration of the whole case.
     """
 
     sabotage: Sabotage
@@ -163,23 +203,23 @@ class Row:
 
     @property
     def wrong(self) -> list[str]:
-        """What is not as it has to be, a sentence each."""
-        told = []
+        """One sentence for each verdict that is not as expected."""
+        wrong = []
         for target, seen in self.targets:
             if not seen.is_as_expected(target):
-                wanted = (
-                    f"{target.failure_class} failure about /{target.reason}/" if target.reason else "pass"
+                expected = (
+                    f"a {target.failure_class} failure with /{target.reason}/" if target.reason else "pass"
                 )
-                told.append(f"{target.scenario}: {wanted} was expected, and it said {_said(seen)}")
+                wrong.append(f"{target.scenario}: expected {expected}; the verdict was {_text(seen)}")
         for name, before, seen in self.bystanders:
             if before != "pass":
-                told.append(f"{name} is no bystander: on the intact system it was {before}")
+                wrong.append(f"{name} cannot be a bystander: on the intact system its verdict was {before}")
             elif seen.outcome != "pass":
-                told.append(f"bystander {name} was {before} before, and now said {_said(seen)}")
-        return told
+                wrong.append(f"bystander {name}: {before} on the intact system, now {_text(seen)}")
+        return wrong
 
     def as_json(self) -> dict[str, object]:
-        """The row of `verdict.json`."""
+        """Entry of `verdict.json`, field ``sabotage``."""
         return {
             "id": self.sabotage.id,
             "kind": self.sabotage.kind,
@@ -188,7 +228,7 @@ class Row:
             "targets": [
                 {
                     "scenario": target.scenario,
-                    "on": target.place,
+                    "on": target.place.value,
                     "expected": {
                         "outcome": "fail" if target.reason else "pass",
                         "class": target.failure_class.value if target.reason else None,
@@ -212,7 +252,7 @@ class Row:
         }
 
 
-def _said(seen: Seen) -> str:
+def _text(seen: Seen) -> str:
     if seen.outcome == "pass":
         return "pass"
     return f"{seen.failure_class}: {seen.detail or seen.reason}"

@@ -1,4 +1,4 @@
-"""Scenarios on what is made for them alone, while the product is broken, and what of it stays afterwards."""
+"""Scenarios on Datasets that are created for them alone while the product is broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from suites.sabotage.model import WINDOW
 from suites.steps.idle_watch import NOT_WATCHED
 from suites.steps.user import OPERATIONS, User
 
-#: Stated when all is made and the scenario itself begins; see `Tampering.when`.
+#: Fact that is recorded when everything is created and the scenario begins; see `Tampering.when`.
 BEGINS: Final = "row: it begins"
 #: Kinds whose objects may be left with a finalizer, in the order in which they are removed.
 LEFT: Final = (*OPERATIONS, kinds.THIN_RUNTIME, kinds.ALLUXIO_RUNTIME, kinds.DATASET, kinds.CLAIM)
@@ -31,41 +31,41 @@ def arguments(
     function: Callable[..., None],
     user: User,
     shared: ReadyDataset,
-    another: Callable[[], User],
+    second_user: Callable[[], User],
 ) -> dict[str, Any]:
-    """Make what a scenario needs, in the namespace of ``user``; what its fixtures would have given it.
+    """Create what a scenario needs, in the namespace of ``user``. Returns the arguments of its function.
 
     Args:
         declared: the scenario.
         function: its function.
         user: a user with a namespace that does not exist yet.
         shared: the Dataset that bystanders share.
-        another: gives a second user like the first.
+        second_user: returns another user like the first.
 
     Raises:
-        HarnessError: it could not be made, such as a Dataset that does not get Bound.
+        HarnessError: something could not be created, such as a Dataset that does not get Bound.
     """
-    wanted = tuple(inspect.signature(function).parameters)
+    names = tuple(inspect.signature(function).parameters)
     known: dict[str, Any] = {"window": WINDOW, "idle_watch": NOT_WATCHED, "ready_dataset": shared}
-    if "unbindable_dataset" in wanted:
+    if "unbindable_dataset" in names:
         known["unbindable_dataset"] = unbindable.watch_one(declared.id, user)
-    elif {"shared_user", "dataset_owner"} & set(wanted):
-        birth = create_bound(user, declared.dataset)
-        known |= {"shared_user": user, "dataset_owner": user, "ready_dataset": birth}
-    if "user" in wanted:
-        known["user"] = another() if "shared_user" in known else user
+    elif {"shared_user", "dataset_owner"} & set(names):
+        ready = create_bound(user, declared.dataset)
+        known |= {"shared_user": user, "dataset_owner": user, "ready_dataset": ready}
+    if "user" in names:
+        known["user"] = second_user() if "shared_user" in known else user
         known["user"].creates_namespace()
         known["user"].creates_source()
-    first, _, says = BEGINS.partition(": ")
-    user.evidence.fact(first, says)
-    return {name: known[name] for name in wanted}
+    source, _, says = BEGINS.partition(": ")
+    user.evidence.fact(source, says)
+    return {name: known[name] for name in names}
 
 
-def leaves_nothing(declared: Scenario, user: User) -> None:
-    """Remove what a user made, as after a normal run of the scenario, and look at what stays.
+def check_nothing_left(declared: Scenario, user: User) -> None:
+    """Remove what a user created, as after a normal run of the scenario, and check what is left.
 
     Raises:
-        ProductFailureError: something stays that the scenario does not declare, or the source changed.
+        ProductFailureError: something is left that the scenario does not declare, or the source changed.
         HarnessError: it could not be removed.
     """
     teardown = BackgroundTeardown()

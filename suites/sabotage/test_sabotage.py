@@ -1,4 +1,4 @@
-"""Break the real product, one way after another, and see that the right scenarios say so."""
+"""Break the real product in one way at a time; the scenarios that guard this must fail."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from suites.sabotage.runner import ScenarioRunner
 @pytest.mark.sabotage
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_the_right_scenarios_notice(case: Sabotage, runner: ScenarioRunner, run: Run) -> None:
-    """The targets turn red for the right reason, and the bystanders stay as they were."""
-    row = runner.play(case)
+    """The targets fail for the right reason, and the verdicts of the bystanders do not change."""
+    row = runner.run_case(case)
     run.sabotage.append(row.as_json())
     if row.wrong:
         raise HarnessError(
             f"sabotage {case.id}: {row.wrong[0].splitlines()[0]}",
             subject=case.says,
             last_seen="\n".join(row.wrong),
-            advice="mend the check that did not notice, or say why it cannot",
+            advice="correct the check that did not notice, or explain why it cannot",
         )

@@ -12,6 +12,7 @@ from clusters.kubernetes.predicates import has_label, is_decided
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.steps.user import User
 
@@ -50,6 +51,16 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
         put(None)
 
 
+def why_worker_was_placed(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:
+    """What contradicts that a worker has no node and its Dataset is not Bound, or None."""
+    worker, dataset = seen
+    if worker is None:
+        return f"there is no worker; {dataset}"
+    if worker.node:
+        return f"its worker runs on {worker.node}, where it must not run"
+    return f"the Dataset is Bound although its worker has no node; {worker}" if dataset.bound else None
+
+
 def worker_without_node(user: User, name: str) -> PodSnapshot:
     """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
     objects, pod = user.observer.objects, fluid_names.worker_pod(name)
@@ -73,11 +84,7 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
                 objects.get(PodSnapshot, pod, user.namespace),
                 user.observer.dataset(user.namespace, name),
             ),
-            lambda seen: (
-                None
-                if seen[0] is not None and not seen[0].node and not seen[1].bound
-                else f"{seen[0] or 'no worker'}; {seen[1]}"
-            ),
+            why_worker_was_placed,
             subject=f"Pod {user.namespace}/{pod}",
             condition="absence of a node and of a Bound Dataset",
             window=STAYS_SECONDS,

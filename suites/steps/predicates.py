@@ -72,3 +72,17 @@ def overfull_reason(cache: CacheStates) -> str | None:
 def says(text: str) -> Callable[[ReadResult], bool]:
     """The read failed with that text."""
     return lambda result: text in result.message
+
+
+def why_not_bound(dataset: DatasetSnapshot) -> str | None:
+    """Why the Dataset is not Bound, or None."""
+    return None if dataset.bound else f"its phase is {dataset.phase or 'empty'}"
+
+
+def why_bound(dataset: DatasetSnapshot) -> str | None:
+    """What contradicts that the Dataset is not Bound, or None."""
+    return "it is Bound" if dataset.bound else None
+
+
+def anything(_: object) -> None:
+    """Nothing is wrong with what was seen: the caller judges later."""

@@ -69,7 +69,7 @@ def sample() -> Verdict:
             title="A Dataset over an NFS claim becomes Bound, and Fluid makes the claim for applications",
             does="A user has an NFS claim, makes a Dataset over it and an AlluxioRuntime of the same name.",
             seconds=48.3,
-            test="suites/scenarios/correct_use/test_basic_use.py::test_dataset_becomes_bound",
+            test="suites/scenarios/correct_use/test_a1_a2_a3_first_use.py::test_dataset_becomes_bound",
             evidence=(
                 Fact(source="Dataset", says="phase Bound, condition Ready", data={"phase": "Bound"}, at=31.2),
                 Fact(
@@ -161,7 +161,7 @@ def sample() -> Verdict:
             ),
             issues=(4388,),
             bundles=(KeptFile(name="collected in the body", path="bundles/B1/call/index.md"),),
-            test="suites/scenarios/misuse/test_wrong_claims.py::test_original_claim",
+            test="suites/scenarios/misuse/test_b1_b5_b6_wrong_claims.py::test_original_claim",
         ),
         scenario(
             "B2",

@@ -70,7 +70,7 @@ def test_two_scenarios_of_one_id_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     def test_twin() -> None:
         """Another A1."""
 
-    monkeypatch.setattr("suites.scenarios.cache.test_cache.test_twin", test_twin, raising=False)
+    monkeypatch.setattr("suites.scenarios.cache.test_c5_warm_read.test_twin", test_twin, raising=False)
     discovery.declared_tests.cache_clear()
     with pytest.raises(ValueError, match="two scenarios have the id A1"):
         discovery.declared()

@@ -1,4 +1,4 @@
-"""What counts as noticed, and that the list of sabotages covers what it has to."""
+"""Judgement of a sabotage's result, and coverage of the list of sabotages."""
 
 from __future__ import annotations
 
@@ -13,96 +13,97 @@ from suites.catalogue.discovery import declared_tests
 from suites.catalogue.scenario import Level
 from suites.record.evidence import Evidence
 from suites.record.failure_class import failure_class, reason
-from suites.sabotage.breaks import rules_without
+from suites.sabotage.breaks.components import rules_without
 from suites.sabotage.cases import CASES
-from suites.sabotage.model import Kind, Row, Sabotage, Seen, Tampering, Target
-from suites.sabotage.runner import WatchedEvidence
+from suites.sabotage.model import Kind, Place, Row, Sabotage, Seen, Tampering, Target
+from suites.sabotage.tampered_user import WatchedEvidence
 
 TARGET = Target("A2", reason="still does not read.*nfs")
 
 
 def seen(error: Exception | None) -> Seen:
-    """What a scenario that raised this has said."""
+    """The verdict of a scenario that raised this."""
     if error is None:
         return Seen("pass")
     return Seen("fail", failure_class(error, "call"), reason(error), str(error))
 
 
-def row(target: Seen, bystander: Seen, *, before: str = "pass", wanted: Target = TARGET) -> Row:
+def row(target: Seen, bystander: Seen, *, before: str = "pass", expected: Target = TARGET) -> Row:
     """A row with one target and one bystander."""
     sabotage = Sabotage(
-        "x", "component missing", "it is broken", lambda *_: nullcontext(Tampering()), (wanted,), ("B6",)
+        "x", "component missing", "it is broken", lambda *_: nullcontext(Tampering()), (expected,), ("B6",)
     )
-    return Row(sabotage, ((wanted, target),), (("B6", before, bystander),), 1.0)
+    return Row(sabotage, ((expected, target),), (("B6", before, bystander),), 1.0)
 
 
 RIGHT = ProductFailureError("a2 still does not read through Fluid", last_seen="/data of type\nfuse.nfs")
 
 
-def test_a_target_that_says_the_right_thing_has_noticed() -> None:
-    """Red, of the right class, about the right cause, wherever in the error that stands."""
+def test_target_that_fails_for_the_right_reason_has_noticed() -> None:
+    """The class and the pattern match, wherever in the error the pattern is."""
     assert row(seen(RIGHT), seen(None)).wrong == []
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "verdict"),
     [
-        (None, "it said pass"),
+        (None, "the verdict was pass"),
         (ProductFailureError("something else"), "something else"),
         (OSError("still does not read: nfs"), "infrastructure"),
     ],
 )
-def test_a_target_that_says_something_else_has_not_noticed(error: Exception | None, told: str) -> None:
-    """Green, or red for another cause, or somebody else's fault."""
+def test_target_with_another_verdict_has_not_noticed(error: Exception | None, verdict: str) -> None:
+    """It passed, or failed for another reason or with another class."""
     (wrong,) = row(seen(error), seen(None)).wrong
-    assert told in wrong
+    assert verdict in wrong
 
 
-def test_a_bystander_must_stay_as_it_was() -> None:
-    """One that turns red is told, and one that was red before proves nothing."""
+def test_verdict_of_a_bystander_must_not_change() -> None:
+    """One that fails is reported, and one that failed before proves nothing."""
     (wrong,) = row(seen(RIGHT), seen(RIGHT)).wrong
-    assert "bystander B6 was pass" in wrong
+    assert "bystander B6: pass on the intact system, now product: " in wrong
     (wrong,) = row(seen(RIGHT), seen(RIGHT), before="fail").wrong
-    assert "no bystander" in wrong
+    assert "cannot be a bystander" in wrong
 
 
-def test_slowness_must_not_change_a_verdict() -> None:
-    """A target without a reason has to pass."""
-    wanted = Target("A3")
-    assert row(seen(None), seen(None), wanted=wanted).wrong == []
-    (wrong,) = row(seen(RIGHT), seen(None), wanted=wanted).wrong
-    assert "pass was expected" in wrong
+def test_target_without_a_reason_must_pass() -> None:
+    """Slowness, for example, must not change a verdict."""
+    expected = Target("A3")
+    assert row(seen(None), seen(None), expected=expected).wrong == []
+    (wrong,) = row(seen(RIGHT), seen(None), expected=expected).wrong
+    assert "expected pass" in wrong
 
 
-def test_a_row_is_json_with_what_was_expected_and_what_was_seen() -> None:
-    """The row of verdict.json holds both, and whether they agree."""
-    told: Any = row(seen(RIGHT), seen(None)).as_json()
-    assert told["noticed"] is True
-    (target,) = told["targets"]
+def test_row_as_json_has_the_expected_and_the_seen_verdict() -> None:
+    """The entry of verdict.json has both, and whether they agree."""
+    entry: Any = row(seen(RIGHT), seen(None)).as_json()
+    assert entry["noticed"] is True
+    (target,) = entry["targets"]
+    assert target["on"] == "shared Dataset"
     assert target["expected"]["class"] == target["seen"]["class"] == "product"
-    assert told["bystanders"] == [{"scenario": "B6", "before": "pass", "during": "pass", "reason": ""}]
+    assert entry["bystanders"] == [{"scenario": "B6", "before": "pass", "during": "pass", "reason": ""}]
 
 
-def test_every_smoke_scenario_is_turned_red_by_at_least_one_sabotage() -> None:
-    """A check that nothing turns red proves nothing."""
-    red = {target.scenario for case in CASES for target in case.targets if target.reason}
+def test_every_smoke_scenario_fails_under_at_least_one_sabotage() -> None:
+    """A check that was never seen to fail proves nothing."""
+    failing = {target.scenario for case in CASES for target in case.targets if target.reason}
     smoke = {declared.id for declared, _ in declared_tests().values() if declared.level is Level.SMOKE}
-    assert smoke <= red
+    assert smoke <= failing
 
 
-def test_every_kind_is_there_and_each_sabotage_has_two_bystanders() -> None:
-    """At least fifteen ways, of every kind, with bystanders that are no targets of the same place."""
+def test_every_kind_has_a_sabotage_and_each_sabotage_two_bystanders() -> None:
+    """No bystander is also a target on the same Dataset."""
     assert len(CASES) >= 15
     assert {case.kind for case in CASES} == set(typing.get_args(Kind))
     for case in CASES:
         assert len(set(case.bystanders)) >= 2, case.id
-        shared = {target.scenario for target in case.targets if target.place == "shared"}
+        shared = {target.scenario for target in case.targets if target.place is Place.SHARED}
         assert not shared & set(case.bystanders), case.id
     assert len({case.id for case in CASES}) == len(CASES)
 
 
-def test_a_role_loses_just_the_verbs_of_one_resource() -> None:
-    """Resources that share a rule keep all their verbs, and other rules stay as they are."""
+def test_role_loses_only_the_verbs_of_one_resource() -> None:
+    """Resources in the same rule keep all their verbs, and other rules do not change."""
     rules = [
         {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "create"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
@@ -116,8 +117,8 @@ def test_a_role_loses_just_the_verbs_of_one_resource() -> None:
     assert rules_without(rules, "nodes", frozenset({"delete"})) == rules
 
 
-def test_something_is_done_at_a_fact_and_only_once() -> None:
-    """The pattern is looked for in source and words together."""
+def test_matching_fact_calls_the_function_once() -> None:
+    """The pattern is matched against ``source: says``."""
     done: list[str] = []
     evidence = WatchedEvidence(silent=True, when="^Dataset status: ", then=lambda: done.append("then"))
     evidence.fact("events", "Dataset status: no")
@@ -127,3 +128,23 @@ def test_something_is_done_at_a_fact_and_only_once() -> None:
     assert done == ["then"]
     assert isinstance(evidence, Evidence)
     assert len(evidence.facts) == 3
+
+
+def test_cases_name_scenarios_that_exist() -> None:
+    """A misspelt id would only show when the sabotage runs."""
+    named = {target.scenario for case in CASES for target in case.targets}
+    named |= {name for case in CASES for name in case.bystanders}
+    assert named <= declared_tests().keys()
+
+
+def test_datasets_are_deleted_after_all_cases_that_use_one() -> None:
+    """A case that deletes the Dataset would force the next one to create another."""
+    deletes = [number for number, case in enumerate(CASES) if _on(case, Place.TO_DELETE)]
+    uses = [number for number, case in enumerate(CASES) if _on(case, Place.UNUSED)]
+    needs_deleted = [number for number, case in enumerate(CASES) if _on(case, Place.DELETED)]
+    assert max(uses) < min(deletes)
+    assert max(deletes) < min(needs_deleted)
+
+
+def _on(case: Sabotage, place: Place) -> bool:
+    return any(target.place is place for target in case.targets)

@@ -8,8 +8,9 @@ import pytest
 
 from clusters.errors import ProductFailureError
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
-from suites.scenarios.correct_use import test_data_loads as loads
-from suites.scenarios.correct_use import test_webhook as webhooks
+from suites.scenarios.correct_use import test_a23_scheduled_data_load as scheduled
+from suites.scenarios.misuse import test_b35_two_data_loads as loads
+from suites.scenarios.misuse import test_b37_webhook_down as webhooks
 from suites.steps.webhook import AdmissionChanges
 
 PLAIN: dict[str, Any] = {
@@ -67,7 +68,7 @@ def test_a_pod_that_was_taken_in_is_no_refusal() -> None:
     """All Pods must be refused, and because of the webhook."""
     down = 'failed calling webhook "sidecar.fuse.fluid.io": connection refused'
     assert webhooks._why_not_refused({"near": down, "sidecar": down}) is None
-    assert "taken in" in (webhooks._why_not_refused({"near": down, "sidecar": ""}) or "")
+    assert "admitted" in (webhooks._why_not_refused({"near": down, "sidecar": ""}) or "")
     assert "another reason" in (webhooks._why_not_refused({"near": "exceeded quota"}) or "")
 
 
@@ -77,11 +78,11 @@ def test_jobs_that_share_a_minute_ran_at_once() -> None:
     assert loads._overlap(first, a_job("b", "05", "20"))
     assert loads._overlap(a_job("b", "05", "06"), first)
     assert not loads._overlap(first, a_job("b", "10", "20"))
-    with pytest.raises(ProductFailureError, match="does not tell when it ran"):
+    with pytest.raises(ProductFailureError, match="has no start or completion time"):
         loads._overlap(first, a_job("b", "05", None))
 
 
 def test_the_tick_of_a_job_is_the_end_of_its_name() -> None:
     """Kubernetes names the Job of a schedule by the minute that it is for."""
-    assert loads._tick(a_job("a23-load-loader-job-29737920", None, None)) == 29737920
-    assert loads._tick(a_job("a23-load-loader-job", None, None)) == -1
+    assert scheduled._tick(a_job("a23-load-loader-job-29737920", None, None)) == 29737920
+    assert scheduled._tick(a_job("a23-load-loader-job", None, None)) == -1

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from suites.diagnosis import CauseCode, FindingCode, State
-from suites.scenarios.doctor.test_doctor_on_cluster import Expected, _without_claims
+from suites.steps.doctor_cases import Expected, without_claims
 from suites.steps.service_account import Account, Right, beyond_reading, rights_of, shipped_roles
 from suites.steps.user import User
 from workloads.application import Application
@@ -80,7 +80,7 @@ def test_a_wrong_answer_of_the_doctor_is_told(found: list[dict[str, Any]], says:
 
 def test_an_application_without_claims_has_an_empty_folder() -> None:
     """It has nothing to do with any claim."""
-    manifest = _without_claims(Application(namespace="demo", name="a", claim="c", image="i"))
+    manifest = without_claims(Application(namespace="demo", name="a", claim="c", image="i"))
     assert manifest["spec"]["volumes"] == [{"name": "claim-0", "emptyDir": {}}]
 
 

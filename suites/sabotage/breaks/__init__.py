@@ -1,0 +1,1 @@
+"""Ways to break the real product and to restore it afterwards."""

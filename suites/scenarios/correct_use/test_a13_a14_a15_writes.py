@@ -1,0 +1,167 @@
+"""Writes through read-only and read-write Datasets."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from suites.catalogue.scenario import Defect, Level, scenario
+from suites.steps import checks, source_files
+from suites.steps.user import DATASET, User
+from workloads.models.dataset import Dataset, Mount
+from workloads.models.small_runtime import laptop_runtime
+
+#: Alluxio's property for the target of a write: the cache and the source at once.
+WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
+WRITTEN: Final = "written by the conformance harness\n"
+
+
+@scenario("A13", Level.SMOKE)
+def test_default_access_is_read_only(shared_user: User) -> None:
+    """A Dataset without access modes is read-only: a write is refused and the source does not change.
+
+    The user's application tries to write a file into the claim that Fluid created.
+    """
+    pod = shared_user.starts(shared_user.application("a13-writer", DATASET))
+    checks.served_by_fluid(shared_user, pod)
+    with source_files.restored(shared_user):
+        result = shared_user.observer.write(pod, "/data/written-by-a13")
+        if result.written or not result.refused:
+            checks.fail(
+                "a write through a read-only Dataset was not refused",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected="Read-only file system",
+                seen=result.message or "it was written",
+            )
+        shared_user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
+        checks.source_unchanged(shared_user)
+
+
+def _folder_for_writing(user: User) -> str:
+    return f"/export/written-{user.namespace}"
+
+
+def _read_write(user: User) -> None:
+    folder = _folder_for_writing(user)
+    user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
+    user.creates_source("nfs-rw", folder=folder)
+    dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
+    user.creates_dataset(
+        dataset.evolve(placement="Shared", access_modes=("ReadWriteMany",)),
+        laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
+    )
+
+
+@scenario("A14", Level.CONFORMANCE, dataset=_read_write)
+def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner: User) -> None:
+    """A file that is written through a read-write Dataset with write type CACHE_THROUGH is on the NFS server.
+
+    The user creates a Dataset with ``accessModes: [ReadWriteMany]`` over a claim of its own, and the
+    application writes a file.
+    """
+    server, folder = dataset_owner.system.nfs, _folder_for_writing(dataset_owner)
+    try:
+        _check_claim_is_read_write(dataset_owner)
+        pod = dataset_owner.starts(dataset_owner.application("a14-writer", DATASET))
+        checks.served_by_fluid(dataset_owner, pod)
+        result = dataset_owner.observer.write(pod, "/data/by-a14.txt")
+        if not result.written:
+            checks.fail(
+                "a write through a read-write Dataset failed",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected="the file is written",
+                seen=result.message,
+            )
+        wanted = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
+        there = dict(dataset_owner.observer.at_the_source(folder))
+        if there != wanted:
+            checks.fail(
+                "what was written through Fluid is not on the NFS server",
+                subject=f"export {folder}",
+                expected=str(wanted),
+                seen=str(there),
+            )
+        dataset_owner.evidence.fact(
+            "NFS server's disk", "the file that was written, checksum right", files=len(there)
+        )
+        seen = dataset_owner.observer.read(pod)
+        if dict(seen.checksums) != wanted:
+            checks.fail(
+                "the application does not read back what it wrote",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected=str(wanted),
+                seen=f"{dict(seen.checksums)} {seen.message}",
+            )
+        dataset_owner.evidence.fact("application", "reads back what it wrote")
+    finally:
+        # The folder stays: it is mounted until the Dataset is gone.
+        server.run("find", folder, "-mindepth", "1", "-delete")
+
+
+def _check_claim_is_read_write(user: User) -> None:
+    claim = user.observer.objects.get(ClaimSnapshot, DATASET, user.namespace)
+    modes = claim.access_modes if claim else ()
+    if modes != ("ReadWriteMany",):
+        checks.fail(
+            "Fluid's claim does not have the access mode of its Dataset",
+            subject=f"claim {user.namespace}/{DATASET}",
+            expected="ReadWriteMany",
+            seen=", ".join(modes) or "none",
+        )
+    user.evidence.fact("claim", "access mode ReadWriteMany, like its Dataset")
+
+
+@scenario(
+    "A15",
+    Level.FULL,
+    issues=(998,),
+    defects=(
+        Defect(
+            "read-only-claim-mount-writable",
+            "A mount of a claim with readOnly true does not keep writes from the source if the Dataset is "
+            "read-write.",
+            "pkg/ddc/alluxio/transform_ufs.go:44-66 (1.0.8)",
+        ),
+    ),
+)
+def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
+    """A write to a read-write Dataset does not reach a source whose mount has ``readOnly: true``.
+
+    The user creates a Dataset with ``accessModes: [ReadWriteMany]`` whose only mount is a read-only
+    claim, and the application writes a file; A14 is the same without ``readOnly``.
+    """
+    server, folder = user.system.nfs, f"/export/written-{user.namespace}"
+    server.run("mkdir", "-m", "777", "-p", folder)
+    try:
+        user.creates_source("nfs-rw", folder=folder)
+        mount = Mount(mount_point="pvc://nfs-rw", name="nfs-rw", path="/", read_only=True)
+        dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")
+        user.creates_dataset(
+            dataset.evolve(access_modes=("ReadWriteMany",)),
+            laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
+        )
+        user.waits_until_bound()
+        pod = user.starts(user.application("a15-writer", DATASET))
+        checks.served_by_fluid(user, pod)
+        result = user.observer.write(pod, "/data/by-a15.txt")
+        there = dict(user.observer.at_the_source(folder))
+        through = there == {"by-a15.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
+        if not through and (result.written or there):
+            checks.fail(
+                "a write was neither refused nor carried out at the source",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected="a refusal and nothing at the source, or the file",
+                seen=f"written: {result.written}; {result.message}; at the source: {there or 'nothing'}",
+            )
+        user.evidence.defect(
+            "read-only-claim-mount-writable",
+            seen=through,
+            says="the file that was written is on the NFS server"
+            if through
+            else f"the write did not reach the source: {result.message.splitlines()[-1]}",
+            files=len(there),
+        )
+    finally:
+        # The folder stays: it is mounted until the Dataset is gone.
+        server.run("find", folder, "-mindepth", "1", "-delete")

@@ -1,0 +1,57 @@
+"""A Dataset over an NFS claim, and applications that read through it."""
+
+from __future__ import annotations
+
+from suites.catalogue.scenario import Level, scenario
+from suites.run.dataset_pool import ReadyDataset
+from suites.steps import checks
+from suites.steps.user import DATASET, User
+
+
+@scenario("A1", Level.SMOKE, issues=(4388,), untouched=True)
+def test_dataset_over_an_nfs_claim_is_bound_without_a_fuse_pod(
+    shared_user: User, ready_dataset: ReadyDataset
+) -> None:
+    """A Dataset over an NFS claim is Bound, with a claim and a volume of Fluid, and without a Fuse Pod.
+
+    The user creates a Dataset whose mount point is pvc:// and the name of an NFS claim, and an
+    AlluxioRuntime of the same name. No application runs.
+    """
+    shared_user.evidence.phases.extend(ready_dataset.phases)
+    shared_user.evidence.fact(
+        "Dataset status", f"phase {ready_dataset.dataset.phase}", ufs_total=ready_dataset.dataset.ufs_total
+    )
+    checks.claim_and_volume_of_fluid(shared_user)
+    checks.fuse_absent(shared_user, ready_dataset.fuse)
+
+
+@scenario("A2", Level.SMOKE, issues=(4388,))
+def test_application_on_fluids_claim_reads_through_a_fuse_pod(shared_user: User) -> None:
+    """An application on Fluid's claim reads the right data through a Fuse Pod on its own node.
+
+    The user starts a Pod that mounts the claim that Fluid created, which has the Dataset's name.
+    """
+    pod = shared_user.starts(shared_user.application("a2-right", DATASET))
+    checks.served_by_fluid(shared_user, pod)
+    shared_user.reads_right(pod)
+
+
+@scenario("A3", Level.SMOKE)
+def test_applications_on_one_node_share_one_fuse_pod(shared_user: User) -> None:
+    """Three applications on one node share one Fuse Pod, and the others still read after one is deleted.
+
+    The user starts three Pods on the same node that mount Fluid's claim, then deletes one.
+    """
+    warm = shared_user.observer.fuse(shared_user.namespace, DATASET).pods.keys()
+    first = shared_user.starts(shared_user.application("a3-first", DATASET))
+    others = [shared_user.application(f"a3-{name}", DATASET, node=first.node) for name in ("second", "third")]
+    for other in others:
+        shared_user.applies(other.manifest())
+    pods = [first, *(shared_user.waits_until_running(other) for other in others)]
+    for pod in pods:
+        checks.served_by_fluid(shared_user, pod)
+    checks.one_fuse_pod(shared_user, first.node, warm=warm)
+    shared_user.stops(first)
+    for pod in pods[1:]:
+        shared_user.reads_right(pod, who=f"application {pod.name}, after another one was deleted")
+    checks.one_fuse_pod(shared_user, first.node, warm=warm)

@@ -1,0 +1,68 @@
+"""A DataMigrate, which Alluxio does not support."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots.controllers import JobSnapshot
+from clusters.product.fluid_snapshots import DataMigrateSnapshot
+from clusters.waiting import hold, reason_if_any
+from suites.catalogue.scenario import Level, scenario
+from suites.steps import checks, data_loads, data_operations
+from suites.steps.user import DATASET, SOURCE, User
+from workloads.models.data_load import DataLoad
+from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToMigrate, ExternalStorage
+
+#: Seconds for which a data operation that cannot run is watched; Fluid tries again every 20 s.
+WINDOW_SECONDS: Final = 45.0
+
+
+@scenario("A26", Level.FULL, defects=(data_loads.NOT_NOTICED,))
+def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -> None:
+    """A DataMigrate, which Alluxio does not support, fails without a Job, and the Dataset stays usable.
+
+    The user creates a DataMigrate to a folder of the NFS claim, and then a DataLoad.
+    """
+    name = "a26-migrate"
+    source = DatasetToMigrate(name=DATASET, namespace=dataset_owner.namespace, path="/")
+    target = ExternalStorage(uri=f"pvc://{SOURCE}/migrated")
+    migrate = DataMigrate(
+        namespace=dataset_owner.namespace,
+        name=name,
+        source=DataToMigrate(dataset=source),
+        to=DataToMigrate(external_storage=target),
+    )
+    dataset_owner.applies(migrate.manifest())
+    ended = data_operations.ends(dataset_owner, kinds.DATA_MIGRATE, name)
+    data_operations.ended_as(dataset_owner, kinds.DATA_MIGRATE, ended, "Failed")
+    checks.reported_events(dataset_owner, name, "DataMigrate")
+    data_operations.usable_again(dataset_owner)
+    with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
+        looks = hold(
+            lambda: _why_not_refused(dataset_owner, name),
+            reason_if_any,
+            subject=f"DataMigrate {dataset_owner.namespace}/{name}",
+            condition="phase Failed without a Job, with the Dataset Bound",
+            window=WINDOW_SECONDS / 2,
+        )
+    dataset_owner.evidence.fact(
+        "DataMigrate status", "stays Failed, and no Job was started", looks=len(looks)
+    )
+    dataset_owner.applies(DataLoad.whole(dataset_owner.namespace, "a26-load", DATASET).manifest())
+    data_loads.completes(dataset_owner, "a26-load")
+    data_operations.job_of_load(dataset_owner, "a26-load")
+    checks.all_cached(dataset_owner)
+    checks.source_unchanged(dataset_owner)
+
+
+def _why_not_refused(user: User, name: str) -> str:
+    """What contradicts that the migration failed and changed nothing, or an empty text."""
+    operation = user.observer.objects.get(DataMigrateSnapshot, name, user.namespace)
+    dataset = user.observer.dataset(user.namespace, DATASET)
+    jobs = user.observer.objects.list(JobSnapshot, user.namespace)
+    if operation is None or operation.phase != "Failed":
+        return f"the DataMigrate is {operation.phase if operation else 'gone'}"
+    if not dataset.bound:
+        return f"the Dataset's phase is {dataset.phase}"
+    return f"there is {'; '.join(map(str, jobs))}" if jobs else ""

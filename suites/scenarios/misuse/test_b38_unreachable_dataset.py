@@ -1,0 +1,111 @@
+"""DataLoads whose Dataset cannot be loaded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.product.fluid_snapshots import DataLoadSnapshot
+from clusters.waiting import hold, wait
+from suites.catalogue.scenario import Defect, Level, scenario
+from suites.record.versions import ByVersion
+from suites.run.dataset_pool import ReadyDataset
+from suites.run.unbindable import WatchResult
+from suites.scenarios.misuse import never_bound
+from suites.steps import checks
+from suites.steps.events import wait_for_event
+from suites.steps.user import DATASET
+from workloads.models.data_load import DataLoad, TargetDataset
+
+#: Reason of the event about a DataLoad whose Dataset does not exist; up to 0.9 only the controller's log
+#: says so (pkg/controllers/operation_controller.go:120-126 of 0.9.3).
+DATASET_NOT_FOUND: Final = ByVersion({"0.9": "", "1.0": "TargetDatasetNotFound"})
+#: Seconds until Fluid has refused a DataLoad.
+REFUSED_SECONDS = 60.0
+#: Seconds for which a DataLoad that waits is watched: more than Fluid's 20 s between two tries.
+WAITING_SECONDS = 25.0
+
+
+@scenario(
+    "B38",
+    Level.CONFORMANCE,
+    defects=(
+        Defect(
+            "refused-load-vanishes",
+            "A DataLoad that names a Dataset of another namespace has it as its owner, which Kubernetes does "
+            "not permit: the DataLoad is deleted, and the reason with it.",
+            "pkg/controllers/operation_controller.go:197-200 (1.0.8)",
+        ),
+    ),
+)
+def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
+    unbindable_dataset: WatchResult, ready_dataset: ReadyDataset
+) -> None:
+    """A DataLoad whose Dataset is in another namespace, missing or not Bound starts no Job; events say why.
+
+    The user creates three: for a Dataset of another namespace, for one that does not exist, and for one
+    that is not Bound.
+    """
+    user = unbindable_dataset.user
+    never_bound.check_never_bound(unbindable_dataset)
+    other = TargetDataset(name=DATASET, namespace=ready_dataset.namespace)
+    user.applies(DataLoad.whole(user.namespace, "load-elsewhere", DATASET).evolve(dataset=other).manifest())
+    if DATASET_NOT_FOUND.on(user.system):
+        wait_for_event(user, "DataLoad", "load-missing", reason=DATASET_NOT_FOUND.on(user.system))
+    wait_for_event(user, "DataLoad", "load-not-bound", reason="RuntimeNotReady")
+    wait_for_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
+    objects = user.observer.objects
+    wait_for_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
+
+    def was_refused(load: DataLoadSnapshot | None) -> bool:
+        return load is None or load.ended
+
+    refused = wait(
+        lambda: objects.get(DataLoadSnapshot, "load-elsewhere", user.namespace),
+        was_refused,
+        subject=f"DataLoad {user.namespace}/load-elsewhere",
+        condition="phase Failed, or deletion",
+        timeout=REFUSED_SECONDS,
+    )
+    if refused is not None and refused.phase != "Failed":
+        checks.fail(
+            "a DataLoad for a Dataset of another namespace was not refused",
+            subject=f"DataLoad {user.namespace}/load-elsewhere",
+            expected="phase Failed",
+            seen=str(refused),
+        )
+    user.evidence.fact("DataLoad status", str(refused or "load-elsewhere was deleted"))
+    waiting = ("load-missing", "load-not-bound")
+
+    def look() -> dict[str, DataLoadSnapshot | None]:
+        return {name: objects.get(DataLoadSnapshot, name, user.namespace) for name in waiting}
+
+    def why_not_waiting(loads: dict[str, DataLoadSnapshot | None]) -> str | None:
+        return (
+            "; ".join(f"{name} is {load.phase}" for name, load in loads.items() if load and load.phase)
+            or None
+        )
+
+    with user.evidence.phase("window", "the other two still wait"):
+        hold(
+            look,
+            why_not_waiting,
+            subject=f"DataLoads of {user.namespace}",
+            condition="the absence of a phase",
+            window=WAITING_SECONDS,
+        )
+    left = objects.get(DataLoadSnapshot, "load-elsewhere", user.namespace)
+    user.evidence.defect(
+        "refused-load-vanishes",
+        seen=left is None,
+        says=f"the refused DataLoad {'was deleted with its status' if left is None else 'still exists'}",
+    )
+    jobs = user.system.kube.list(kinds.JOB, user.namespace)
+    if jobs:
+        checks.fail(
+            "a DataLoad that cannot reach its Dataset started a Job",
+            subject=f"namespace {user.namespace}",
+            expected="no Job",
+            seen=", ".join(job["metadata"]["name"] for job in jobs),
+        )
+    user.evidence.fact("DataLoad status", "the other two have no phase, and no Job was started")

@@ -1,0 +1,81 @@
+"""Workers of a Dataset: where they run, their number, and the labels that Fluid gives to their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from clusters.kubernetes import kinds
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product import fluid_names
+from clusters.waiting import wait
+from suites.steps import checks
+from suites.steps.node_placement import LABELLED_SECONDS
+from suites.steps.user import DATASET, User
+
+#: Seconds until the number of workers has changed, and until the status shows their capacity.
+SCALE_SECONDS: Final = 240.0
+#: Properties with which Alluxio forgets a lost worker after 20 s; its default is 5 min.
+FORGETS_SOON: Final = {"alluxio.master.worker.timeout": "20sec"}
+
+
+def of_dataset(user: User, dataset: str = DATASET) -> tuple[PodSnapshot, ...]:
+    """All workers of a Dataset."""
+    return user.observer.objects.list(
+        PodSnapshot, user.namespace, labels=fluid_names.pod_labels(dataset, "worker")
+    )
+
+
+def find(user: User, dataset: str) -> PodSnapshot:
+    """The first worker of a Dataset that is Bound; it must run on a node."""
+    found = user.observer.objects.get(PodSnapshot, fluid_names.worker_pod(dataset), user.namespace)
+    if found is None or not found.node:
+        checks.fail(
+            f"Dataset {dataset} is Bound, and its worker does not run",
+            subject=f"Dataset {user.namespace}/{dataset}",
+            expected="a worker on a node",
+            seen=str(found),
+        )
+    user.evidence.fact("worker", f"the worker of {dataset} runs on {found.node}")
+    return found
+
+
+def scale(user: User, dataset: str, replicas: int) -> None:
+    """Change the number of workers of a runtime."""
+    user.system.kube.patch(kinds.ALLUXIO_RUNTIME, dataset, user.namespace, {"spec": {"replicas": replicas}})
+    user.evidence.fact("AlluxioRuntime", f"the user sets {replicas} workers for {dataset}")
+
+
+def check_node_label(user: User, node: str, key: str, value: str, dataset: str = DATASET) -> None:
+    """A node carries a label with a value for a Dataset."""
+
+    def same(found: str) -> bool:
+        return found == value
+
+    wait_for_node_label(user, node, key, same, value, name=dataset)
+    user.evidence.fact("node labels", f"{node} carries {key}={value}")
+
+
+def wait_for_node_label(
+    user: User, node: str, key: str, accepted: Callable[[str], bool], expected: str, *, name: str
+) -> str:
+    """Wait until the value of a node's label is accepted, and return it.
+
+    Fluid sets the labels in its first complete reconcile of a Dataset that is Bound.
+    """
+
+    def look() -> str:
+        found = user.observer.objects.get(NodeSnapshot, node)
+        return found.labels.get(key, "") if found else ""
+
+    with user.evidence.phase("waiting", "Fluid labels the node for the cache"):
+        return wait(
+            user.with_reconcile_requests(look, name),
+            accepted,
+            subject=f"node {node}",
+            condition=f"label {key}={expected}",
+            timeout=LABELLED_SECONDS * user.timeout_factor,
+            describe=lambda value: f"{key}={value or '(none)'}",
+            advice="look at the log of alluxioruntime-controller",
+        )
