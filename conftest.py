@@ -4,6 +4,5 @@ pytest_plugins = (
     "suites.run.plugin",
     "suites.mutants.plugin",
     "suites.benchmark.run.plugin",
-    "reports.verdict.plugin",
-    "reports.performance.plugin",
+    "reports.recorder.plugin",
 )

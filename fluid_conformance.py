@@ -30,8 +30,7 @@ PLUGINS: Final = (
     "suites.run.plugin",
     "suites.mutants.plugin",
     "suites.benchmark.run.plugin",
-    "reports.verdict.plugin",
-    "reports.performance.plugin",
+    "reports.recorder.plugin",
 )
 #: What the three commands that run pytest select, and what they are for.
 SUITES: Final[dict[str, tuple[tuple[str, ...], str]]] = {

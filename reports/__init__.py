@@ -1,1 +1,1 @@
-"""What is told: verdict, report pages, failure bundles, comparisons."""
+"""Reports: verdict, pages, failure bundles, comparisons of runs."""

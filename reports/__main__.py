@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import HarnessError
+from reports import run_files
 from reports.files import write_atomically
+from reports.performance.report import load_results
 from reports.runs import flakiness
 from reports.verdict import model
-from reports.verdict.page import render_page
-from reports.verdict.sabotage import sabotage_sections
-from reports.verdict.summary import render_summary, terminal_lines
+from reports.verdict.summary import terminal_lines
 from suites.benchmark.model import results
 
 #: The schemas, by the name of their file.
@@ -96,30 +96,23 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show(folder: Path) -> None:
-    # What plots need takes a moment to load, which a run without measurements should not pay.
-    from reports.performance import report  # noqa: PLC0415 - see above
-
-    tested = (folder / "verdict.json").exists()
-    if not tested and (folder / results.FILE).exists():
-        report.write(folder, report.load_results(folder), page=True)
-        sys.stdout.write(f"report: {folder / report.PAGE_FILE}\n")
-        return
-    told = model.load(folder / "verdict.json")
+    verdict = model.load(folder / model.FILE) if (folder / model.FILE).exists() else None
     measured = None
-    if told.benchmark is not None or (folder / results.FILE).exists():
-        measured = report.load_results(folder)
-        report.write(folder, measured, page=False)
-    sections = (*sabotage_sections(told), *report.performance_sections(measured))
-    write_atomically(folder / "report.html", render_page(told, sections))
-    write_atomically(folder / "summary.md", render_summary(told))
-    lines = [text for text, _ in terminal_lines(told)]
-    sys.stdout.write("\n".join([*lines, f"report: {folder / 'report.html'}"]) + "\n")
+    if (folder / results.FILE).exists() or (verdict is not None and verdict.benchmark is not None):
+        measured = load_results(folder)
+        if not (folder / results.FILE).exists():
+            results.save(folder, measured)
+    if verdict is None and measured is None:
+        verdict = model.load(folder / model.FILE)  # for its error
+    run_files.write(folder, verdict, measured)
+    lines = [text for text, _ in terminal_lines(verdict)] if verdict is not None else []
+    sys.stdout.write("\n".join([*lines, f"report: {folder / run_files.PAGE}"]) + "\n")
 
 
 def _compare(a: Path, b: Path) -> int:
-    from reports.performance import compare, compare_text, report  # noqa: PLC0415 - see `_show`
+    from reports.performance import compare, compare_text  # noqa: PLC0415 - the judge loads numpy
 
-    outcome = compare.compare(report.load_results(a), report.load_results(b))
+    outcome = compare.compare(load_results(a), load_results(b))
     sys.stdout.write(compare_text.render(outcome))
     return outcome.status
 
@@ -137,7 +130,7 @@ def _overview(places: Sequence[Path]) -> None:
 
 
 def _history(folder: Path, to: Path | None) -> None:
-    from reports.runs import history  # noqa: PLC0415 - see `_show`
+    from reports.runs import history  # noqa: PLC0415 - the judge loads numpy
 
     page = to or folder / history.FILE
     write_atomically(page, history.render_history(history.read(folder), folder.resolve().name))

@@ -1,4 +1,4 @@
-"""Writing the files of a run so that a reader never meets half of one."""
+"""Writes the files of a run so that a reader never sees an incomplete one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def point_latest(run: Path) -> None:
-    """Make ``latest`` beside the run's folder point to it; something else of that name is left alone."""
+    """Point the link ``latest`` next to the folder of the run to it; a file or folder of that name stays."""
     link = run.parent / "latest"
     if link.exists() and not link.is_symlink():
         return

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from suites.benchmark.model.rounds import Unit
 
 KIB: Final = 1024
 MIB: Final = 1024**2
+
+#: A minute and an hour, in seconds.
+MINUTE: Final = 60
+HOUR: Final = 3600
 
 #: The sign of multiplication, after a ratio.
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -55,6 +60,18 @@ def tick(text: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}".rstrip()
 
 
+def duration(seconds: float) -> str:
+    """A length of time: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``."""
+    if seconds < 10:  # noqa: PLR2004 - above this, tenths do not matter
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"
+
+
 def times(ratio: float) -> str:
     """A ratio, such as 6.35 followed by the sign of multiplication."""
     return f"{three(ratio)}{TIMES}"
@@ -69,3 +86,20 @@ def percent(part: float) -> str:
 def measured(value: float, unit: Unit) -> str:
     """A measured value in the unit that people use for it."""
     return rate(value) if unit is Unit.BYTES_PER_SECOND else f"{three(value)} s"
+
+
+def figures(data: Mapping[str, object]) -> str:
+    """Named figures, such as ``bytes 1,024, files 3``."""
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in data.items())
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return str(value)

@@ -1,25 +1,23 @@
-"""Slowing a program down on its node: it is stopped and let go on, many times a second."""
+"""Throttles a program on its node: it is stopped and continued several times a second."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import FailureClass
 from clusters.waiting import wait
 from workloads.faults import Fault, FaultError, Run, any_stopped, none_stopped, processes
+from workloads.faults.base import COMMAND_SECONDS
+from workloads.faults.processes import EFFECT_SECONDS
 
-#: Seconds that one command on the node may take.
-COMMAND_SECONDS: Final = 30.0
-#: Seconds in which a slowed program must be going on for good again.
-EFFECT_SECONDS: Final = 20.0
-#: Seconds after which it goes on in any case, also when the harness was killed.
+#: Seconds after which the program runs again in any case, also if the harness was killed.
 LIMIT_SECONDS: Final = 600.0
 
-# It runs by itself on the node, so that the program also goes on when nobody can reach the node any more.
+# It runs on the node, so that the program is continued even if the node cannot be reached.
 _LOOP: Final = r"""
 flag=$1 stop=$2 go=$3 rounds=$4; shift 4
 trap 'kill -s CONT "$@" 2>/dev/null; rm -f "$flag"' EXIT
@@ -29,7 +27,7 @@ while [ -e "$flag" ] && [ "$rounds" -gt 0 ]; do
   rounds=$((rounds - 1))
 done
 """
-# The flag is there before the loop is, so that taking it away ends a loop that has only just begun, too.
+# The flag exists before the loop, so that removing it also ends a loop that has just started.
 _START: Final = r"""
 script=$1; shift
 : > "$1"
@@ -44,33 +42,31 @@ def slowed(
     *,
     stopped: float = 0.15,
     going: float = 0.05,
-    touches: Literal["pod", "cluster"] = "cluster",
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Fault]:
-    """Let every process of that name work only a part of the time while the context lasts.
+    """Let every process of that name run only a part of the time while the context lasts.
 
     Args:
-        run: runs commands where the processes are to be seen, such as on a node.
+        run: runs commands on the node of the processes.
         name: name of the program, or a word of its arguments.
-        stopped: seconds for which it is stopped in each round.
-        going: seconds for which it works then.
-        touches: ``pod`` when nobody outside the Pod uses the program.
+        stopped: seconds without running in each round.
+        going: seconds of running after that.
         clock: replaced by tests.
 
     Raises:
-        FaultError: no such process, or the node took no command.
-        WaitTimeoutError: it is not going on again; an infrastructure failure.
+        FaultError: no such process, or the node runs no commands.
+        WaitTimeoutError: it did not continue; an infrastructure failure.
     """
     targets = processes(run, name)
     if not targets:
-        raise FaultError(f"no process {name} is running", advice="look whether the node is the right one")
+        raise FaultError(f"no process {name} is running", advice="check that it is the right node")
     flag = f"/run/slowed-{secrets.token_hex(4)}"
     rounds = str(int(LIMIT_SECONDS / (stopped + going)))
     pids = [str(process.pid) for process in targets]
     argv = ("sh", "-c", _START, "start", _LOOP, flag, f"{stopped:g}", f"{going:g}", rounds, *pids)
     done = run(argv, timeout=COMMAND_SECONDS)
     if done.exit_code != 0:
-        raise FaultError(f"{name} could not be slowed", last_seen=done.stderr.strip())
+        raise FaultError(f"{name} could not be throttled", last_seen=done.stderr.strip())
     share = 100 * going / (stopped + going)
     try:
         wait(
@@ -83,9 +79,7 @@ def slowed(
             failure_class=FailureClass.INFRASTRUCTURE,
             clock=clock,
         )
-        yield Fault(
-            f"{name} works {share:.0f} % of the time, {stopped:g} s late each time", touches, "harness"
-        )
+        yield Fault(f"{name} runs {share:.0f} % of the time, with pauses of {stopped:g} s")
     finally:
         run(("rm", "-f", flag), timeout=COMMAND_SECONDS)
         wait(
@@ -96,6 +90,6 @@ def slowed(
             timeout=EFFECT_SECONDS,
             successes=3,
             failure_class=FailureClass.INFRASTRUCTURE,
-            advice=f"send SIGCONT to {name} by hand",
+            advice=f"send SIGCONT to {name}",
             clock=clock,
         )

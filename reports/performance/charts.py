@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
 from typing import Final
 
-import numpy as np
-
-from reports import svg, units
+from reports import axes, svg, units
+from reports.axes import Axis
 from reports.performance.text import arm_badges, judged_badges, mark_of, ratio_text, says_round, value_text
 from reports.svg import Dot, Panel, Span, Stretch, Strip, StripChart, Timeline
-from reports.verdict import phrases
 from suites.benchmark.model.judgement import Judgement, Purpose
 from suites.benchmark.model.rounds import Unit
 from suites.benchmark.model.series import Arm, SeriesResult
@@ -35,7 +34,7 @@ def latency_rows(series: SeriesResult) -> tuple[LatencyRow, ...]:
     for arm in series.arms:
         kept = [one.latency for one in series.of_arm(arm.name) if one.valid and one.latency is not None]
         found = [
-            (percent, float(np.median(values)))
+            (percent, median(values))
             for percent in SHOWN_PERCENTILES
             if (values := [ns for latency in kept if (ns := latency.at(percent)) is not None])
         ]
@@ -48,7 +47,7 @@ def throughput_chart(series: SeriesResult) -> StripChart:
     """Every round of every arm as a point, with the median and its interval."""
     seen = [one.value for one in series.rounds if one.value is not None]
     speed = series.unit is Unit.BYTES_PER_SECOND
-    scale = svg.axis(seen, lambda v: _tick(v, series.unit), per=units.MIB if speed else 1.0)
+    scale = axes.axis(seen, lambda v: _tick(v, series.unit), per=units.MIB if speed else 1.0)
     return StripChart(
         title="Throughput" if speed else "Time for one round",
         says="Each mark is one round, the first at the top. "
@@ -72,7 +71,7 @@ def throughput_chart(series: SeriesResult) -> StripChart:
     )
 
 
-def _throughput_strip(series: SeriesResult, arm: Arm, scale: svg.Axis) -> Strip:
+def _throughput_strip(series: SeriesResult, arm: Arm, scale: Axis) -> Strip:
     figures = next(one for one in series.figures if one.arm == arm.name)
     rounds = series.of_arm(arm.name)
     known = figures.low is not None and figures.high is not None
@@ -94,19 +93,19 @@ def _throughput_strip(series: SeriesResult, arm: Arm, scale: svg.Axis) -> Strip:
 
 def ratio_chart(series: SeriesResult) -> StripChart | None:
     """Each comparison's ratio with its interval, and the band in which nothing is claimed."""
-    told = [one for one in series.judged if one.ratio is not None]
-    if not told:
+    compared = [one for one in series.judged if one.ratio is not None]
+    if not compared:
         return None
-    scale = svg.ratio_axis(
+    scale = axes.ratio_axis(
         value
-        for one in told
+        for one in compared
         for value in (one.ratio, one.low, one.high, *_threshold(one))
         if value is not None
     )
     return StripChart(
         title="How many times as fast",
         says="The bar is the 95 % interval. A difference is claimed only where the bar does not touch 1 "
-        "and the median lies outside of the grey band.",
+        "and the median is outside of the grey band.",
         scale="times as fast; 1 means equally fast",
         axis=scale,
         strips=tuple(
@@ -121,7 +120,7 @@ def ratio_chart(series: SeriesResult) -> StripChart | None:
                 interval=_on(scale, one.low, one.high),
                 band=_on(scale, *_threshold(one)),
             )
-            for one in told
+            for one in compared
         ),
         reference=scale.at(1.0),
         legend=(
@@ -134,7 +133,7 @@ def ratio_chart(series: SeriesResult) -> StripChart | None:
 
 def latency_chart(series: SeriesResult, rows: Sequence[LatencyRow]) -> StripChart:
     """How long single reads took: percentiles of each arm on one scale."""
-    scale = svg.axis(
+    scale = axes.axis(
         (ns for row in rows for _, ns in row.percentiles),
         lambda ns: units.tick(units.nanoseconds(ns)),
         log=True,
@@ -182,12 +181,12 @@ def time_chart(series: SeriesResult) -> Timeline | None:
         [series.seconds, series.timeline[-1].t]
         + [(one.started - series.started).total_seconds() + one.seconds for one in series.rounds]
     )
-    scale = svg.time_axis(last)
+    scale = axes.time_axis(last)
     stretches: list[Stretch] = []
     for one in series.rounds:
         begun = (one.started - series.started) / timedelta(seconds=1)
         ended = begun + one.seconds
-        says = f"{one.arm}, round {one.number + 1}, from {phrases.seconds(max(begun, 0.0))} on"
+        says = f"{one.arm}, round {one.number + 1}, from {units.duration(max(begun, 0.0))} on"
         stretches.append(
             Stretch(Span(scale.at(begun), scale.at(ended)), f"a-{series.arm(one.arm).kind}", says)
         )
@@ -201,7 +200,7 @@ def time_chart(series: SeriesResult) -> Timeline | None:
     if any(value is not None for _, value in cached):
         panels.append(
             svg.level_panel(
-                "held in Alluxio", "a-fluid-warm-same-client", cached, last, label=units.size, per=units.MIB
+                "cached in Alluxio", "a-fluid-warm-same-client", cached, last, label=units.size, per=units.MIB
             )
         )
     if sum(value is not None for _, value in sent) > 1:
@@ -227,7 +226,7 @@ def time_chart(series: SeriesResult) -> Timeline | None:
     )
 
 
-def _on(scale: svg.Axis, low: float | None, high: float | None) -> Span | None:
+def _on(scale: Axis, low: float | None, high: float | None) -> Span | None:
     return None if low is None or high is None else Span(scale.at(low), scale.at(high))
 
 

@@ -1,4 +1,4 @@
-"""The words that all reports of measurements share: verdicts, what a number is worth, who is compared."""
+"""Texts that all reports of measurements share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 
 from reports import units
 from reports.svg import Badge
-from reports.verdict import phrases
 from suites.benchmark.model.environment import Environment
 from suites.benchmark.model.judgement import (
     FEWEST_ROUNDS,
@@ -34,9 +33,9 @@ TONES: Final[dict[Conclusion, str]] = {
 
 #: Why a series ended, in words that follow a comma.
 ENDINGS: Final[dict[str, str]] = {
-    Ending.ENOUGH: "ended because more would not tell more",
-    Ending.MOST_ROUNDS: "ended because there are as many as there may be",
-    Ending.TIME_UP: "ended because the time was up",
+    Ending.ENOUGH: "ended because more rounds were not needed",
+    Ending.MOST_ROUNDS: "ended because it had the largest number of rounds",
+    Ending.TIME_UP: "ended because the time was over",
     Ending.INTERRUPTED: "ended because it was interrupted; complete rounds are kept",
 }
 
@@ -45,28 +44,28 @@ CLAIMS: Final = frozenset({Conclusion.FASTER, Conclusion.SLOWER})
 
 #: What each verdict means, for people who have not read about the method.
 VERDICTS: Final[dict[Conclusion, str]] = {
-    Conclusion.FASTER: "the interval of the ratio lies above 1, and the effect is larger than the threshold",
-    Conclusion.SLOWER: "the interval of the ratio lies below 1, and the effect is larger than the threshold",
+    Conclusion.FASTER: "the interval of the ratio is above 1, and the effect is larger than the threshold",
+    Conclusion.SLOWER: "the interval of the ratio is below 1, and the effect is larger than the threshold",
     Conclusion.NO_DIFFERENCE: f"nothing is claimed, and {100 * RULED_OUT:g} % or more is ruled out",
-    Conclusion.INCONCLUSIVE: "these rounds cannot tell; more of them, or a quieter machine, might",
-    Conclusion.INVALID: f"fewer than {FEWEST_ROUNDS} rounds were proved, so nothing is compared",
+    Conclusion.INCONCLUSIVE: "these rounds allow no conclusion; more rounds, or a quieter machine, might",
+    Conclusion.INVALID: f"fewer than {FEWEST_ROUNDS} rounds are valid, so nothing is compared",
 }
 
-#: What the words beside a number mean.
+#: The meaning of the badges of a number.
 MARKS: Final[dict[str, str]] = {
     "stable": f"the rounds vary by {100 * UNSTABLE:g} % or less (standard deviation over mean)",
     "unstable": f"the rounds vary by more than {100 * UNSTABLE:g} %: read the interval, not the median",
     "saturated": "a limit other than the one under test was reached, such as the processors; "
     "the number shows that limit",
-    "polluted": "something else went on at the time, or a cache that should be out of play took part",
-    "invalid": "it was not proved that the data came from where the name says; "
+    "polluted": "there was other activity during the round, or a cache that should be empty took part",
+    "invalid": "there is no evidence that the data came from where the name says; "
     "the number is shown and never compared",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What others published; shown as a reference, never as a figure of this run."""
+    """A published figure; shown as a reference, never as a figure of this run."""
 
     what: str
     figures: str
@@ -120,31 +119,31 @@ def measured_on(env: Environment) -> str:
 
 
 def unfinished(benchmark: Benchmark) -> str:
-    """Why not all that was planned is there; empty where it is."""
+    """Why the results are not complete; empty if they are."""
     if benchmark.stopped:
-        return f"The run ended before its plan was done: {benchmark.stopped}. What is complete is shown."
-    return "" if benchmark.finished else "The run is going on, or it was killed before its end."
+        return f"The run ended before its plan was done: {benchmark.stopped}. The complete rounds are shown."
+    return "" if benchmark.finished else "The run is not finished, or it was killed."
 
 
 def says_series(series: SeriesResult) -> str:
-    """What was read, how often, and how fast NFS was allowed to be."""
+    """What was read, how often, and at which bandwidth of NFS."""
     load = series.workload
     readers = f"{load.jobs} process{'' if load.jobs == 1 else 'es'}"
     if load.pods > 1:
         readers += f" in each of {load.pods} Pods at once{_says_nodes(series)}, each on files of its own,"
     files = "1 file" if load.files == 1 else f"{load.files:,} files"
     several = max((sum(part.kind == "read" for part in one.parts) for one in series.rounds), default=0)
-    again = f"A read that is over at once is done up to {several} times for one value. " if several else ""
+    again = f"Short reads are repeated up to {several} times for one value. " if several else ""
     complete = len({one.number for one in series.rounds})
     return (
         f"{load.says.rstrip('.')}. {readers} read {units.size(load.total_bytes)} of {files} in each round. "
-        f"{again}{says_shaping(series)} {complete} rounds in {phrases.seconds(series.seconds)} "
+        f"{again}{says_shaping(series)} {complete} rounds in {units.duration(series.seconds)} "
         f"({series.planned} planned), {ENDINGS.get(series.ending, series.ending)}."
     )
 
 
 def says_spread(series: SeriesResult) -> tuple[str, ...]:
-    """How evenly several Pods that read at once fared, one sentence for each arm; nothing for one Pod."""
+    """How even the speeds of parallel Pods were, one sentence for each arm; nothing for one Pod."""
     found = []
     for arm in series.arms:
         pods = [
@@ -164,7 +163,7 @@ def says_spread(series: SeriesResult) -> tuple[str, ...]:
 
 
 def _says_nodes(series: SeriesResult) -> str:
-    """Where several Pods ran, and what follows from it."""
+    """On how many nodes parallel Pods ran."""
     nodes = {part.node for one in series.rounds for part in one.parts if part.kind == "pod"}
     if not nodes:
         return ""
@@ -175,18 +174,18 @@ def _says_nodes(series: SeriesResult) -> str:
 
 
 def says_shaping(series: SeriesResult) -> str:
-    """How fast NFS was allowed to be, and how fast it really was."""
+    """The limit of NFS, and its measured bandwidth."""
     shaping = series.shaping
-    reached = f"{units.rate(shaping.reached)} really came through" if shaping.reached is not None else ""
+    reached = f"it reached {units.rate(shaping.reached)}" if shaping.reached is not None else ""
     if shaping.asked is None:
-        return f"NFS was not slowed down{f'; {reached}' if reached else ''}."
+        return f"NFS was not limited{f'; {reached}' if reached else ''}."
     how = f" by {shaping.means}" if shaping.means else ""
     asked = units.rate(shaping.asked)
-    return f"NFS was held to {asked}{how}; {reached or 'what came through was not measured'}."
+    return f"NFS was limited to {asked}{how}; {reached or 'the bandwidth was not measured'}."
 
 
 def pair_text(one: Comparison) -> str:
-    """Who is compared with whom."""
+    """The two arms of a comparison."""
     return f"{one.candidate} against {one.baseline}"
 
 
@@ -198,14 +197,14 @@ def says_round(one: Round, unit: Unit) -> str:
 
 
 def mark_of(one: Round) -> str:
-    """Which of the marks a round gets; the gravest, where several fit."""
+    """The mark of a round; the most serious one if several apply."""
     if not one.valid:
         return "invalid"
     return "polluted" if one.polluted else "saturated" if one.saturated else "valid"
 
 
 def arm_badges(figures: Figures) -> tuple[Badge, ...]:
-    """What the numbers of an arm are worth, the worst first."""
+    """How reliable the numbers of an arm are, the worst first."""
     every = figures.rounds + figures.invalid
     found: list[Badge] = []
     if figures.invalid or not figures.rounds:
@@ -225,11 +224,13 @@ def arm_badges(figures: Figures) -> tuple[Badge, ...]:
 
 
 def round_badges(one: Round) -> tuple[Badge, ...]:
-    """What a single round is worth; its reasons stand beside it."""
+    """How reliable a round is, with the reasons."""
     found = [] if one.valid else [Badge("invalid", "bad", one.reason)]
     found += [Badge("saturated", "warn", one.saturated)] if one.saturated else []
     found += [Badge("polluted", "warn", one.polluted)] if one.polluted else []
-    return tuple(found) or (Badge("valid", "good", "the arm was proved, and nothing else was seen"),)
+    return tuple(found) or (
+        Badge("valid", "good", "the evidence is complete, and no other activity was seen"),
+    )
 
 
 def judged_badges(one: Judgement) -> tuple[Badge, ...]:
@@ -243,7 +244,7 @@ def judged_badges(one: Judgement) -> tuple[Badge, ...]:
 def left_out(series: SeriesResult) -> tuple[str, ...]:
     """Which rounds are not compared, and why: one sentence for each arm, with the first of its reasons.
 
-    Each round's own reason stands beside it further down.
+    The table of all rounds has the reason of each.
     """
     found: dict[str, list[str]] = {}
     for one in series.rounds:
@@ -257,7 +258,7 @@ def left_out(series: SeriesResult) -> tuple[str, ...]:
 
 
 def alarms(benchmark: Benchmark) -> tuple[str, ...]:
-    """Where a check of the measurement itself shows that what is claimed beside it is doubtful."""
+    """Failed checks of the measurement itself, which make its other claims doubtful."""
     found: list[str] = []
     for series in benchmark.series:
         for one in series.judged:

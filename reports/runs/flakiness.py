@@ -243,7 +243,7 @@ def _runs(group: Group) -> list[str]:
         (
             run.run.id,
             f"{run.run.started:%Y-%m-%d %H:%M:%S}",
-            phrases.seconds(run.run.seconds),
+            units.duration(run.run.seconds),
             run.verdict if run.run.finished else f"{run.verdict}, not finished",
             run.run.harness or "not known",
             _host(run.run.host),
@@ -264,8 +264,8 @@ def _table(group: Group) -> list[str]:
     rows = [("scenario", *OUTCOMES, "not run", "")]
     for row in group.rows:
         counts = [str(row.count(outcome) or "") for outcome in OUTCOMES]
-        told = "DIFFERS" if row.differs else "" if row.repeated else "once" if row.ends else "never"
-        rows.append((row.scenario, *counts, str(row.not_run or ""), told))
+        note = "DIFFERS" if row.differs else "" if row.repeated else "once" if row.ends else "never"
+        rows.append((row.scenario, *counts, str(row.not_run or ""), note))
     lines = _aligned(rows)
     for row in group.rows:
         if row.differs:

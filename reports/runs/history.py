@@ -11,12 +11,13 @@ from typing import Final
 from markupsafe import Markup
 
 from clusters.errors import HarnessError, RefusalError
-from reports import svg, units
+from reports import axes, pages, svg, units
+from reports.axes import Tick
 from reports.performance.comparability import obstacles
 from reports.performance.compare import RunComparison, compare
 from reports.performance.report import load_results
 from reports.performance.text import measured_on, pair_text, ratio_text, value_text
-from reports.svg import History, Point, Tick
+from reports.svg import History, Point
 from suites.benchmark.model import results
 from suites.benchmark.model.judgement import Comparison, Conclusion, Figures, Purpose
 from suites.benchmark.model.results import Benchmark
@@ -56,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What lies in a folder.
+    """The runs in a folder.
 
     Attributes:
         groups: the runs; those of another machine or another NFS client stand in another group.
@@ -116,23 +117,17 @@ def render_history(runs: Runs, where: str) -> str:
         where: the folder in which they lie.
     """
     count = sum(len(one.steps) for one in runs.groups)
-    body = (
-        svg.environment()
-        .get_template("history.html.j2")
-        .render(groups=[_view(one) for one in runs.groups], unread=runs.unread)
-    )
-    page: str = (
-        svg.environment()
-        .get_template("plain_page.html.j2")
-        .render(
+    body = pages.render("history.html.j2", groups=[_view(one) for one in runs.groups], unread=runs.unread)
+    return str(
+        pages.render(
+            "plain_page.html.j2",
             title=f"Read performance over {count} runs",
             overline=f"Fluid performance history · {where}",
             heading=f"Read performance over {count} run{'' if count == 1 else 's'}",
-            body=Markup(body),  # noqa: S704 - Jinja has escaped what is in it
-            foot="The page needs no network and no other file.",
+            body=body,
+            foot="The page needs neither a network nor any other file.",
         )
     )
-    return page
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +151,12 @@ class GroupView:
 def _measured(path: Path) -> bool:
     if (path / results.FILE).exists():
         return True
-    told = path / "verdict.json"
-    if not told.exists():
+    verdict = path / "verdict.json"
+    if not verdict.exists():
         return False
     try:
         # A verdict without measurements is a run of the scenarios alone, not one that cannot be read.
-        return json.loads(told.read_bytes()).get("benchmark") is not None
+        return json.loads(verdict.read_bytes()).get("benchmark") is not None
     except (ValueError, AttributeError):
         return True
 
@@ -213,13 +208,13 @@ def _ratio_history(had: Sequence[tuple[Step, SeriesResult]], pair: Comparison) -
     if not found:
         return None
     values = (v for _, one in found for v in (one.ratio, one.low, one.high) if v is not None)
-    scale = svg.ratio_axis(values, close=True)
+    scale = axes.ratio_axis(values, close=True)
     series = had[0][1].name
     with_one = scale.low < 1 < scale.high
     points = []
     for place, (step, one) in enumerate(found):
         tone = _change(step.since_last, series, pair)
-        told = f", {CHANGES[tone]}" if tone in CHANGES else ""
+        change = f", {CHANGES[tone]}" if tone in CHANGES else ""
         worth = ", unstable" if one.unstable else ""
         points.append(
             Point(
@@ -229,13 +224,13 @@ def _ratio_history(had: Sequence[tuple[Step, SeriesResult]], pair: Comparison) -
                 high=scale.at(one.high or 1.0),
                 tone=tone,
                 claimed=tone in CHANGES,
-                says=f"{step.run.id}: {ratio_text(one)} ({one.verdict}){worth}{told}",
+                says=f"{step.run.id}: {ratio_text(one)} ({one.verdict}){worth}{change}",
             )
         )
     return History(
         title=f"{pair.candidate} against {pair.baseline}",
         says="times as fast, with its 95 % interval"
-        + ("" if with_one else "; equally fast (1) lies outside of this plot"),
+        + ("" if with_one else "; equally fast (1) is outside of this plot"),
         axis=scale,
         points=tuple(points),
         names=_names([step for step, _ in found]),
@@ -253,7 +248,7 @@ def _speed_history(had: Sequence[tuple[Step, SeriesResult]], arm: str, unit: Uni
     if not found:
         return None
     speed = unit is Unit.BYTES_PER_SECOND
-    scale = svg.axis(
+    scale = axes.axis(
         (v for _, one in found for v in (one.median, one.low, one.high) if v is not None),
         lambda v: units.tick(value_text(v, unit)),
         log=False,

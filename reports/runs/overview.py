@@ -16,9 +16,9 @@ from typing import Final
 from reports.runs.flakiness import ends_of, read_runs
 from reports.verdict.model import Outcome, Verdict
 from suites.catalogue.discovery import declared
-from suites.catalogue.page import table_row
 from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import LEFT_OUT
+from suites.record.markdown import table_row
 from suites.record.versions import order, release
 
 _NEVER: Final = "not run"
@@ -37,8 +37,8 @@ class Ends:
         counts = Counter(self.outcomes)
         last = self.outcomes[-1]
         before = ", ".join(f"{outcome} {count}" for outcome, count in counts.items() if outcome != last)
-        told = last if len(self.outcomes) == 1 else f"{last} {counts[last]}"
-        return f"{told} (before: {before})" if before else told
+        text = last if len(self.outcomes) == 1 else f"{last} {counts[last]}"
+        return f"{text} (before: {before})" if before else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,8 @@ def _sums(overview: Overview) -> Iterator[str]:
     for version in overview.versions:
         latest = Counter(ended.outcomes[-1] for (_, on), ended in overview.outcomes.items() if on == version)
         never = sum(overview.cell(scenario, version) == _NEVER for scenario in overview.scenarios)
-        told = ", ".join(f"{number} {outcome}" for outcome, number in latest.most_common())
-        yield f"Fluid {version}: {told}; {never} were not run to an end."
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in latest.most_common())
+        yield f"Fluid {version}: {counts}; {never} did not run to an end."
 
 
 def _sabotage(several: Iterable[Broken]) -> Iterator[str]:
@@ -157,10 +157,10 @@ def _sabotage(several: Iterable[Broken]) -> Iterator[str]:
 
 
 def _broken(row: Mapping[str, object], times: int) -> Broken:
-    told = []
+    texts = []
     targets = row.get("targets")
     for target in targets if isinstance(targets, list) else []:
         seen = target["seen"]
         what = seen["outcome"] if not seen["class"] else f"{seen['class']}: {seen['reason']}"
-        told.append(f"{target['scenario']} {what}")
-    return Broken(str(row["id"]), str(row["says"]), row["noticed"] is True, "; ".join(told), times)
+        texts.append(f"{target['scenario']} {what}")
+    return Broken(str(row["id"]), str(row["says"]), row["noticed"] is True, "; ".join(texts), times)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from clusters.progress import Stage
+from reports import pages
+from reports.pages import HtmlSection
 from reports.verdict import phrases
-from reports.verdict.model import ScenarioResult, StageResult, Verdict
+from reports.verdict.model import ScenarioResult, Verdict
 from suites.record.evidence import PhaseKind
-
-TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 
 #: What the parts of a scenario's time are called, in the order in which the bars show them.
 PHASES: Final[dict[PhaseKind | str, str]] = {
@@ -29,23 +25,8 @@ PHASES: Final[dict[PhaseKind | str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HtmlSection:
-    """A part of the page that somebody else made.
-
-    Attributes:
-        id: its anchor.
-        title: its heading, and its name in the table of contents.
-        html: its body; what is in it is trusted.
-    """
-
-    id: str
-    title: str
-    html: Markup
-
-
-@dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of a bar: what it stands for, how long it took, and its share in percent of the axis."""
+    """A part of a bar: its kind, its time, and its share in percent of the axis."""
 
     kind: str
     seconds: float
@@ -70,10 +51,9 @@ def render_page(verdict: Verdict, sections: Sequence[HtmlSection] = ()) -> str:
         verdict: what `verdict.json` holds.
         sections: further parts, shown after the scenarios.
     """
-    page: str = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
+    return str(
+        pages.render(
+            "report.html.j2",
             v=verdict,
             headline=phrases.headline(verdict),
             explanation=phrases.EXPLANATIONS[verdict.verdict],
@@ -89,10 +69,9 @@ def render_page(verdict: Verdict, sections: Sequence[HtmlSection] = ()) -> str:
             sections=sections,
         )
     )
-    return page
 
 
-def stage_bars(stages: Sequence[StageResult]) -> list[Bar]:
+def stage_bars(stages: Sequence[Stage]) -> list[Bar]:
     """The stages of making the system, on one axis that ends at the longest."""
     longest = max((stage.seconds for stage in stages), default=0.0)
     return [
@@ -135,21 +114,6 @@ def scenario_bars(scenarios: Sequence[ScenarioResult]) -> list[Bar]:
         )
         for s, spent in rows
     ]
-
-
-@cache
-def _environment() -> Environment:
-    """Jinja's environment; kept, since a run renders its page after each scenario."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = phrases.seconds
-    environment.filters["figures"] = phrases.figures
-    return environment
 
 
 def _share(value: float, whole: float) -> float:

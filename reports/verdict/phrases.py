@@ -11,10 +11,6 @@ from clusters.facts import SystemFacts
 from reports.verdict.model import DefectResult, Outcome, ScenarioResult, Verdict, VerdictWord
 from suites.record.versions import reached, release
 
-#: A minute, and an hour, in seconds.
-MINUTE: Final = 60
-HOUR: Final = 3600
-
 EXPLANATIONS: Final[Mapping[VerdictWord, str]] = {
     "pass": "Each scenario that could be judged showed what it must, by its own evidence.",
     "fail": "Fluid did not do what it must, on a system that was otherwise whole.",
@@ -28,18 +24,6 @@ CLASSES: Final[Mapping[str, str]] = {
     "harness": "the harness's fault",
     "infrastructure": "the cluster's or host's fault",
 }
-
-
-def seconds(value: float) -> str:
-    """A length of time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``."""
-    if value < 10:  # noqa: PLR2004 - from here on, tenths are noise
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02} min"
 
 
 def headline(verdict: Verdict) -> str:
@@ -67,11 +51,6 @@ def counts(verdict: Verdict) -> str:
     return ", ".join(parts) or "no scenario"
 
 
-def figures(data: Mapping[str, object]) -> str:
-    """The figures behind a fact, as ``bytes=1,024, files=3``."""
-    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in data.items())
-
-
 def blame(scenario: ScenarioResult) -> str:
     """Whose fault a failure is, in words; empty without a failure."""
     return CLASSES[scenario.failure_class.value] if scenario.failure_class else ""
@@ -86,15 +65,3 @@ def not_seen(defect: DefectResult, system: SystemFacts | None) -> str:
     if system is None or found is None or reached(system.fluid, found[1]):
         return "is gone"
     return f"of Fluid {found[1]} does not show on {release(system.fluid)}"
-
-
-def _figure(value: object) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
-    return str(value)

@@ -1,12 +1,14 @@
-"""The verdict in short: Markdown for a job's page, and lines for a terminal."""
+"""The verdict in short: Markdown for the page of a CI job, and lines for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from reports import units
 from reports.verdict import phrases
 from reports.verdict.model import Outcome, ScenarioResult, Verdict
+from suites.record.markdown import escape, table_row
 
 #: How an outcome and a verdict look on a terminal, in pytest's markup.
 COLOURS: Final[Mapping[str, Mapping[str, bool]]] = {
@@ -26,13 +28,13 @@ def render_summary(verdict: Verdict) -> str:
     lines = [
         f"## {phrases.headline(verdict)} (`{verdict.verdict}`)",
         "",
-        f"{phrases.counts(verdict)}, in {phrases.seconds(verdict.run.seconds)}.",
+        f"{phrases.counts(verdict)}, in {units.duration(verdict.run.seconds)}.",
         phrases.EXPLANATIONS[verdict.verdict],
         "",
     ]
     if not verdict.run.finished:
-        lines += ["**The run is going on, or it was killed before its end.**", ""]
-    lines += [f"- {_md(reason)}" for reason in verdict.reasons]
+        lines += ["**The run is not finished, or it was killed.**", ""]
+    lines += [f"- {escape(reason)}" for reason in verdict.reasons]
     lines += [
         "",
         *_system_lines(verdict),
@@ -41,14 +43,16 @@ def render_summary(verdict: Verdict) -> str:
         "|---|---|---|---:|---|",
     ]
     lines += [
-        f"| {MARKS[s.outcome]} {s.outcome} | {_md(s.anchor)} | {_md(s.title)} | {s.seconds:.1f} | {_why(s)} |"
+        table_row(
+            f"{MARKS[s.outcome]} {s.outcome}", escape(s.anchor), escape(s.title), f"{s.seconds:.1f}", _why(s)
+        )
         for s in verdict.scenarios
     ]
     return "\n".join(lines) + "\n"
 
 
 def terminal_lines(verdict: Verdict) -> list[tuple[str, Mapping[str, bool]]]:
-    """The verdict as lines, each with its markup: scenarios first, the verdict last, where it is seen."""
+    """The verdict as lines, each with its markup: scenarios first, the verdict last."""
     lines: list[tuple[str, Mapping[str, bool]]] = []
     width = max((len(s.anchor) for s in verdict.scenarios), default=0)
     for s in verdict.scenarios:
@@ -57,13 +61,13 @@ def terminal_lines(verdict: Verdict) -> list[tuple[str, Mapping[str, bool]]]:
         if s.reason and s.outcome != "pass":
             kind = f"{phrases.blame(s)}: " if s.failure_class else ""
             lines.append((f"{'':<{width}}  {kind}{s.reason}", {}))
-        told = [
+        notes = [
             f"known defect {defect.key} {phrases.not_seen(defect, verdict.system)}"
             for defect in s.defects
             if not defect.seen
         ]
-        told += [f"{bundle.name}: {bundle.path}" for bundle in s.bundles]
-        lines += [(f"{'':<{width}}  {text}", {}) for text in told]
+        notes += [f"{bundle.name}: {bundle.path}" for bundle in s.bundles]
+        lines += [(f"{'':<{width}}  {text}", {}) for text in notes]
     lines.append(("", {}))
     headline = f"{verdict.verdict.upper()}: {phrases.headline(verdict)}"
     lines.append((f"{headline} ({phrases.counts(verdict)})", {**COLOURS[verdict.verdict], "bold": True}))
@@ -74,23 +78,16 @@ def terminal_lines(verdict: Verdict) -> list[tuple[str, Mapping[str, bool]]]:
 def _system_lines(verdict: Verdict) -> list[str]:
     system = verdict.system
     if system is None:
-        return ["The system was not known yet when the run ended."]
+        return ["The run ended before the system was known."]
     client = f"{system.nfs_client} NFS client" if system.nfs_client else "NFS client unknown"
     made = {"kind": "kind cluster", "existing": "existing cluster"}[system.cluster]
     nodes = "node" if system.nodes == 1 else "nodes"
     versions = f"Fluid {system.fluid}, Alluxio {system.alluxio}, Kubernetes {system.kubernetes}"
-    return [_md(f"{versions} ({made}, {system.nodes} {nodes}, {client}).")]
+    return [escape(f"{versions} ({made}, {system.nodes} {nodes}, {client}).")]
 
 
 def _why(s: ScenarioResult) -> str:
     if s.outcome == "pass":
         return ""
     kind = f"{phrases.blame(s)}: " if s.failure_class else ""
-    return _md(kind + s.reason)
-
-
-def _md(text: str) -> str:
-    """Text that stays text in a Markdown table."""
-    for raw, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("`", "\\`"), ("*", "\\*")):
-        text = text.replace(raw, safe)
-    return " ".join(text.split())
+    return escape(kind + s.reason)

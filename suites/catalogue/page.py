@@ -15,6 +15,7 @@ from clusters.pins import pins
 from suites.catalogue.discovery import declared
 from suites.catalogue.scenario import Defect, Scenario
 from suites.catalogue.unwritten import GROUPS, LEFT_OUT, rows
+from suites.record.markdown import table_row
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "scenarios.md"
 _TITLES: Final = {
@@ -90,11 +91,6 @@ def _left_out() -> str:
     lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
     lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
     return "\n".join(lines)
-
-
-def table_row(*cells: str) -> str:
-    """A row of a table in Markdown."""
-    return f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

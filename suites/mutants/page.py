@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from suites.catalogue.page import table_row
 from suites.mutants.model import FLUID, Edit, Mutant, Part
 from suites.mutants.result import scores
+from suites.record.markdown import table_row
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "mutants.md"
 RECORDED: Final = Path(__file__).with_name("recorded.json")

@@ -135,7 +135,7 @@ def own_digest() -> str:
 def cannot_run_here(reason: str) -> NoReturn:
     """Skip the scenario because this host or cluster has not got what it needs.
 
-    Only this skip leaves the verdict open to be a pass; see `reports.verdict.model.judge_run`.
+    Only this skip leaves the verdict open to be a pass; see `reports.verdict.judgement.judge_run`.
     """
     __tracebackhide__ = True
     pytest.skip(CANNOT_RUN_HERE + reason)

@@ -10,16 +10,16 @@ import pytest
 
 from clusters.errors import FailureClass
 from clusters.facts import Image, Origin, SystemFacts
+from clusters.progress import Stage
+from reports.verdict.judgement import judge_run
 from reports.verdict.model import (
-    Attempt,
+    AttemptResult,
     DefectResult,
     Failure,
     KeptFile,
     RunFacts,
     ScenarioResult,
-    StageResult,
     Verdict,
-    judge_run,
 )
 from suites.record.evidence import Fact, Phase
 
@@ -48,7 +48,9 @@ def scenario(id: str = "A1", outcome: str = "pass", **fields: Any) -> ScenarioRe
         "reason": failures[0].reason if failures else "",
         "seconds": seconds,
         "attempts": (
-            Attempt(outcome=outcome, failures=failures, at=at, setup=1.0, call=seconds - 3, teardown=2.0),
+            AttemptResult(
+                outcome=outcome, failures=failures, at=at, setup=1.0, call=seconds - 3, teardown=2.0
+            ),
         ),
     }
     return ScenarioResult.model_validate(given | fields)
@@ -235,11 +237,11 @@ def sample() -> Verdict:
         ),
         scenarios=scenarios,
         stages=(
-            StageResult(name="image kindest/node", seconds=412.0),
-            StageResult(name="image fluidcloudnative/*", seconds=233.8, cached=False),
-            StageResult(name="image alluxio/alluxio-dev", seconds=1.2, cached=True),
-            StageResult(name="cluster up", seconds=58.4),
-            StageResult(name="NFS server ready", seconds=17.0),
-            StageResult(name="Fluid ready", seconds=28.6),
+            Stage(name="image kindest/node", seconds=412.0),
+            Stage(name="image fluidcloudnative/*", seconds=233.8, cached=False),
+            Stage(name="image alluxio/alluxio-dev", seconds=1.2, cached=True),
+            Stage(name="cluster up", seconds=58.4),
+            Stage(name="NFS server ready", seconds=17.0),
+            Stage(name="Fluid ready", seconds=28.6),
         ),
     )

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import svg, units
-from reports.svg import Axis, Badge, Dot, Span, Strip, StripChart
+from reports import axes, svg, units
+from reports.axes import Axis
+from reports.svg import Badge, Dot, Span, Strip, StripChart
 from suites.benchmark.model.rounds import Unit
 
 MIB = units.MIB
@@ -22,18 +23,18 @@ Positive = st.floats(1e-3, 1e12)
 @given(st.lists(Positive, min_size=1, max_size=20), st.sampled_from([None, True, False]))
 def test_axis_holds_all_values(values: list[float], log: bool | None) -> None:
     """Every value lies on the axis, in order, and there are few ticks, all on it."""
-    scale = svg.axis(values, str, log=log)
+    scale = axes.axis(values, str, log=log)
     places = [scale.at(value) for value in sorted(values)]
     assert places == sorted(places)
     assert all(0 <= place <= 100 for place in places)
-    assert 1 <= len(scale.ticks) <= svg.TICKS + 1
+    assert 1 <= len(scale.ticks) <= axes.TICKS + 1
     assert all(0 <= tick.at <= 100 for tick in scale.ticks)
 
 
 @given(st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=20), st.booleans())
 def test_ratio_axis(values: list[float], close: bool) -> None:
     """A scale of ratios holds them all, has ticks, and 1 unless it was told that it may go."""
-    scale = svg.ratio_axis(values, close=close)
+    scale = axes.ratio_axis(values, close=close)
     assert scale.low <= min(values) <= max(values) <= scale.high
     assert scale.ticks
     if not close:
@@ -45,20 +46,20 @@ def test_ratio_axis(values: list[float], close: bool) -> None:
 
 def test_ratio_axis_is_fair() -> None:
     """Twice as fast and half as fast lie equally far from 1."""
-    scale = svg.ratio_axis([0.5, 2.0])
+    scale = axes.ratio_axis([0.5, 2.0])
     assert scale.at(2) - scale.at(1) == pytest.approx(scale.at(1) - scale.at(0.5), abs=0.02)
 
 
 def test_linear_axis_begins_at_zero() -> None:
     """Values that lie near each other are drawn from 0, with round ticks in the unit that is shown."""
-    scale = svg.axis([410 * MIB, 470 * MIB], units.rate, per=MIB)
+    scale = axes.axis([410 * MIB, 470 * MIB], units.rate, per=MIB)
     assert (scale.low, scale.log) == (0, False)
     assert [tick.label for tick in scale.ticks] == [units.rate(n * 100 * MIB) for n in range(5)]
 
 
 def test_far_values_get_a_logarithmic_axis() -> None:
     """Values that lie far apart are all to be seen, and the axis says that it is logarithmic."""
-    scale = svg.axis([96 * MIB, 3600 * MIB], units.rate, per=MIB)
+    scale = axes.axis([96 * MIB, 3600 * MIB], units.rate, per=MIB)
     assert scale.log
     assert scale.at(96 * MIB) < 10
     assert scale.at(3600 * MIB) > 90
@@ -67,12 +68,12 @@ def test_far_values_get_a_logarithmic_axis() -> None:
 @pytest.mark.parametrize("values", [[], [0.0], [0.0, 0.0]])
 def test_axis_of_nothing(values: list[float]) -> None:
     """No values, or only zeros, still make an axis."""
-    assert svg.axis(values, str).at(0.0) == 0
+    assert axes.axis(values, str).at(0.0) == 0
 
 
 def test_dots_tell_the_order() -> None:
     """The first round lies at the top, the last at the bottom; a round without a value has no dot."""
-    scale = svg.axis([1.0, 2.0], str)
+    scale = axes.axis([1.0, 2.0], str)
     dots = svg.dots_in_order([(1.0, "valid", "a"), (None, "invalid", "b"), (2.0, "valid", "c")], scale)
     assert [dot.says for dot in dots] == ["a", "c"]
     assert dots[0].y < dots[1].y < svg.STRIP
@@ -81,9 +82,9 @@ def test_dots_tell_the_order() -> None:
 @pytest.mark.parametrize("seconds", [0.0, 3, 59, 61, 600, 1500, 7200, 90000])
 def test_time_axis(seconds: float) -> None:
     """Times begin at 0:00 and have a few ticks, however long a run is."""
-    scale = svg.time_axis(seconds)
+    scale = axes.time_axis(seconds)
     assert scale.ticks[0].label == "0:00"
-    assert len(scale.ticks) <= svg.TICKS
+    assert len(scale.ticks) <= axes.TICKS
     assert scale.at(seconds) == (100 if seconds else 0)
 
 
@@ -170,5 +171,5 @@ def test_numbers(text: str, expected: str) -> None:
 
 def test_places_are_finite() -> None:
     """No place is ever NaN, which a browser would drop without a word."""
-    scale = svg.axis([math.inf, math.nan, 5.0], str)
+    scale = axes.axis([math.inf, math.nan, 5.0], str)
     assert 0 < scale.at(5.0) <= 100

@@ -1,9 +1,8 @@
 """fio: its jobs as files, and its output as typed values."""
 
-from workloads.fio.document import FioOutputError
 from workloads.fio.job import MOST_JOBS, Amounts, DataFile, Job, Plan, load, names
-from workloads.fio.model import Direction, FioReport, GroupReport, JobReport, Latency
-from workloads.fio.parse import parse
+from workloads.fio.model import FioReport, GroupReport, JobReport, Latency, ReadReport
+from workloads.fio.parse import FioOutputError, parse
 from workloads.fio.percentiles import Bins
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "Amounts",
     "Bins",
     "DataFile",
-    "Direction",
     "FioOutputError",
     "FioReport",
     "GroupReport",
@@ -19,6 +17,7 @@ __all__ = [
     "JobReport",
     "Latency",
     "Plan",
+    "ReadReport",
     "load",
     "names",
     "parse",

@@ -92,6 +92,20 @@ class Plan:
         """The job and its readers, such as ``random-4k x4``."""
         return f"{self.job} x{self.numjobs}"
 
+    @property
+    def options(self) -> dict[str, str]:
+        """Options of the job by name; with several sections the name has the section as a prefix."""
+        section, found = "global", {}
+        for line in self.text.splitlines():
+            text = line.strip()
+            if text.startswith("["):
+                section = text.strip("[]")
+            elif text and not text.startswith("#"):
+                key, _, value = text.partition("=")
+                prefixed = section != "global" and len(self.groups) > 1
+                found[f"{section}.{key}" if prefixed else key] = value or "1"
+        return found
+
     def argv(self, path: str | Path, *, fio: str = "fio") -> tuple[str, ...]:
         """The command that runs ``text``, written to ``path``; its stdout is for `workloads.fio.parse`."""
         return (fio, "--readonly", "--eta=never", "--output-format=json+", str(path))

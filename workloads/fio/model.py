@@ -1,219 +1,156 @@
-"""What fio reported, in fio's own names, values and units.
+"""Output of fio, in the names, values and units of its JSON (fio 3.33, HOWTO "JSON output").
 
-The names are those of fio's JSON output (fio 3.33, HOWTO "JSON output"); nothing is converted.
-``bw`` fields are in KiB/s (1024 bytes), ``bw_bytes`` in bytes/s, ``runtime`` in milliseconds,
-``*_ns`` in nanoseconds, percentages from 0 to 100.
+Only the fields that the harness uses are here. ``runtime`` is in milliseconds, ``*_ns`` in nanoseconds.
+Output of fio 3.14 has neither ``N`` nor ``bins`` for latencies unless they were measured.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Self
 
-from workloads.fio.percentiles import Bins
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Kind = Literal["read", "write", "trim"]
+from workloads.fio.percentiles import Bins, is_midpoint
+
+#: fio counts in unsigned 64-bit numbers.
+Count = Annotated[int, Field(ge=0, lt=2**64)]
+Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """One latency of fio, in nanoseconds.
+def _bins(value: object) -> object:
+    """The ``bins`` object of json+, which has the midpoint of each bucket as the name of its count."""
+    if not isinstance(value, dict):
+        return value
+    counts: dict[int, int] = {}
+    for name, count in value.items():
+        digits = name.isascii() and name.isdecimal() and str(int(name[:12])) == name
+        if not (digits and is_midpoint(int(name))):
+            raise ValueError(f"fio has no latency bucket with the midpoint {name[:40]!r}")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise ValueError(f"the count of bucket {name} is not a number from 0")
+        counts[int(name)] = count
+    return Bins.of(counts)
+
+
+class Output(BaseModel):
+    """A frozen part of the output; types are not converted, and other fields are ignored."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", validate_by_name=True)
+
+
+class Latency(Output):
+    """Latencies of a job, in nanoseconds.
 
     Attributes:
-        min: shortest.
-        max: longest.
+        max: the longest.
         mean: arithmetic mean.
-        stddev: standard deviation.
-        N: how many I/Os were measured; 0 when this latency was not measured.
-        percentile: fio's own list: (percent, nanoseconds); empty where fio gave none.
-        bins: the bins of json+, or None where fio gave none.
+        N: number of measured I/Os; 0 if unknown.
+        bins: histogram of json+; None without one.
     """
 
-    min: int
-    max: int
-    mean: float
-    stddev: float
-    N: int
-    percentile: tuple[tuple[float, int], ...] = ()
-    bins: Bins | None = None
+    max: Count
+    mean: Number
+    N: Count = 0
+    bins: Annotated[Bins | None, BeforeValidator(_bins)] = None
+
+    @model_validator(mode="after")
+    def _same_count(self) -> Self:
+        if self.bins is not None and "N" in self.model_fields_set and self.bins.total != self.N:
+            raise ValueError(f"the bins count {self.bins.total} I/Os, N says {self.N}")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """The reads, writes or trims of one job.
+class ReadReport(Output):
+    """The reads of a job.
 
     Attributes:
-        io_bytes: bytes moved.
-        io_kbytes: the same in KiB, rounded down by fio.
-        bw_bytes: bytes/s, rounded down by fio.
-        bw: KiB/s, rounded down by fio.
-        iops: I/Os a second.
+        io_bytes: bytes read.
         runtime: milliseconds; with group reporting that of the slowest member.
-        total_ios: I/Os done.
-        short_ios: I/Os that moved fewer bytes than asked for.
-        drop_ios: I/Os that were dropped.
-        slat_ns: from the call to its submission (asynchronous engines only).
-        clat_ns: from submission to completion.
-        lat_ns: from the call to completion. None of the three includes open() or close().
-        bw_min: lowest of fio's samples (each 500 ms by default), KiB/s.
-        bw_max: highest, KiB/s.
-        bw_agg: share of this job in its group, per cent.
-        bw_mean: KiB/s.
-        bw_dev: standard deviation, KiB/s.
-        bw_samples: how many samples; 0 in a short run, and then the five before are 0 too.
-        iops_min: lowest sample, I/Os a second.
-        iops_max: highest sample.
-        iops_mean: mean of the samples.
-        iops_stddev: their standard deviation.
-        iops_samples: how many samples.
+        clat_ns: latency from submission to completion; without open() and close().
     """
 
-    io_bytes: int
-    io_kbytes: int
-    bw_bytes: int
-    bw: int
-    iops: float
-    runtime: int
-    total_ios: int
-    short_ios: int
-    drop_ios: int
-    slat_ns: Latency
+    io_bytes: Count
+    runtime: Count
     clat_ns: Latency
-    lat_ns: Latency
-    bw_min: int
-    bw_max: int
-    bw_agg: float
-    bw_mean: float
-    bw_dev: float
-    bw_samples: int
-    iops_min: int
-    iops_max: int
-    iops_mean: float
-    iops_stddev: float
-    iops_samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobReport:
+class JobReport(Output):
     """One job of fio, or one group of clones with group reporting.
 
     Attributes:
-        jobname: its section's name.
+        jobname: name of its section.
         groupid: its reporting group, from 0.
-        error: errno of what ended it, 0 when nothing did.
-        total_err: errors that it went on after, where ``continue_on_error`` was set.
-        first_error: errno of the first of those.
-        elapsed: whole seconds since fio started.
-        job_runtime: milliseconds of all its members added up.
-        options: its own options as fio understood them; a repeated one has its last value.
-        read: what it read.
-        write: what it wrote.
-        trim: what it trimmed.
-        usr_cpu: per cent of its runtime on the CPU in user mode.
-        sys_cpu: the same in the kernel.
-        ctx: context switches.
-        majf: major page faults.
-        minf: minor page faults.
+        error: errno of the error that ended it, 0 without one.
+        total_err: errors after which it continued (``continue_on_error``).
+        read: its reads.
     """
 
     jobname: str
-    groupid: int
-    error: int
-    total_err: int
-    first_error: int
-    elapsed: int
-    job_runtime: int
-    options: tuple[tuple[str, str], ...]
-    read: Direction
-    write: Direction
-    trim: Direction
-    usr_cpu: float
-    sys_cpu: float
-    ctx: int
-    majf: int
-    minf: int
+    groupid: Count
+    error: Count
+    total_err: Count = 0
+    read: ReadReport
 
     @property
     def failed(self) -> bool:
-        """Whether the job met an error, so that its numbers describe something else."""
+        """Whether the job had an error, so that its numbers mean something else."""
         return self.error != 0 or self.total_err != 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """The jobs of one group taken together, computed as fio's "Run status group" line is.
+    """The reads of all jobs of a group, computed as in fio's "Run status group" line.
 
     Attributes:
         groupid: from 0.
-        kind: read, write or trim.
-        jobs: names of the jobs that did such I/O.
-        io_bytes: bytes moved by all of them.
-        runtime: milliseconds of the slowest.
+        io_bytes: bytes read by all jobs.
+        runtime: milliseconds of the slowest job.
         bw_bytes: bytes/s of all: ``io_bytes`` over ``runtime``, rounded down.
-        min_bw_bytes: bytes/s of the slowest job.
-        max_bw_bytes: bytes/s of the fastest job.
-        total_ios: I/Os of all.
-        clat_bins: completion latencies of all, or None where a job has no bins.
+        clat_bins: completion latencies of all; None if a job has no histogram.
     """
 
     groupid: int
-    kind: Kind
-    jobs: tuple[str, ...]
     io_bytes: int
     runtime: int
     bw_bytes: int
-    min_bw_bytes: int
-    max_bw_bytes: int
-    total_ios: int
     clat_bins: Bins | None
 
 
-@dataclass(frozen=True, slots=True)
-class FioReport:
+class FioReport(Output):
     """One run of fio.
 
     Attributes:
         version: such as ``fio-3.33``.
-        timestamp_ms: when it ended, milliseconds since 1970.
-        options: the options of its [global] section.
-        jobs: in fio's order.
-        messages: non-blank lines before and after the JSON, such as fio's warnings.
+        jobs: in the order of fio.
+        messages: lines before and after the JSON that are not blank, such as warnings of fio.
     """
 
-    version: str
-    timestamp_ms: int
-    options: tuple[tuple[str, str], ...]
-    jobs: tuple[JobReport, ...]
-    messages: tuple[str, ...]
+    version: str = Field(alias="fio version")
+    jobs: Annotated[tuple[JobReport, ...], Field(min_length=1)]
+    messages: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[JobReport, ...]:
-        """The jobs that met an error."""
+        """The jobs that had an error."""
         return tuple(job for job in self.jobs if job.failed)
 
-    def groups(self, kind: Kind = "read") -> tuple[GroupReport, ...]:
-        """Each group's jobs taken together; groups without such I/O are left out."""
+    def groups(self) -> tuple[GroupReport, ...]:
+        """The reads of each group; groups without reads are left out."""
         numbers = sorted({job.groupid for job in self.jobs})
-        return tuple(group for number in numbers if (group := self._group(number, kind)) is not None)
+        return tuple(group for number in numbers if (group := self._group(number)) is not None)
 
-    def _group(self, number: int, kind: Kind) -> GroupReport | None:
-        members = [(job.jobname, getattr(job, kind)) for job in self.jobs if job.groupid == number]
-        busy: list[tuple[str, Direction]] = [(name, io) for name, io in members if io.runtime]
-        if not busy:
+    def _group(self, number: int) -> GroupReport | None:
+        reads = [job.read for job in self.jobs if job.groupid == number and job.read.runtime]
+        if not reads:
             return None
-        ios = [io for _, io in busy]
-        moved, slowest = sum(io.io_bytes for io in ios), max(io.runtime for io in ios)
-        bins = [io.clat_ns.bins for io in ios]
+        total, slowest = sum(read.io_bytes for read in reads), max(read.runtime for read in reads)
+        bins = [read.clat_ns.bins for read in reads]
         known = [one for one in bins if one is not None]
         return GroupReport(
             groupid=number,
-            kind=kind,
-            jobs=tuple(name for name, _ in busy),
-            io_bytes=moved,
+            io_bytes=total,
             runtime=slowest,
-            bw_bytes=moved * 1000 // slowest,
-            min_bw_bytes=min(io.bw_bytes for io in ios),
-            max_bw_bytes=max(io.bw_bytes for io in ios),
-            total_ios=sum(io.total_ios for io in ios),
+            bw_bytes=total * 1000 // slowest,
             clat_bins=Bins.merged(known) if len(known) == len(bins) else None,
         )

@@ -308,7 +308,7 @@ class BenchmarkSession:
                 pods=spec.pods,
                 files=len(plan.files),
                 total_bytes=plan.total_bytes,
-                parameters=_parameters(plan),
+                parameters=plan.options,
             ),
             shaping=Shaping(
                 asked=spec.bandwidth,
@@ -388,17 +388,3 @@ def _reached(rounds: Sequence[Round]) -> float | None:
         and one.proof.nfs_read_bytes is not None
     ]
     return statistics.median(seen) if seen else None
-
-
-def _parameters(plan: Plan) -> dict[str, str]:
-    """Options of the job by name; with several sections the name has the section as a prefix."""
-    section, found = "global", {}
-    for line in plan.text.splitlines():
-        text = line.strip()
-        if text.startswith("["):
-            section = text.strip("[]")
-        elif text and not text.startswith("#"):
-            key, _, value = text.partition("=")
-            several = section != "global" and len(plan.groups) > 1
-            found[f"{section}.{key}" if several else key] = value or "1"
-    return found

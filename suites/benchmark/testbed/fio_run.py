@@ -200,11 +200,18 @@ def latency(reports: Sequence[FioReport]) -> Latency | None:
     if not known or len(known) < len(bins):
         return None
     merged = known[0].merged(known)
-    found = [job.read.clat_ns for report in reports for job in report.jobs if job.read.clat_ns.N]
+    counted = [
+        (latency, latency.bins.total)
+        for report in reports
+        for job in report.jobs
+        if (latency := job.read.clat_ns).bins is not None and latency.bins.total
+    ]
+    if not counted:
+        return None
     return Latency(
         reads=merged.total,
-        mean_ns=sum(one.mean * one.N for one in found) / sum(one.N for one in found),
-        max_ns=max(one.max for one in found),
+        mean_ns=sum(one.mean * count for one, count in counted) / merged.total,
+        max_ns=max(one.max for one, _ in counted),
         percentiles=tuple(
             Percentile(percent=percent, ns=merged.percentile(percent)) for percent in PERCENTILES
         ),

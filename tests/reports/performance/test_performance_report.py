@@ -12,12 +12,11 @@ import pytest
 
 from clusters.errors import RefusalError
 from reports.__main__ import main
-from reports.performance import report
+from reports.pages import TEMPLATES
 from reports.performance.charts import ratio_chart, throughput_chart, time_chart
 from reports.performance.report import (
     SCHEMA_PATH,
     load_results,
-    performance_section,
     performance_sections,
     render_markdown,
     render_performance_page,
@@ -26,7 +25,7 @@ from reports.performance.report import (
 from reports.performance.rounds_csv import render_csv
 from reports.performance.text import ANCHORS, MARKS, alarms, arm_badges, says_series, says_spread
 from reports.verdict.model import Verdict
-from reports.verdict.page import TEMPLATES, render_page
+from reports.verdict.page import render_page
 from suites.benchmark.analysis.series_summary import figures_of
 from suites.benchmark.model import results
 from suites.benchmark.model.judgement import Figures
@@ -82,8 +81,8 @@ class TestPage:
             RAW,
             FLUID_SAME,
             f"{FLUID_FRESH}: 2 rounds are not valid: {NOT_ALL}",
-            "NFS was held to 100 MiB/s by tbf; 97.2 MiB/s really came through",
-            "NFS was not slowed down",
+            "NFS was limited to 100 MiB/s by tbf; it reached 97.2 MiB/s",
+            "NFS was not limited",
             "95 % interval",
             "no difference shown",
             "log-normal, 3 %",
@@ -129,7 +128,7 @@ class TestPage:
 
     def test_published_figures_are_labelled(self, whole: Benchmark) -> None:
         """What others published comes last, under a heading that says so, and nowhere else."""
-        html = performance_section(whole).html
+        html = performance_sections(whole)[0].html
         heading = html.index("For reference only")
         for anchor in ANCHORS:
             assert html.count(anchor.figures) == 1
@@ -178,7 +177,7 @@ class TestPage:
         chart = time_chart(whole.series[0])
         assert chart is not None
         assert len(chart.stretches) == 10 * len(ARMS)
-        assert [panel.title for panel in chart.panels] == ["held in Alluxio", "sent by the NFS server"]
+        assert [panel.title for panel in chart.panels] == ["cached in Alluxio", "sent by the NFS server"]
         assert all(panel.paths for panel in chart.panels)
 
     def test_without_what_may_be_missing(self) -> None:
@@ -272,7 +271,7 @@ class TestWords:
         told = render_markdown(benchmark(one, findings=()))
         assert "faster" not in told
         assert "slower" not in told
-        html = str(performance_section(benchmark(one, findings=())).html)
+        html = str(performance_sections(benchmark(one, findings=()))[0].html)
         assert not re.search(r'class="badge t-(good|bad)"[^>]*>(faster|slower)', html)
 
     def test_badges(self) -> None:
@@ -379,14 +378,9 @@ class TestFiles:
             load_results(tmp_path)
 
     def test_page_of_another_is_left(self, tmp_path: Path, whole: Benchmark) -> None:
-        """Where a verdict's page is, the measurements do not write over it."""
-        write(tmp_path, whole, page=False)
-        assert not (tmp_path / report.PAGE_FILE).exists()
-        assert sorted(path.name for path in tmp_path.iterdir()) == [
-            "benchmark.csv",
-            "benchmark.json",
-            "benchmark.md",
-        ]
+        """The measurements alone write no page, and not the JSON of the session."""
+        write(tmp_path, whole)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["benchmark.csv", "benchmark.md"]
 
 
 def test_every_arm_has_a_colour() -> None:

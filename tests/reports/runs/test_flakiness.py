@@ -14,7 +14,7 @@ from clusters.errors import RefusalError
 from reports import __main__ as command
 from reports.runs import flakiness
 from reports.runs.flakiness import Repeats
-from reports.verdict.model import Attempt, Failure, Host, ScenarioResult, Verdict
+from reports.verdict.model import AttemptResult, Failure, Host, ScenarioResult, Verdict
 
 Make = Callable[..., ScenarioResult]
 
@@ -80,7 +80,10 @@ def test_a_scenario_that_always_fails_does_not_differ(run: Callable[..., Verdict
 def test_each_attempt_counts(run: Callable[..., Verdict], make: Make) -> None:
     """A second attempt that passes does not hide the first."""
     broke = Failure.model_validate({"class": "product", "reason": "it broke", "phase": "call"})
-    attempts = (Attempt(outcome="fail", failures=(broke,), at=1.0), Attempt(outcome="pass", at=2.0))
+    attempts = (
+        AttemptResult(outcome="fail", failures=(broke,), at=1.0),
+        AttemptResult(outcome="pass", at=2.0),
+    )
     (row,) = flakiness.gather([run(0, make("A1", attempts=attempts))]).differing
     assert [(end.outcome, end.why) for end in row.ends] == [("fail", "Fluid's fault: it broke"), ("pass", "")]
 

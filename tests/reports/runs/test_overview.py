@@ -59,7 +59,7 @@ def test_each_row_stands_beside_each_version(run: Callable[..., Verdict], make: 
         "A23": ["not run", "not for it"],
         "B1": ["not run", "not run"],
     }
-    assert "Fluid 1.0.8: 1 pass; 2 were not run to an end." in overview.render(seen)
+    assert "Fluid 1.0.8: 1 pass; 2 did not run to an end." in overview.render(seen)
 
 
 def test_a_skip_is_no_end(run: Callable[..., Verdict], make: Make) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import FailureClass, RefusalError
+from reports.verdict.judgement import exit_status, judge_run
 from reports.verdict.model import (
     SCHEMA_PATH,
     Failure,
     ScenarioResult,
     Verdict,
     VerdictWord,
-    exit_status,
-    judge_run,
     load,
     schema_text,
 )

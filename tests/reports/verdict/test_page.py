@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from reports import units
 from reports.__main__ import main
+from reports.pages import HtmlSection
 from reports.verdict import phrases
 from reports.verdict.model import ScenarioResult, Verdict
-from reports.verdict.page import HtmlSection, render_page, scenario_bars
+from reports.verdict.page import render_page, scenario_bars
 from reports.verdict.summary import render_summary, terminal_lines
 from suites.record.evidence import Fact, Phase
 
@@ -157,8 +159,8 @@ def contrast(one: str, other: str) -> float:
 def test_unfinished(sample: Verdict) -> None:
     """A page of a run that was killed says so."""
     killed = sample.model_copy(update={"run": sample.run.model_copy(update={"finished": False})})
-    assert Reader(render_page(killed)).says("killed before its end")
-    assert "killed before its end" in render_summary(killed)
+    assert Reader(render_page(killed)).says("not finished, or it was killed")
+    assert "not finished, or it was killed" in render_summary(killed)
 
 
 def test_nothing_known(sample: Verdict) -> None:
@@ -230,7 +232,7 @@ def test_summary_table(sample: Verdict, make: Make) -> None:
 )
 def test_seconds(value: float, expected: str) -> None:
     """A length of time reads as people say it."""
-    assert phrases.seconds(value) == expected
+    assert units.duration(value) == expected
 
 
 class TestCommand:
@@ -248,3 +250,13 @@ class TestCommand:
         """``show`` of a folder without a run is refused with what to do."""
         assert main(["show", str(tmp_path)]) == 2
         assert "out/latest" in capsys.readouterr().err
+
+
+def test_scenarios_come_before_the_images(sample: Verdict) -> None:
+    """A reader sees the verdict and the scenarios before the table of images."""
+    html = render_page(sample, (HtmlSection("performance", "Read performance", Markup("measured")),))
+    places = [
+        html.index(f'id="{anchor}"') for anchor in ("scenarios", "performance", "skipped", "system", "time")
+    ]
+    assert places == sorted(places)
+    assert places[3] < html.index("<h3>Images</h3>")

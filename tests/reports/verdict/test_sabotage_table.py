@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from clusters.errors import FailureClass, ProductFailureError
 from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
-from reports.verdict.sabotage import sabotage_sections
+from reports.verdict.sabotage_section import sabotage_sections
 from suites.mutants.model import Mutant, Part
 from suites.mutants.result import Result
 from suites.record.failure_class import failure_class, reason

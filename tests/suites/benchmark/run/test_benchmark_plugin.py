@@ -80,7 +80,7 @@ def test_every_arm_is_handed_over_with_its_proof(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder.path / "summary.md"))
     words = (
         "-p",
-        "reports.performance.plugin",
+        "reports.recorder.plugin",
         "-p",
         "canned",
         "-m",
@@ -106,9 +106,7 @@ def test_every_arm_is_handed_over_with_its_proof(
     assert "Fluid, warm, fresh client against raw NFS, cold" in result.stdout.str()
     assert "## Read performance" in (folder.path / "summary.md").read_text()
     left = next((folder.path / "out").glob("2*"))
-    assert {"benchmark.json", "benchmark.csv", "benchmark.md", "report.html"} <= {
-        path.name for path in left.iterdir()
-    }
+    assert {"benchmark.csv", "benchmark.md", "report.html"} <= {path.name for path in left.iterdir()}
 
 
 def test_profile_that_is_not_there_is_refused() -> None:

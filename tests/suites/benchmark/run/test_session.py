@@ -14,8 +14,8 @@ from clusters.errors import HarnessError, InfrastructureError
 from clusters.host.commands import Completed
 from clusters.images.tools import Tools
 from clusters.progress import Progress
+from reports import run_files
 from reports.performance.lines import lines
-from reports.performance.report import write
 from suites.benchmark.model import results
 from suites.benchmark.model.judgement import Conclusion
 from suites.benchmark.model.results import Benchmark
@@ -164,7 +164,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
     monkeypatch.setattr(model, "exec", fifth)
     assert benchmark_session.series(NAME).rounds == ()
     benchmark_session.close(clean=True)
-    write(tmp_path, seen[-1], page=True)
+    run_files.write(tmp_path, None, seen[-1])
     assert "Ctrl-C" in (tmp_path / "report.html").read_text()
     assert any("Ctrl-C" in line for line in lines(seen[-1]))
 

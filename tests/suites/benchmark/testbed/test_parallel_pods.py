@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -116,8 +116,9 @@ def read(seconds: float) -> FioRun:
     """A run of fio that took so long."""
     report = parse((DATA / "seqread.txt").read_text())
     job = report.jobs[0]
-    job = replace(job, read=replace(job.read, runtime=int(1000 * seconds), io_bytes=128 * MIB))
-    return FioRun(replace(report, jobs=(job,)), 0.5, 0, 0, None, 1)
+    read = job.read.model_copy(update={"runtime": int(1000 * seconds), "io_bytes": 128 * MIB})
+    job = job.model_copy(update={"read": read})
+    return FioRun(report.model_copy(update={"jobs": (job,)}), 0.5, 0, 0, None, 1)
 
 
 def test_total_counts_from_the_first_start_to_the_last_end() -> None:

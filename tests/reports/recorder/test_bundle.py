@@ -11,7 +11,7 @@ import pytest
 
 from clusters.errors import FailureClass
 from reports.files import clipped, point_latest, safe_path, write_atomically
-from reports.verdict.bundle import Story, write_bundle
+from reports.recorder.bundle import Story, write_bundle
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
 from suites.record.run import BundleCollector, FailureContext

@@ -1,13 +1,14 @@
-"""What became of each scenario so far, and the verdict that it makes, at any moment of a run."""
+"""The record of a run: what happened to each scenario so far, and the verdict on it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from reports.verdict.classify import failures
+from reports.recorder.failures import failures
+from reports.verdict.judgement import judge_run
 from reports.verdict.model import (
-    Attempt,
+    AttemptResult,
     DefectResult,
     Failure,
     Host,
@@ -15,31 +16,30 @@ from reports.verdict.model import (
     Outcome,
     RunFacts,
     ScenarioResult,
-    StageResult,
     Verdict,
-    judge_run,
 )
+from suites.benchmark.model.results import Benchmark
 from suites.catalogue.scenario import Scenario
 from suites.record.evidence import Evidence
 from suites.record.run import Run, When
 
-#: What is said of a scenario whose turn did not come.
+#: Reason of a scenario that the run did not reach.
 NOT_RUN = "not run"
 
 
 @dataclass
-class Trial:
-    """One attempt at a scenario, while it goes on.
+class Attempt:
+    """One attempt at a scenario.
 
     Attributes:
         began: when it began.
         at: the same, in seconds since the run began.
-        stages_before: how many stages of making the shared system had ended by then.
-        seconds: how long each part of the test took.
-        shared: seconds of its set-up that went into the shared system, and so are not its own.
-        failures: what went wrong, in order.
+        stages_before: number of finished stages of the shared system at that time.
+        seconds: time of each phase of the test.
+        shared: seconds of its set-up that were spent on the shared system.
+        failures: in order.
         skipped: why it was skipped, or None.
-        evidence: what it saw, once its fixture has made it.
+        evidence: of the scenario, once its fixture has created it.
     """
 
     began: datetime
@@ -53,7 +53,7 @@ class Trial:
 
     @property
     def all_failures(self) -> tuple[Failure, ...]:
-        """What went wrong, in order; with what was found once the scenario had ended."""
+        """All failures in order, including those found after the scenario had ended."""
         later = self.evidence.late_failures if self.evidence is not None else ()
         found = [
             one
@@ -64,7 +64,7 @@ class Trial:
 
     @property
     def outcome(self) -> Outcome:
-        """What came of it; a failure outweighs all else, whatever part it came in."""
+        """Its outcome; a failure in any phase outweighs everything else."""
         if self.all_failures:
             return "fail"
         if self.skipped is not None:
@@ -73,9 +73,9 @@ class Trial:
             return "known-defect"
         return "pass"
 
-    def attempt(self) -> Attempt:
-        """The same as the verdict lists it."""
-        return Attempt(
+    def result(self) -> AttemptResult:
+        """The attempt as the verdict lists it."""
+        return AttemptResult(
             outcome=self.outcome,
             failures=self.all_failures,
             at=round(self.at, 3),
@@ -86,40 +86,40 @@ class Trial:
 
 
 @dataclass
-class Entry:
+class ScenarioRecord:
     """A selected scenario and its attempts.
 
     Attributes:
-        scenario: what it declares.
-        case: which of the cases of the test, where it has several.
-        test: pytest's node id.
-        trials: the attempts.
-        attachments: texts that it kept.
-        bundles: bundles that were taken for it.
+        scenario: its declaration.
+        case: parameter of the test, if it has several.
+        test: node id in pytest.
+        attempts: in order.
+        attachments: texts of the scenario.
+        bundles: failure bundles.
     """
 
     scenario: Scenario
     case: str
     test: str
-    trials: list[Trial] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     attachments: list[KeptFile] = field(default_factory=list)
     bundles: list[KeptFile] = field(default_factory=list)
 
     def result(self) -> ScenarioResult:
         """The scenario as the verdict lists it: the first attempt that failed, else the last one."""
-        failed = [trial for trial in self.trials if trial.all_failures]
-        told = failed[0] if failed else self.trials[-1] if self.trials else None
-        evidence = told.evidence if told else None
-        wrong = told.all_failures if told else ()
-        attempts = tuple(trial.attempt() for trial in self.trials)
+        failed = [attempt for attempt in self.attempts if attempt.all_failures]
+        shown = failed[0] if failed else self.attempts[-1] if self.attempts else None
+        evidence = shown.evidence if shown else None
+        wrong = shown.all_failures if shown else ()
+        attempts = tuple(attempt.result() for attempt in self.attempts)
         return ScenarioResult.model_validate(
             {
                 "id": self.scenario.id,
                 "title": self.scenario.title,
                 "level": str(self.scenario.level),
-                "outcome": told.outcome if told else "skipped",
+                "outcome": shown.outcome if shown else "skipped",
                 "class": wrong[0].failure_class if wrong else None,
-                "reason": self._reason(told),
+                "reason": self._reason(shown),
                 "seconds": round(sum(a.setup + a.call + a.teardown for a in attempts), 3),
                 "evidence": tuple(evidence.facts) if evidence else (),
                 "case": self.case,
@@ -134,17 +134,17 @@ class Entry:
             }
         )
 
-    def _reason(self, told: Trial | None) -> str:
-        if told is None:
+    def _reason(self, shown: Attempt | None) -> str:
+        if shown is None:
             return NOT_RUN
-        if wrong := told.all_failures:
+        if wrong := shown.all_failures:
             first, *more = wrong
             part = {"setup": "in set-up: ", "teardown": "in teardown: "}.get(first.phase or "", "")
             also = f" (and {len(more)} more)" if more else ""
             return f"{part}{first.reason}{also}"
-        if told.skipped is not None:
-            return told.skipped
-        return "; ".join(d.says for d in self._defects(told.evidence) if d.seen)
+        if shown.skipped is not None:
+            return shown.skipped
+        return "; ".join(d.says for d in self._defects(shown.evidence) if d.seen)
 
     def _defects(self, evidence: Evidence | None) -> tuple[DefectResult, ...]:
         if evidence is None:
@@ -165,33 +165,35 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """All that is known of a run.
+    """The record of a run.
 
     Attributes:
         run: the run.
-        entries: the selected scenarios, by node id.
-        problems: what broke outside of any scenario.
-        stopped: why the run ended early, if it did.
-        finished: the run came to its end.
+        scenarios: the selected ones, by node id.
+        problems: failures outside of any scenario.
+        stopped: why the run ended early; empty if it did not.
+        finished: whether the run has ended.
+        benchmark: its measurements, if any.
     """
 
     run: Run
-    entries: dict[str, Entry] = field(default_factory=dict)
+    scenarios: dict[str, ScenarioRecord] = field(default_factory=dict)
     problems: list[Failure] = field(default_factory=list)
     stopped: str = ""
     finished: bool = False
+    benchmark: Benchmark | None = None
 
-    def select(self, test: str, scenario: Scenario, case: str = "") -> Entry:
-        """Enter a scenario that is to be run, so that it is told of whatever happens to the run."""
-        return self.entries.setdefault(test, Entry(scenario, case, test))
+    def select(self, test: str, scenario: Scenario, case: str = "") -> ScenarioRecord:
+        """Add a selected scenario, so that the verdict lists it even if it does not run."""
+        return self.scenarios.setdefault(test, ScenarioRecord(scenario, case, test))
 
     def seconds(self, moment: datetime | None = None) -> float:
-        """Seconds from the start of the run to a moment, which is now unless given."""
+        """Seconds from the start of the run to a moment; by default now."""
         return ((moment or datetime.now(UTC)) - self.run.started).total_seconds()
 
     def verdict(self) -> Verdict:
-        """The verdict of what is known now; what did not run yet counts as skipped."""
-        scenarios = tuple(entry.result() for entry in self.entries.values())
+        """The verdict on the current state; a scenario that did not run yet counts as skipped."""
+        scenarios = tuple(record.result() for record in self.scenarios.values())
         judgement = judge_run(scenarios, self.problems, stopped=self.stopped)
         return Verdict(
             verdict=judgement.word,
@@ -208,11 +210,9 @@ class Ledger:
             ),
             system=self.run.system,
             scenarios=scenarios,
-            stages=tuple(
-                StageResult(name=s.name, seconds=round(s.seconds, 3), cached=s.cached)
-                for s in self.run.stages
-            ),
+            stages=tuple(replace(stage, seconds=round(stage.seconds, 3)) for stage in self.run.stages),
             problems=tuple(self.problems),
             sabotage=list(self.run.sabotage) or None,
             mutants=list(self.run.mutants) or None,
+            benchmark=self.benchmark.as_part() if self.benchmark is not None else None,
         )

@@ -12,7 +12,8 @@ from kubernetes.client.exceptions import ApiException
 from clusters.clock import SYSTEM_CLOCK
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError, RefusalError
 from clusters.waiting import WaitTimeoutError, wait
-from reports.verdict.classify import REASON_LENGTH, failure_class, failures, reason
+from reports.recorder.failures import failures
+from suites.record.failure_class import REASON_LENGTH, failure_class, reason
 from suites.record.run import When
 
 PRODUCT, HARNESS, INFRASTRUCTURE = FailureClass.PRODUCT, FailureClass.HARNESS, FailureClass.INFRASTRUCTURE

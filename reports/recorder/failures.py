@@ -1,20 +1,18 @@
-"""From an exception to the failures that the verdict lists."""
+"""Converts exceptions to the failures that the verdict lists."""
 
 from __future__ import annotations
 
 from reports.verdict.model import Failure
-from suites.record.failure_class import REASON_LENGTH, failure_class, reason
+from suites.record.failure_class import failure_class, reason
 from suites.record.run import When
-
-__all__ = ["REASON_LENGTH", "failure_class", "failures", "reason"]
 
 
 def failures(error: BaseException, phase: When, at: float = 0.0) -> tuple[Failure, ...]:
-    """An error as failures: one, or one for each member of an exception group.
+    """The failures of an exception: one, or one for each member of an exception group.
 
     Args:
-        error: what was raised.
-        phase: the part of the test that raised it.
+        error: the exception.
+        phase: the phase of the test that raised it.
         at: seconds since the run began.
     """
     if isinstance(error, BaseExceptionGroup):

@@ -1,7 +1,7 @@
-"""Failure bundles: what a stranger needs to understand a failure, taken while it is still there.
+"""Failure bundles: what is needed to understand a failure, collected before the teardown.
 
-A bundle is a folder with an ``index.md`` that tells what happened and lists the files.
-Taking one never raises and never lasts: a collector that fails or hangs leaves a note.
+A bundle is a folder with an ``index.md`` that describes the failure and lists the files. Collecting never
+raises and has a time limit: a collector that fails or hangs leaves a note.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ INDEX: Final = "index.md"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the index tells of a failure.
+    """A failure, as the index describes it.
 
     Attributes:
         context: the scenario, the part that failed, its namespaces and when it began.
-        title: what should have held.
+        title: of the scenario.
         failures: what went wrong.
         seconds: how long the part ran until it failed.
         trace: the whole error as pytest shows it.
@@ -52,7 +52,7 @@ class Story:
 
 @dataclass
 class Collected:
-    """What one collector gave, or why it did not."""
+    """The files of one collector, or why there are none."""
 
     collector: BundleCollector
     files: dict[str, bytes] = field(default_factory=dict)
@@ -70,8 +70,8 @@ def write_bundle(
 ) -> Path | None:
     """Fill ``folder`` with a bundle and return the path of its index.
 
-    All collectors work side by side, so the bundle takes as long as the slowest of them is
-    allowed. Files beyond the limit of the bundle are left out, and the index says so.
+    All collectors run in parallel, so the bundle takes at most as long as the slowest of them may take.
+    Files that exceed the limit of the bundle are left out, and the index lists them.
 
     Returns:
         The index, or None when nothing could be written (a full disk).
@@ -173,5 +173,5 @@ def _index(story: Story, written: Sequence[tuple[str, int, int]], notes: Sequenc
 
 
 def _block(text: str) -> list[str]:
-    """Text as a code block, whatever fences stand in it."""
+    """Text as a code block; fences in it do no harm."""
     return [f"    {line}" for line in text.splitlines()]

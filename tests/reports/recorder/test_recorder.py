@@ -11,9 +11,15 @@ from typing import Any
 
 import pytest
 
-import reports.verdict.plugin  # noqa: F401 - else each session within imports it anew
+import reports.recorder.plugin  # noqa: F401 - otherwise each inner session imports it again
+from reports.__main__ import main
+from suites.benchmark.model import results
+from tests.reports.measurements import benchmark
 
 pytest_plugins = ["pytester"]
+
+# Made before any inner session: pytester unloads the modules that a test loads, and numpy loads once only.
+MEASURED = benchmark()
 
 OPTIONS = ("-p", "no:cacheprovider", "-p", "allure_pytest.plugin")
 
@@ -25,13 +31,14 @@ from suites.record.evidence import EVIDENCE, Evidence
 from clusters.facts import SystemFacts
 from suites.record.run import BundleCollector, run_of
 
-pytest_plugins = ["reports.verdict.plugin"]
+pytest_plugins = ["reports.recorder.plugin"]
 
 def pytest_addoption(parser):
     parser.addoption("--out", default="out")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "scenario(declared): a scenario")
+    config.addinivalue_line("markers", "benchmark: a measurement")
     run = run_of(config)
     events = BundleCollector("events", lambda context: {"events.txt": f"{context.scenario} FailedMount"})
     run.bundle_collectors.append(events)
@@ -415,7 +422,7 @@ def test_a_folder_that_nothing_can_be_written_to_is_refused(pytester: pytest.Pyt
     (pytester.path / "file").write_text("")
     result = run(pytester, PASSES, args=("--out", "file/out"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*the reports cannot be written: */file is no folder*--out"])
+    result.stderr.fnmatch_lines(["*the reports cannot be written: */file is not a folder*--out"])
     assert "Traceback" not in result.stderr.str()
     assert not (pytester.path / "out").exists()
 
@@ -476,7 +483,7 @@ def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (told["verdict"], told["run"]["finished"]) == ("inconclusive", False)
     found = rows(pytester)
     assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
-    assert "killed before its end" in (latest(pytester) / "report.html").read_text()
+    assert "not finished, or it was killed" in (latest(pytester) / "report.html").read_text()
     assert list(junit(latest(pytester))) == ["test_a1"]
 
 
@@ -511,3 +518,40 @@ def test_b10(evidence, pool):
     assert (clean["outcome"], clean["bundles"]) == ("pass", [])
     assert verdict(pytester)["verdict"] == "fail"
     result.assert_outcomes(passed=2, errors=1)
+
+
+MEASURES = """
+@pytest.mark.benchmark
+def test_throughput(request):
+    from suites.benchmark.model import results
+    from suites.benchmark.run.plugin import MEASURED
+    request.config.stash[MEASURED] = results.load(request.config.rootpath / results.FILE)
+"""
+
+
+def test_run_of_scenarios_and_measurements_has_both_in_its_report(pytester: pytest.Pytester) -> None:
+    """The verdict has the measurements, the page has both parts, and so has the output."""
+    results.save(pytester.path, MEASURED)
+    result = run(pytester, PASSES, MEASURES)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*read performance*", "*PASS: Fluid passed the only scenario*"])
+    assert verdict(pytester)["verdict"] == "pass"
+    assert verdict(pytester)["benchmark"]["series"][0]["name"] == "sequential-1m x1"
+    page = (latest(pytester) / "report.html").read_text()
+    for section in ("scenarios", "performance", "system"):
+        assert page.count(f'id="{section}"') == 1
+    assert {"verdict.json", "benchmark.csv", "benchmark.md"} <= {
+        path.name for path in latest(pytester).iterdir()
+    }
+    first = page
+    assert main(["show", str(latest(pytester))]) == 0
+    assert (latest(pytester) / "report.html").read_text() == first
+
+
+def test_measurements_alone_have_no_verdict(pytester: pytest.Pytester) -> None:
+    """Without a scenario there is a page of the measurements, and no verdict."""
+    results.save(pytester.path, MEASURED)
+    result = run(pytester, MEASURES)
+    assert result.ret == pytest.ExitCode.OK
+    assert not (latest(pytester) / "verdict.json").exists()
+    assert "Read performance" in (latest(pytester) / "report.html").read_text()

@@ -1,0 +1,1 @@
+"""The pytest plugin that records a run of the suites and writes its reports."""
