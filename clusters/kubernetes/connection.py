@@ -1,4 +1,4 @@
-"""Talking HTTP with one cluster's API server: who we are, time limits, what may be tried again."""
+"""HTTP to one API server: credentials, time limits, retries."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from clusters.kubernetes.kubeconfig import configure
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-#: Seconds to reach the server, and to get an answer when nothing else is said.
+#: Seconds to connect, and default seconds for an answer.
 CONNECT_SECONDS: Final = 3.0
 REQUEST_SECONDS: Final = 30.0
-#: Seconds that the very first answer may take, so that a dead cluster is told in time.
+#: Seconds for the first answer, so that a dead cluster is reported soon.
 PROBE_SECONDS: Final = 2.0
-#: Seconds for which a request that did no harm is tried again, and the pauses between.
+#: Seconds in which a safe request is retried, and the pause between two attempts.
 RETRY_SECONDS: Final = 10.0
 RETRY_PAUSE: Final = 0.25
-#: Threads that watch and scenarios that run side by side share the connections.
+#: Connections for parallel scenarios and watches.
 CONNECTIONS: Final = 32
 
 _TOO_MANY: Final = 429
@@ -45,8 +45,8 @@ class KubeError(InfrastructureError):
     """The API server refused a request, or could not be reached.
 
     Attributes:
-        status: HTTP status; 0 when no answer came.
-        reason: Kubernetes' own word, such as ``AlreadyExists``; ``NoSuchKind`` when the API has no such kind.
+        status: HTTP status; 0 without an answer.
+        reason: of Kubernetes, such as ``AlreadyExists``; ``NoSuchKind`` if the API lacks the kind.
         said: the server's message.
     """
 
@@ -60,7 +60,7 @@ class KubeError(InfrastructureError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a connection other than plain HTTP needs to know, such as the websocket of exec."""
+    """Credentials for other connections, such as the websocket of exec."""
 
     url: str
     authorization: str = ""
@@ -84,11 +84,11 @@ class Connection:
 
     @property
     def url(self) -> str:
-        """Where the API server is, such as ``https://127.0.0.1:40123``."""
+        """Address of the API server, such as ``https://127.0.0.1:40123``."""
         return str(self.api.configuration.host)
 
     def credentials(self) -> Credentials:
-        """Who we are, with a token that is fresh now."""
+        """The credentials, with a fresh token."""
         configuration = self.api.configuration
         return Credentials(
             url=self.url,
@@ -114,18 +114,18 @@ class Connection:
     ) -> bytes:
         """Send a request and return the answer's body.
 
-        A read is tried again when the server could not be reached or was too busy; anything
-        else only when it is sure that nothing was done.
+        A GET is retried if the server cannot be reached or is too busy, any other request only if it
+        certainly had no effect.
 
         Args:
             method: such as ``GET``.
             path: such as ``/api/v1/pods``.
-            what: the request in a user's words, for errors: ``list Pods in demo``.
+            what: the request in errors, such as ``list Pods in demo``.
             query: parameters.
             body: sent as JSON.
             content_type: of the body.
             timeout: seconds for one answer.
-            retry_for: seconds in which it is tried again.
+            retry_for: seconds in which it is retried.
 
         Raises:
             KubeError: refused, or not reached.
@@ -151,7 +151,7 @@ class Connection:
             self.clock.sleep(RETRY_PAUSE)
 
     def stream(self, path: str, *, what: str, query: Query, timeout: float) -> urllib3.BaseHTTPResponse:
-        """Send a GET whose answer comes bit by bit; the caller reads and closes it.
+        """Send a GET with a streamed answer; the caller reads and closes it.
 
         Raises:
             KubeError: refused.
@@ -206,7 +206,7 @@ def refused(what: str, status: int, data: bytes) -> KubeError:
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        # Only a path that the server does not serve at all is answered without a Status.
+        # Only an unknown path has an answer without a Status.
         reason = "NoSuchKind" if status == _NOT_FOUND else ""
         return KubeError(what, status=status, reason=reason, said=text[:300])
     return KubeError(
@@ -215,7 +215,7 @@ def refused(what: str, status: int, data: bytes) -> KubeError:
 
 
 def transport_cause(error: urllib3.exceptions.HTTPError) -> str:
-    """What went wrong on the way, in a few words."""
+    """The cause of a transport error, in a few words."""
     causes = (error, getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
     for cause in causes:
         text = _known_cause(cause)
@@ -225,7 +225,7 @@ def transport_cause(error: urllib3.exceptions.HTTPError) -> str:
 
 
 def _known_cause(cause: object) -> str:
-    """A failure that has a plain name, or nothing."""
+    """The text of a known failure, or an empty text."""
     text = ""
     match cause:
         case urllib3.exceptions.NameResolutionError():
@@ -257,15 +257,15 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
         context: one of its contexts; without it the current one.
 
     Raises:
-        RefusalError: within about 5 s, whatever is wrong with the file or the cluster.
+        RefusalError: the file or the cluster cannot be used; raised within about 5 s.
     """
-    # Importing the client takes a second, which collecting tests must not pay.
+    # The import takes a second, which would slow down the collection of tests.
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - see above
 
     configuration = Configuration()
     where = configure(configuration, kubeconfig, context)
     if _is_loopback(str(configuration.host)):
-        configuration.proxy = None  # a proxy of the environment cannot reach this machine's own cluster
+        configuration.proxy = None  # a proxy cannot reach a cluster on this machine
     if not configuration.verify_ssl:
         # The kubeconfig says so on purpose; one warning for each request would only hide others.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -101,7 +101,7 @@ def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
     if not files:
         raise RefusalError(
             f"there is no kubeconfig at {place}",
-            advice="name one with --kubeconfig, or let the harness make a cluster of its own",
+            advice="name one with --kubeconfig, or let the harness create a cluster",
         )
     merged: dict[str, Any] = {"contexts": [], "current-context": None}
     used = []
