@@ -75,7 +75,7 @@ CHARTS: Final = (
     _mutant(
         "M130",
         "a DataLoad loads all of the Dataset, whatever it is asked for",
-        ("A22",),
+        ("A34",),
         Edit(LOADER, 88, '"$DATA_PATH"', '"/"'),
         program=Program.DATASET_CONTROLLER,
     ),
@@ -90,7 +90,7 @@ CHARTS: Final = (
     _mutant(
         "M132",
         "a DataLoad of a path that does not exist succeeds",
-        ("A22",),
+        ("B39",),
         Edit(LOADER, 52, "exit 1", "exit 0"),
         program=Program.DATASET_CONTROLLER,
     ),

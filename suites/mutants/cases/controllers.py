@@ -102,7 +102,7 @@ DATASET_CONTROLLER: Final = (
     _mutant(
         "M27",
         "a DataLoad whose Job failed is Complete",
-        ("A22",),
+        ("B39",),
         Edit(LOADS, 81, "finished", "true || finished"),
     ),
     _mutant(
