@@ -73,9 +73,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 #: Imports against the order, "from unit" and "to unit", and what removes them.
-WRONG_IMPORTS: Mapping[tuple[str, str], str] = {
-    ("suites.steps", "suites.catalogue"): "remove with an own home for what catalogue lends",
-}
+WRONG_IMPORTS: Mapping[tuple[str, str], str] = {}
 
 #: Circles of modules, and what opens them.
 CIRCLES: Mapping[tuple[str, ...], str] = {}
@@ -89,9 +87,7 @@ TABLES = ("suites/mutants/cases/",)
 LONG_MODULES: Mapping[str, str] = {}
 
 #: Test files in a folder whose package they do not import, and what moves them.
-MISPLACED_TESTS: Mapping[str, str] = {
-    "tests/suites/scenarios/test_misuse_helpers.py": "remove with its move to the package that it tests",
-}
+MISPLACED_TESTS: Mapping[str, str] = {}
 
 
 @cache

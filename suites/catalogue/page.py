@@ -13,8 +13,9 @@ from typing import Final
 
 from clusters.pins import pins
 from suites.catalogue.discovery import declared
-from suites.catalogue.scenario import Defect, Scenario
+from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import GROUPS, LEFT_OUT, rows
+from suites.record.defects import Defect
 from suites.record.markdown import table_row
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "scenarios.md"

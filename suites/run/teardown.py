@@ -20,7 +20,8 @@ from typing import Final, TypeVar
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import FailureClass, HarnessError, ProductFailureError
 from clusters.waiting import WaitError, wait
-from suites.catalogue.scenario import Leftover, Scenario
+from suites.catalogue.scenario import Scenario
+from suites.record.defects import Leftover
 from suites.record.evidence import Evidence
 from suites.steps import leaks
 from suites.steps.leaks import Leaks

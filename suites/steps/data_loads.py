@@ -8,7 +8,7 @@ from typing import Final
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DataLoadSnapshot
-from suites.catalogue.scenario import Defect
+from suites.record.defects import Defect
 from suites.record.versions import Affected, ByVersion
 from suites.steps.user import User
 

@@ -11,7 +11,8 @@ from clusters.product import fluid
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.prometheus import Samples, parse_samples
 from clusters.waiting import is_gone, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.run import unbindable
 from suites.steps import checks, dataset_status
 from suites.steps.user import DATASET, User

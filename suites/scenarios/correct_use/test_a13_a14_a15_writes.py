@@ -6,7 +6,8 @@ import hashlib
 from typing import Final
 
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks, source_files
 from suites.steps.user import DATASET, User
 from workloads.models.dataset import Dataset, Mount

@@ -14,7 +14,8 @@ from clusters.product import fluid_names
 from clusters.product.alluxio.output import find_blocks, parse_blocks
 from clusters.product.predicates import is_fully_cached
 from clusters.waiting import WaitError, exists, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import Level as Tier

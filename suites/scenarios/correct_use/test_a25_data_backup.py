@@ -11,7 +11,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot
 from clusters.waiting import WaitError, hold, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks, data_operations, predicates
 from suites.steps.user import DATASET, PHASE_SECONDS, User
 from workloads.models.data_backup import DataBackup

@@ -9,8 +9,9 @@ from clusters.kubernetes.fields import Json
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
+from suites.record.defects import Defect
 from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
 from suites.steps.user import DATASET, SOURCE, User

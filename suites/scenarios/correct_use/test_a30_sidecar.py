@@ -8,7 +8,7 @@ from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import is_empty, wait
-from suites.catalogue.scenario import Defect, Leftover, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
 from suites.diagnosis.fluid_facts import (
     SERVERLESS_LABEL,
@@ -16,6 +16,7 @@ from suites.diagnosis.fluid_facts import (
     SIDECAR_DONE_LABEL,
     SIDECAR_MAPPING_PREFIX,
 )
+from suites.record.defects import Defect, Leftover
 from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
 from suites.steps.diagnosis_checks import assert_diagnosis

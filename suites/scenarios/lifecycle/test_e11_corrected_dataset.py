@@ -11,7 +11,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import WaitError, exists, is_gone, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks
 from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User

@@ -8,7 +8,8 @@ from typing import Any, Final
 from clusters.kubernetes import kinds
 from clusters.product import fluid_names
 from clusters.waiting import is_gone, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks, leaks
 from suites.steps.user import DATASET, User
 

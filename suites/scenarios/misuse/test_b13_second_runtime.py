@@ -12,7 +12,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, is_gone, reason_if_any, wait
-from suites.catalogue.scenario import Defect, Leftover, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect, Leftover
 from suites.steps import checks, leaks
 from suites.steps.dataset_references import (
     needs_controller,

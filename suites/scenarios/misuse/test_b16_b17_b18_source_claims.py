@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from clusters.product import fluid_names
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
+from suites.record.defects import Defect
 from suites.run.unbindable import APPLICATION, ELSEWHERE, MISSING, OTHER_CLAIM, WatchResult
 from suites.scenarios.misuse import never_bound
 from suites.steps import checks

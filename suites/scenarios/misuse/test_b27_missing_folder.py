@@ -10,7 +10,8 @@ from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks, predicates
 from suites.steps.user import DATASET, User
 from workloads.models.dataset import Dataset, Mount, NodeAffinity

@@ -11,8 +11,9 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
+from suites.record.defects import Defect
 from suites.steps import checks, deletion, leaks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User, fluid_volume

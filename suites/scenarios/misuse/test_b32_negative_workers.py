@@ -10,7 +10,8 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.steps import checks
 from suites.steps.user import DATASET, User
 

@@ -10,8 +10,9 @@ from clusters.kubernetes.predicates import has_phase
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
-from suites.catalogue.scenario import Defect, Leftover, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
+from suites.record.defects import Defect, Leftover
 from suites.steps import checks, fuse_pods, leaks, predicates
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.object_copies import as_written

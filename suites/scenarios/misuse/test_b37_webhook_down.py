@@ -8,8 +8,9 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import Json, items, text
 from clusters.waiting import hold
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL, SERVERLESS_LABEL, SIDECAR_CONTAINER
+from suites.record.defects import Defect
 from suites.steps import checks, webhook
 from suites.steps.user import DATASET, User
 from suites.steps.webhook import AdmissionChanges

@@ -7,7 +7,8 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.waiting import hold, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 from suites.record.versions import ByVersion
 from suites.run.dataset_pool import ReadyDataset
 from suites.run.unbindable import WatchResult

@@ -7,8 +7,9 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from clusters.waiting import wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
+from suites.record.defects import Defect
 from suites.steps import checks, deletion, leaks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.object_copies import as_written

@@ -8,8 +8,9 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, hold, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
+from suites.record.defects import Defect
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User, fluid_volume

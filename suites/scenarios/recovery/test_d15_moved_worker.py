@@ -7,7 +7,8 @@ from typing import Final
 from clusters.kubernetes.predicates import is_ready_on
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import wait
-from suites.catalogue.scenario import Defect, Leftover, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect, Leftover
 from suites.steps import checks, workers
 from suites.steps.node_placement import labelled
 from suites.steps.user import DATASET, User

@@ -8,8 +8,9 @@ from clusters.errors import InfrastructureError
 from clusters.product import fluid_names
 from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitError, wait
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
+from suites.record.defects import Defect
 from suites.steps import checks, fuse_recovery
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User

@@ -68,7 +68,8 @@ import pytest
 from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
 from clusters.facts import SystemFacts
 from suites.record.run import cannot_run_here
-from suites.catalogue.scenario import Defect, Level, scenario
+from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
 """
 
 PASSES = '''

@@ -14,7 +14,8 @@ from clusters.host.commands import Completed
 from clusters.kubernetes.kinds import Kind
 from clusters.system import System
 from clusters.waiting import ProductTimeoutError, wait
-from suites.catalogue.scenario import Defect, Leftover, Level, Scenario, scenario
+from suites.catalogue.scenario import Level, Scenario, scenario
+from suites.record.defects import Defect, Leftover
 from suites.record.evidence import Evidence
 from suites.run import teardown
 from suites.run.teardown import BackgroundTeardown, RunEnd, TeardownResult
