@@ -144,7 +144,7 @@ def of_user(user: User) -> Leaks:
 def after_a_while(user: User, seconds: float = GONE_SECONDS) -> Leaks:
     """What is left of all that Fluid made in a user's namespace, once there was time for it to go.
 
-    It returns as soon as nothing is left. A look that fails is taken again, because something may
+    It returns as soon as nothing is left. A check that fails is repeated, because something may
     be broken on purpose at that moment.
 
     Raises:

@@ -28,9 +28,9 @@ REGISTERED: Final = "fluid-pod-admission-webhook"
 IN_USE: Final = "fluid.io/datasets-in-use"
 #: Seconds until the webhook is gone, or answers again.
 WEBHOOK_SECONDS: Final = 120.0
-#: Whether the status of a Dataset tells its runtime's kind as soon as it is Bound: the webhook refuses
-#: Pods that use one without (pkg/ddc/base/runtime.go:475 of 0.9.3). Up to 0.9 it is told at the first look
-#: after that (pkg/ddc/alluxio/dataset.go:56 of 0.9.3, :106 of 1.0.8).
+#: Whether the status of a Dataset has its runtime's kind as soon as it is Bound: the webhook refuses
+#: Pods that use one without (pkg/ddc/base/runtime.go:475 of 0.9.3). Up to 0.9 it is set at the first
+#: reconcile after that (pkg/ddc/alluxio/dataset.go:56 of 0.9.3, :106 of 1.0.8).
 KNOWN_AT_ONCE: Final = ByVersion({"0.9": False, "1.0": True})
 
 

@@ -15,7 +15,7 @@ DELETION_WINDOW_SECONDS: Final = 25.0
 
 
 def deletion_waits(owner: User, reader: User, pod: PodSnapshot, whom: str) -> None:
-    """A deleted Dataset and its claim stay for a window, and a Pod goes on reading right.
+    """A deleted Dataset and its claim stay for a window, and a Pod keeps reading correctly.
 
     Args:
         owner: of the Dataset.

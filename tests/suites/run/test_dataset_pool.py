@@ -94,7 +94,7 @@ def of_a_folder(user: User) -> None:
 
 
 def broken(user: User) -> None:
-    """One that never gets Bound."""
+    """One that never becomes Bound."""
 
 
 def a_pool(*wanted: DatasetCreator) -> tuple[DatasetPool, Removals]:
@@ -130,7 +130,7 @@ def test_dataset_is_made_while_others_are_still_in_use(created: list[tuple[str, 
 
 
 def test_dataset_whose_scenario_never_asked_is_removed(created: list[tuple[str, DatasetCreator]]) -> None:
-    """A scenario that failed before it asked leaves its Dataset; the next one still gets its own kind."""
+    """A scenario that failed before it asked leaves its Dataset; the next one still receives its own kind."""
     pool, removals = a_pool(on_demand, of_a_folder)
     user, _ = pool.acquire(Evidence(silent=True), of_a_folder)
     pool.close(clean=True)
@@ -187,7 +187,7 @@ def test_what_was_sent_ahead_is_kept_with_the_scenario(created: list[tuple[str, 
 def test_datasets_that_nobody_took_and_the_shared_one_are_removed(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
-    """At the end nothing stays on a cluster that stays; the shared Dataset goes once."""
+    """At the end nothing is left on a cluster that is kept; the shared Dataset is removed once."""
     pool, removals = a_pool(on_demand)
     pool.prepare_ahead()
     all_made(pool)

@@ -244,7 +244,7 @@ def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_c
 
 
 def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
-    """What no scenario used goes with the cluster; it does not keep the run, nor the looks of scenarios."""
+    """What no scenario used is deleted with the cluster; it delays neither the run nor the leak checks."""
     removals = BackgroundTeardown()
     for number in range(teardown.WORKERS + 2):
         removals.remove(a_user(f"fc-nobodys-{number}"))
@@ -395,7 +395,7 @@ def test_lasting_trouble_is_told_as_it_was() -> None:
 
 
 def test_nothing_is_tried_again_when_the_run_is_over() -> None:
-    """A cluster that is taken down answers no more, and nobody waits for it."""
+    """A cluster that is deleted does not answer any more, and nobody waits for it."""
     end, tries = RunEnd(), []
 
     def step() -> str:

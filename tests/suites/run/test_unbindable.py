@@ -43,7 +43,7 @@ def test_not_bound_without_claim_is_as_it_must_be() -> None:
 
 
 def test_bound_phase_contradicts() -> None:
-    """A Dataset that gets Bound, or fails, is not one that merely waits."""
+    """A Dataset that becomes Bound, or fails, is not one that merely waits."""
     assert "Bound" in a_look(a_dataset("Bound")).wrong
     assert "Failed" in a_look(a_dataset("Failed")).wrong
 
@@ -62,7 +62,7 @@ def test_application_that_was_scheduled_contradicts() -> None:
 
 
 def test_each_case_is_a_scenario() -> None:
-    """What users do is told for scenarios that there are."""
+    """Each case belongs to a scenario of the catalogue."""
     assert set(unbindable.CASES) <= {found.id for found in discovery.declared()}
 
 

@@ -63,7 +63,7 @@ def runs(watch: IdleWatch) -> IdleResult:
 
 
 def test_window_is_as_long_as_nobody_used_the_dataset() -> None:
-    """Looks are taken from the start, each two seconds, and once more at the very end."""
+    """It observes from the start, each two seconds, and once more at the very end."""
     assert runs(a_watch(QUIET, clock=Ticks(waits=30))) == IdleResult(observations=31, seconds=60.0)
 
 
@@ -77,7 +77,7 @@ def test_fuse_that_came_unasked_is_kept_for_the_scenario() -> None:
 
 
 def test_watch_with_a_gap_counts_for_nothing() -> None:
-    """Where the cluster did not answer for a moment, the whole window is held anew."""
+    """Where the cluster did not answer for a moment, the whole window is watched again."""
     assert runs(a_watch(QUIET, HarnessError("no answer"), QUIET, clock=Ticks())) == NOT_WATCHED
 
 
@@ -109,7 +109,7 @@ class TestTheCheck:
         ("before", "left"), [(0.0, 60.0), (45.0, 15.0), (60.0, 0.0), (200.0, 0.0)], ids=str
     )
     def test_rest_of_the_window_is_held(self, held: list[float], before: float, left: float) -> None:
-        """The time before counts; a last look is taken in any case, and the facts tell all."""
+        """The time before counts; there is a last observation in any case, and the facts have all."""
         user = self.a_user()
         checks.no_fuse_over_window(
             user, 60.0, lambda: None, before=IdleResult(observations=9, seconds=before)
