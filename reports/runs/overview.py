@@ -2,7 +2,7 @@
 
 Few machines have the hours for all levels on all versions in one go. So the last word on each row is
 put together here from the runs that there are, one column for each version of Fluid; a row that never
-came to an end is shown as that, and so is one that is left out.
+came to an end is shown as that, and so is a row without a scenario.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reports.runs.flakiness import ends_of, read_runs
 from reports.verdict.model import Outcome, Verdict
 from suites.catalogue.discovery import declared
 from suites.catalogue.scenario import Scenario
-from suites.catalogue.unwritten import LEFT_OUT
+from suites.catalogue.unwritten import UNWRITTEN_ROWS
 from suites.record.markdown import table_row
 from suites.record.versions import order, release
 
@@ -126,8 +126,8 @@ def render(overview: Overview) -> str:
     lines += [*_sums(overview), ""]
     if overview.sabotage:
         lines += ["## Broken on purpose", "", *_sabotage(overview.sabotage), ""]
-    lines += ["## Left out", "", "| id | why |", "|---|---|"]
-    lines += [table_row(row.id, f"{row.why}: {row.reason}") for row in LEFT_OUT]
+    lines += ["## Rows without a scenario", "", "| id | why |", "|---|---|"]
+    lines += [table_row(row.id, f"{row.why}: {row.reason}") for row in UNWRITTEN_ROWS]
     return "\n".join(lines) + "\n"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from clusters.pins import pins
 from suites.catalogue.discovery import declared
 from suites.catalogue.scenario import Scenario
-from suites.catalogue.unwritten import GROUPS, LEFT_OUT, rows
+from suites.catalogue.unwritten import GROUPS, UNWRITTEN_ROWS, rows
 from suites.record.defects import Defect
 from suites.record.markdown import table_row
 
@@ -36,8 +36,8 @@ def page(scenarios: Sequence[Scenario]) -> str:
         "# Scenarios",
         (
             "Made from the code by `python -m suites.catalogue`; a test fails when it is not current. "
-            f"The catalogue has {total} rows: {len(scenarios)} are scenarios, {len(LEFT_OUT)} are left out, "
-            "with their reasons at the end."
+            f"The catalogue has {total} rows: {len(scenarios)} are scenarios, {len(UNWRITTEN_ROWS)} have "
+            "none, with their reasons at the end."
         ),
         (
             "Each level includes those before it: `smoke`, `conformance`, `full`. “Alone” means that "
@@ -50,7 +50,7 @@ def page(scenarios: Sequence[Scenario]) -> str:
         parts.append(f"## {group}. {_TITLES[group]}")
         parts.append(_scenarios(s for s in scenarios if s.id.rstrip("0123456789") == group))
     parts += ["## Defects of Fluid that are looked at", _defects(scenarios)]
-    parts += ["## Left out", _left_out()]
+    parts += ["## Rows without a scenario", _unwritten_rows()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,9 +88,9 @@ def _defects(scenarios: Iterable[Scenario]) -> str:
     return "\n".join(lines)
 
 
-def _left_out() -> str:
+def _unwritten_rows() -> str:
     lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
-    lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in LEFT_OUT]
+    lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in UNWRITTEN_ROWS]
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UnwrittenRow:
     """A row without a scenario of its own.
 
     Attributes:
@@ -61,31 +61,31 @@ def rows() -> tuple[str, ...]:
 
 _WRITE: Final = "nothing stands in its way"
 
-LEFT_OUT: Final = (
-    LeftOut("A5", "uses a Dataset again on a node that has its Fuse Pod", Why.ELSEWHERE, "A6 does so"),
-    LeftOut(
+UNWRITTEN_ROWS: Final = (
+    UnwrittenRow("A5", "uses a Dataset again on a node that has its Fuse Pod", Why.ELSEWHERE, "A6 does so"),
+    UnwrittenRow(
         "A31",
         "has files read ahead by the file prefetcher",
         Why.NOT_AT_HAND,
         "needs the image fluid-file-prefetcher:v0.1.0, whose source no package registry holds",
     ),
-    LeftOut("B19", "writes through a read-only Dataset", Why.ELSEWHERE, "A13 does so"),
-    LeftOut("C2", "looks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),
-    LeftOut("C3", "reads after the Fuse was killed", Why.ELSEWHERE, "D1 does so"),
-    LeftOut(
+    UnwrittenRow("B19", "writes through a read-only Dataset", Why.ELSEWHERE, "A13 does so"),
+    UnwrittenRow("C2", "looks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),
+    UnwrittenRow("C3", "reads after the Fuse was killed", Why.ELSEWHERE, "D1 does so"),
+    UnwrittenRow(
         "C6",
         "asks Alluxio itself what it holds",
         Why.ELSEWHERE,
         "each check of what is cached does so: C5, A22",
     ),
-    LeftOut("D3", "the Fuse Pod is deleted", Why.LATER, _WRITE),
-    LeftOut("D5", "the master Pod is killed", Why.LATER, _WRITE),
-    LeftOut("D6", "the master's StatefulSet is deleted", Why.ELSEWHERE, "B36 does so"),
-    LeftOut("D7", "the workers' StatefulSet is deleted", Why.LATER, _WRITE),
-    LeftOut("D8", "the Fuse's DaemonSet is deleted", Why.ELSEWHERE, "B36 does so"),
-    LeftOut("D9", "the CSI plugin is restarted", Why.LATER, _WRITE),
-    LeftOut("D10", "the kubelet is restarted", Why.LATER, _WRITE),
-    LeftOut("D11", "a node is restarted", Why.LATER, _WRITE),
-    LeftOut("D13", "the runtime's controller is restarted", Why.LATER, _WRITE),
-    LeftOut("D14", "the webhook is restarted", Why.LATER, _WRITE),
+    UnwrittenRow("D3", "the Fuse Pod is deleted", Why.LATER, _WRITE),
+    UnwrittenRow("D5", "the master Pod is killed", Why.LATER, _WRITE),
+    UnwrittenRow("D6", "the master's StatefulSet is deleted", Why.ELSEWHERE, "B36 does so"),
+    UnwrittenRow("D7", "the workers' StatefulSet is deleted", Why.LATER, _WRITE),
+    UnwrittenRow("D8", "the Fuse's DaemonSet is deleted", Why.ELSEWHERE, "B36 does so"),
+    UnwrittenRow("D9", "the CSI plugin is restarted", Why.LATER, _WRITE),
+    UnwrittenRow("D10", "the kubelet is restarted", Why.LATER, _WRITE),
+    UnwrittenRow("D11", "a node is restarted", Why.LATER, _WRITE),
+    UnwrittenRow("D13", "the runtime's controller is restarted", Why.LATER, _WRITE),
+    UnwrittenRow("D14", "the webhook is restarted", Why.LATER, _WRITE),
 )

@@ -28,14 +28,14 @@ from workloads.models.small_runtime import laptop_runtime
 APPLICATION: Final = "waiting-app"
 #: Seconds for which they are watched together: two rounds of Fluid's retry (20 s each) and more.
 WINDOW: Final = 45.0
-#: How many are made at the same time.
+#: How many are created at the same time.
 AT_ONCE: Final = 4
 #: A name that begins with a digit, and one with a dot.
 DIGIT: Final = "20-hbase"
 DOT: Final = "imagenet.2012"
-#: A claim that is not there.
+#: A claim that does not exist.
 MISSING: Final = "missing"
-#: A claim that is there, but in another namespace. A name of its own: claims of one name in several
+#: A claim that exists, but in another namespace. A name of its own: claims of one name in several
 #: namespaces would make the diagnosis of each other's scenarios ambiguous.
 OTHER_CLAIM: Final = "nfs-beside"
 #: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
@@ -43,8 +43,8 @@ ELSEWHERE: Final = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One of them at one moment."""
+class Observation:
+    """One of them, observed at one moment."""
 
     dataset: DatasetSnapshot | None
     claim: ClaimSnapshot | None
@@ -52,8 +52,8 @@ class Look:
     pods: tuple[PodSnapshot, ...]
 
     @property
-    def wrong(self) -> str:
-        """What contradicts that the Dataset cannot get Bound, or nothing."""
+    def contradiction(self) -> str:
+        """What contradicts that the Dataset cannot become Bound, or nothing."""
         if self.dataset is not None and self.dataset.phase not in ("", "NotBound"):
             return f"the Dataset's phase is {self.dataset.phase}"
         if self.claim is not None:
@@ -70,18 +70,18 @@ class WatchResult:
     Attributes:
         user: whose it is.
         name: of the Dataset.
-        looks: how many were taken.
+        observations: how many there were.
         together: how many were watched at the same time.
-        wrong: what contradicted first; empty when nothing did.
+        contradiction: what contradicted first; empty if nothing did.
         last: how it was at the end.
     """
 
     user: User
     name: str
-    looks: int
+    observations: int
     together: int
-    wrong: str
-    last: Look
+    contradiction: str
+    last: Observation
 
     def with_evidence(self, evidence: Evidence) -> WatchResult:
         """The same with another collector of evidence."""
@@ -196,7 +196,7 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
     """Create all of them, wait until Fluid has seen them, and watch those over one window."""
     users = {id_: new_user() for id_ in ids}
     with ThreadPoolExecutor(AT_ONCE, "create-unbindable") as creators:
-        created = {id_: creators.submit(_make, id_, user) for id_, user in users.items()}
+        created = {id_: creators.submit(_create, id_, user) for id_, user in users.items()}
     failed = {
         id_: NotCreated(users.pop(id_), error)
         for id_, future in created.items()
@@ -204,8 +204,8 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
     }
     if not users:
         return failed
-    looks = hold(
-        lambda: {id_: _look(user, _name(id_)) for id_, user in users.items()},
+    observations = hold(
+        lambda: {id_: _observe(user, _name(id_)) for id_, user in users.items()},
         lambda _: None,  # each scenario judges its own
         subject=f"{len(users)} Datasets",
         condition="a phase other than Bound",
@@ -216,10 +216,12 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
         id_: WatchResult(
             user=user,
             name=_name(id_),
-            looks=len(looks),
+            observations=len(observations),
             together=len(users),
-            wrong=next((look[id_].wrong for look in looks if look[id_].wrong), ""),
-            last=looks[-1][id_],
+            contradiction=next(
+                (seen[id_].contradiction for seen in observations if seen[id_].contradiction), ""
+            ),
+            last=observations[-1][id_],
         )
         for id_, user in users.items()
     }
@@ -241,8 +243,8 @@ def _name(id_: str) -> str:
     return NAMES.get(id_, DATASET)
 
 
-def _make(id_: str, user: User) -> None:
-    """Make one, and let Fluid and the scheduler take it up."""
+def _create(id_: str, user: User) -> None:
+    """Create one, and wait until Fluid and the scheduler have seen it."""
     user.creates_namespace()
     user.creates_source()
     CASES[id_](user)
@@ -252,9 +254,9 @@ def _make(id_: str, user: User) -> None:
         user.waits_for_phase(DATASET)
 
 
-def _look(user: User, name: str) -> Look:
+def _observe(user: User, name: str) -> Observation:
     objects = user.observer.objects
-    return Look(
+    return Observation(
         dataset=objects.get(DatasetSnapshot, name, user.namespace),
         claim=objects.get(ClaimSnapshot, name, user.namespace),
         application=objects.get(PodSnapshot, APPLICATION, user.namespace),

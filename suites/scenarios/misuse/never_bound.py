@@ -36,9 +36,9 @@ def check_mount_refused(user: User) -> None:
 def check_never_bound(watched: WatchResult) -> None:
     """During the common window the Dataset was not Bound, had no claim, and its application was Pending."""
     user = watched.user
-    if watched.wrong:
+    if watched.contradiction:
         checks.fail(
-            f"{watched.wrong}, although this Dataset cannot work",
+            f"{watched.contradiction}, although this Dataset cannot work",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="phase NotBound, no claim, the application Pending",
             seen=f"{watched.last.dataset}; {watched.last.application}",
@@ -47,7 +47,7 @@ def check_never_bound(watched: WatchResult) -> None:
     user.evidence.fact(
         "Dataset status",
         f"{phase}, no claim, and the application is Pending",
-        looks=watched.looks,
+        observations=watched.observations,
         watched_together=watched.together,
     )
 

@@ -64,17 +64,17 @@ def _check_ignored(watched: WatchResult) -> None:
     """During the common window the Dataset had no phase, claim or Pods; its application was Pending."""
     user, dataset = watched.user, watched.last.dataset
     accepted = dataset is None or dataset.phase or dataset.finalizers
-    if watched.wrong or accepted or watched.last.pods:
+    if watched.contradiction or accepted or watched.last.pods:
         checks.fail(
             f"Dataset {watched.name} was accepted, or its application is not Pending",
             subject=f"Dataset {user.namespace}/{watched.name}",
             expected="no phase, no finalizer, no claim, no Pods, the application Pending",
-            seen=watched.wrong or "; ".join(map(str, (dataset, *watched.last.pods))),
+            seen=watched.contradiction or "; ".join(map(str, (dataset, *watched.last.pods))),
         )
     user.evidence.fact(
         "Dataset status",
         "no phase, no finalizer of Fluid, no claim, no Pods, and the application is Pending",
-        looks=watched.looks,
+        observations=watched.observations,
         watched_together=watched.together,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from reports.runs import overview
 from reports.verdict.model import ScenarioResult, Verdict
 from suites.catalogue.scenario import Level, Scenario
-from suites.catalogue.unwritten import LEFT_OUT
+from suites.catalogue.unwritten import UNWRITTEN_ROWS
 from suites.record.versions import Since
 
 Make = Callable[..., ScenarioResult]
@@ -91,5 +91,5 @@ def test_a_sabotage_is_told_as_it_came_out_last(run: Callable[..., Verdict]) -> 
 def test_rows_that_are_left_out_keep_their_reason(run: Callable[..., Verdict], make: Make) -> None:
     """None disappears silently."""
     text = overview.render(overview.gather([run(1, make("A1"))], SCENARIOS))
-    assert LEFT_OUT
-    assert all(f"| {row.id} | {row.why}: {row.reason} |" in text for row in LEFT_OUT)
+    assert UNWRITTEN_ROWS
+    assert all(f"| {row.id} | {row.why}: {row.reason} |" in text for row in UNWRITTEN_ROWS)

@@ -20,14 +20,14 @@ def test_page_is_what_the_code_says() -> None:
 def test_every_row_is_a_scenario_or_left_out_and_never_both() -> None:
     """No row of the catalogue disappears."""
     scenarios = [found.id for found in discovery.declared()]
-    others = [row.id for row in unwritten.LEFT_OUT]
+    others = [row.id for row in unwritten.UNWRITTEN_ROWS]
     assert sorted(scenarios + others) == sorted(unwritten.rows())
 
 
 def test_every_left_out_row_says_why() -> None:
     """A row that is left out has a reason in words, and one of another scenario names it."""
     known = {found.id for found in discovery.declared()}
-    for row in unwritten.LEFT_OUT:
+    for row in unwritten.UNWRITTEN_ROWS:
         assert row.does
         assert row.reason
         if row.why is unwritten.Why.ELSEWHERE:

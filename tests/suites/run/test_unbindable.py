@@ -15,7 +15,7 @@ from suites.catalogue import discovery
 from suites.diagnosis import CauseCode, ClusterState, why_not_bound
 from suites.record.evidence import Evidence
 from suites.run import unbindable
-from suites.run.unbindable import Look, NotCreated, WatchResult, watch
+from suites.run.unbindable import NotCreated, Observation, WatchResult, watch
 from suites.steps.user import User
 from workloads.data import one_file
 
@@ -27,38 +27,38 @@ def a_dataset(phase: str) -> DatasetSnapshot:
     return DatasetSnapshot.of({"metadata": {"name": "demo"}, "status": {"phase": phase}})
 
 
-def a_look(
+def an_observation(
     dataset: DatasetSnapshot | None = None,
     claim: ClaimSnapshot | None = None,
     application: PodSnapshot | None = WAITING,
-) -> Look:
-    """A look, by default one at a runtime without a Dataset."""
-    return Look(dataset=dataset, claim=claim, application=application, pods=())
+) -> Observation:
+    """An observation, by default of a runtime without a Dataset."""
+    return Observation(dataset=dataset, claim=claim, application=application, pods=())
 
 
 def test_not_bound_without_claim_is_as_it_must_be() -> None:
     """Nothing contradicts a Dataset that is NotBound, or none at all, while its application waits."""
-    assert not a_look(a_dataset("NotBound")).wrong
-    assert not a_look().wrong
+    assert not an_observation(a_dataset("NotBound")).contradiction
+    assert not an_observation().contradiction
 
 
 def test_bound_phase_contradicts() -> None:
     """A Dataset that becomes Bound, or fails, is not one that merely waits."""
-    assert "Bound" in a_look(a_dataset("Bound")).wrong
-    assert "Failed" in a_look(a_dataset("Failed")).wrong
+    assert "Bound" in an_observation(a_dataset("Bound")).contradiction
+    assert "Failed" in an_observation(a_dataset("Failed")).contradiction
 
 
 def test_claim_contradicts() -> None:
     """A claim of the Dataset's name is not there before it is Bound."""
     claim = ClaimSnapshot.of({"metadata": {"name": "demo"}, "status": {"phase": "Pending"}})
-    assert "claim demo" in a_look(a_dataset("NotBound"), claim).wrong
+    assert "claim demo" in an_observation(a_dataset("NotBound"), claim).contradiction
 
 
 def test_application_that_was_scheduled_contradicts() -> None:
     """An application that runs, or went away, has not waited."""
     placed = PodSnapshot.of({"metadata": {"name": "app"}, "spec": {"nodeName": "n1"}})
-    assert "does not wait" in a_look(application=placed).wrong
-    assert "does not wait" in a_look(application=None).wrong
+    assert "does not wait" in an_observation(application=placed).contradiction
+    assert "does not wait" in an_observation(application=None).contradiction
 
 
 def test_each_case_is_a_scenario() -> None:
@@ -85,13 +85,13 @@ def test_one_that_cannot_be_created_fails_alone(monkeypatch: pytest.MonkeyPatch)
     """The others are watched; its own scenario receives the error, and a user to clean up after."""
     users = iter([a_user("fc-1"), a_user("fc-2")])
     monkeypatch.setattr(unbindable, "WINDOW", 0.0)
-    monkeypatch.setattr(unbindable, "_look", lambda user, name: a_look())
+    monkeypatch.setattr(unbindable, "_observe", lambda user, name: an_observation())
 
     def create(id_: str, user: User) -> None:
         if id_ == "B12":
             raise InfrastructureError("the API server does not answer")
 
-    monkeypatch.setattr(unbindable, "_make", create)
+    monkeypatch.setattr(unbindable, "_create", create)
     watched = watch(["B11", "B12"], lambda: next(users))
     assert isinstance(watched["B11"], WatchResult)
     assert watched["B11"].together == 1
