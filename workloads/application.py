@@ -18,7 +18,7 @@ CONTAINER: Final = "application"
 #: shell does; ``wait`` is interrupted by a trapped signal, ``sleep`` in the foreground would not be.
 STAY_UP: Final = ("bash", "-c", "trap 'kill $! 2>/dev/null; exit 0' TERM INT; sleep infinity & wait")
 
-#: Seconds that a Pod gets to end; the default of 30 would be waited for in each teardown.
+#: Grace period of a Pod in seconds; with the default of 30 each teardown would take that long.
 GRACE_SECONDS: Final = 2
 
 
@@ -34,7 +34,7 @@ class Application(Model):
         mount_path: where it sees the data.
         node: host name of the node that it must run on; None leaves it to the scheduler.
         read_only: mount the volume read-only into the container; kubelet alone sees to that.
-        claim_read_only: use the claim read-only; the volume's driver is told.
+        claim_read_only: use the claim read-only; the driver of the volume receives that.
         sub_path: mount only this folder of the volume.
         mount_propagation: such as ``HostToContainer``, which lets a recovered mount through.
         other_claims: further claims, by where they are mounted.
@@ -44,7 +44,7 @@ class Application(Model):
         env: variables.
         resources: of the container. No memory limit by default, because the page cache counts
             against one and reads would be slowed by it.
-        grace_seconds: that the Pod gets to end; more where something beside the application has to.
+        grace_seconds: of the Pod; more if another container must end, too.
     """
 
     namespace: str

@@ -46,7 +46,7 @@ class NfsSource(Model):
         return (self.volume or f"nfs.{self.namespace}.{self.name}")[:_LONGEST]
 
     def volume_manifest(self) -> Manifest:
-        """The volume: kept when its claim goes, and reserved for that claim."""
+        """The volume: kept when its claim is deleted, and reserved for that claim."""
         backend: Manifest = {"nfs": {"server": self.server, "path": self.path}}
         if self.mount_options:
             backend["mountOptions"] = list(self.mount_options)

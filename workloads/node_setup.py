@@ -1,4 +1,4 @@
-"""What a user sets up on a node by hand and takes back: a label, a mount of NFS.
+"""What a user sets up on a node and removes again: a label, a mount of NFS.
 
 Both are taken back after an error as well, and nothing is taken back but what was set here.
 """
@@ -24,9 +24,8 @@ COMMAND_SECONDS: Final = 60.0
 def labelled(objects: Objects, node: str, key: str, value: str = "true") -> Iterator[None]:
     """Label a node while the context lasts, as ``kubectl label node`` does.
 
-    The label is taken off again only while the API server notes us, and us alone, as the one who
-    set it (``managedFields``): who sets a value that is there already is not noted, who takes it
-    off and sets it anew is.
+    The label is removed again only while ``managedFields`` names the harness as its only manager. A client
+    that sets the same value is not added there; one that removes the label and sets it again is.
 
     Args:
         objects: access to the cluster; what it patches must carry the harness's field manager.
@@ -35,11 +34,11 @@ def labelled(objects: Objects, node: str, key: str, value: str = "true") -> Iter
         value: of the label.
 
     Raises:
-        RefusalError: the node has that label already, so it is not ours to set.
+        RefusalError: the node has that label already, so the harness must not set it.
         InfrastructureError: there is no such node, or the label could not be set or taken off.
     """
     if _label(_node(objects, node), key) is not None:
-        raise RefusalError(f"node {node} has label {key} already, and it may be somebody else's")
+        raise RefusalError(f"node {node} has label {key} already, and it may be foreign")
     try:
         objects.patch(NODE, node, None, {"metadata": {"labels": {key: value}}})
         if _label(_node(objects, node), key) != value:
@@ -105,7 +104,7 @@ def nfs_mounted(run: Run, server: str, export: str, folder: str) -> Iterator[Mou
         if _mount(run, folder).mount_point == folder:
             # At once, also with the server out of reach or with readers.
             _checked(run, ("umount", "-l", folder), f"unmount {folder}")
-        # It fails where something is still mounted or lies there, and then nothing is lost.
+        # It fails if something is still mounted or in the folder, and then nothing is lost.
         _checked(run, ("rmdir", folder), f"remove folder {folder}")
 
 

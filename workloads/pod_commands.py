@@ -117,8 +117,8 @@ class FileStat:
 def checksums_argv(folder: str) -> Argv:
     """Read all regular files under ``folder`` and print their SHA-256, ended by NUL, in byte order.
 
-    Names may hold any character. It fails when one file cannot be read, and goes on with the others. Each
-    checksum is printed as soon as its file is read, so that a read that hangs can be told from a slow one.
+    Names may hold any character. It fails if a file cannot be read, and continues with the others. Each
+    checksum is printed as soon as its file is read, so that a hanging read and a slow one differ.
     """
     script = (
         'set -o pipefail; export LC_ALL=C; cd -- "$1" && '

@@ -1,4 +1,4 @@
-"""A volume that somebody wrote by hand, and the claim that is bound to it and to it alone."""
+"""A volume that a user writes, and the claim that is bound to it only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,7 +19,7 @@ def volume(
     access_modes: Sequence[str],
     labels: Mapping[str, str] = _NO_LABELS,
 ) -> Manifest:
-    """A volume that is kept when its claim goes, and reserved for that claim.
+    """A volume that is kept when its claim is deleted, and reserved for that claim.
 
     Args:
         name: of the volume.
@@ -76,12 +76,12 @@ def claim_on(
 def of_fluids_driver(
     namespace: str, name: str, attributes: Mapping[str, str] | None = None
 ) -> tuple[Manifest, Manifest]:
-    """A volume that names Fluid's driver, as it should not be written by hand, and its claim.
+    """A volume that names Fluid's driver, as no user should write it, and its claim.
 
     Args:
         namespace: of the claim.
         name: of both.
-        attributes: what the driver is told of the Dataset; None leaves them out.
+        attributes: attributes of the Dataset for the driver; None omits them.
     """
     csi: dict[str, object] = {"driver": fluid_names.CSI_DRIVER_NAME, "volumeHandle": name}
     if attributes is not None:

@@ -1,7 +1,7 @@
 """fio's jobs: readable files in `workloads/jobs/`, filled in for a number of readers.
 
 The files are ordinary fio jobs whose variables fio itself takes from the environment, so that
-each can be run by hand: ``DIRECTORY=/data NUMJOBS=4 LARGE_SHARE=64m fio sequential-1m.fio``.
+each can be run in a shell: ``DIRECTORY=/data NUMJOBS=4 LARGE_SHARE=64m fio sequential-1m.fio``.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Job:
 
         Args:
             amounts: how much is read; the total does not depend on ``numjobs``.
-            directory: where the data lies as fio sees it, such as ``/data``.
+            directory: the folder of the data as fio sees it, such as ``/data``.
             numjobs: how many processes read at once.
             most: the highest ``numjobs`` that is let through.
 

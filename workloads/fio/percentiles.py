@@ -4,7 +4,7 @@ fio counts latencies in buckets and its json+ output lists each bucket by its mi
 nanoseconds (fio 3.33, HOWTO "JSON+ output"). The buckets are those of fio's `stat.h`: a latency
 below 128 ns has a bucket of its own; above that, each power of two is cut into 64 equal buckets, so
 that a midpoint is off by 1/128 of the value at most; from 2^33 ns (8.6 s) on is the last group, and
-what lies above 2^34 ns (17 s) is counted in its last bucket.
+latencies above 2^34 ns (17 s) are counted in its last bucket.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Bins:
 
     @property
     def saturated(self) -> bool:
-        """Whether an I/O lies in the last bucket, whose latency is a lower bound only."""
+        """Whether an I/O is in the last bucket, whose latency is only a lower bound."""
         return bool(self.counts) and self.counts[-1][0] == LAST_MIDPOINT
 
     def percentile(self, percent: float) -> int:

@@ -55,7 +55,7 @@ class Fuse(Model):
     Attributes:
         args: replaces Fluid's ``fuse --fuse-opts=…`` as a whole
             (pkg/ddc/alluxio/transform_optimization.go:245-264 of 1.0.8).
-        clean_policy: when the Fuse Pod goes; Fluid's default is ``OnRuntimeDeleted``.
+        clean_policy: when the Fuse Pod is deleted; Fluid's default is ``OnRuntimeDeleted``.
             ``OnFuseChanged`` has no effect with Alluxio.
     """
 
@@ -112,7 +112,7 @@ class Data(Model):
 
 
 class CleanCachePolicy(Model):
-    """How long and how often Fluid tries to free the cache when the runtime goes."""
+    """How long and how often Fluid tries to free the cache when the runtime is deleted."""
 
     grace_period_seconds: int | None = None
     max_retry_attempts: int | None = None

@@ -30,7 +30,7 @@ class Model(BaseModel):
     )
 
     def evolve(self, **changes: Any) -> Self:
-        """A copy with some fields set anew, validated like the original."""
+        """A copy with some changed fields, validated like the original."""
         spec_fields = {field: getattr(self, field) for field in self.model_fields_set}
         return self.model_validate({**spec_fields, **changes})
 
@@ -43,7 +43,7 @@ class Model(BaseModel):
 
 
 class Resource(Model):
-    """A namespaced custom resource: metadata, and the fields of its ``spec`` beside them.
+    """A namespaced custom resource: metadata, and the fields of its ``spec``.
 
     Attributes:
         namespace: where it is made.

@@ -35,7 +35,7 @@ class DataLoad(Resource):
 
     Attributes:
         dataset: what to load.
-        load_metadata: look at the source again first; Fluid's default is not to.
+        load_metadata: read the metadata of the source again first; Fluid does not by default.
         target: paths; Fluid's default is all.
         options: of the runtime.
         policy: ``Once`` (Fluid's default), ``Cron`` or ``OnEvent``; 1.0 and later.
@@ -67,7 +67,7 @@ class DataLoad(Resource):
 
     @classmethod
     def whole(cls, namespace: str, name: str, dataset: str, *, replicas: int = 1) -> Self:
-        """Load all of ``dataset``, which is in the same namespace, after a new look at its source."""
+        """Load all of ``dataset`` (in the same namespace), after reading the metadata of its source again."""
         return cls(
             namespace=namespace,
             name=name,

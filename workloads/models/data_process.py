@@ -35,7 +35,7 @@ class ScriptProcessor(Model):
         image_tag: put behind a colon, also when it is empty (pkg/dataprocess/processor_types.go:98).
         image_pull_policy: as in Kubernetes.
         restart_policy: Fluid's default is ``Never``.
-        command: gets the script as its argument (charts/fluid-dataprocess/common/templates/job.yaml:52-57).
+        command: its argument is the script (charts/fluid-dataprocess/common/templates/job.yaml:52-57).
         source: the script.
     """
 

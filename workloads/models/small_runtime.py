@@ -5,7 +5,7 @@ What differs from a runtime without any settings, and why (file and line of Flui
 - ``master``, ``worker`` and ``fuse`` have a small ``-Xmx``: Fluid's are 16 GB, 12 GB and 16 GB, the
   Fuse's taken at once by ``-Xms16G`` (pkg/ddc/alluxio/transform_optimization.go:191-225).
 - ``worker`` and ``fuse`` have a small ``-XX:MaxDirectMemorySize``: Fluid's is 32 GB (the same place).
-- the same ``-Xmx`` stands in the common ``jvmOptions``: it is the only way to the job master's
+- the same ``-Xmx`` is in the common ``jvmOptions``: it is the only way to the job master's
   and the job worker's heap, because the engine drops these two components' own options
   (pkg/ddc/alluxio/types.go:129-137). It bounds the command line too. The value is the same
   everywhere, because images disagree on whether common options come before or after a process's own.
@@ -13,7 +13,7 @@ What differs from a runtime without any settings, and why (file and line of Flui
   a Dataset that lives for a minute spends most of its processor time on compiling what it runs once.
   Where speed is measured, ``quick=False`` leaves them out.
 - ``master.env`` tells the command line the same in any case: the master's start-up probe runs it
-  twice within 15 s, beside all the other starting processes
+  twice within 15 s, next to all the other starting processes
   (charts/alluxio/templates/master/statefulset.yaml:193-198).
 - one tier in ``/dev/shm``, small; Fluid has no default tier.
 """
