@@ -55,19 +55,7 @@ def blame_read(
         ProductFailureError: all controls answered.
     """
     subject = f"Pod {pod.namespace}/{pod.name}"
-    answers = []
-    for name, control in controls(system, pod, source_stopped=source_stopped):
-        try:
-            answers.append(f"{name}: {control()}")
-        except HarnessError as error:
-            raise InfrastructureError(
-                f"a read of {pod.name} {problem}, and a control without Fluid fails too: "
-                f"{name} does not answer",
-                subject=subject,
-                condition="the controls answer",
-                last_seen="\n".join((seen, *answers, f"{name}: {error}")).strip(),
-                advice=f"look at node {pod.node} and at the NFS server first",
-            ) from error
+    answers = run_controls(system, pod, problem, seen, source_stopped=source_stopped)
     through = _through(system, pod)
     if through != "the Fuse":
         raise InfrastructureError(
@@ -84,6 +72,30 @@ def blame_read(
         last_seen="\n".join((seen, *answers)).strip(),
         advice=f"look at the Dataset's Fuse Pod on {pod.node}: its process, its log, its threads",
     )
+
+
+def run_controls(
+    system: System, pod: PodSnapshot, problem: str, seen: str, *, source_stopped: bool = False
+) -> list[str]:
+    """Run the controls for a read that did not work, and return what each answered.
+
+    Raises:
+        InfrastructureError: a control failed too.
+    """
+    answers: list[str] = []
+    for name, control in controls(system, pod, source_stopped=source_stopped):
+        try:
+            answers.append(f"{name}: {control()}")
+        except HarnessError as error:
+            raise InfrastructureError(
+                f"a read of {pod.name} {problem}, and a control without Fluid fails too: "
+                f"{name} does not answer",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                condition="the controls answer",
+                last_seen="\n".join((seen, *answers, f"{name}: {error}")).strip(),
+                advice=f"look at node {pod.node} and at the NFS server first",
+            ) from error
+    return answers
 
 
 def controls(system: System, pod: PodSnapshot, *, source_stopped: bool = False) -> tuple[Control, ...]:

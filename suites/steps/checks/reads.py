@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.waiting import wait
+from clusters.waiting import WaitError, wait
 from suites.steps.checks.failure import fail
 from suites.steps.predicates import reads_all, says
+from suites.steps.read_controls import run_controls
 from suites.steps.user import User
 
 #: Seconds until a mount answers that the Fuse behind it is gone: its process ends a moment after its Pod.
@@ -41,18 +42,26 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
         pod: the application.
         timeout: seconds until it must.
         advice: where to look when it does not.
+
+    Raises:
+        WaitTimeoutError: it does not, and the controls without Fluid answer; a product failure.
+        InfrastructureError: a control fails too.
     """
-    with user.evidence.phase("waiting", "the application reads again"):
-        wait(
-            lambda: user.observer.read(pod),
-            reads_all(user.files),
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="correct reads by the same Pod",
-            timeout=timeout,
-            delay=2.0,
-            describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
-            advice=advice,
-        )
+    try:
+        with user.evidence.phase("waiting", "the application reads again"):
+            wait(
+                lambda: user.observer.read(pod),
+                reads_all(user.files),
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                condition="correct reads by the same Pod",
+                timeout=timeout,
+                delay=2.0,
+                describe=lambda seen: seen.message.splitlines()[-1] if seen.message else "reads",
+                advice=advice,
+            )
+    except WaitError as error:
+        run_controls(user.system, pod, "does not recover", str(error))
+        raise
 
 
 def same_pod(before: PodSnapshot, now: PodSnapshot) -> None:

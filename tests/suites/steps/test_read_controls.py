@@ -18,7 +18,9 @@ from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import nfs
 from clusters.system import System
+from clusters.waiting import ProductTimeoutError
 from suites.record.evidence import Evidence
+from suites.steps import checks
 from suites.steps.observer import HUNG_SECONDS, Observer
 from suites.steps.read_controls import READ_ONE_FILE, raw_nfs_pod
 from suites.steps.user import User
@@ -176,6 +178,15 @@ def test_a_hang_while_the_source_is_stopped_needs_no_raw_nfs() -> None:
     with pytest.raises(ProductFailureError, match="the NFS server is stopped"):
         cluster.user().reads_right(POD, source_stopped=True)
     assert not cluster.created
+
+
+def test_reads_that_do_not_recover_are_the_products_unless_a_control_fails_too() -> None:
+    """Meanwhile a read may hang or fail; at the end the controls decide whose failure it is."""
+    broken = failed("sha256sum: a: Transport endpoint is not connected")
+    with pytest.raises(ProductTimeoutError, match="correct reads by the same Pod"):
+        checks.reads_again(Cluster([broken]).user(), POD, 0.0, advice="look")
+    with pytest.raises(InfrastructureError, match="does not recover, and a control without Fluid fails too"):
+        checks.reads_again(Cluster([broken], broken="node").user(), POD, 0.0, advice="look")
 
 
 def test_wrong_contents_are_the_products_only_if_the_source_is_right() -> None:
