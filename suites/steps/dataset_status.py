@@ -9,6 +9,7 @@ from typing import Final
 
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import wait
+from suites.steps.predicates import overfull_reason
 from suites.steps.user import DATASET, User
 
 #: Seconds until the status has caught up (Fluid 1.0.8 refreshes it every 90 s, and counts in the background).
@@ -86,10 +87,18 @@ def check_all_cached(user: User) -> DatasetSnapshot:
         reasons = (why_not_counted(dataset, files, size), why_not_all_cached(dataset, size))
         return "; ".join(reason for reason in reasons if reason)
 
-    return _wait(user, "fileNum and ufsTotal as at the source, cachedPercentage 100.0", wrong)
+    def overfull(dataset: DatasetSnapshot) -> str | None:
+        return overfull_reason(dataset.cache)
+
+    return _wait(user, "fileNum and ufsTotal as at the source, cachedPercentage 100.0", wrong, overfull)
 
 
-def _wait(user: User, condition: str, wrong: Callable[[DatasetSnapshot], str]) -> DatasetSnapshot:
+def _wait(
+    user: User,
+    condition: str,
+    wrong: Callable[[DatasetSnapshot], str],
+    failed: Callable[[DatasetSnapshot], str | None] | None = None,
+) -> DatasetSnapshot:
     def right(dataset: DatasetSnapshot) -> bool:
         return not wrong(dataset)
 
@@ -100,6 +109,7 @@ def _wait(user: User, condition: str, wrong: Callable[[DatasetSnapshot], str]) -
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=condition,
             timeout=STATUS_SECONDS * user.timeout_factor,
+            failed=failed,
             delay=1.0,
             describe=lambda seen: wrong(seen) or "as it must be",
             advice="compare `alluxio fs count /` with the Dataset's status",

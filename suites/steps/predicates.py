@@ -58,11 +58,6 @@ def reads_all(files: Files) -> Callable[[ReadResult], bool]:
     return lambda result: result.complete and not files.difference(result.checksums)
 
 
-def status_is_full(cache: CacheStates) -> bool:
-    """The Dataset's status says that everything is cached; it is rounded to 0.1."""
-    return FULL - ROUNDING <= (cache.cached_percentage or 0.0) <= FULL + ROUNDING
-
-
 def overfull_reason(cache: CacheStates) -> str | None:
     """Why the status will never be right: more is cached than there is. None as long as it may."""
     percentage = cache.cached_percentage or 0.0

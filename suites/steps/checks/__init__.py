@@ -5,9 +5,8 @@ labels of nodes, blocks on disk, bytes that the NFS server sent. Phases of the r
 condition of a Pod are reported, and never decide (fusePhase is always Ready in 1.0.8).
 """
 
-from suites.steps.checks.cache import CACHED_SECONDS, STATUS_SECONDS, all_cached, nothing_cached, why_cached
+from suites.steps.checks.cache import CACHED_SECONDS, all_cached, nothing_cached, why_cached
 from suites.steps.checks.claims import claim_and_volume_of_fluid, no_such_claim
-from suites.steps.checks.deletion import DELETION_WINDOW_SECONDS, deletion_waits
 from suites.steps.checks.events import reported_events
 from suites.steps.checks.failure import fail
 from suites.steps.checks.fuse import (
@@ -30,15 +29,12 @@ __all__ = (
     "CACHED_SECONDS",
     "DEAD",
     "DEAD_SECONDS",
-    "DELETION_WINDOW_SECONDS",
     "IDLE_BYTES",
-    "STATUS_SECONDS",
     "all_cached",
     "assert_nfs_sent_all",
     "assert_nfs_sent_nothing",
     "claim_and_volume_of_fluid",
     "dead_mount",
-    "deletion_waits",
     "fail",
     "fuse_absent",
     "no_fuse_over_window",

@@ -8,13 +8,10 @@ from clusters.product.predicates import is_fully_cached
 from clusters.waiting import wait
 from suites.steps.checks.failure import fail
 from suites.steps.observer import Cached
-from suites.steps.predicates import overfull_reason, status_is_full
 from suites.steps.user import DATASET, User
 
 #: Seconds from the last read until Alluxio holds all of it: it caches behind the reader's back.
 CACHED_SECONDS: Final = 180.0
-#: Seconds until the Dataset's status has caught up (catalogue: up to 2.5 minutes).
-STATUS_SECONDS: Final = 300.0
 
 
 def nothing_cached(user: User, dataset: str = DATASET) -> Cached:
@@ -49,13 +46,12 @@ def why_cached(cached: Cached) -> str | None:
     return None
 
 
-def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) -> Cached:
+def all_cached(user: User, dataset: str = DATASET) -> Cached:
     """Everything is cached, by sources that agree; Alluxio is given the time to finish.
 
     Args:
         user: whose Dataset it is.
         dataset: its name.
-        status_too: wait until the Dataset's status says so as well.
     """
     observer, total = user.observer, user.files.total_bytes
     subject = f"Dataset {user.namespace}/{dataset}"
@@ -85,22 +81,6 @@ def all_cached(user: User, dataset: str = DATASET, *, status_too: bool = False) 
             seen=str(cached),
             advice="Alluxio's listing and the worker's disk disagree",
         )
-    if status_too:
-        with user.evidence.phase("waiting", "the Dataset's status catches up"):
-            wait(
-                user.with_reconcile_requests(
-                    lambda: observer.dataset(user.namespace, dataset).cache, name=dataset
-                ),
-                status_is_full,
-                subject=subject,
-                condition="cachedPercentage 100 %",
-                timeout=STATUS_SECONDS * user.timeout_factor,
-                failed=overfull_reason,
-                delay=1.0,
-                describe=lambda seen: f"cached {seen.cached or 'unknown'}, {seen.cached_percentage} %",
-                advice="the controller refreshes cacheStates every 90 s",
-            )
-        cached = observer.cached(user.namespace, dataset)
     _state_cached(user, cached)
     return cached
 
