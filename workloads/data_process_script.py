@@ -1,7 +1,7 @@
-"""What a DataProcess runs, and what its log then says: the mounts that it saw and all that it read.
+"""The script of a DataProcess, and its log: the mounts of its Pod, and all that it read.
 
-Nobody can ask a Pod that has ended, so the script tells both by itself, in Base64 because file names
-may hold any character.
+No command runs in a Pod that has ended, so the script prints both itself, in Base64 because file names may
+have any character.
 """
 
 import base64
@@ -19,12 +19,12 @@ _CHECKSUMS: Final = re.compile(r"^checksums (\d+) (\S*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the script told.
+class ScriptResult:
+    """Output of the script.
 
     Attributes:
         mounts: its ``/proc/self/mountinfo``.
-        read: what it read.
+        read: all that it read.
     """
 
     mounts: str
@@ -32,7 +32,7 @@ class Told:
 
 
 def reading_script(folder: str) -> str:
-    """A script (bash) that reads all files below ``folder``, tells it, and fails when one cannot be read."""
+    """A bash script that reads all files below ``folder`` and prints the result; it fails if a read does."""
     return f"""\
 #!/bin/bash
 set -o pipefail
@@ -44,8 +44,8 @@ exit $code
 """
 
 
-def told(log: str) -> Told:
-    """What `reading_script` told in a Pod's log.
+def parse_log(log: str) -> ScriptResult:
+    """Parse the output of `reading_script` in the log of a Pod.
 
     Raises:
         OutputError: the log lacks a part of it.
@@ -61,4 +61,4 @@ def told(log: str) -> Told:
     complaints = "\n".join(
         line for line in log.splitlines() if not line.startswith(("mounts ", "checksums "))
     )
-    return Told(mounted, read_result(Completed(whole.argv, int(checksums[1]), sums, complaints)))
+    return ScriptResult(mounted, read_result(Completed(whole.argv, int(checksums[1]), sums, complaints)))

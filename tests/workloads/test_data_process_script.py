@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workloads.data_process_script import reading_script, told
+from workloads.data_process_script import parse_log, reading_script
 from workloads.pod_commands import OutputError
 
 
@@ -25,7 +25,7 @@ def test_the_script_tells_mounts_and_checksums(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_text(name)
     done = run(tmp_path)
-    said = told(f"something before\n{done.stdout}")
+    said = parse_log(f"something before\n{done.stdout}")
     assert done.returncode == 0
     assert said.read.complete
     assert said.read.checksums == {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
@@ -35,7 +35,7 @@ def test_the_script_tells_mounts_and_checksums(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """The script fails where the read failed, and the log says why."""
     done = run(tmp_path / "missing")
-    said = told(done.stdout)
+    said = parse_log(done.stdout)
     assert done.returncode != 0
     assert not said.read.complete
     assert "No such file" in said.read.message
@@ -54,4 +54,4 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_log_that_says_something_else_is_an_error(log: str) -> None:
     """A log that lacks a part, or holds something else in it, never passes for a finding."""
     with pytest.raises(OutputError):
-        told(log)
+        parse_log(log)
