@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from clusters.errors import HarnessError, RefusalError
+from clusters.host.commands import SystemCommands
+from clusters.host_check import check_host
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.ownership import is_managed
@@ -134,6 +136,21 @@ def _reap(_: Options) -> None:
         _say(str(reap(Progress())), sys.stdout)
 
 
+def _check(options: Options) -> None:
+    """Print what a run would find on this host; creates and changes nothing."""
+    if options.kubeconfig is not None:
+        raise RefusalError(
+            "check is about this host, and --kubeconfig names a cluster", advice="leave out --kubeconfig"
+        )
+    checked = check_host(options, SystemCommands(), Progress())
+    _say("\n".join(map(str, checked)), sys.stdout)
+    unmet = sum(bool(one.problem) for one in checked)
+    if unmet:
+        raise RefusalError(
+            f"{unmet} requirement{'s are' if unmet > 1 else ' is'} not met", advice="see the lines with no"
+        )
+
+
 def _interrupt(number: int, _: object) -> None:
     """End as at Ctrl-C, with clean-up, when a CI system ends the job."""
     raise KeyboardInterrupt(number)
@@ -141,6 +158,7 @@ def _interrupt(number: int, _: object) -> None:
 
 _COMMANDS = {
     "up": (_up, "create the cluster with NFS server and Fluid, and keep it"),
+    "check": (_check, "check whether this host can run the harness; changes nothing"),
     "status": (_status, "show which versions run on the cluster"),
     "down": (_down, "remove the cluster; on a cluster of yours, remove what the harness created"),
     "reap": (_reap, "remove what a killed run left: clusters, mounts, networks, container engine"),

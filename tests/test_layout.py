@@ -31,7 +31,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("product",),
         ("images.offline",),
         ("images",),
-        ("providers",),
+        ("providers", "host_check"),
         ("system",),
         ("registry", "__main__"),
     ),

@@ -97,9 +97,14 @@ def probe(root: Path = Path("/")) -> Host:
     )
 
 
+def free_disk(folder: Path) -> int:
+    """Bytes that are free on the file system of a folder."""
+    return shutil.disk_usage(folder).free
+
+
 def require_disk(folder: Path, needed: int) -> None:
     """Refuse when the file system of ``folder`` has less than ``needed`` bytes free."""
-    free = shutil.disk_usage(folder).free
+    free = free_disk(folder)
     if free < needed:
         raise RefusalError(
             f"{folder} has {free / 1024**3:.1f} GiB free; this run needs {needed / 1024**3:.0f} GiB",
