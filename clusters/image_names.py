@@ -8,6 +8,15 @@ from typing import Final
 HUB: Final = "docker.io"
 
 
+#: Begins the names that images of the harness have in the engine of the user.
+PRIVATE: Final = "fluid-conformance/"
+
+
+def private_name(name: str) -> str:
+    """The name of an image of the harness in the engine, which is never a published one."""
+    return name if name.startswith(PRIVATE) else PRIVATE + name.rpartition("/")[2]
+
+
 def reference(name: str, mirror: str | None, digest: str = "") -> str:
     """The name under which to pull a published image.
 

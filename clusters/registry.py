@@ -114,7 +114,7 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
 
 def harness_entries() -> list[Entry]:
     """The images of the harness's own, which are published nowhere."""
-    return [Entry(image.name, image.name) for image in (definitions.nfs_server(), definitions.toolbox())]
+    return [Entry(image.local, image.name) for image in (definitions.nfs_server(), definitions.toolbox())]
 
 
 def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[str]) -> list[Entry]:
@@ -126,9 +126,12 @@ def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[
             published one of the same repository.
     """
     published = {name.rpartition(":")[0]: name for name in published_fluid}
-    names = [name for image in images for name in image.names]
-    entries = [Entry(name, published.get(name.rpartition(":")[0], name)) for name in names]
-    return [*entries, Entry(definitions.debian().name, f"debian:{pins().build.debian}-slim")]
+    entries = [
+        Entry(image.local, published.get(name.rpartition(":")[0], name))
+        for image in images
+        for name in image.names
+    ]
+    return [*entries, Entry(definitions.debian().local, f"debian:{pins().build.debian}-slim")]
 
 
 def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Progress) -> None:

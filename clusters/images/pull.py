@@ -13,7 +13,8 @@ from typing import Any, Final
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError
 from clusters.host.engine import Engine, docker_client
-from clusters.image_names import HUB, reference, repository, split_host, without_tag
+from clusters.image_names import HUB, private_name, reference, repository, split_host, without_tag
+from clusters.images.offline.build import KEY_LABEL
 from clusters.progress import Progress
 
 #: Seconds in which a registry must answer.
@@ -61,7 +62,8 @@ class Pulled:
     """An image that came from a registry, in the engine.
 
     Attributes:
-        name: its published name, under which the engine knows it now.
+        name: its published name.
+        local: its name in the engine: the published one, unless a mirror served it.
         source: where it came from, by digest; the engine has this name, too.
         id: the engine's.
         digest: ``sha256:…`` in the registry.
@@ -69,6 +71,7 @@ class Pulled:
     """
 
     name: str
+    local: str
     source: str
     id: str
     digest: str
@@ -124,7 +127,9 @@ class Registry:
             InfrastructureError: the download broke, or is not complete after 30 minutes.
         """
         source = reference(name, self.mirror, digest)
-        found = self._found(name, source)
+        # A mirror may serve images of the harness under published names.
+        local = name if self.mirror is None else private_name(name)
+        found = self._found(name, local, source)
         if found is not None and self.mirror is None:
             return found
         with self.progress.stage(f"pull {name}") as stage:
@@ -149,28 +154,31 @@ class Registry:
                 raise self._failure(name, source, done.stdout + done.stderr)
             if "Image is up to date" in done.stdout:
                 stage.was_cached()
-            if source != name:
-                self.engine.run("tag", source, name)
-        found = self._found(name, source)
+            if source != local:
+                self.engine.run("tag", source, local)
+        found = self._found(name, local, source)
         if found is None:
             raise InfrastructureError(
                 f"the engine pulled {source} and does not know it by its digest",
                 subject=name,
-                advice=f"docker image inspect {name}",
+                advice=f"docker image inspect {local}",
             )
         return found
 
-    def _found(self, name: str, source: str) -> Pulled | None:
-        """The image when the engine has it from just this source."""
-        told = self.engine.inspect("image", name)
-        if told is None:
+    def _found(self, name: str, local: str, source: str) -> Pulled | None:
+        """The image if the engine has it from this source."""
+        image = self.engine.inspect("image", local)
+        if image is None:
             return None
-        digest = _digest(told, source)
+        labels = (image.get("Config") or {}).get("Labels") or {}
+        if self.mirror is None and KEY_LABEL in labels:
+            # containerd's image store gives a digest also to an image that was built here.
+            return None
+        digest = _digest(image, source)
         if not digest:
             return None
-        labels = (told.get("Config") or {}).get("Labels") or {}
         where = f"{without_tag(source.partition('@')[0])}@{digest}"
-        return Pulled(name, where, str(told["Id"]), digest, labels)
+        return Pulled(name, local, where, str(image["Id"]), digest, labels)
 
     def _registry_of(self, name: str) -> str:
         return self.mirror or split_host(name)[0]

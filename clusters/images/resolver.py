@@ -34,6 +34,11 @@ T = TypeVar("T")
 NETWORK_LABEL: Final = "fluid-conformance.network"
 WRAPPED_LABEL: Final = "fluid-conformance.wrapped"
 NFS_LABEL: Final = "fluid-conformance.nfs-client"
+#: Parts of a built node that are not kind's own, because no package registry has those.
+SUBSTITUTES: Final = (
+    "the node image is built from kind's recipe with Debian's containerd and runc; a bridge of the harness "
+    "stands in for kindnetd, and there is no local-path-provisioner"
+)
 #: Added to the tag of an image of the harness that is based on Debian's published image.
 SLIM: Final = "-slim"
 
@@ -82,6 +87,15 @@ class _Piece:
     @classmethod
     def taken(cls, *images: Pulled) -> _Piece:
         return cls(tuple(image.name for image in images), pulled=images)
+
+    @property
+    def local(self) -> dict[str, tuple[str, ...]]:
+        """The published names of each image by its name in the engine."""
+        found = {image.local: image.names for image in self.build}
+        found |= {image.local: (image.name,) for image in self.pulled}
+        known = {name for names in found.values() for name in names}
+        # Named by --kind-image: the engine has it under that name.
+        return found | {name: (name,) for name in self.names if name not in known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +179,11 @@ class ImageResolver:
         pieces = (node.piece, *loaded)
         self._build([image for piece in pieces for image in piece.build])
         chart = self.tools.obtain(product.chart) / product.inside
-        names = [name for piece in loaded for name in piece.names]
+        names = {local: found for piece in loaded for local, found in piece.local.items()}
         return ResolvedImages(
-            node=node.piece.names[0],
+            node=next(iter(node.piece.local)),
             own_network=node.own_network,
-            archive=build.pack_names(self.cache, self.engine, self._ids(loaded), names),
+            archive=build.pack(self.cache, self.engine, self._ids(loaded), names),
             chart=chart,
             chart_values=fluid_chart.values(chart, alluxio.names[0], product.images),
             nfs_server=own[0].names[0],
@@ -238,8 +252,7 @@ class ImageResolver:
         """The node image of --kind-image, pulled if the engine does not have it."""
         if self.engine.inspect("image", name) is None:
             Registry(self.engine, None, self.progress).pull(name)
-        told = self.engine.inspect("image", name) or {}
-        return self._node_by_labels(_Piece((name,)), (told.get("Config") or {}).get("Labels") or {})
+        return self._node_by_labels(_Piece((name,)), self._labels(name))
 
     def _node_by_labels(self, piece: _Piece, labels: Mapping[str, str]) -> _Node:
         """A node image of the harness has neither network nor control plane; kind's own has both."""
@@ -265,7 +278,7 @@ class ImageResolver:
         node = definitions.node(version, wrapped=not host.sys_resource, user_space_nfs=not host.kernel_nfs)
         plane = _Piece.built(*definitions.control_plane(version))
         client: NfsClient = "kernel" if host.kernel_nfs else "user-space"
-        return _Node(_Piece.built(node), plane, own_network=True, nfs_client=client)
+        return _Node(_Piece.built(node), plane, own_network=True, nfs_client=client, limits=(SUBSTITUTES,))
 
     def _fluid_pulled(self, registry: Registry) -> _Fluid:
         version, helm = self.options.versions.fluid, self.tools.helm()
@@ -316,24 +329,25 @@ class ImageResolver:
 
     def _facts(self, piece: _Piece) -> list[Image]:
         facts = [Image(name=image.name, digest=image.digest, origin=Origin.PULLED) for image in piece.pulled]
-        facts += [
-            Image(name=name, digest=self._id(name), origin=image.origin)
-            for image in piece.build
-            for name in image.names
-        ]
-        told = {fact.name for fact in facts}
-        # Named by --kind-image and found in the engine: nobody can say more of it.
-        facts += [
-            Image(name=name, digest=self._id(name), origin=Origin.PULLED)
-            for name in piece.names
-            if name not in told
-        ]
+        for image in piece.build:
+            digest = self._id(image.local)
+            facts += [Image(name=name, digest=digest, origin=image.origin) for name in image.names]
+        known = {fact.name for fact in facts}
+        # Named by --kind-image: only its labels show whether the harness built it.
+        for name in piece.names:
+            if name not in known:
+                origin = Origin.BUILT if build.KEY_LABEL in self._labels(name) else Origin.PULLED
+                facts.append(Image(name=name, digest=self._id(name), origin=origin))
         return facts
 
     def _ids(self, pieces: Sequence[_Piece]) -> list[str]:
-        """What decides an archive: a built image has its names in its id, a pulled one has not."""
-        built = [self._id(image.name) for piece in pieces for image in piece.build]
+        """What decides an archive: the images and their names on the nodes."""
+        built = [f"{self._id(image.local)} {image.names}" for piece in pieces for image in piece.build]
         return built + [f"{image.id} {image.name}" for piece in pieces for image in piece.pulled]
+
+    def _labels(self, name: str) -> Mapping[str, str]:
+        found = self.engine.inspect("image", name) or {}
+        return (found.get("Config") or {}).get("Labels") or {}
 
     def _id(self, name: str) -> str:
         found = self.engine.inspect("image", name) or {}

@@ -88,16 +88,16 @@ def test_built_images_go_by_published_names() -> None:
         "fluidcloudnative/fluid-csi:v1.0.8-6533239",
         "fluidcloudnative/csi-node-driver-registrar:v2.14.0",
     ]
-    names = {entry.local: entry.published for entry in system_entries(images.all, chart_says)}
-    assert names[images.fluid["fluid-csi"].name] == "fluidcloudnative/fluid-csi:v1.0.8-6533239"
-    assert (
-        names[images.fluid["csi-node-driver-registrar"].name]
-        == "fluidcloudnative/csi-node-driver-registrar:v2.14.0"
-    )
-    assert names[images.node.name] == images.node.name
-    assert all(names[name] == name for image in images.control_plane for name in image.names)
-    assert names[definitions.debian().name] == "debian:bookworm-slim"
-    assert {entry.local for entry in harness_entries()} < set(names)
+    entries = system_entries(images.all, chart_says)
+    names = {entry.published: entry.local for entry in entries}
+    assert names["fluidcloudnative/fluid-csi:v1.0.8-6533239"] == images.fluid["fluid-csi"].local
+    registrar = images.fluid["csi-node-driver-registrar"].local
+    assert names["fluidcloudnative/csi-node-driver-registrar:v2.14.0"] == registrar
+    assert names[images.node.name] == images.node.local
+    assert all(names[name] == image.local for image in images.control_plane for name in image.names)
+    assert names["debian:bookworm-slim"] == definitions.debian().local
+    assert all(entry.local.startswith("fluid-conformance/") for entry in entries)
+    assert {entry.local for entry in harness_entries()} < set(names.values())
 
 
 def test_pushing_leaves_no_name_behind() -> None:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from clusters.host.artifact_cache import Artifact, ArtifactCache, disk_errors
 from clusters.host.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.host.engine import Engine, docker_client
 from clusters.host.known_errors import retold
+from clusters.images.offline import archive
 from clusters.images.offline.definitions import ImageDefinition
 from clusters.progress import RunningStage
 
@@ -125,40 +126,29 @@ def build(cache: ArtifactCache, engine: Engine, image: ImageDefinition) -> None:
             return
         _assemble(cache, image, context)
         if (context / "root.tar").exists():
-            engine.run("import", context / "root.tar", image.name, timeout=600)
+            engine.run("import", context / "root.tar", image.local, timeout=600)
             (context / "root.tar").unlink()
-            (context / "Dockerfile").write_text(f"FROM {image.name}\n")
+            (context / "Dockerfile").write_text(f"FROM {image.local}\n")
         _docker_build(engine, image, context, stage)
-        for name in image.names[1:]:
-            engine.run("tag", image.name, name)
 
 
 def image_id(engine: Engine, image: ImageDefinition) -> str | None:
-    """The engine's id of the image when it was built from just these inputs, else None."""
-    ids = set()
-    for name in image.names:
-        told = engine.inspect("image", name)
-        labels = (told or {}).get("Config", {}).get("Labels") or {}
-        if told is None or labels.get(KEY_LABEL) != image.key:
-            return None
-        ids.add(str(told["Id"]))
-    return ids.pop() if len(ids) == 1 else None
+    """The engine's id of the image if it was built from these inputs, else None."""
+    found = engine.inspect("image", image.local) or {}
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    return str(found["Id"]) if labels.get(KEY_LABEL) == image.key else None
 
 
-def pack(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]) -> Path:
-    """One archive of built images for the nodes; see `pack_names`."""
-    ids = [image_id(engine, image) or "" for image in images]
-    return pack_names(cache, engine, ids, [name for image in images for name in image.names])
-
-
-def pack_names(cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: Sequence[str]) -> Path:
+def pack(
+    cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: Mapping[str, Sequence[str]]
+) -> Path:
     """One archive of images for the nodes, in a folder of its own; layers that they share once.
 
     Args:
         cache: the cache folder.
         engine: has the images.
         ids: what decides the content; the same is packed once.
-        names: under which the nodes are to know the images.
+        names: the images' names on the nodes, by their names in the engine.
     """
     folder = cache.root / "archives" / digest(ids)
     if folder.exists():
@@ -169,7 +159,11 @@ def pack_names(cache: ArtifactCache, engine: Engine, ids: Sequence[str], names: 
             shutil.rmtree(old, ignore_errors=True)
         partial = folder.with_suffix(".partial")
         partial.mkdir()
-        engine.run("save", "-o", partial / "images.tar", *names, timeout=900)
+        saved = partial / "saved.tar"
+        engine.run("save", "-o", saved, *names, timeout=900)
+        with disk_errors("the archive of images"):
+            archive.rename(saved, partial / "images.tar", names)
+            saved.unlink()
         partial.rename(folder)
     return folder
 
@@ -226,10 +220,10 @@ def _link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def _docker_build(engine: Engine, image: ImageDefinition, context: Path, stage: RunningStage) -> None:
-    argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.name]
+    argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.local]
     argv += ["--label", f"{KEY_LABEL}={image.key}"]
     if image.base is not None:
-        argv += ["--build-arg", f"BASE={image.base.name}"]
+        argv += ["--build-arg", f"BASE={image.base.local}"]
     for name, value in image.args:
         argv += ["--build-arg", f"{name}={value}"]
     try:

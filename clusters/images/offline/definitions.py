@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusters.digests import digest, file_digest
 from clusters.facts import Origin
 from clusters.host.artifact_cache import Artifact
+from clusters.image_names import private_name
 from clusters.images.offline import artifacts
 from clusters.images.offline.artifacts import RECIPES
+from clusters.images.offline.kind_recipe import kind_recipe
 from clusters.pins import Versions, kubernetes_parts, pins
 
 
@@ -54,8 +56,13 @@ class ImageDefinition:
 
     @property
     def name(self) -> str:
-        """Its first name."""
+        """Its first published name."""
         return self.names[0]
+
+    @property
+    def local(self) -> str:
+        """Its name in the engine."""
+        return private_name(self.name)
 
     @property
     def key(self) -> str:
@@ -227,27 +234,53 @@ def control_plane(version: str) -> tuple[ImageDefinition, ...]:
     )
 
 
-def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> ImageDefinition:
-    """A kind node; `wrapped` starts containers through the runtime wrapper."""
-    pause = kubernetes_parts(version).pause
-    wrapper = artifacts.own_program("runtime-wrapper")
+def kind_base() -> ImageDefinition:
+    """The base of kind's node images, from kind's own recipe."""
+    recipe = kind_recipe()
     return ImageDefinition(
+        (f"fluid-conformance/kind-base:{pins().build.kind}",),
+        RECIPES / "kind-base",
+        Origin.SUBSTITUTE,
+        base=base(),
+        parts=(Part(recipe, "files", "files"), Part(recipe, "Dockerfile", "Dockerfile")),
+    )
+
+
+def node(version: str, *, wrapped: bool, user_space_nfs: bool) -> ImageDefinition:
+    """A kind node, with a layer for each limit of the host.
+
+    Args:
+        version: of Kubernetes.
+        wrapped: containers start through the runtime wrapper.
+        user_space_nfs: NFS is mounted in user space.
+    """
+    image = ImageDefinition(
         (f"kindest/node:v{version}",),
         RECIPES / "node",
         Origin.BUILT,
-        base=base(),
-        parts=(
-            Part(artifacts.kubernetes(version), "kubernetes", "kubernetes"),
-            Part(wrapper, "runtime-wrapper", "runtime-wrapper"),
-        ),
-        also=(RECIPES / "mount-nfs",),
+        base=kind_base(),
+        parts=(Part(artifacts.kubernetes(version), "kubernetes", "kubernetes"),),
         args=(
             ("KUBERNETES", version),
-            ("PAUSE", f"registry.k8s.io/pause:{pause}"),
-            ("WRAPPED", "yes" if wrapped else "no"),
-            ("NFS_CLIENT", "user-space" if user_space_nfs else "kernel"),
+            ("PAUSE", f"registry.k8s.io/pause:{kubernetes_parts(version).pause}"),
         ),
     )
+    if wrapped:
+        wrapper = artifacts.own_program("runtime-wrapper")
+        part = Part(wrapper, "runtime-wrapper", "runtime-wrapper")
+        image = _on_node(image, "node-runtime-wrapper", parts=(part,))
+    if user_space_nfs:
+        image = _on_node(image, "node-user-space-nfs", also=(RECIPES / "mount-nfs",))
+    return image
+
+
+def _on_node(
+    node: ImageDefinition, recipe: str, *, parts: tuple[Part, ...] = (), also: tuple[Path, ...] = ()
+) -> ImageDefinition:
+    """A layer on a node image; it has the node's name, and the node below it a private one."""
+    tag = node.name.rpartition(":")[2]
+    below = replace(node, names=(f"fluid-conformance/below-{recipe}:{tag}",))
+    return ImageDefinition(node.names, RECIPES / recipe, Origin.BUILT, base=below, parts=parts, also=also)
 
 
 def system(wanted: Versions, *, wrapped: bool, user_space_nfs: bool) -> SystemImages:

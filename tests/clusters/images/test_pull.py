@@ -34,6 +34,7 @@ from clusters.pins import pins, published_nodes, versions
 from clusters.product.helm import Helm
 from clusters.progress import Progress, RunningStage
 from clusters.providers.kind import KindProvider
+from tests.clusters.archives import names_in, save
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, chart_values, programs
 
 MIRROR = "127.0.0.1:5001"
@@ -128,9 +129,8 @@ class Bench:
 
     def has(self, image: ImageDefinition) -> None:
         """Let the engine have a built image that is up to date."""
-        for name in image.names:
-            labels = {build.KEY_LABEL: image.key}
-            self.docker.images[name] = {"Id": f"sha256:{image.key}", "Config": {"Labels": labels}}
+        labels = {build.KEY_LABEL: image.key}
+        self.docker.images[image.local] = {"Id": f"sha256:{image.key}", "Config": {"Labels": labels}}
         if image.base is not None:
             self.has(image.base)
 
@@ -165,11 +165,13 @@ def bench() -> Bench:
     return made
 
 
-def test_a_pulled_image_gets_its_published_name(bench: Bench) -> None:
-    """Whichever registry served it, manifests find the image under the published name."""
+def test_image_of_a_mirror_gets_a_private_name(bench: Bench) -> None:
+    """A mirror may serve images of the harness, which the user must not take for the published ones."""
     bench.serve("alluxio/alluxio-dev:2.9.0")
     pulled = bench.registry().pull("alluxio/alluxio-dev:2.9.0")
-    assert "alluxio/alluxio-dev:2.9.0" in bench.docker.images
+    assert pulled.local == "fluid-conformance/alluxio-dev:2.9.0"
+    assert pulled.local in bench.docker.images
+    assert "alluxio/alluxio-dev:2.9.0" not in bench.docker.images
     assert (pulled.digest, pulled.source) == (DIGEST, f"{MIRROR}/alluxio/alluxio-dev@{DIGEST}")
 
 
@@ -187,14 +189,17 @@ def test_a_mirror_that_was_filled_anew_is_noticed(bench: Bench) -> None:
     bench.registry().pull("a/b:1")
     bench.served[f"{MIRROR}/a/b:1"]["Id"] = "sha256:newer"
     assert bench.registry().pull("a/b:1").id == "sha256:newer"
-    assert bench.docker.images["a/b:1"]["Id"] == "sha256:newer"
+    assert bench.docker.images["fluid-conformance/b:1"]["Id"] == "sha256:newer"
 
 
 def test_a_built_image_of_that_name_does_not_count_as_pulled(bench: Bench) -> None:
-    """What was built here has the published name as well, and no digest of that registry."""
-    bench.docker.images["a/b:1"] = {"Id": "sha256:built", "Config": {}, "RepoDigests": []}
-    bench.serve("a/b:1")
-    assert bench.registry().pull("a/b:1").id == "sha256:id-a/b:1"
+    """Containerd's image store gives a digest to images that were built here; their label decides."""
+    labels = {build.KEY_LABEL: "k"}
+    for digests in ([], [f"a/b@{DIGEST}"]):
+        built = {"Id": "sha256:built", "Config": {"Labels": labels}, "RepoDigests": digests}
+        bench.docker.images["a/b:1"] = built
+        bench.serve("a/b:1", None)
+        assert bench.registry(None).pull("a/b:1").id == "sha256:id-a/b:1"
 
 
 def test_a_known_digest_is_pulled_and_tagged(bench: Bench) -> None:
@@ -328,9 +333,6 @@ def shop(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     rendered = yaml.safe_dump_all(_workload("Deployment", image, replicas=1) for image in FLUID_TAGS)
     bench.commands.on("helm", "template", stdout=rendered)
 
-    def save(ran: Ran) -> None:
-        Path(ran.argv[ran.argv.index("-o") + 1]).write_text(" ".join(ran.argv))
-
     bench.commands.on("docker", "save", does=save)
     for mirror in (MIRROR, None):
         for name in [*FLUID_TAGS, ALLUXIO, "debian:bookworm-slim"]:
@@ -349,7 +351,7 @@ def _built(bench: Bench, ran: Ran) -> None:
 
 
 def _packed(resolved: ResolvedImages) -> list[str]:
-    return [word for word in (resolved.archive / "images.tar").read_text().split() if ":" in word]
+    return names_in(resolved.archive / "images.tar")
 
 
 def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
@@ -363,7 +365,7 @@ def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
         Origin.PULLED
     }
     digests = {fact.name: fact.digest for fact in resolved.facts if fact.origin is Origin.PULLED}
-    assert digests.pop(NODE) == published_nodes().get(DEFAULT.kubernetes, DIGEST)
+    assert digests.pop(NODE) == published_nodes()[DEFAULT.kubernetes]
     assert set(digests.values()) == {DIGEST}
     assert resolved.toolbox.endswith("-slim")
     assert resolved.limits == ()
@@ -379,7 +381,9 @@ def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(sho
     resolved = shop.resolved(images="pull", registry=MIRROR)
     assert resolved.own_network
     assert SYSTEM.control_plane[2].name in _packed(resolved)
-    *_, built = resolved.limits
+    other, built = resolved.limits
+    assert NODE in other
+    assert "is not the published image" in other
     assert NODE in built
     assert "harness built" in built
 

@@ -19,6 +19,7 @@ from clusters.host.commands import CommandError, SystemCommands
 from clusters.images.offline import build
 from clusters.images.offline.definitions import ImageDefinition, Part
 from clusters.progress import Progress
+from tests.clusters.archives import names_in, save
 from tests.clusters.fakes import FakeCommands, FakeDocker, Ran, programs
 
 
@@ -96,7 +97,7 @@ def test_an_image_is_built_from_its_context_once(
     assert "PROGRAM=x" in ran.argv
     assert f"{build.KEY_LABEL}={image.key}" in ran.argv
     assert ran.env["DOCKER_HOST"] == docker.engine.address
-    assert set(docker.images) == {"a:1", "b:1"}
+    assert set(docker.images) == {"fluid-conformance/a:1"}
     build.build_all(cache, docker.engine, [image])
     assert len(docker.commands.asked("docker", "build")) == 1
     assert list((cache.root / "contexts").iterdir()) == []
@@ -108,8 +109,9 @@ def test_a_base_is_built_first_and_named(cache: ArtifactCache, docker: FakeDocke
     images = [ImageDefinition((name,), recipe, Origin.BUILT, base=base) for name in ("a:1", "b:1")]
     build.build_all(cache, docker.engine, images)
     built = docker.commands.asked("docker", "build")
-    assert [ran.argv[ran.argv.index("-t") + 1] for ran in built] == ["base:1", "a:1", "b:1"]
-    assert "BASE=base:1" in built[1].argv
+    names = [ran.argv[ran.argv.index("-t") + 1] for ran in built]
+    assert names == [f"fluid-conformance/{name}:1" for name in ("base", "a", "b")]
+    assert "BASE=fluid-conformance/base:1" in built[1].argv
 
 
 def test_a_root_is_imported_before_its_labels_are_put_on(
@@ -127,23 +129,22 @@ def test_a_root_is_imported_before_its_labels_are_put_on(
         does=lambda ran: seen.append({p.name: p.read_text() for p in Path(ran.argv[-1]).iterdir()}),
     )
     build.build(cache, docker.engine, image)
-    assert seen == ["root", {"Dockerfile": "FROM debian:1\n"}]
+    assert seen == ["root", {"Dockerfile": "FROM fluid-conformance/debian:1\n"}]
 
 
 @pytest.mark.parametrize(
     "there",
     [
         [],
-        [("a:1", "1", None), ("b:1", "1", None)],
-        [("a:1", "1", "KEY")],
-        [("a:1", "1", "KEY"), ("b:1", "2", "KEY")],
-        [("a:1", "1", "old"), ("b:1", "1", "old")],
+        [("fluid-conformance/a:1", "1", None)],
+        [("fluid-conformance/a:1", "1", "old")],
+        [("a:1", "1", "KEY"), ("b:1", "1", "KEY")],
     ],
 )
 def test_a_half_made_or_old_image_does_not_count(
     docker: FakeDocker, recipe: Path, there: list[tuple[str, str, str | None]]
 ) -> None:
-    """Missing, without our label, not under all names, two images, or of other inputs: built again."""
+    """Missing, without the label, of other inputs, or only under its published names: built again."""
     image = ImageDefinition(("a:1", "b:1"), recipe, Origin.BUILT)
     for name, found, key in there:
         labels = {build.KEY_LABEL: key.replace("KEY", image.key)} if key else None
@@ -185,22 +186,19 @@ def test_images_are_packed_once_and_old_archives_go(
     """The same images are the same archive; others of before would only fill the disk."""
     images = [ImageDefinition(("a:1", "b:1"), recipe, Origin.BUILT)]
     build.build_all(cache, docker.engine, images)
-    docker.commands.on(
-        "docker", "save", does=lambda ran: Path(ran.argv[3]).write_text(" ".join(ran.argv[4:]))
-    )
+    docker.commands.on("docker", "save", does=save)
+    names = {image.local: image.names for image in images}
     old = cache.root / "archives" / "old"
     old.mkdir(parents=True)
-    folder = build.pack(cache, docker.engine, images)
-    assert (folder / "images.tar").read_text() == "a:1 b:1"
-    assert build.pack(cache, docker.engine, images) == folder
+    folder = build.pack(cache, docker.engine, ["id"], names)
+    assert names_in(folder / "images.tar") == ["a:1", "b:1"]
+    assert build.pack(cache, docker.engine, ["id"], names) == folder
     assert len(docker.commands.asked("docker", "save")) == 1
     assert not old.exists()
 
 
-def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
+def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDocker) -> None:
     """A node that imports half an archive would lack images; it is packed again instead."""
-    images = [ImageDefinition(("a:1",), recipe, Origin.BUILT)]
-    build.build_all(cache, docker.engine, images)
 
     def half(ran: Ran) -> None:
         Path(ran.argv[3]).write_text("half")
@@ -208,9 +206,10 @@ def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDo
 
     docker.commands.on("docker", "save", does=half)
     with pytest.raises(KeyboardInterrupt):
-        build.pack(cache, docker.engine, images)
-    docker.commands.on("docker", "save", does=lambda ran: Path(ran.argv[3]).write_text("whole"))
-    assert (build.pack(cache, docker.engine, images) / "images.tar").read_text() == "whole"
+        build.pack(cache, docker.engine, ["id"], {"a:1": ("a:1",)})
+    docker.commands.on("docker", "save", does=save)
+    folder = build.pack(cache, docker.engine, ["id"], {"a:1": ("a:1",)})
+    assert names_in(folder / "images.tar") == ["a:1"]
     assert len(list((cache.root / "archives").iterdir())) == 1
 
 

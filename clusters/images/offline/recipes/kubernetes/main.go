@@ -5,10 +5,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -32,12 +34,19 @@ var served = map[string]func() int{
 	"kube-proxy":              cobraCommand(proxy.NewProxyCommand),
 	"kube-scheduler":          cobraCommand(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
 	"kubectl":                 cobraCommand(kubectl.NewDefaultKubectlCommand),
-	"kubelet":                 cobraCommand(func() *cobra.Command { return kubelet.NewKubeletCommand() }),
+	"kubelet":                 cobraCommand(kubeletCommand),
 	"kubeadm":                 runKubeadm,
 }
 
 func cobraCommand(make func() *cobra.Command) func() int {
 	return func() int { return cli.Run(make()) }
+}
+
+// kubeletCommand calls NewKubeletCommand without arguments, as up to 1.33, or with a context, as since 1.34.
+func kubeletCommand() *cobra.Command {
+	create := reflect.ValueOf(kubelet.NewKubeletCommand)
+	arguments := []reflect.Value{reflect.ValueOf(context.Background())}
+	return create.Call(arguments[:create.Type().NumIn()])[0].Interface().(*cobra.Command)
 }
 
 func runKubeadm() int {
