@@ -12,7 +12,7 @@ from reports.recorder.ledger import Ledger
 from reports.recorder.recorder import Recorder
 from suites.record.run import run_of
 
-#: Options with which pytest prints information and runs no test.
+#: Options with which pytest runs no body of a test, so that there is nothing to give a verdict on.
 INFORMATION_OPTIONS: Final = (
     "help",
     "version",
@@ -20,6 +20,8 @@ INFORMATION_OPTIONS: Final = (
     "markers",
     "showfixtures",
     "show_fixtures_per_test",
+    "setuponly",
+    "setupplan",
 )
 
 

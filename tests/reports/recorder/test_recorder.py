@@ -385,9 +385,9 @@ def test_no_scenario(pytester: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*verdict*")
 
 
-@pytest.mark.parametrize("option", ["--collect-only", "--help"])
-def test_telling_options_leave_nothing(pytester: pytest.Pytester, option: str) -> None:
-    """Asking pytest something makes no folder."""
+@pytest.mark.parametrize("option", ["--collect-only", "--help", "--setup-plan", "--setup-only"])
+def test_options_that_run_no_test_leave_nothing(pytester: pytest.Pytester, option: str) -> None:
+    """Without the body of a test there is no folder, and above all no verdict."""
     run(pytester, PASSES, args=(option,))
     assert not (pytester.path / "out").exists()
 
