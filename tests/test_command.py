@@ -122,3 +122,10 @@ def test_pytest_uses_the_settings_of_the_repository() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "1/" in done.stdout.splitlines()[-1]
+
+
+def test_installed_copy_has_the_plugins_of_the_checkout() -> None:
+    """conftest.py and the installed command name the same plugins."""
+    namespace: dict[str, object] = {}
+    exec((HOUSE / "conftest.py").read_text(), namespace)  # noqa: S102 - this project's own file
+    assert namespace["pytest_plugins"] == fluid_conformance.PLUGINS
