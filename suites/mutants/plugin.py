@@ -9,7 +9,7 @@ import pytest
 from suites.mutants.keeping import FILE, Kept, drawn
 from suites.record.run import run_of
 
-#: The level, and the marker of its tests; see `suites.run.plugin.SPECIAL_LEVELS`.
+#: The level, and the marker of its tests; see `suites.run.options.SPECIAL_LEVELS`.
 LEVEL: Final = "mutants"
 KEPT: Final = pytest.StashKey[Kept]()
 
