@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from clusters.errors import HarnessError
+from clusters.host import leftovers
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.images.tools import Tools
@@ -17,6 +18,7 @@ from suites.mutants import placing
 from suites.mutants.keeping import Kept
 from suites.mutants.plugin import KEPT
 from suites.mutants.result import scores
+from suites.mutants.trial import PREFIX
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool
 from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
@@ -35,6 +37,8 @@ def artifact_cache(system: System, progress: Progress) -> ArtifactCache:
     """Where mutants are built, with a compiler."""
     made = ArtifactCache(cache_root(), SystemCommands(), progress)
     Tools(system.options, system.host, made).ready_to_build()
+    for stale in made.root.glob(f"{PREFIX}*"):  # of runs that were killed
+        leftovers.remove(stale, made.commands)
     return made
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from clusters.host.artifact_cache import ArtifactCache
 from suites.catalogue.discovery import declared_tests
@@ -22,6 +23,9 @@ from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
 
 log = logging.getLogger(__name__)
+
+#: Begins the names of the folders in which mutants are built.
+PREFIX: Final = "mutant-"
 
 
 @dataclass
@@ -59,7 +63,7 @@ def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Resu
     """
     timer = Timer()
     stage.control(mutant.green)
-    with tempfile.TemporaryDirectory(prefix="mutant-", dir=cache.root) as folder, ExitStack() as inside:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=cache.root) as folder, ExitStack() as inside:
         built: Built | None = None
         if mutant.hang is None:
             try:
