@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,8 +20,6 @@ from suites.mutants.result import Result, Seconds
 from suites.sabotage.model import Place, Seen, Tampering, Target
 from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
-
-log = logging.getLogger(__name__)
 
 #: Begins the names of the folders in which mutants are built.
 PREFIX: Final = "mutant-"
