@@ -30,6 +30,20 @@ def test_pages_of_a_folder_are_dropped(tmp_path: Path) -> None:
     assert left < 1 << 20
 
 
+def test_bytes_left_are_the_sum_over_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files in subfolders and with blanks in their names are counted."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    one_page_each = "for f; do case $f in -*|RES) ;; *) echo 4096;; esac; done"
+    (bin_folder / "fincore").write_text(f"#!/bin/bash\n{one_page_each}\n")
+    (bin_folder / "fincore").chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin_folder), prepend=":")
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    (tmp_path / "data" / "one").write_bytes(b"x" * 5000)
+    (tmp_path / "data" / "sub" / "two words").write_bytes(b"x" * 5000)
+    assert bytes_left(run(tmp_path / "data")) == 2 * 4096
+
+
 def test_file_whose_pages_cannot_be_dropped_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

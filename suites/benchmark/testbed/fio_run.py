@@ -16,6 +16,7 @@ from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed
 from suites.benchmark.model.rounds import Latency, Part, Percentile
 from workloads.fio import FioReport, Plan, parse
+from workloads.page_cache import RESIDENT
 from workloads.pod_commands import Argv
 
 #: Percentiles that are recorded for each round.
@@ -25,19 +26,8 @@ PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
 _TIMED_OUT: Final = 124
 _KILLED: Final = 137
 
-#: Prints how many bytes of the files in a folder are in the page cache (fincore of util-linux, mincore(2)).
-_RESIDENT: Final = """
-resident() {
-  total=0
-  while read -r bytes; do total=$((total + bytes)); done < <(
-    find "$1" -type f -print0 | xargs -0 -r fincore --bytes --noheadings --raw --output RES
-  )
-  echo "$total"
-}
-"""
-
 _MEASURE: Final = (
-    _RESIDENT
+    RESIDENT
     + r"""
 folder=$1 seconds=$2
 shift 2
@@ -54,12 +44,7 @@ exit "$code"
 """
 )
 
-# Drops each file from the page cache (posix_fadvise); other files and other mounts keep theirs.
-DROP_PAGE_CACHE: Final = r"""
-find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \;
-"""
-_DROP: Final = _RESIDENT + 'sync -f "$1" || true' + DROP_PAGE_CACHE + 'resident "$1"\n'
-_READ_ALL: Final = _RESIDENT + 'find "$1" -type f -exec cat {} + > /dev/null; resident "$1"'
+_READ_ALL: Final = RESIDENT + 'find "$1" -type f -exec cat {} + > /dev/null; resident "$1"'
 
 _EXIT: Final = re.compile(r"^seen exit (\d+)$", re.MULTILINE)
 _SEEN: Final = re.compile(r"seen (?P<name>[a-z-]+) (?P<value>.+)")
@@ -279,11 +264,6 @@ def parse_log(argv: Argv, text: str) -> FioRun:
     """
     code = _EXIT.search(text)
     return parse_run(Completed(argv, int(code[1]) if code else 1, text, ""))
-
-
-def drop_page_cache_argv(folder: str) -> Argv:
-    """The command that drops the files below ``folder`` from the page cache; prints the bytes that stayed."""
-    return ("bash", "-euc", _DROP, "drop", folder)
 
 
 def read_all_argv(folder: str) -> Argv:

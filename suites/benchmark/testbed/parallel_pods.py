@@ -19,8 +19,9 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.waiting import wait
 from suites.benchmark.model.rounds import Part
-from suites.benchmark.testbed.fio_run import DROP_PAGE_CACHE, FioRun, FioRuns, measure_argv, parse_log
+from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_log
 from suites.benchmark.testbed.testbed import MOUNT, Testbed
+from workloads import page_cache
 from workloads.application import CONTAINER, Application
 from workloads.fio import Plan
 
@@ -45,7 +46,7 @@ WARM_UP_READS: Final = 1
 
 _READ: Final = (
     "drop_page_cache() {"
-    + DROP_PAGE_CACHE
+    + page_cache.DROP
     + r"""}
 folder=${1//@index@/$JOB_COMPLETION_INDEX} times=$2 signals=$3
 shift 3

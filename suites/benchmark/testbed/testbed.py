@@ -20,12 +20,7 @@ from clusters.system import System
 from clusters.waiting import WaitTimeoutError, wait
 from suites.benchmark.testbed import alluxio_rest
 from suites.benchmark.testbed.alluxio_rest import CacheState
-from suites.benchmark.testbed.fio_run import (
-    DROP_PAGE_CACHE,
-    HungError,
-    drop_page_cache_argv,
-    read_all_argv,
-)
+from suites.benchmark.testbed.fio_run import HungError, read_all_argv
 from suites.benchmark.testbed.layout import FOLDER, Layout, create_data
 from suites.benchmark.testbed.nfs_proxy import MOUNT_OPTIONS, NfsProxy
 from suites.benchmark.testbed.shaping import BandwidthLimiter, TokenBucket
@@ -36,6 +31,7 @@ from workloads.data import Files
 from workloads.faults import delete_pod, kill_process
 from workloads.fio import Plan
 from workloads.models.small_runtime import laptop_runtime
+from workloads.page_cache import drop_argv
 
 MOUNT: Final = "/data"
 #: Mount of the source claim in Alluxio's workers (`ufsVolumes` in the chart values of Fluid 1.0.8).
@@ -218,7 +214,7 @@ class Testbed:
 
     def drop_page_cache(self, pod: PodSnapshot, folder: str) -> None:
         """Drop a folder from the page cache of the reader's node, on that mount alone."""
-        self._page_cache(pod, drop_page_cache_argv(f"{MOUNT}/{folder}"))
+        self._page_cache(pod, drop_argv(f"{MOUNT}/{folder}"))
 
     def drop_worker_page_cache(self, folder: str) -> None:
         """Drop a folder from the page cache of the mounts through which Alluxio's workers read NFS.
@@ -233,7 +229,7 @@ class Testbed:
                 pod.namespace,
                 pod.name,
                 fluid_names.WORKER_CONTAINER,
-                ("bash", "-euc", DROP_PAGE_CACHE, "drop", f"{WORKER_MOUNT}/{folder}"),
+                drop_argv(f"{WORKER_MOUNT}/{folder}"),
                 timeout=STATE_SECONDS,
             )
             if done.exit_code != 0:

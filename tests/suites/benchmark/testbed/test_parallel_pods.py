@@ -81,6 +81,19 @@ def test_pod_reads_its_own_copy_as_often_as_it_is_told(tmp_path: Path) -> None:
     assert all(one.started and one.started > 1e18 for one in found)
 
 
+def test_pod_whose_page_cache_cannot_be_dropped_does_not_read(tmp_path: Path) -> None:
+    """Its figures would be those of a warm read."""
+    env = tools(tmp_path, f"touch {tmp_path}/read")
+    (Path(env["PATH"].partition(":")[0]) / "dd").write_text("#!/bin/sh\nexit 1\n")
+    (Path(env["PATH"].partition(":")[0]) / "dd").chmod(0o755)
+    done = subprocess.run(
+        argv(copies(tmp_path), 1, ""), env=env, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1
+    assert "cannot drop the pages of" in done.stderr
+    assert not (tmp_path / "read").exists()
+
+
 def test_fio_that_fails_in_a_job_is_told_by_its_log(tmp_path: Path) -> None:
     """The Pod ends well all the same, and its log has the exit code."""
     done = subprocess.run(
