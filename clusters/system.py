@@ -125,7 +125,7 @@ class SystemBuilder:
         return tuple(troubles)
 
     @contextmanager
-    def standing(self) -> Iterator[System]:
+    def running(self) -> Iterator[System]:
         """The system for as long as the block lasts; then what this run made is taken down.
 
         Raises:

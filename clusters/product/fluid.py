@@ -36,14 +36,14 @@ class FluidState:
 
     Attributes:
         controllers: name → ready replicas of its Deployments.
-        wanted: name → desired replicas.
+        desired: name → desired replicas.
         csi_desired: nodes that must have the CSI plugin.
         csi_ready: nodes where it is ready.
         version: tag of the Dataset controller's image; empty if Fluid is not installed.
     """
 
     controllers: Mapping[str, int]
-    wanted: Mapping[str, int]
+    desired: Mapping[str, int]
     csi_desired: int
     csi_ready: int
     version: str
@@ -52,12 +52,12 @@ class FluidState:
     def ready(self) -> bool:
         """The controllers that a Dataset with an AlluxioRuntime needs, and the plugin on every node."""
         needed = all(self.controllers.get(name, 0) > 0 for name in CONTROLLERS)
-        complete = all(self.controllers.get(name, 0) >= count for name, count in self.wanted.items())
+        complete = all(self.controllers.get(name, 0) >= count for name, count in self.desired.items())
         return needed and complete and self.csi_ready == self.csi_desired > 0
 
     def __str__(self) -> str:
-        wanted = sorted(self.wanted.items())
-        parts = [f"{name} {self.controllers.get(name, 0)}/{count}" for name, count in wanted]
+        desired = sorted(self.desired.items())
+        parts = [f"{name} {self.controllers.get(name, 0)}/{count}" for name, count in desired]
         return ", ".join([*parts, f"CSI plugin on {self.csi_ready}/{self.csi_desired} nodes"])
 
 
@@ -69,7 +69,7 @@ def state(kube: Kube) -> FluidState:
     image = next((item.images[0] for item in deployments if item.name == "dataset-controller"), "")
     return FluidState(
         controllers={item.name: item.ready for item in deployments},
-        wanted={item.name: item.replicas for item in deployments if item.replicas > 0},
+        desired={item.name: item.replicas for item in deployments if item.replicas > 0},
         csi_desired=csi.desired,
         csi_ready=csi.ready,
         version=image.rpartition(":")[2],

@@ -70,7 +70,7 @@ def versions_there(kube: Kube, state: fluid.FluidState) -> Versions:
 
 
 def _usable(state: fluid.FluidState) -> bool:
-    complete = all(state.controllers.get(name, 0) >= count for name, count in state.wanted.items())
+    complete = all(state.controllers.get(name, 0) >= count for name, count in state.desired.items())
     return (
         state.controllers.get(DATASET_CONTROLLER, 0) > 0
         and complete

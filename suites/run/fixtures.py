@@ -61,7 +61,7 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
     try:
         with (
             machine_lock(cache_root()),
-            SystemBuilder(config.stash[OPTIONS], run.id, progress).standing() as made,
+            SystemBuilder(config.stash[OPTIONS], run.id, progress).running() as made,
         ):
             config.stash[RUNNING] = RunningImages()
             run.system = _facts(made)

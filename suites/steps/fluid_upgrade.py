@@ -59,7 +59,7 @@ def restored(user: User, release: HelmRelease) -> Iterator[None]:
 
 def wait_until_settled(user: User) -> None:
     """Wait until Fluid is ready as at the start, and none of its Pods is starting or being deleted."""
-    wanted = user.system.fluid.wanted.keys()
+    wanted = user.system.fluid.desired.keys()
 
     def look() -> tuple[FluidState, tuple[PodSnapshot, ...]]:
         pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
@@ -67,7 +67,7 @@ def wait_until_settled(user: User) -> None:
 
     def is_restored(seen: tuple[FluidState, tuple[PodSnapshot, ...]]) -> bool:
         state, unsettled = seen
-        return state.ready and state.wanted.keys() >= wanted and not unsettled
+        return state.ready and state.desired.keys() >= wanted and not unsettled
 
     with user.evidence.phase("waiting", "Fluid is restored"):
         wait(

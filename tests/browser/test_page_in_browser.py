@@ -51,7 +51,7 @@ DESK: Final = 1280
 PHONE: Final = 390
 
 #: Sees how the page was laid out.
-LOOK: Final = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
+CHECK_LAYOUT: Final = (Path(__file__).parent / "check_layout.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +106,10 @@ def browse(chromium: str, page: str, folder: Path, *flags: str) -> str:
     return done.stdout
 
 
-def look(chromium: str, page: str, width: int, folder: Path) -> dict[str, Any]:
+def check_layout(chromium: str, page: str, width: int, folder: Path) -> dict[str, Any]:
     """What a script in the page sees when the window is so wide."""
     with_script = page.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'", 1)
-    with_script = with_script.replace("</body>", f"<script>{LOOK}</script></body>")
+    with_script = with_script.replace("</body>", f"<script>{CHECK_LAYOUT}</script></body>")
     # A window cannot be as narrow as a phone (Chromium stops at 500 pixels); a frame can.
     style = f"border:0; width:{width}px; height:900px"
     frame = f'<iframe srcdoc="{html.escape(with_script)}" style="{style}"></iframe>'
@@ -126,7 +126,7 @@ def look(chromium: str, page: str, width: int, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["performance", "report", "history"])
 def test_plots_are_there(chromium: str, pages: dict[str, str], name: str, width: int, tmp_path: Path) -> None:
     """Every plot is laid out with a real size and real marks, and nothing is wider than the window."""
-    seen = look(chromium, pages[name], width, tmp_path)
+    seen = check_layout(chromium, pages[name], width, tmp_path)
     assert seen["wide"] == []
     assert seen["scrolls"] <= width
     kinds = {plot["kind"] for plot in seen["plots"]}

@@ -1,4 +1,4 @@
-"""An API server of our own making: it answers what a test tells it to, over real HTTP."""
+"""A fake API server: it answers what a test configured, over real HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def status(code: int, reason: str, message: str = "", **more: Any) -> dict[str, 
 
 @dataclass
 class FakeClock:
-    """A clock whose time passes only when somebody sleeps."""
+    """A clock whose time passes only in `sleep`."""
 
     time: float = 100.0
     slept: list[float] = field(default_factory=list)
@@ -69,7 +69,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that takes no time."""
+    """A clock that does not wait."""
     return FakeClock()
 
 
@@ -203,7 +203,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def handle_one_request(self) -> None:
-        """A client that goes away is no news."""
+        """A client that disconnects is not an error."""
         try:
             super().handle_one_request()
         except (ConnectionError, ValueError):

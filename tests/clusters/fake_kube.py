@@ -41,11 +41,11 @@ class FakeKube:
     ) -> list[dict[str, Any]]:
         """As `Kube.list`."""
         self.fields.append(fields)
-        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        selector = dict(pair.split("=") for pair in labels.split(",") if pair)
         return [
             obj
             for stored, obj in self.objects
             if stored is kind
             and (not namespace or obj["metadata"]["namespace"] == namespace)
-            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+            and selector.items() <= obj["metadata"].get("labels", {}).items()
         ]

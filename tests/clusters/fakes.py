@@ -1,4 +1,4 @@
-"""Stand-ins for programs: what was run is kept, and answers are what a test tells."""
+"""Fake programs: commands are recorded, and the answers are configured by a test."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Deed = Callable[[Ran], object]
 
 @dataclass
 class FakeCommands:
-    """Runs nothing. What no answer was told for succeeds and prints nothing."""
+    """Runs nothing. A command without a configured answer succeeds and prints nothing."""
 
     ran: list[Ran] = field(default_factory=list)
     deeds: list[tuple[tuple[str, ...], Callable[[Ran], Completed]]] = field(default_factory=list)
@@ -88,7 +88,7 @@ class FakeCommands:
         words = (Path(argv[0]).name, *(str(word) for word in argv[1:]))
         ran = Ran(words, env or {}, cwd, stdin, timeout, on_line or (lambda line: None))
         self.ran.append(ran)
-        deed = next((deed for wanted, deed in self.deeds if _holds(words, wanted)), None)
+        deed = next((deed for expected, deed in self.deeds if _holds(words, expected)), None)
         done = deed(ran) if deed is not None else Completed(words, 0, "", "")
         if check and done.exit_code != 0:
             raise CommandError(f"{' '.join(words)} failed with exit code {done.exit_code}", completed=done)
@@ -99,9 +99,9 @@ class FakeCommands:
         return [ran for ran in self.ran if _holds(ran.argv, words)]
 
 
-def _holds(argv: Sequence[str], wanted: Sequence[str]) -> bool:
+def _holds(argv: Sequence[str], expected: Sequence[str]) -> bool:
     rest = iter(argv)
-    return all(word in rest for word in wanted)
+    return all(word in rest for word in expected)
 
 
 @dataclass
@@ -127,14 +127,14 @@ class FakeDocker:
         name: str,
         cluster: str,
         *,
-        ours: bool,
+        managed: bool,
         image: str = "node:1",
         state: Path = Path("/state"),
         **more: str,
     ) -> None:
         """Add a container that is a kind node; ``more`` are further mounts, target → source."""
         mounts = [{"Destination": target, "Source": source} for target, source in more.items()]
-        if ours:
+        if managed:
             mounts.append({"Destination": MARK, "Source": str(state)})
         labels = {"io.x-k8s.kind.cluster": cluster}
         self.containers[name] = {"Mounts": mounts, "Config": {"Labels": labels, "Image": image}}
@@ -145,17 +145,17 @@ class FakeDocker:
         asked = ran.argv[ran.argv.index("--filter") + 1].removeprefix("label=io.x-k8s.kind.cluster")
         found = [
             name
-            for name, told in self.containers.items()
-            if asked in {"", f"={told['Config']['Labels']['io.x-k8s.kind.cluster']}"}
+            for name, described in self.containers.items()
+            if asked in {"", f"={described['Config']['Labels']['io.x-k8s.kind.cluster']}"}
         ]
         return Completed(ran.argv, 0, "\n".join(found), "")
 
     def _inspect(self, ran: Ran) -> Completed:
         kind, name = ran.argv[1], ran.argv[-1]
-        told = {"container": self.containers, "image": self.images}.get(kind, {}).get(name)
-        if told is None:
+        described = {"container": self.containers, "image": self.images}.get(kind, {}).get(name)
+        if described is None:
             return Completed(ran.argv, 1, "[]", f"Error: No such {kind}: {name}")
-        return Completed(ran.argv, 0, json.dumps([told]), "")
+        return Completed(ran.argv, 0, json.dumps([described]), "")
 
     def _rm(self, ran: Ran) -> None:
         for name in ran.argv[2:]:

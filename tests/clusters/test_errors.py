@@ -6,7 +6,7 @@ from clusters.errors import FailureClass, HarnessError, InfrastructureError, Pro
 def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
     """An error's text holds the object, the expectation, the time, what was seen and what to do."""
     error = HarnessError(
-        "it did not come",
+        "it did not start",
         subject="Dataset demo/a",
         condition="phase Bound",
         elapsed=1.25,
@@ -14,7 +14,7 @@ def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
         advice="look at its events",
     )
     assert str(error).splitlines() == [
-        "it did not come",
+        "it did not start",
         "  object:    Dataset demo/a",
         "  expected:  phase Bound",
         "  elapsed:   1.2 s",
@@ -25,7 +25,7 @@ def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
 
 
 def test_an_error_says_nothing_twice() -> None:
-    """Subject and condition that stand in the message already are not shown again."""
+    """Subject and condition that are in the message already are not shown again."""
     error = HarnessError(
         "timed out waiting for phase Bound of Dataset a", subject="Dataset a", condition="phase Bound"
     )

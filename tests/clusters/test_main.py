@@ -39,14 +39,14 @@ class Made:
 
 @dataclass
 class FakeStack:
-    """Comes up or fails to."""
+    """Starts, or fails to start."""
 
     made: Made
     options: Options
     downs: int = 0
 
     def up(self) -> Any:
-        """Come up."""
+        """Start."""
         if self.made.raises is not None:
             raise self.made.raises
         return SimpleNamespace(cluster=SimpleNamespace(kubeconfig=Path("/kc")))
@@ -107,7 +107,7 @@ def test_a_failure_is_told_and_taken_back(
 
 
 def test_an_interruption_is_taken_back(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 130, as shells tell it, and the way to remove what resists."""
+    """Exit code 130, as in a shell, and the command that removes what is left."""
     made.raises = KeyboardInterrupt()
     assert module.main(["up"]) == module.INTERRUPTED
     assert "python -m clusters reap" in capsys.readouterr().err
@@ -121,8 +121,8 @@ def test_bad_options_make_nothing(made: Made, capsys: pytest.CaptureFixture[str]
     for argv in (["--nodes", "0"], ["--fluid", "newest"], ["--kubeconfig", str(tmp_path / "none")]):
         assert module.main(["up", *argv]) == 2
     assert made.stacks == []
-    told = capsys.readouterr().err
-    assert all(word in told for word in ("--nodes 0", "'newest' is not a version", "there is no such file"))
+    output = capsys.readouterr().err
+    assert all(word in output for word in ("--nodes 0", "'newest' is not a version", "there is no such file"))
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,12 +174,14 @@ def test_down_and_reap_say_what_was_removed(
 def test_down_takes_what_is_ours_off_an_existing_cluster(
     api: FakeApi, reaped: list[str | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Our namespace goes, and nothing else; the second time nothing of ours is there."""
+    """Only the harness's namespace is deleted; the second time there is nothing to delete."""
     where = f"/api/v1/namespaces/{NAMESPACE}"
-    ours = {"metadata": {"name": NAMESPACE, "uid": "u1", "labels": {MANAGED_BY_LABEL: "fluid-conformance"}}}
-    api.answer("GET", "/api/v1/namespaces", {"items": [ours]}, {"items": []})
+    namespace = {
+        "metadata": {"name": NAMESPACE, "uid": "u1", "labels": {MANAGED_BY_LABEL: "fluid-conformance"}}
+    }
+    api.answer("GET", "/api/v1/namespaces", {"items": [namespace]}, {"items": []})
     api.answer("GET", "/api/v1/persistentvolumes", {"items": []})
-    api.answer("GET", where, ours, ours, ours, api.refusal(404, "NotFound"))
+    api.answer("GET", where, namespace, namespace, namespace, api.refusal(404, "NotFound"))
     api.answer("DELETE", where, {})
     for sentence in (f"removed namespace {NAMESPACE};", "there was nothing of the harness;"):
         assert module.main(["down", "--kubeconfig", str(api.kubeconfig())]) == 0

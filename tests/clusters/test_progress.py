@@ -82,7 +82,7 @@ class Terminal(io.StringIO):
     """A terminal that keeps what was written to it."""
 
     def isatty(self) -> bool:
-        """Somebody looks on."""
+        """A terminal."""
         return True
 
     def seen(self) -> str:
@@ -102,7 +102,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def becomes_true(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true within a moment."""
+    """Whether it becomes true within a moment."""
     deadline = time.monotonic() + 5
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -176,7 +176,7 @@ def test_a_failure_gives_the_terminal_back(terminal: Terminal) -> None:
 
 
 def test_colour_by_force_makes_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CI systems set FORCE_COLOR, and still nobody looks on."""
+    """CI systems set FORCE_COLOR although there is no terminal."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     stream = io.StringIO()
     with Progress(stream).stage("build"):

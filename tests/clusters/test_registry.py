@@ -62,7 +62,7 @@ def test_the_registry_serves_while_the_context_lasts(crane: Path, tmp_path: Path
 
 
 def test_a_port_in_use_is_refused(crane: Path, tmp_path: Path) -> None:
-    """Somebody else's listener is not taken for our registry."""
+    """A foreign listener is not mistaken for the harness's registry."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -112,7 +112,7 @@ def test_pushing_leaves_no_name_behind() -> None:
 
 
 def test_a_refused_push_is_told_and_cleaned_up() -> None:
-    """The name is removed also when the registry takes nothing."""
+    """The name is removed also if the registry accepts nothing."""
     commands = FakeCommands()
     commands.on("docker", "push", exit_code=1, stdout="denied: requested access to the resource is denied")
     with pytest.raises(InfrastructureError, match="refuses a/b:v1"):

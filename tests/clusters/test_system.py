@@ -37,7 +37,7 @@ READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 @dataclass
 class FakeProvider:
-    """Takes down a cluster, or fails to."""
+    """Removes a cluster, or fails to."""
 
     raises: BaseException | None = None
     downs: int = 0
@@ -66,9 +66,9 @@ class Fate:
 @pytest.fixture
 def fate(monkeypatch: pytest.MonkeyPatch) -> Fate:
     """Nothing has become of it yet."""
-    told = Fate()
-    monkeypatch.setattr(own_engine, "stop", told.stop)
-    return told
+    result = Fate()
+    monkeypatch.setattr(own_engine, "stop", result.stop)
+    return result
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def of(docker: FakeDocker, **options: Any) -> SystemBuilder:
     return SystemBuilder(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
 
 
-def told(made: SystemBuilder) -> str:
+def progress_output(made: SystemBuilder) -> str:
     """What its progress said."""
     assert isinstance(made.progress.stream, io.StringIO)
     return made.progress.stream.getvalue()
@@ -104,7 +104,7 @@ def a_state(cluster: str, *, kept: bool) -> Path:
 
 
 def the_build_breaks(*_: object) -> None:
-    """Stands in for the supply of images."""
+    """Replaces the image resolver."""
     raise InfrastructureError("the build broke")
 
 
@@ -126,7 +126,7 @@ def test_an_engine_is_stopped_though_no_cluster_came_up(docker: FakeDocker, fate
 
 def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, fate: Fate) -> None:
     """A warm cluster in an engine that was stopped would be a cold one, whichever run was to keep it."""
-    docker.node("demo-0", "demo", ours=True, state=a_state("demo", kept=True))
+    docker.node("demo-0", "demo", managed=True, state=a_state("demo", kept=True))
     for keep in (True, False):
         made = of(docker, keep_cluster=keep)
         made._started, made._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
@@ -155,7 +155,7 @@ def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
 
 
 def test_an_idle_engine_that_a_killed_run_left_is_stopped(docker: FakeDocker, fate: Fate) -> None:
-    """Nobody else would; kind's network goes first, for it would stay on the host as a bridge."""
+    """Nothing else would; kind's network is removed before, because it would stay on the host as a bridge."""
     for keep in (False, True):
         assert found(docker, keep_cluster=keep).down() == ()
     assert fate.stopped == [cache_root()] * 2
@@ -164,7 +164,7 @@ def test_an_idle_engine_that_a_killed_run_left_is_stopped(docker: FakeDocker, fa
 
 def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, fate: Fate) -> None:
     """Another warm cluster, even a stopped one, or a container of the user's own."""
-    docker.node("other-0", "other", ours=True)
+    docker.node("other-0", "other", managed=True)
     assert found(docker).down() == ()
     docker.containers.clear()
     docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")
@@ -174,7 +174,7 @@ def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, fate: F
 
 @pytest.mark.parametrize("config", ['{"data-root": "/other/engine"}', "{", None])
 def test_an_engine_of_another_cache_runs_on(docker: FakeDocker, fate: Fate, config: str | None) -> None:
-    """Another run may build with it, and only its own cache's lock would tell."""
+    """Another run may build with it, and only the lock of its own cache would show that."""
     made = found(docker)
     file = engine.RUN_FOLDER / "daemon.json"
     file.unlink()
@@ -193,7 +193,7 @@ def test_a_systems_engine_is_never_stopped(docker: FakeDocker, fate: Fate) -> No
 
 
 def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that it can be looked at again when the run ends."""
+    """It is inspected again when the run ends."""
 
     def further(*_: object) -> None:
         raise InterruptedError
@@ -207,8 +207,8 @@ def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: 
 
 
 @dataclass
-class Standing(SystemBuilder):
-    """Comes up with nothing, and cannot be taken down whole."""
+class IncompleteTeardown(SystemBuilder):
+    """Starts nothing, and cannot be removed completely."""
 
     troubles: tuple[str, ...] = ()
 
@@ -221,44 +221,46 @@ class Standing(SystemBuilder):
         return self.troubles
 
 
-def standing(*troubles: str) -> Standing:
+def a_system(*troubles: str) -> IncompleteTeardown:
     """A stack that leaves these troubles."""
-    return Standing(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
+    return IncompleteTeardown(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
 
 
 def test_what_cannot_be_taken_down_is_an_error() -> None:
     """A run that leaves a cluster behind does not end as if all were well."""
-    with standing().standing() as system:
+    with a_system().running() as system:
         assert str(system) == "system"
     with (
-        pytest.raises(InfrastructureError, match="not all could be taken down: it hangs; it resists") as told,
-        standing("it hangs", "it resists").standing(),
+        pytest.raises(
+            InfrastructureError, match="not all could be taken down: it hangs; it resists"
+        ) as caught,
+        a_system("it hangs", "it resists").running(),
     ):
         """Nothing fails in between."""
-    assert "python -m clusters reap" in told.value.advice
+    assert "python -m clusters reap" in caught.value.advice
 
 
 @pytest.mark.parametrize("failure", [AssertionError("the finding"), KeyboardInterrupt(), RefusalError("no")])
 def test_what_cannot_be_taken_down_hides_no_failure(failure: BaseException) -> None:
     """The failure is raised as it was, with a note."""
-    with pytest.raises(type(failure)) as told, standing("it hangs").standing():
+    with pytest.raises(type(failure)) as caught, a_system("it hangs").running():
         raise failure
-    assert told.value is failure
-    assert told.value.__notes__ == ["not all could be taken down: it hangs"]
+    assert caught.value is failure
+    assert caught.value.__notes__ == ["not all could be taken down: it hangs"]
 
 
-@pytest.mark.parametrize("trouble", [CommandError("hangs"), OSError("gone"), RefusalError("not ours")])
+@pytest.mark.parametrize("trouble", [CommandError("hangs"), OSError("gone"), RefusalError("not managed")])
 def test_a_step_that_fails_hides_nothing_and_stops_nothing(
     docker: FakeDocker, fate: Fate, trouble: Exception
 ) -> None:
-    """Each trouble is told with what to do, the other steps are taken, and none is raised."""
+    """Each error is reported with advice, the other steps run, and no error is raised."""
     made = of(docker)
     made._started = docker.engine
     made._provider = FakeProvider(trouble)  # type: ignore[assignment] # as much as is used
     fate.trouble = InfrastructureError("resists")
     assert made.down() == (str(trouble), "resists")
     assert fate.stopped == [cache_root()]
-    assert told(made).count("python -m clusters reap") == 2
+    assert progress_output(made).count("python -m clusters reap") == 2
 
 
 def test_no_engine_is_refused(docker: FakeDocker) -> None:
@@ -271,7 +273,7 @@ def test_no_engine_is_refused(docker: FakeDocker) -> None:
 
 
 def test_bootstrap_is_for_root(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told before anything is run."""
+    """It is reported before anything is run."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, root=False))
     with pytest.raises(RefusalError, match="only root may do"):
         of(docker, bootstrap=True).up()
@@ -286,9 +288,9 @@ def test_too_little_memory_is_refused(docker: FakeDocker, monkeypatch: pytest.Mo
 
 
 def test_a_warm_cluster_has_its_memory_already(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coming up twice must not be refused for what the first one uses."""
+    """A second start must not be refused because of what the first one uses."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, memory_available=GIB))
-    docker.node("demo-0", "demo", ours=True)
+    docker.node("demo-0", "demo", managed=True)
 
     def further(*_: object) -> None:
         raise InterruptedError
@@ -315,24 +317,24 @@ def test_too_little_disk_is_refused(docker: FakeDocker, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("wanted", "sentence"),
+    ("versions", "sentence"),
     [
         (versions(kubernetes="1.99.0"), r"Kubernetes 1\.99\.0 cannot be built here"),
         (versions(fluid="1.0.2"), r"Fluid 1\.0\.2 cannot be built here"),
         (versions(alluxio="2.9.5"), r"Alluxio 2\.9\.5 cannot be built here"),
     ],
 )
-def test_versions_that_cannot_be_built_are_refused(docker: FakeDocker, wanted: Any, sentence: str) -> None:
+def test_versions_that_cannot_be_built_are_refused(docker: FakeDocker, versions: Any, sentence: str) -> None:
     """At once, with those that can."""
     with pytest.raises(RefusalError, match=sentence):
-        of(docker, versions=wanted).up()
+        of(docker, versions=versions).up()
     assert docker.commands.ran == []
 
 
 def test_a_kubernetes_that_this_host_cannot_run_is_refused(
     docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However its images would come."""
+    """Whatever the origin of its images."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, cgroup_v1=True))
     made = SystemBuilder(
         Options(images="pull", versions=versions(kubernetes="1.35.0")),
@@ -352,11 +354,11 @@ def test_an_engine_that_was_started_is_remembered_at_once(
     programs(monkeypatch, "docker", "dockerd", "containerd", "iptables")
     monkeypatch.setattr(own_engine, "start", lambda *_: docker.engine)
     monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
-    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
+    docker.node("killed-0", "killed", managed=True, state=a_state("killed", kept=False))
     made = of(docker, bootstrap=True)
     with pytest.raises(InfrastructureError, match="the build broke"):
         made.up()
-    # The engine starts the nodes of a killed run anew with itself.
+    # When the engine starts, it starts the nodes of a killed run again.
     assert docker.containers == {}
     made.down()
     assert fate.stopped == [cache_root()]
@@ -402,7 +404,7 @@ class FakeSupply:
 def test_the_whole_way_up(
     docker: FakeDocker, api: FakeApi, monkeypatch: pytest.MonkeyPatch, fate: Fate
 ) -> None:
-    """Engine, images, cluster, NFS server, Fluid, in this order; the system tells what it is made of."""
+    """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
     order: list[str] = []
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
     monkeypatch.setattr(SystemBuilder, "_tools", lambda self, facts, cache: FakeTools())
@@ -443,11 +445,11 @@ def test_the_whole_way_up(
 def test_clusters_of_killed_runs_go_before_anything_is_made(
     docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They would run on beside the new one; what was to be kept, or is another cache's, stays."""
-    docker.node("killed-0", "killed", ours=True, state=a_state("killed", kept=False))
-    docker.node("kept-0", "kept", ours=True, state=a_state("kept", kept=True))
-    docker.node("elsewhere-0", "elsewhere", ours=True, state=Path("/other/cache/clusters/elsewhere"))
-    docker.node("foreign-0", "foreign", ours=False)
+    """They would run next to the new one; those to be kept, or of another cache, stay."""
+    docker.node("killed-0", "killed", managed=True, state=a_state("killed", kept=False))
+    docker.node("kept-0", "kept", managed=True, state=a_state("kept", kept=True))
+    docker.node("elsewhere-0", "elsewhere", managed=True, state=Path("/other/cache/clusters/elsewhere"))
+    docker.node("foreign-0", "foreign", managed=False)
     # What it holds does not count against the new one.
     crowded = replace(HOST, memory_available=GIB)
     monkeypatch.setattr(probes, "probe", lambda: crowded if "killed-0" in docker.containers else HOST)
@@ -457,11 +459,11 @@ def test_clusters_of_killed_runs_go_before_anything_is_made(
         made.up()
     assert sorted(docker.containers) == ["elsewhere-0", "foreign-0", "kept-0"]
     assert [path.name for path in (cache_root() / "clusters").iterdir()] == ["kept"]
-    assert "cluster killed was left by a run that was killed" in told(made)
+    assert "cluster killed was left by a run that was killed" in progress_output(made)
 
 
 def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second is told so after a moment, and the first loses nothing."""
+    """The second one is refused after a moment, and the first one loses nothing."""
     monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
     with machine_lock(tmp_path):
         with (
@@ -478,15 +480,15 @@ def test_a_lock_of_another_user_is_refused(tmp_path: Path) -> None:
     """A cache that everybody may write to still has one owner; a folder in its place will not open either."""
     (tmp_path / "run.lock").mkdir()
     with (
-        pytest.raises(RefusalError, match=r"run\.lock of the cache cannot be taken") as told,
+        pytest.raises(RefusalError, match=r"run\.lock of the cache cannot be taken") as caught,
         machine_lock(tmp_path),
     ):
         pytest.fail("a lock that nobody holds")
-    assert "FLUID_CONFORMANCE_CACHE" in told.value.advice
+    assert "FLUID_CONFORMANCE_CACHE" in caught.value.advice
 
 
 def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
-    """Whatever ended the run; and the failure comes through as it was."""
+    """Whatever ended the run; and its error is raised unchanged."""
     with pytest.raises(TimeoutError, match="of the run"), machine_lock(tmp_path):
         raise TimeoutError("of the run")
     with machine_lock(tmp_path):

@@ -35,22 +35,22 @@ class FakeChanges:
     event: threading.Event = field(default_factory=threading.Event)
 
 
-def looks(*states: str) -> Callable[[], str]:
+def observations(*states: str) -> Callable[[], str]:
     """Observations of these states one after another, then always the last one."""
     rest: Iterator[str] = iter(states)
     last = [states[-1]]
 
-    def look() -> str:
+    def observe() -> str:
         last[0] = next(rest, last[0])
         return last[0]
 
-    return look
+    return observe
 
 
 def test_wait_returns_the_snapshot_that_was_ready(clock: FakeClock) -> None:
     """The observation for which the condition was true is returned."""
     found = wait(
-        looks("", "NotBound", "Bound"),
+        observations("", "NotBound", "Bound"),
         lambda state: state == "Bound",
         subject="Dataset a",
         condition="phase Bound",
@@ -66,20 +66,20 @@ def test_wait_times_out_with_what_it_saw(clock: FakeClock) -> None:
     """A timeout has subject, condition, elapsed time, each different state once, and the advice."""
     with pytest.raises(WaitTimeoutError) as caught:
         wait(
-            looks("", "NotBound", "NotBound"),
+            observations("", "NotBound", "NotBound"),
             lambda state: state == "Bound",
             subject="Dataset a",
             condition="phase Bound",
             timeout=3,
             delay=1,
-            advice="look at its events",
+            advice="observe at its events",
             clock=clock,
         )
     error = caught.value
     assert error.message == "timed out after 3 s waiting for phase Bound of Dataset a; last seen: NotBound"
     assert error.elapsed == 3
     assert error.last_seen == "[0.0 s]  → [1.0 s] NotBound"
-    assert error.advice == "look at its events"
+    assert error.advice == "observe at its events"
     assert error.failure_class is FailureClass.PRODUCT
 
 
@@ -112,7 +112,7 @@ def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
         WaitFailedError, match="stopped waiting for phase Running of Pod p: it was evicted"
     ) as caught:
         wait(
-            looks("Pending", "Failed"),
+            observations("Pending", "Failed"),
             lambda state: state == "Running",
             failed=lambda state: "it was evicted" if state == "Failed" else None,
             subject="Pod p",
@@ -129,7 +129,7 @@ def test_wait_fails_at_once_when_waiting_is_useless(clock: FakeClock) -> None:
 def test_wait_needs_consecutive_successes(clock: FakeClock) -> None:
     """A flickering condition is not enough."""
     wait(
-        looks("up", "down", "up", "up", "up"),
+        observations("up", "down", "up", "up", "up"),
         lambda state: state == "up",
         subject="s",
         condition="c",
@@ -146,7 +146,7 @@ def test_a_change_ends_the_pause(clock: FakeClock) -> None:
     changes = FakeChanges()
     clock.on_wait = threading.Event.set
     wait(
-        looks("a", "b"),
+        observations("a", "b"),
         lambda s: s == "b",
         subject="s",
         condition="c",
@@ -160,13 +160,13 @@ def test_a_change_ends_the_pause(clock: FakeClock) -> None:
 def test_wait_misses_no_change_during_an_observation(clock: FakeClock) -> None:
     """The event is cleared before the observation, so a change during it leads to another one at once."""
     changes = FakeChanges()
-    states = looks("a", "b")
+    states = observations("a", "b")
 
-    def look() -> str:
+    def observe() -> str:
         changes.event.set()
         return states()
 
-    wait(look, lambda s: s == "b", subject="s", condition="c", timeout=60, changes=changes, clock=clock)
+    wait(observe, lambda s: s == "b", subject="s", condition="c", timeout=60, changes=changes, clock=clock)
     assert clock.slept == []
 
 
@@ -174,7 +174,7 @@ def test_wait_reports_each_change_once(clock: FakeClock) -> None:
     """The caller receives a state when it differs from the one before."""
     reported: list[tuple[str, float]] = []
     wait(
-        looks("a", "a", "b", "c"),
+        observations("a", "a", "b", "c"),
         lambda s: s == "c",
         subject="s",
         condition="x",
@@ -190,7 +190,7 @@ def test_wait_reports_a_state_that_ends_like_the_one_before(clock: FakeClock) ->
     """A state whose text is the end of the previous text is a change."""
     reported: list[str] = []
     wait(
-        looks("NotBound", "Bound"),
+        observations("NotBound", "Bound"),
         lambda s: s == "Bound",
         subject="s",
         condition="x",
@@ -205,11 +205,11 @@ def test_wait_reports_a_state_that_ends_like_the_one_before(clock: FakeClock) ->
 def test_an_exception_of_an_observation_is_not_caught(clock: FakeClock) -> None:
     """It ends the wait unchanged."""
 
-    def look() -> str:
+    def observe() -> str:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        wait(look, lambda _: True, subject="s", condition="c", timeout=1, clock=clock)
+        wait(observe, lambda _: True, subject="s", condition="c", timeout=1, clock=clock)
 
 
 def test_hold_observes_at_both_ends_of_its_window(clock: FakeClock) -> None:
@@ -244,7 +244,7 @@ def test_hold_fails_when_it_no_longer_holds(clock: FakeClock) -> None:
         match=r"absence of Pods of Fuse a did not last: a Pod came after 2\.0 s of a 60 s window",
     ) as caught:
         hold(
-            looks("none", "none", "one"),
+            observations("none", "none", "one"),
             lambda state: "a Pod came" if state == "one" else None,
             subject="Fuse a",
             condition="absence of Pods",

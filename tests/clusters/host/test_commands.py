@@ -47,7 +47,7 @@ def test_nothing_goes_through_a_shell() -> None:
 
 
 def test_standard_input_folder_and_variables_are_given(tmp_path: Path) -> None:
-    """A program gets the text, the folder and the variables meant for it, on top of our own."""
+    """A program receives its input, folder and variables, in addition to the environment of the harness."""
     done = run(
         ["sh", "-c", 'cat; pwd; echo $WORD; test -n "$PATH"'], stdin="in\n", cwd=tmp_path, env={"WORD": "w"}
     )
@@ -55,23 +55,23 @@ def test_standard_input_folder_and_variables_are_given(tmp_path: Path) -> None:
 
 
 def test_lines_are_told_as_they_come() -> None:
-    """Each line is told, stderr among them, and all of it is returned."""
+    """Each line is reported, stderr included, and all of them are returned."""
     lines: list[str] = []
     done = run(["sh", "-c", "echo a; echo b >&2; echo c"], on_line=lines.append)
     assert lines == ["a", "b", "c"]
     assert done.stdout == "a\nb\nc\n"
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_program_that_hangs_is_ended_with_its_children(told: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_program_that_hangs_is_ended_with_its_children(streamed: bool, tmp_path: Path) -> None:
     """After the timeout neither the program nor its child is left, and what it wrote is shown."""
     child = tmp_path / "child"
     script = f"sleep 60 & echo $! > {child}; echo begun; wait"
     start = time.monotonic()
     with pytest.raises(CommandError, match=r"did not end within 0\.3 s") as caught:
-        run(["sh", "-c", script], timeout=0.3, on_line=(lambda line: None) if told else None)
+        run(["sh", "-c", script], timeout=0.3, on_line=(lambda line: None) if streamed else None)
     assert time.monotonic() - start < 5
-    if not told:
+    if not streamed:
         assert caught.value.last_seen == "begun"
     pid = int(child.read_text())
     for _ in range(100):

@@ -37,7 +37,7 @@ def test_without_a_client_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_systems_engine_comes_before_ours(commands: FakeCommands) -> None:
-    """Ours is used where nothing else answers, and is known as ours."""
+    """The harness's engine is used if no other answers, and is marked as managed."""
     listening(commands, SYSTEM, engine.own_address())
     found = engine.find(commands)
     assert found is not None
@@ -69,7 +69,7 @@ def test_no_engine_is_one_sentence(commands: FakeCommands) -> None:
 def test_a_socket_that_is_not_for_us_is_called_that(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An engine may well be there, so nobody is told to start one."""
+    """An engine may exist, so the advice is not to start one."""
     socket = tmp_path / "docker.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) == socket and mode == os.F_OK)
@@ -96,7 +96,7 @@ def test_what_the_engine_has_not_is_none(commands: FakeCommands) -> None:
 
 
 def test_an_engine_that_died_is_not_an_absence(commands: FakeCommands) -> None:
-    """Else every image would be built again and every cluster be somebody else's."""
+    """Otherwise every image would be built again and every cluster would be foreign."""
     commands.on("docker", "inspect", exit_code=1, stderr="Cannot connect to the Docker daemon at unix:///x.")
     with pytest.raises(CommandError, match="cannot inspect image a:1: the container engine does not answer"):
         Engine("x", "1", managed=False, commands=commands).inspect("image", "a:1")

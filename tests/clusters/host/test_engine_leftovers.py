@@ -27,27 +27,27 @@ def container(pid: int, started: int, cgroup: Path) -> None:
     """Make runc's memory of a container."""
     folder = engine.RUN_FOLDER / "exec" / "runtime-runc" / "moby" / cgroup.name
     folder.mkdir(parents=True)
-    told = {
+    state = {
         "init_process_pid": pid,
         "init_process_start": started,
         "cgroup_paths": {"cpu": str(cgroup), "all": "/"},
     }
-    (folder / "state.json").write_text(json.dumps(told))
+    (folder / "state.json").write_text(json.dumps(state))
 
 
 def test_leftovers_of_ours_end_and_those_of_others_stay(commands: FakeCommands, tmp_path: Path) -> None:
-    """Only engine programs that work in our folder are ours; a folder that begins alike is another."""
-    ours = engine.RUN_FOLDER
+    """Only engine programs in the harness's folder are ended; a folder with the same prefix stays."""
+    run_folder = engine.RUN_FOLDER
     with (
-        process("/usr/bin/containerd-shim-runc-v2", "-address", f"{ours}/exec/containerd.sock") as shim,
-        process("dockerd", "--config-file", f"{ours}-other/daemon.json") as other,
+        process("/usr/bin/containerd-shim-runc-v2", "-address", f"{run_folder}/exec/containerd.sock") as shim,
+        process("dockerd", "--config-file", f"{run_folder}-other/daemon.json") as other,
         process("containerd", "--config", "/etc/containerd/config.toml") as system,
-        process("tail", f"{ours}/engine.log") as reader,
+        process("tail", f"{run_folder}/engine.log") as reader,
         process("containerd-shim-runc-v2", "-namespace", "x", "-id", "abc") as shared,
         process("containerd-shim-runc-v2", "-namespace", "x", "-id", "def") as foreign,
     ):
         container(0, 0, tmp_path / "groups" / "abc")
-        engine_leftovers.clear_leftovers(ours, tmp_path / "data", commands)
+        engine_leftovers.clear_leftovers(run_folder, tmp_path / "data", commands)
         assert ends(shim)
         assert ends(shared)
         assert [one.poll() for one in (other, system, reader, foreign)] == [None] * 4
@@ -79,33 +79,33 @@ def test_leftover_mounts_are_unmounted(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Those in our run folder and in our data; while one stays, nothing below it is deleted."""
-    ours, data = engine.RUN_FOLDER, tmp_path / "data"
-    (ours / "exec" / "netns").mkdir(parents=True)
-    there = {f"{ours}/exec/netns/a", f"{data}/overlay2/x/merged"}
+    run_folder, data = engine.RUN_FOLDER, tmp_path / "data"
+    (run_folder / "exec" / "netns").mkdir(parents=True)
+    there = {f"{run_folder}/exec/netns/a", f"{data}/overlay2/x/merged"}
 
     def mounts_below(folder: Path, table: Path | None = None) -> list[str]:
         return sorted(point for point in there if point.startswith(f"{folder}/"))
 
     monkeypatch.setattr(leftovers, "mounts_below", mounts_below)
-    engine_leftovers.clear_leftovers(ours, data, commands)
+    engine_leftovers.clear_leftovers(run_folder, data, commands)
     assert {ran.argv[-1] for ran in commands.asked("umount")} == there
-    assert (ours / "exec").exists()
+    assert (run_folder / "exec").exists()
 
 
-@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("managed", [True, False])
 def test_the_data_folder_is_unmounted_where_the_daemon_had_mounted_it(
-    commands: FakeCommands, tmp_path: Path, ours: bool
+    commands: FakeCommands, tmp_path: Path, managed: bool
 ) -> None:
-    """Not where it is a disk of the user's: the daemon's own note tells."""
+    """A disk of the user stays mounted: the daemon's own note says which it is."""
     (engine.RUN_FOLDER / "exec").mkdir(parents=True)
-    if ours:
+    if managed:
         (engine.RUN_FOLDER / "exec" / "unmount-on-shutdown").write_text("")
     engine_leftovers.clear_leftovers(engine.RUN_FOLDER, tmp_path / "data", commands)
-    assert [ran.argv[-1] for ran in commands.asked("umount")] == [str(tmp_path / "data")] * ours
+    assert [ran.argv[-1] for ran in commands.asked("umount")] == [str(tmp_path / "data")] * managed
 
 
 def test_another_users_engine_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may not end it is told so, rather than a traceback."""
+    """A user who may not end it sees that, not a traceback."""
 
     def denied(pid: int, number: int) -> None:
         raise PermissionError

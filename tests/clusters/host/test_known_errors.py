@@ -72,7 +72,7 @@ def test_other_output_has_none() -> None:
 
 
 def test_a_known_error_is_retold_with_its_output() -> None:
-    """The sentence comes first, and what the program wrote is still there."""
+    """The sentence is first, and the output of the program is kept."""
     done = Completed(("kind",), 1, PORT, "")
     error = retold(CommandError("kind failed with exit code 1", completed=done), "cluster demo was not made")
     assert error.message == "cluster demo was not made: a port that the cluster needs is in use on this host"

@@ -19,7 +19,7 @@ def table(file: Path, *points: str | Path) -> Path:
 
 
 def test_only_mounts_in_the_folder_are_found_the_deepest_first(tmp_path: Path) -> None:
-    """A folder whose name begins alike is not ours, nor is the folder itself."""
+    """A folder with the same prefix is foreign, and the folder itself is not below itself."""
     mounts = table(tmp_path / "m", "/a", "/a/b", "/a/b/c", "/ab/c", "/", "/a/z")
     assert leftovers.mounts_below(Path("/a"), mounts) == ["/a/b/c", "/a/z", "/a/b"]
 
@@ -36,7 +36,7 @@ def test_a_folder_with_mounts_is_unmounted_and_removed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_deleted_through_a_mount_that_stays(tmp_path: Path) -> None:
-    """What cannot be unmounted is told and left alone, for it may lead to what is not ours."""
+    """What cannot be unmounted is reported and kept, because it may lead to foreign files."""
     folder = tmp_path / "root.partial"
     (folder / "home").mkdir(parents=True)
     (folder / "home" / "mine").write_text("")

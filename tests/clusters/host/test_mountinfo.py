@@ -38,7 +38,7 @@ def test_every_field_is_read() -> None:
     ],
 )
 def test_optional_fields_may_be_any_number(optional: str, expected: tuple[str, ...]) -> None:
-    """Fields before the separator come and go."""
+    """The number of fields before the separator varies."""
     (mount,) = mountinfo.parse(f"36 35 98:0 / /mnt rw{optional} - ext3 /dev/root rw")
     assert mount.optional == expected
     assert mount.fs_type == "ext3"

@@ -57,7 +57,7 @@ def started_daemon(folder: Path) -> bool:
 def test_an_engine_starts_and_answers(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is ours, its configuration lies in its folder, and stopping it leaves nothing."""
+    """It is managed, its configuration is in its folder, and stopping it leaves nothing."""
     daemon(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/run/docker.pid; exec sleep 60")
     config = tmp_path / "run" / "daemon.json"
     commands.on(
@@ -69,7 +69,7 @@ def test_an_engine_starts_and_answers(
     assert (started.address, started.version, started.managed) == (engine.own_address(), "20.10.24", True)
     assert json.loads(config.read_text())["data-root"] == str(tmp_path / "engine")
     pid = int((tmp_path / "pid").read_text())
-    # The stand-in became a sleep, whose command line is not an engine's.
+    # The fake daemon became a sleep, whose command line is not that of an engine.
     monkeypatch.setattr(
         own_engine, "daemon_pid", lambda folder: pid if engine_leftovers._alive(pid) else None
     )
@@ -90,7 +90,7 @@ def test_an_engine_that_ends_at_once_shows_its_log(
 def test_an_engine_that_cannot_start_says_why(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The commonest causes are told in a sentence."""
+    """The most common causes are reported in a sentence."""
     daemon(tmp_path, monkeypatch, "echo 'failed to start daemon: error: driver not supported'; exit 1")
     with pytest.raises(WaitFailedError, match="cannot keep its layers on the file system"):
         own_engine.start(HOST, tmp_path, None, commands, Progress())
@@ -99,7 +99,7 @@ def test_an_engine_that_cannot_start_says_why(
 def test_an_interrupted_start_leaves_no_daemon(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Ctrl-C while the daemon comes up ends it, for nobody else knows of it."""
+    """Ctrl-C while the daemon starts ends it, because nothing else would."""
     file = daemon(tmp_path, monkeypatch, "exec sleep 60")
 
     def interrupted(ran: Ran) -> None:
@@ -118,7 +118,7 @@ def test_an_interrupted_start_leaves_no_daemon(
 
 
 def test_an_engine_that_is_up_is_used_again(commands: FakeCommands, tmp_path: Path) -> None:
-    """Nothing is started or cleared beside a living one."""
+    """Nothing is started or cleared while another one runs."""
     listening(commands, engine.own_address())
     assert own_engine.start(HOST, tmp_path, None, commands, Progress()).managed
     assert not (tmp_path / "run").exists()
@@ -127,7 +127,7 @@ def test_an_engine_that_is_up_is_used_again(commands: FakeCommands, tmp_path: Pa
 def test_a_slow_engine_of_ours_is_not_taken_for_a_dead_one(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A daemon that lives on a busy machine gets time before it is replaced with all its clusters."""
+    """A running daemon on a busy machine has time to answer before it is replaced with all its clusters."""
     programs(monkeypatch, "docker", "dockerd")
     answers = iter([1, 1, 0])
     commands.on("docker", "version", does=lambda ran: Completed(ran.argv, next(answers), "20.10.24", ""))
@@ -139,21 +139,21 @@ def test_a_slow_engine_of_ours_is_not_taken_for_a_dead_one(
 
 
 def test_no_daemon_program_is_a_refusal(commands: FakeCommands, tmp_path: Path) -> None:
-    """It is told before a folder is made."""
+    """It is reported before a folder is created."""
     with pytest.raises(RefusalError, match="no container engine is installed"):
         own_engine.start(HOST, tmp_path, None, commands, Progress())
     assert not engine.RUN_FOLDER.exists()
 
 
 def test_stopping_nothing_does_nothing(commands: FakeCommands, tmp_path: Path) -> None:
-    """No stage is told where no engine of ours was."""
+    """No stage is shown if there was no engine of the harness."""
     progress = Progress()
     own_engine.stop(tmp_path, commands, progress)
     assert progress.stages == []
 
 
 def test_a_pid_file_that_names_another_process_harms_nobody(commands: FakeCommands, tmp_path: Path) -> None:
-    """After a reboot the pid may be anybody's, even one that has a file of ours open."""
+    """After a reboot the pid may be that of any process, even one that has a file of the harness open."""
     engine.RUN_FOLDER.mkdir()
     (engine.RUN_FOLDER / "docker.sock").write_text("")
     with process("editor", str(engine.RUN_FOLDER / "daemon.json")) as other:

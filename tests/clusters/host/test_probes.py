@@ -1,4 +1,4 @@
-"""Facts of a host, read from folders that look like its own."""
+"""Facts of a host, read from copies of its folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clusters.host import probes
 from tests.clusters.fakes import HOST
 
 GIB = 1024**3
-Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - stands in for shutil's own
+Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - replaces that of shutil
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
@@ -53,8 +53,8 @@ def test_a_poor_host_is_read_and_its_limits_told(tmp_path: Path) -> None:
     root = machine(tmp_path, {"proc/self/status": "CapBnd:\t000001fffeffffff\n"})
     found = probes.probe(root)
     assert (found.cgroup_v1, found.sys_resource, found.kernel_nfs, found.fuse) == (True, False, False, False)
-    told = "\n".join(found.limits())
-    assert all(word in told for word in ("CAP_SYS_RESOURCE", "cgroup v1", "NFS"))
+    limits = "\n".join(found.limits())
+    assert all(word in limits for word in ("CAP_SYS_RESOURCE", "cgroup v1", "NFS"))
     assert len(found.limits()) == 3
 
 
@@ -76,7 +76,7 @@ def test_a_server_is_no_client(tmp_path: Path) -> None:
 
 
 def test_too_little_disk_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The folder, what it has and what is needed are told, and where else to go."""
+    """The error names the folder, its free space, the space needed, and how to choose another one."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 * GIB, 97 * GIB, 3 * GIB))
     with pytest.raises(RefusalError, match=r"has 3\.0 GiB free; this run needs 6 GiB") as caught:
         probes.require_disk(tmp_path, probes.DISK_FOR_RUN)

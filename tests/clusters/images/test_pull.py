@@ -210,7 +210,7 @@ def test_a_known_digest_is_pulled_and_tagged(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "told"),
+    ("said", "kind", "message"),
     [
         (NO_REPOSITORY, NotPublishedError, "has no image a/b:1"),
         (NO_LISTENER, RefusalError, "does not answer"),
@@ -218,10 +218,10 @@ def test_a_known_digest_is_pulled_and_tagged(bench: Bench) -> None:
         ("error pulling image: unexpected end of layer", InfrastructureError, "cannot pull"),
     ],
 )
-def test_a_failed_pull_says_why(bench: Bench, said: str, kind: type[Exception], told: str) -> None:
+def test_a_failed_pull_says_why(bench: Bench, said: str, kind: type[Exception], message: str) -> None:
     """An image that is not there, a registry that is not there, and a broken download differ."""
     bench.otherwise = said
-    with pytest.raises(kind, match=told):
+    with pytest.raises(kind, match=message):
         bench.registry().pull("a/b:1")
 
 
@@ -272,12 +272,12 @@ def _workload(kind: str, *images: str, name: str = "", **spec: Any) -> dict[str,
 def test_a_published_node_must_suit_the_host() -> None:
     """A host without CAP_SYS_RESOURCE or an NFS client needs a node that works round it."""
     weak = replace(HOST, sys_resource=False, kernel_nfs=False)
-    ours = {NETWORK_LABEL: "bridge", WRAPPED_LABEL: "yes", NFS_LABEL: "user-space"}
+    labels = {NETWORK_LABEL: "bridge", WRAPPED_LABEL: "yes", NFS_LABEL: "user-space"}
     assert unfit({}, HOST) == ""
     assert "CAP_SYS_RESOURCE" in unfit({}, weak)
     assert "NFS" in unfit({}, weak)
-    assert unfit(ours, weak) == ""
-    assert unfit({**ours, WRAPPED_LABEL: "no"}, weak)
+    assert unfit(labels, weak) == ""
+    assert unfit({**labels, WRAPPED_LABEL: "no"}, weak)
 
 
 def test_our_images_on_a_published_base_have_tags_of_their_own(bench: Bench) -> None:
@@ -372,7 +372,7 @@ def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
 
 
 def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(shop: Shop) -> None:
-    """Its label says so; the control plane is then pulled beside it, and the report names what was built."""
+    """Its label says so; the control plane is then pulled too, and the report names what was built."""
     labels = {NETWORK_LABEL: "bridge", build.KEY_LABEL: "k"}
     shop.bench.serve(NODE, **labels)
     for image in SYSTEM.control_plane:
@@ -417,7 +417,7 @@ def test_auto_builds_what_is_not_published(shop: Shop) -> None:
 
 
 def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
-    """Nothing is pulled, and the chart gets the built images' names."""
+    """Nothing is pulled, and the chart contains the names of the built images."""
     shop.bench.served.clear()
     shop.bench.otherwise = NO_NAME
     for image in SYSTEM.all:
@@ -429,7 +429,7 @@ def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
 
 
 def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
-    """With --images=pull a silent registry is told, not worked round."""
+    """With --images=pull a registry that does not answer is reported, not worked around."""
     shop.bench.served.clear()
     shop.bench.otherwise = NO_NAME
     with pytest.raises(RefusalError, match="does not answer"):
@@ -445,7 +445,7 @@ def test_build_asks_no_registry(shop: Shop) -> None:
 
 
 def test_the_node_is_built_where_the_published_one_cannot_work(shop: Shop) -> None:
-    """A limit of the host is worked round by a node of ours, and said."""
+    """A limit of the host is worked around by a node image of the harness, and reported."""
     weak = replace(HOST, kernel_nfs=False)
     node = definitions.node(DEFAULT.kubernetes, wrapped=False, user_space_nfs=True)
     for image in (node, *SYSTEM.control_plane):
@@ -468,7 +468,7 @@ def test_the_same_images_under_other_names_make_another_archive(shop: Shop) -> N
 
 
 def test_a_version_that_is_no_module_needs_the_chart_repository(shop: Shop) -> None:
-    """Fluid 1.0.2 of issue 4388 is no Go module; its chart comes by helm from Fluid's own repository."""
+    """Fluid 1.0.2 of issue 4388 is no Go module; helm obtains its chart from Fluid's own repository."""
     shop.bench.serve(NODE, None)
     shop.bench.commands.on("helm", "pull", exit_code=1, stdout="Error: no such host")
     with pytest.raises(RefusalError, match=r"chart of Fluid 1\.0\.2"):
@@ -481,13 +481,13 @@ def _tools(shop: Shop, **changes: Any) -> Tools:
     return Tools(Options(), replace(HOST, **changes), shop.cache)
 
 
-@pytest.mark.parametrize(("told", "used"), [("0.31.0", True), ("0.30.0", True), ("0.29.0", False)])
+@pytest.mark.parametrize(("version", "used"), [("0.31.0", True), ("0.30.0", True), ("0.29.0", False)])
 def test_this_hosts_kind_serves_when_it_is_new_enough(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, told: str, used: bool
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, version: str, used: bool
 ) -> None:
     """An older kind does not know the node images of the pinned one."""
     programs(monkeypatch, "kind")
-    shop.bench.commands.on("kind", "version", stdout=f"{told}\n")
+    shop.bench.commands.on("kind", "version", stdout=f"{version}\n")
     monkeypatch.setattr(Tools, "obtain", lambda self, artifact: Path("/built"))
     assert _tools(shop).kind() == (Path("/usr/bin/kind") if used else Path("/built/kind"))
     assert _tools(shop, cgroup_v1=True).kind() == Path("/built/kind")
@@ -518,7 +518,7 @@ def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch
 
 def test_kinds_own_node_gets_the_archive_imported(bench: Bench, tmp_path: Path) -> None:
     """A published node does not import what is mounted there; it keeps its own network."""
-    bench.docker.node("x-control-plane", "x", ours=True)
+    bench.docker.node("x-control-plane", "x", managed=True)
     provider = KindProvider(
         name="x",
         engine=bench.docker.engine,

@@ -62,7 +62,7 @@ def test_token_file_that_ends_with_a_newline(api: FakeApi, tmp_path: Path) -> No
 
 
 def test_forbidden_is_not_called_expired(api: FakeApi) -> None:
-    """A user without any role is told which user that is."""
+    """The error names the user that has no role."""
     said = 'User "system:anonymous" cannot get path "/api"'
     api.answer("GET", "/api", api.refusal(403, "Forbidden", said))
     with pytest.raises(RefusalError) as caught:
@@ -103,7 +103,7 @@ def test_service_account_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_pod_without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Pod that mounts no token is told so, and that there is no kubeconfig."""
+    """The error says that the Pod mounts no token and that there is no kubeconfig."""
     in_pod(monkeypatch, tmp_path)
     monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(tmp_path / "none"))
     with pytest.raises(RefusalError, match=r"no kubeconfig at .*service account cannot be used"):

@@ -1,4 +1,4 @@
-"""Typed look-ups."""
+"""Typed lookups."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def objects(kube: FakeKube) -> ClusterReader:
 
 
 def test_a_missing_object_is_none(objects: ClusterReader) -> None:
-    """Every look-up by name returns None if there is no such object."""
+    """Every lookup by name returns None if there is no such object."""
     found = [
         objects.get(PodSnapshot, "x", "demo"),
         objects.get(ClaimSnapshot, "x", "demo"),

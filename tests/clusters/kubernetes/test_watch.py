@@ -50,12 +50,12 @@ def test_a_change_wakes_a_wait(api: FakeApi, kube: Kube, watched: queue.Queue[by
     with kube.changes(kinds.POD, "demo") as changes:
         assert api.watching.acquire(timeout=5)
 
-        def look() -> int:
+        def observe() -> int:
             watched.put(event("MODIFIED", "8"))
             return changes.changes
 
         start = time.monotonic()
-        wait(look, lambda n: n > 0, subject="s", condition="c", timeout=9, delay=9, changes=changes)
+        wait(observe, lambda n: n > 0, subject="s", condition="c", timeout=9, delay=9, changes=changes)
     assert time.monotonic() - start < 3
 
 

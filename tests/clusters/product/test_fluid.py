@@ -1,4 +1,4 @@
-"""Installing Fluid's chart, and telling what of Fluid is there."""
+"""Installation of Fluid's chart, and the state of an installed Fluid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLUGIN = f"/apis/apps/v1/namespaces/{fluid.NAMESPACE}/daemonsets/{fluid.CSI_DAEM
 DATASETS = "/apis/data.fluid.io/v1alpha1/datasets"
 READY = FluidState(
     controllers={"dataset-controller": 1, "alluxioruntime-controller": 1},
-    wanted={"dataset-controller": 1, "alluxioruntime-controller": 1},
+    desired={"dataset-controller": 1, "alluxioruntime-controller": 1},
     csi_desired=2,
     csi_ready=2,
     version="v1.0.8",
@@ -34,11 +34,11 @@ READY = FluidState(
 
 def changed(**changes: Any) -> FluidState:
     """A ready Fluid, but for this."""
-    told = {
+    fields = {
         name: getattr(READY, name)
-        for name in ("controllers", "wanted", "csi_desired", "csi_ready", "version")
+        for name in ("controllers", "desired", "csi_desired", "csi_ready", "version")
     }
-    return FluidState(**(told | changes))
+    return FluidState(**(fields | changes))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def changed(**changes: Any) -> FluidState:
     [
         changed(controllers={"dataset-controller": 1}),
         changed(controllers={"dataset-controller": 1, "alluxioruntime-controller": 0}),
-        changed(wanted={**READY.wanted, "fluid-webhook": 1}),
+        changed(desired={**READY.desired, "fluid-webhook": 1}),
         changed(csi_ready=1),
         changed(csi_desired=0, csi_ready=0),
         FluidState({}, {}, 0, 0, ""),
@@ -77,7 +77,7 @@ def test_what_is_there_is_read_from_the_api(api: FakeApi, kube: Kube) -> None:
     api.answer("GET", DEPLOYMENTS, {"items": [deployment, idle]})
     api.answer("GET", PLUGIN, {"status": {"desiredNumberScheduled": 3, "numberReady": 2}})
     found = fluid.state(kube)
-    assert found.wanted == {"dataset-controller": 1}
+    assert found.desired == {"dataset-controller": 1}
     assert (found.csi_desired, found.csi_ready, found.version) == (3, 2, "v1.0.8")
     assert not found.ready
 
@@ -149,7 +149,7 @@ def test_an_installation_that_was_killed_is_made_anew(helm: FakeCommands, kube: 
 def test_without_leave_an_unfinished_installation_stays(
     helm: FakeCommands, kube: Kube, tmp_path: Path
 ) -> None:
-    """On a cluster that is not ours it may be its owner's."""
+    """On an existing cluster it may belong to the owner of the cluster."""
     busy_once(helm)
     with pytest.raises(CommandError, match="exit code 1"):
         install(helm, kube, tmp_path)

@@ -1,4 +1,4 @@
-"""Values of Fluid's chart, in the shape that each version wants."""
+"""Values of Fluid's chart, in the shape that each version needs."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def images(version: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("version", sorted(pins().fluid))
 def test_every_built_image_has_its_place(version: str, tmp_path: Path) -> None:
-    """No image of Fluid's is built that the chart is not told of, whatever shape it wants."""
-    wanted = images(version)
-    assert set(wanted) == set(fluid_chart.PLACES)
+    """Every built image of Fluid is in the chart's values, whatever shape these have."""
+    expected = images(version)
+    assert set(expected) == set(fluid_chart.PLACES)
     old = version.startswith("0.")
-    values = fluid_chart.values(chart(tmp_path, chart_values("v1", whole=old)), ALLUXIO, wanted)
+    values = fluid_chart.values(chart(tmp_path, chart_values("v1", whole=old)), ALLUXIO, expected)
     for name, place in fluid_chart.PLACES.items():
-        reference = wanted[name]
+        reference = expected[name]
         there = at(values, *place)
         whole = there.get("image") or f"{there['imagePrefix']}/{there['imageName']}:{there['imageTag']}"
         assert whole == reference

@@ -46,7 +46,7 @@ def test_names_follow_fluid() -> None:
 
 @pytest.mark.parametrize(("length", "short"), [(62, True), (63, False), (64, False)])
 def test_a_long_name_gives_way_to_the_uid(length: int, short: bool) -> None:
-    """From 63 characters of the whole key on, prefix included, the uid stands for the name."""
+    """If the whole key with its prefix has 63 characters or more, the uid replaces the name."""
     name = "x" * (length - len("fluid.io/f-demo-"))
     label = fluid_names.fuse_label("demo", name, "uid-1")
     assert label == (f"fluid.io/f-demo-{name}" if short else "fluid.io/f-uid-1")

@@ -105,7 +105,7 @@ def test_the_deleted_one_of_two_pods_on_a_node_does_not_count(
 
 
 def test_a_long_name_is_looked_up_by_the_datasets_uid(objects: ClusterReader, kube: FakeKube) -> None:
-    """If Fluid labels nodes with the Dataset's uid, the reader looks for that label."""
+    """If Fluid labels nodes with the Dataset's uid, the reader searches for that label."""
     name = "x" * 60
     kube.add(kinds.DATASET, name, "demo", metadata={"uid": "u-1"})
     kube.add(kinds.NODE, "n1", metadata={"labels": {"fluid.io/f-u-1": "true"}})

@@ -59,7 +59,7 @@ def test_what_a_killed_run_left_is_removed(api: FakeApi, kube: Kube) -> None:
 
 
 def test_a_whole_cluster_is_left_alone(api: FakeApi, kube: Kube) -> None:
-    """Nothing is changed and no Pod is looked at."""
+    """Nothing is changed and no Pod is read."""
     api.answer("GET", f"{SYSTEM}/deployments", {"items": []})
     api.answer("GET", f"{SYSTEM}/daemonsets", {"items": []})
     assert mounted_files.remove(kube, "fluid-system") == ()

@@ -1,4 +1,4 @@
-"""The NFS server's manifests, and its counters as Ganesha 4.3 tells them."""
+"""The NFS server's manifests, and its counters as Ganesha 4.3 reports them."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_what_was_served_is_the_sum_over_versions(server: NfsServer, kube: FakeK
 
 
 def test_without_counters_the_interface_is_read(server: NfsServer, kube: FakeKube) -> None:
-    """The source is told, so that nobody takes it for Ganesha's own count."""
+    """The source is named, so that it is not mistaken for Ganesha's own count."""
     kube.answers = {"tx_bytes": said("12345\n")}
     assert server.served() == ServedBytes(12_345, "interface of the server's Pod")
 

@@ -1,4 +1,4 @@
-"""A cluster that is not ours: what is refused, what is read of it, and what is taken down again."""
+"""An existing cluster: what is refused, what is read of it, and what is removed at the end."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parents[2] / "data" / "clusters"
 NAMESPACES = "/api/v1/namespaces"
-OURS = f"{NAMESPACES}/{NAMESPACE}"
+NAMESPACE_PATH = f"{NAMESPACES}/{NAMESPACE}"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{fluid.NAMESPACE}/deployments"
 SUCCESS = json.dumps({"status": "Success"}).encode()
 BUILT = pins().default
 
 
-def _namespace(*, ours: bool) -> dict[str, Any]:
-    labels = {MANAGED_BY_LABEL: "fluid-conformance"} if ours else {}
+def _namespace(*, managed: bool) -> dict[str, Any]:
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"} if managed else {}
     return {"metadata": {"name": NAMESPACE, "uid": "u1", "labels": labels}, "status": {"phase": "Active"}}
 
 
@@ -80,15 +80,15 @@ def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
 def test_a_namespace_of_somebody_else_is_refused(api: FakeApi, kube: Kube) -> None:
     """The harness needs its own namespace, and touches none that it did not make."""
     existing.require_free(kube)
-    api.answer("GET", OURS, _namespace(ours=True))
+    api.answer("GET", NAMESPACE_PATH, _namespace(managed=True))
     existing.require_free(kube)
-    api.answer("GET", OURS, _namespace(ours=False))
+    api.answer("GET", NAMESPACE_PATH, _namespace(managed=False))
     with pytest.raises(RefusalError, match="did not create"):
         existing.require_free(kube)
 
 
 def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None:
-    """Kinds left by an earlier Fluid do not make one; a Fluid elsewhere is not the one looked for."""
+    """Kinds left by an earlier Fluid do not make one; a Fluid in another namespace does not count."""
     where = "/apis/apps/v1/deployments"
     api.answer("GET", where, {"items": []})
     assert not existing_fluid.has_fluid(kube)
@@ -110,7 +110,7 @@ def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
 
 
 def test_a_cluster_without_the_harness_images_is_refused(api: FakeApi) -> None:
-    """Before anything is made, it is told which image to push, and where."""
+    """Before anything is created, the error says which image to push, and where."""
     api.answer("GET", "/apis/apps/v1/deployments", {"items": [_deployment("dataset-controller", "x:1")]})
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "n1"}, "status": ready}]})
@@ -137,7 +137,7 @@ def test_what_the_cluster_does_not_say_is_unknown(kube: Kube) -> None:
 
 
 @pytest.mark.parametrize(
-    ("controllers", "wanted", "csi", "usable"),
+    ("controllers", "desired", "csi", "usable"),
     [
         ({"dataset-controller": 1, "alluxioruntime-controller": 0}, {"dataset-controller": 1}, (2, 2), True),
         ({"dataset-controller": 1}, {"dataset-controller": 1}, (2, 1), False),
@@ -152,14 +152,14 @@ def test_what_the_cluster_does_not_say_is_unknown(kube: Kube) -> None:
     ],
 )
 def test_a_controller_that_nobody_asked_for_may_be_away(
-    controllers: dict[str, int], wanted: dict[str, int], csi: tuple[int, int], usable: bool
+    controllers: dict[str, int], desired: dict[str, int], csi: tuple[int, int], usable: bool
 ) -> None:
     """Fluid starts the controller of a kind of runtime with the first of them; all else must be ready."""
-    assert existing_fluid._usable(fluid.FluidState(controllers, wanted, *csi, "v1")) is usable
+    assert existing_fluid._usable(fluid.FluidState(controllers, desired, *csi, "v1")) is usable
 
 
 def test_the_harness_images_come_from_the_nodes_or_a_mirror() -> None:
-    """Nodes that have an image use it as it is; a named registry comes first."""
+    """Nodes that have an image use it as it is; a named registry has priority."""
     toolbox = definitions.toolbox()
     assert on_nodes.harness_image(toolbox, [_node(f"docker.io/{toolbox.name}")], None) == toolbox.name
     slim = f"{toolbox.name}-slim"
@@ -179,15 +179,15 @@ def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
 
 
 def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
-    """What carries our names was built or stands in for something; all else was published."""
+    """Images with the harness's names were built or are substitutes; all others were published."""
     registrar = definitions.fluid(BUILT)["csi-node-driver-registrar"].name
     images = {"fluidcloudnative/fluid-csi:v1.0.8-6533239": "docker.io/fluidcloudnative/fluid-csi@sha256:a"}
     images |= {f"h:5/{registrar}": "sha256:b", f"fluidcloudnative/fluid-webhook:v{BUILT.fluid}": "sha256:c"}
     containers = [{"name": str(n), "image": name} for n, name in enumerate(images)]
-    statuses = [{"name": str(n), "imageID": told} for n, told in enumerate(images.values())]
+    statuses = [{"name": str(n), "imageID": image_id} for n, image_id in enumerate(images.values())]
     pod = {"spec": {"containers": containers}, "status": {"containerStatuses": statuses}}
     api.answer("GET", f"{NAMESPACES}/{fluid.NAMESPACE}/pods", {"items": [pod]})
-    api.answer("GET", f"{OURS}/pods", {"items": []})
+    api.answer("GET", f"{NAMESPACE_PATH}/pods", {"items": []})
     facts = {fact.name: (fact.digest, fact.origin) for fact in on_nodes.image_facts(kube, BUILT)}
     assert facts == {
         "fluidcloudnative/fluid-csi:v1.0.8-6533239": ("sha256:a", Origin.PULLED),
@@ -218,7 +218,7 @@ def test_programs_run_on_nodes_through_a_pod_of_ours(api: FakeApi, provider: Exi
         channels.send(3, SUCCESS)
         channels.close()
 
-    pod = f"{OURS}/pods/node-n1"
+    pod = f"{NAMESPACE_PATH}/pods/node-n1"
     api.answer(
         "GET",
         pod,
@@ -242,35 +242,41 @@ def test_an_image_that_nodes_cannot_pull_is_told_at_once(api: FakeApi, provider:
         "spec": spec,
         "status": {"containerStatuses": [{"name": "node", "state": waiting}]},
     }
-    api.answer("GET", f"{OURS}/pods/node-n1", pod)
-    api.answer("PATCH", OURS, {})
-    api.answer("PATCH", f"{OURS}/pods/node-n1", {})
+    api.answer("GET", f"{NAMESPACE_PATH}/pods/node-n1", pod)
+    api.answer("PATCH", NAMESPACE_PATH, {})
+    api.answer("PATCH", f"{NAMESPACE_PATH}/pods/node-n1", {})
     with pytest.raises(WaitFailedError, match="not found") as caught:
         provider.node_exec("n1", ["true"])
     assert "clusters.registry push HOST" in caught.value.advice
-    (sent,) = api.asked("PATCH", OURS)
+    (sent,) = api.asked("PATCH", NAMESPACE_PATH)
     assert sent.body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
 
 
 def test_a_node_without_a_shell_is_told(monkeypatch: pytest.MonkeyPatch, provider: ExistingProvider) -> None:
-    """A node that cannot be looked at is a failure of the infrastructure, with what was said."""
-    failed: Callable[..., Any] = lambda *_, **__: Completed((), 127, "", "sh: not found")  # noqa: E731 - a stand-in
+    """A node that cannot be read is a failure of the infrastructure, with the error."""
+    failed: Callable[..., Any] = lambda *_, **__: Completed((), 127, "", "sh: not found")  # noqa: E731 - a fake
     monkeypatch.setattr(provider, "node_exec", failed)
     with pytest.raises(InfrastructureError, match="cannot be probed"):
         provider.host(_node())
 
 
 def test_down_removes_only_what_is_ours(api: FakeApi, provider: ExistingProvider) -> None:
-    """The harness's own namespace goes; Fluid stays, since this run did not install it."""
-    api.answer("GET", OURS, _namespace(ours=True), _namespace(ours=True), api.refusal(404, "NotFound"))
-    api.answer("DELETE", OURS, {})
+    """The harness's own namespace is deleted; Fluid stays, because this run did not install it."""
+    api.answer(
+        "GET",
+        NAMESPACE_PATH,
+        _namespace(managed=True),
+        _namespace(managed=True),
+        api.refusal(404, "NotFound"),
+    )
+    api.answer("DELETE", NAMESPACE_PATH, {})
     provider.down()
-    assert [request.path for request in api.requests if request.method == "DELETE"] == [OURS]
+    assert [request.path for request in api.requests if request.method == "DELETE"] == [NAMESPACE_PATH]
 
 
 def test_down_leaves_a_namespace_of_somebody_else(api: FakeApi, provider: ExistingProvider) -> None:
-    """Nothing at all is deleted where nothing is ours."""
-    api.answer("GET", OURS, _namespace(ours=False))
+    """Nothing is deleted if nothing belongs to the harness."""
+    api.answer("GET", NAMESPACE_PATH, _namespace(managed=False))
     provider.down()
     assert {request.method for request in api.requests} == {"GET"}
 
@@ -301,11 +307,11 @@ def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi
     """Pods, Datasets, namespaces, volumes; what a cluster without Fluid does not know is passed over."""
     labels = {MANAGED_BY_LABEL: "fluid-conformance"}
 
-    def ours(name: str) -> dict[str, Any]:
+    def managed_object(name: str) -> dict[str, Any]:
         return {"metadata": {"name": name, "uid": name, "labels": labels}}
 
     left = f"{NAMESPACES}/fc-1"
-    api.answer("GET", NAMESPACES, {"items": [ours("fc-1"), _namespace(ours=True)]})
+    api.answer("GET", NAMESPACES, {"items": [managed_object("fc-1"), _namespace(managed=True)]})
     places = {
         f"{left}/pods": "app",
         "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/datasets": "demo",
@@ -314,8 +320,8 @@ def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi
     }
     for path, name in places.items():
         if path != NAMESPACES:
-            api.answer("GET", path, {"items": [ours(name)]}, {"items": []})
-        api.answer("GET", f"{path}/{name}", ours(name), api.refusal(404, "NotFound"))
+            api.answer("GET", path, {"items": [managed_object(name)]}, {"items": []})
+        api.answer("GET", f"{path}/{name}", managed_object(name), api.refusal(404, "NotFound"))
         api.answer("DELETE", f"{path}/{name}", {})
     runtimes = "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/alluxioruntimes"
     api.answer("GET", runtimes, api.text("404 page not found", 404))
@@ -342,13 +348,13 @@ def install(
     )
     (chart / "fluid").mkdir(parents=True)
     (chart / "fluid" / "values.yaml").write_text(yaml.safe_dump(chart_values("v1.0.8-6")))
-    told: dict[str, Any] = {}
-    monkeypatch.setattr(fluid, "install", lambda kube, **given: told.update(given))
+    passed: dict[str, Any] = {}
+    monkeypatch.setattr(fluid, "install", lambda kube, **given: passed.update(given))
 
     def run(*nodes: NodeSnapshot, **options: Any) -> dict[str, Any]:
         given = Options(kubeconfig=api.kubeconfig(), install_fluid=True, versions=BUILT, **options)
         SystemBuilder(given, "r1", Progress(), commands)._install_on_existing(provider, HOST, nodes)
-        found: dict[str, Any] = told["chart_values"]
+        found: dict[str, Any] = passed["chart_values"]
         return found
 
     return run

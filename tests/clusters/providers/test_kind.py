@@ -44,7 +44,7 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
             mounts = {mount["containerPath"]: mount["hostPath"] for mount in node["extraMounts"]}
             state = Path(mounts.pop(MARK))
             name = f"{ran.argv[4]}-{number}"
-            fake.node(name, ran.argv[4], ours=True, image=ran.argv[6], state=state, **mounts)
+            fake.node(name, ran.argv[4], managed=True, image=ran.argv[6], state=state, **mounts)
         Path(ran.argv[5]).write_text("made")
 
     def delete(ran: Ran) -> None:
@@ -76,7 +76,7 @@ def provider(docker: FakeDocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
-def told(provider: KindProvider) -> str:
+def progress_output(provider: KindProvider) -> str:
     """What its progress said."""
     assert isinstance(provider.progress.stream, io.StringIO)
     return provider.progress.stream.getvalue()
@@ -101,12 +101,12 @@ def test_a_cluster_is_made_by_pytest_kind(provider: KindProvider, docker: FakeDo
 
 
 def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocker) -> None:
-    """The second time nothing is made, and the same cluster is told."""
+    """The second time nothing is created, and the same cluster is returned."""
     first = provider.up()
     second = provider.up()
     assert (second.kubeconfig, second.made_here) == (first.kubeconfig, False)
     assert len(docker.commands.asked("clusters.providers.kind_child", "create")) == 1
-    assert "find kind cluster demo (cached" in told(provider)
+    assert "find kind cluster demo (cached" in progress_output(provider)
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -136,7 +136,7 @@ def test_a_cluster_that_is_to_outlive_its_run_says_so(
 def test_a_warm_cluster_that_is_another_is_refused(
     provider: KindProvider, docker: FakeDocker, change: dict[str, Any], sentence: str
 ) -> None:
-    """A report on it would tell untruths; nothing of it is lost."""
+    """A report on it would be wrong; nothing of it is lost."""
     provider.up()
     with pytest.raises(RefusalError, match=f"cluster demo is up, but {sentence}") as caught:
         replace(provider, **change).up()
@@ -146,10 +146,10 @@ def test_a_warm_cluster_that_is_another_is_refused(
 
 def test_a_cluster_of_ours_that_is_dead_is_made_again(provider: KindProvider, docker: FakeDocker) -> None:
     """Such as one that a killed run left half made."""
-    docker.node("demo-0", "demo", ours=True)
+    docker.node("demo-0", "demo", managed=True)
     made = provider.up()
     assert made.made_here
-    assert "does not answer: creating it again" in told(provider)
+    assert "does not answer: creating it again" in progress_output(provider)
     assert [ran.argv[3] for ran in docker.commands.asked("clusters.providers.kind_child")] == [
         "delete",
         "create",
@@ -158,7 +158,7 @@ def test_a_cluster_of_ours_that_is_dead_is_made_again(provider: KindProvider, do
 
 def test_a_name_that_somebody_else_took_is_refused(provider: KindProvider, docker: FakeDocker) -> None:
     """Neither up nor down touches what the harness did not make."""
-    docker.node("demo-control-plane", "demo", ours=False)
+    docker.node("demo-control-plane", "demo", managed=False)
     with pytest.raises(
         RefusalError, match="named demo exists already and the harness did not create it"
     ) as caught:
@@ -176,11 +176,11 @@ SUBNET = "could not find an available, non-overlapping IPv4 address pool among t
 def test_a_creation_that_fails_leaves_nothing_but_its_journals(
     provider: KindProvider, docker: FakeDocker
 ) -> None:
-    """The error becomes a sentence, the half-made node goes, and why it failed can be read."""
+    """The error is a sentence, the incomplete node is deleted, and the cause of its failure can be read."""
     docker.commands.on("docker", "exec", "journalctl", stdout="kubelet: it went wrong")
 
     def fail(ran: Ran) -> None:
-        docker.node("demo-0", "demo", ours=True)
+        docker.node("demo-0", "demo", managed=True)
         raise CommandError("x failed", completed=None) from None
 
     docker.commands.on("clusters.providers.kind_child", "create", does=fail)
@@ -190,7 +190,7 @@ def test_a_creation_that_fails_leaves_nothing_but_its_journals(
     assert not provider.state.exists()
     kept = provider.state.parent / "demo-failed" / "demo-0"
     assert (kept / "kubelet.log").read_text() == "kubelet: it went wrong"
-    assert "journals are kept in" in told(provider)
+    assert "journals are kept in" in progress_output(provider)
 
 
 def test_a_subnet_in_use_is_called_that(provider: KindProvider, docker: FakeDocker) -> None:
@@ -211,7 +211,7 @@ def test_an_interrupted_creation_is_taken_back_at_once(provider: KindProvider, d
     """Ctrl-C does not wait for journals."""
 
     def interrupt(ran: Ran) -> None:
-        docker.node("demo-0", "demo", ours=True)
+        docker.node("demo-0", "demo", managed=True)
         raise KeyboardInterrupt
 
     docker.commands.on("clusters.providers.kind_child", "create", does=interrupt)
@@ -222,10 +222,10 @@ def test_an_interrupted_creation_is_taken_back_at_once(provider: KindProvider, d
 
 
 def test_a_failure_to_take_back_does_not_hide_the_failure(provider: KindProvider, docker: FakeDocker) -> None:
-    """The first error is the one that is raised; what stays behind is told."""
+    """The first error is the one that is raised; what was not deleted is reported."""
 
     def fail(ran: Ran) -> None:
-        docker.node("demo-0", "demo", ours=True)
+        docker.node("demo-0", "demo", managed=True)
         raise CommandError("the first")
 
     docker.commands.on("clusters.providers.kind_child", "create", does=fail)
@@ -233,7 +233,7 @@ def test_a_failure_to_take_back_does_not_hide_the_failure(provider: KindProvider
     docker.commands.on("docker", "rm", raises=CommandError("the third"))
     with pytest.raises(InfrastructureError, match="the first"):
         provider.up()
-    assert "could not be deleted: the third" in told(provider)
+    assert "could not be deleted: the third" in progress_output(provider)
 
 
 def test_nodes_that_kind_cannot_delete_are_removed(provider: KindProvider, docker: FakeDocker) -> None:
@@ -249,7 +249,7 @@ def test_nodes_that_kind_cannot_delete_are_removed(provider: KindProvider, docke
 
 
 def test_taking_down_nothing_runs_nothing(provider: KindProvider, docker: FakeDocker) -> None:
-    """Only a folder that a dead run left goes."""
+    """Only a folder that was left by a run that ended is deleted."""
     provider.state.mkdir(parents=True)
     provider.down()
     assert docker.commands.asked("clusters.providers.kind_child") == []
@@ -258,10 +258,10 @@ def test_taking_down_nothing_runs_nothing(provider: KindProvider, docker: FakeDo
 
 
 def test_a_cluster_that_came_up_meanwhile_is_not_deleted(provider: KindProvider, docker: FakeDocker) -> None:
-    """Between our look and kind's, somebody took the name: theirs stays."""
+    """The name was taken between the harness's check and kind's: the foreign cluster stays."""
 
     def race(ran: Ran) -> None:
-        docker.node("demo-0", "demo", ours=False)
+        docker.node("demo-0", "demo", managed=False)
         raise CommandError('node(s) already exist for a cluster with the name "demo"')
 
     docker.commands.on("clusters.providers.kind_child", "create", does=race)
@@ -272,8 +272,8 @@ def test_a_cluster_that_came_up_meanwhile_is_not_deleted(provider: KindProvider,
 
 def test_logs_are_what_nodes_still_tell(provider: KindProvider, docker: FakeDocker) -> None:
     """A node that hangs does not cost the others their journals, nor its own console."""
-    docker.node("demo-0", "demo", ours=True)
-    docker.node("demo-1", "demo", ours=True)
+    docker.node("demo-0", "demo", managed=True)
+    docker.node("demo-1", "demo", managed=True)
     docker.commands.on("docker", "logs", stdout="console")
     docker.commands.on("docker", "exec", "journalctl", stdout="journal")
     docker.commands.on("docker", "exec", "demo-0", raises=CommandError("did not end within 20 s"))
@@ -289,7 +289,7 @@ def test_logs_are_what_nodes_still_tell(provider: KindProvider, docker: FakeDock
 
 
 def test_the_configuration_fits_the_host(provider: KindProvider) -> None:
-    """A full host gets no crutches; our mark and the images are mounted into every node."""
+    """A host without limits needs no workaround; the mark and the images are mounted into every node."""
     config = replace(provider, nodes=3).config()
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
     for node in config["nodes"]:
@@ -320,7 +320,7 @@ def test_a_bridge_is_for_one_range() -> None:
 
 
 def node(name: str, address: str, cidr: str, *, ready: bool = True) -> dict[str, Any]:
-    """A node as the API tells it."""
+    """A node as the API returns it."""
     return {
         "metadata": {"name": name},
         "spec": {"podCIDR": cidr},
@@ -354,7 +354,7 @@ def connected(docker: FakeDocker, tmp_path: Path, api: FakeApi) -> KindProvider:
 def test_nodes_are_connected_and_waited_for(
     connected: KindProvider, docker: FakeDocker, api: FakeApi
 ) -> None:
-    """Each gets a bridge of its own range and a route to the other's; a cluster is up when all are Ready."""
+    """Each has a bridge with its own range and a route to the other's; a cluster is up when all are Ready."""
     pair = [("a", "172.18.0.2", "10.244.0.0/24"), ("b", "172.18.0.3", "10.244.1.0/24")]
 
     def listed(ready: bool) -> dict[str, Any]:
@@ -384,7 +384,7 @@ def test_nodes_are_connected_and_waited_for(
 def test_nodes_that_do_not_get_ready_are_told(
     connected: KindProvider, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which node, what it lacks, and where to look."""
+    """The error names the node, what is missing, and where to search for the cause."""
     monkeypatch.setattr(module, "READY_SECONDS", 0.2)
     api.answer("GET", NODES, {"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []})
     with (
@@ -396,7 +396,7 @@ def test_nodes_that_do_not_get_ready_are_told(
 
 
 def test_a_cluster_answers_or_does_not(connected: KindProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow one gets time, one without a kubeconfig or behind a dead address is told apart from it."""
+    """A slow one has time; one without a kubeconfig or with a dead address is distinguished from it."""
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
     with connected.progress.stage("look") as stage:
         assert connected._answers(stage)
@@ -410,7 +410,7 @@ def test_a_cluster_answers_or_does_not(connected: KindProvider, monkeypatch: pyt
 
 
 def test_the_child_ends_with_kinds_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What kind says stands alone on its output, with no traceback of ours after it."""
+    """The output has only the messages of kind, with no traceback of the harness after them."""
     monkeypatch.chdir(tmp_path)
     kind = tmp_path / "kind"
     kind.write_text("#!/bin/sh\n[ $1 = get ] && exit 0\necho 'ERROR: no' >&2\nexit 7\n")

@@ -1,4 +1,4 @@
-"""Removing what is ours, and only that, from engines that only pretend."""
+"""Removal of what the harness created, and of nothing else, from fake engines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SYSTEM = "unix:///var/run/docker.sock"
 
 @pytest.fixture
 def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
-    """A system's engine that answers, and none of ours."""
+    """A system's engine that answers, and no engine of the harness."""
     programs(monkeypatch, "docker")
     fake = FakeDocker(FakeCommands())
     listening(fake.commands, SYSTEM)
@@ -51,7 +51,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def run(docker: FakeDocker, **more: Any) -> Reaped:
-    """Reap, and tell nobody."""
+    """Reap without output."""
     return reap(Progress(io.StringIO()), commands=docker.commands, **more)
 
 
@@ -63,9 +63,9 @@ def test_nothing_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_our_clusters_go_and_those_of_others_stay(docker: FakeDocker, stopped: list[Path]) -> None:
     """Only what carries our mark is removed, volumes and all."""
-    docker.node("a-control-plane", "a", ours=True)
-    docker.node("a-worker", "a", ours=True)
-    docker.node("b-control-plane", "b", ours=False)
+    docker.node("a-control-plane", "a", managed=True)
+    docker.node("a-worker", "a", managed=True)
+    docker.node("b-control-plane", "b", managed=False)
     (cache_root() / "clusters" / "a").mkdir(parents=True)
     (cache_root() / "clusters" / "a-failed").mkdir()
     done = run(docker)
@@ -79,10 +79,10 @@ def test_our_clusters_go_and_those_of_others_stay(docker: FakeDocker, stopped: l
 
 
 def test_one_cluster_goes_and_the_others_keep_their_engine(docker: FakeDocker, stopped: list[Path]) -> None:
-    """Taking down one of two warm clusters leaves the other all that it needs."""
+    """Removing one of two kept clusters leaves the other one all that it needs."""
     listening(docker.commands, engine.own_address())
     for name in ("a", "b"):
-        docker.node(f"{name}-0", name, ours=True)
+        docker.node(f"{name}-0", name, managed=True)
         (cache_root() / "clusters" / name).mkdir(parents=True)
     assert str(run(docker, only_cluster="a")) == "removed cluster a"
     assert list(docker.containers) == ["b-0"]
@@ -91,9 +91,9 @@ def test_one_cluster_goes_and_the_others_keep_their_engine(docker: FakeDocker, s
 
 
 def test_with_the_last_cluster_our_engine_ends(docker: FakeDocker, stopped: list[Path]) -> None:
-    """Its network goes while it can still be asked to remove it."""
+    """Its network is removed while the engine still answers."""
     listening(docker.commands, engine.own_address())
-    docker.node("a-0", "a", ours=True)
+    docker.node("a-0", "a", managed=True)
     engine.RUN_FOLDER.mkdir()
     assert str(run(docker, only_cluster="a")) == "removed cluster a, the harness's container engine"
     assert docker.commands.asked("docker", "network")[0].argv == ("docker", "network", "rm", "kind")
@@ -101,17 +101,17 @@ def test_with_the_last_cluster_our_engine_ends(docker: FakeDocker, stopped: list
 
 
 def test_our_engine_is_not_hidden_by_the_systems(docker: FakeDocker, stopped: list[Path]) -> None:
-    """With both up, clusters in ours are found, and it stays while one of them does."""
+    """With both up, clusters in the harness's engine are found, and it stays as long as one of them does."""
     listening(docker.commands, SYSTEM, engine.own_address())
-    docker.node("b-0", "b", ours=True)
+    docker.node("b-0", "b", managed=True)
     run(docker, only_cluster="a")
     assert stopped == []
     assert list(docker.containers) == ["b-0"]
 
 
 def test_another_ones_cluster_is_not_taken_down(docker: FakeDocker, stopped: list[Path]) -> None:
-    """Naming it does not make it ours."""
-    docker.node("a-0", "a", ours=False)
+    """A foreign cluster is not deleted because its name was given."""
+    docker.node("a-0", "a", managed=False)
     with pytest.raises(RefusalError, match="kind cluster a was not created by the harness") as caught:
         run(docker, only_cluster="a")
     assert "kind delete cluster --name a" in caught.value.advice
@@ -134,7 +134,7 @@ def test_a_full_reap_clears_what_killed_runs_left(docker: FakeDocker, stopped: l
 def at_rest(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Our engine is dead with a cluster, a failed build and a broken note in it; where it is started."""
     listening(docker.commands)
-    docker.node("killed-0", "killed", ours=True)
+    docker.node("killed-0", "killed", managed=True)
     for name, config in (
         ("1", {"Config": {"Labels": {"io.x-k8s.kind.cluster": "killed"}}}),
         ("2", {"Config": {"Labels": None}}),
@@ -165,7 +165,7 @@ def test_a_cluster_in_a_dead_engine_goes_too(
 def test_a_dead_engine_is_started_for_the_cluster_that_is_meant_only(
     docker: FakeDocker, stopped: list[Path], at_rest: list[Path]
 ) -> None:
-    """Taking down another one does not need it."""
+    """Removing another one does not need it."""
     assert run(docker, only_cluster="other").clusters == ()
     assert at_rest == []
     assert run(docker, only_cluster="killed").clusters == ("killed",)
@@ -201,7 +201,7 @@ COMMIT
 
 @pytest.fixture
 def bridges(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker) -> Callable[[], list[str]]:
-    """A bridge of our dead engine's and one of somebody else's; which of them are left."""
+    """A bridge of the harness's dead engine and a foreign one; returns those that are left."""
     interfaces = reaper._INTERFACES
     for name in ("br-aaaaaaaaaaaa", "br-bbbbbbbbbbbb", "eth0"):
         (interfaces / name).mkdir(parents=True)
@@ -249,10 +249,10 @@ def test_a_host_without_iptables_loses_its_bridges_too(
 def test_an_engine_is_in_use_while_anything_is_in_it(docker: FakeDocker) -> None:
     """Our clusters whether they run or not, and whatever else runs."""
     assert not in_use(docker.engine)
-    docker.node("b-0", "b", ours=False)
+    docker.node("b-0", "b", managed=False)
     docker.commands.on("docker", "ps", "-q", stdout="")
     assert not in_use(docker.engine)
-    docker.node("a-0", "a", ours=True)
+    docker.node("a-0", "a", managed=True)
     assert in_use(docker.engine)
     docker.containers.clear()
     docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")

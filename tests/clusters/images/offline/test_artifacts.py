@@ -42,8 +42,8 @@ def module(commands: FakeCommands, folder: Path, go_mod: str, files: dict[str, s
     for name, text in {"go.mod": go_mod, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    told = {"Dir": str(folder), "GoMod": str(folder / "go.mod")}
-    commands.on("go", "download", stdout=json.dumps(told))
+    module = {"Dir": str(folder), "GoMod": str(folder / "go.mod")}
+    commands.on("go", "download", stdout=json.dumps(module))
 
 
 def test_kubernetes_tells_its_version(cache: ArtifactCache, commands: FakeCommands, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_published_program_is_one_file(
 
 @pytest.mark.parametrize("name", ["pause", "registrar", "runtime-wrapper"])
 def test_a_program_of_ours_is_one_file(cache: ArtifactCache, name: str) -> None:
-    """Its source is copied for the build and goes again."""
+    """Its source is copied for the build and then deleted."""
     place = cache.obtain(artifacts.own_program(name))
     assert [file.name for file in place.iterdir()] == [name]
 
@@ -120,7 +120,7 @@ def test_fluid_is_built_with_its_charts_and_scripts(
 
 
 def test_only_lost_dependencies_are_put_back(tmp_path: Path) -> None:
-    """What is there stays as it is, and charts of the web are not looked for on this disk."""
+    """Files that are there stay as they are, and charts with a URL are not searched on this disk."""
     folder = tmp_path / "charts" / "a"
     (folder / "charts" / "library").mkdir(parents=True)
     (folder / "charts" / "library" / "mine").write_text("")
@@ -135,7 +135,7 @@ def test_only_lost_dependencies_are_put_back(tmp_path: Path) -> None:
 
 
 def test_alluxio_comes_from_maven(cache: ArtifactCache, commands: FakeCommands) -> None:
-    """All modules at one version; the under-stores lie where Alluxio looks for them too."""
+    """All modules have one version; the under-stores are also where Alluxio searches for them."""
     seen = {}
 
     def copy(ran: Ran) -> None:
@@ -164,7 +164,7 @@ def test_an_interrupted_download_is_not_taken_for_whole(cache: ArtifactCache, co
 
 
 def test_debian_is_one_archive(cache: ArtifactCache, commands: FakeCommands) -> None:
-    """Caches and manuals are left out of it, and the folder goes again."""
+    """Caches and manuals are left out of it, and the folder is deleted."""
 
     def bootstrap(ran: Ran) -> None:
         root = Path(ran.argv[-1])

@@ -84,13 +84,13 @@ def test_an_image_is_built_from_its_context_once(
     seen: dict[str, str] = {}
     done = docker.commands.deeds[1][1]
 
-    def look(ran: Ran) -> object:
+    def check_recipe(ran: Ran) -> object:
         context = Path(ran.argv[-1])
         for path in context.rglob("*"):
             seen[str(path.relative_to(context))] = str(path.readlink()) if path.is_symlink() else ""
         return done(ran)
 
-    docker.commands.on("docker", "build", does=look)
+    docker.commands.on("docker", "build", does=check_recipe)
     build.build_all(cache, docker.engine, [image])
     assert seen == {"Dockerfile": "", "root": "", "root/program": "", "root/usr-bin-x": "program"}
     ran = docker.commands.asked("docker", "build")[0]
@@ -235,7 +235,7 @@ def appears(file: Path) -> None:
 
 
 def test_one_failure_ends_the_other_lane(cache: ArtifactCache, tmp_path: Path) -> None:
-    """Nobody waits minutes for a compiler to be told that a download failed."""
+    """A failed download is reported at once, not after minutes of compiling."""
     ready = tmp_path / "ready"
 
     def fail(folder: Path) -> None:
@@ -293,7 +293,7 @@ def test_a_missing_program_is_refused_before_anything_is_made(
 def test_a_debian_needs_root(
     cache: ArtifactCache, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What debootstrap says for want of it is hard to read."""
+    """The error of debootstrap without it is hard to read."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(RefusalError, match="building debian-bookworm needs root"):
         build.obtain_all(cache, [artifact("debian-bookworm")])

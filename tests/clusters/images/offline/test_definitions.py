@@ -22,20 +22,20 @@ def images() -> definitions.SystemImages:
 
 def test_products_have_their_published_names(images: definitions.SystemImages) -> None:
     """The tag says the version that is really inside."""
-    wanted = versions()
-    assert images.node.name == f"kindest/node:v{wanted.kubernetes}"
-    assert images.alluxio.name == f"alluxio/alluxio-dev:{wanted.alluxio}"
-    assert images.fluid["dataset-controller"].name == f"fluidcloudnative/dataset-controller:v{wanted.fluid}"
+    expected = versions()
+    assert images.node.name == f"kindest/node:v{expected.kubernetes}"
+    assert images.alluxio.name == f"alluxio/alluxio-dev:{expected.alluxio}"
+    assert images.fluid["dataset-controller"].name == f"fluidcloudnative/dataset-controller:v{expected.fluid}"
     names = {name for image in images.control_plane for name in image.names}
     assert {
-        f"registry.k8s.io/kube-apiserver:v{wanted.kubernetes}",
-        f"registry.k8s.io/etcd:{kubernetes_parts(wanted.kubernetes).etcd_tag}",
-        f"registry.k8s.io/pause:{kubernetes_parts(wanted.kubernetes).pause}",
+        f"registry.k8s.io/kube-apiserver:v{expected.kubernetes}",
+        f"registry.k8s.io/etcd:{kubernetes_parts(expected.kubernetes).etcd_tag}",
+        f"registry.k8s.io/pause:{kubernetes_parts(expected.kubernetes).pause}",
     } <= names
 
 
 def test_no_product_is_a_substitute(images: definitions.SystemImages) -> None:
-    """Fluid, Alluxio and Kubernetes are their own code; what stands in for another says so in its origin."""
+    """Fluid, Alluxio and Kubernetes are their own code; a substitute is marked in its origin."""
     substitutes = {image.name.partition(":")[0] for image in images.all if image.origin is Origin.SUBSTITUTE}
     assert substitutes == {"registry.k8s.io/pause", "fluidcloudnative/csi-node-driver-registrar"}
     registrar = images.fluid["csi-node-driver-registrar"]
@@ -61,11 +61,11 @@ def test_no_name_is_given_twice(images: definitions.SystemImages) -> None:
 
 @pytest.mark.parametrize("setting", ["wrapped", "user_space_nfs"])
 def test_a_hosts_limits_change_the_node_alone(setting: str) -> None:
-    """A better host gets another node image and the same products."""
-    wanted = versions()
+    """A host without limits has another node image and the same products."""
+    chosen = versions()
     settings = {"wrapped": True, "user_space_nfs": True}
-    one = definitions.system(wanted, **settings)
-    other = definitions.system(wanted, **(settings | {setting: False}))
+    one = definitions.system(chosen, **settings)
+    other = definitions.system(chosen, **(settings | {setting: False}))
     assert one.node.key != other.node.key
     assert [image.key for image in one.loaded] == [image.key for image in other.loaded]
 

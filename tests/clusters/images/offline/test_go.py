@@ -29,7 +29,7 @@ def cache(tmp_path: Path, commands: FakeCommands) -> ArtifactCache:
 
 @pytest.fixture
 def stage() -> RunningStage:
-    """A stage to tell things to."""
+    """A stage that accepts details."""
     return RunningStage("build", 0)
 
 
@@ -38,8 +38,8 @@ def test_a_module_is_fetched_by_name_and_version(
 ) -> None:
     """Go says where it put it; its go.mod is read from there."""
     (tmp_path / "go.mod").write_text("module a.example/b\n")
-    told = {"Dir": str(tmp_path / "b"), "GoMod": str(tmp_path / "go.mod")}
-    commands.on("go", "download", stdout=json.dumps(told))
+    reported = {"Dir": str(tmp_path / "b"), "GoMod": str(tmp_path / "go.mod")}
+    commands.on("go", "download", stdout=json.dumps(reported))
     module = go.download(cache, "a.example/b", "1.2.3")
     assert commands.ran[0].argv == ("go", "mod", "download", "-json", "a.example/b@v1.2.3")
     assert (module.folder, module.go_mod) == (tmp_path / "b", "module a.example/b\n")
@@ -58,7 +58,7 @@ def test_a_module_that_cannot_be_fetched_is_a_sentence(cache: ArtifactCache, com
 def test_a_program_is_built_in_a_module_of_our_own(
     cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
-    """It requires what is published, forces what must be forced, and the module goes away again."""
+    """It requires what is published, forces what must be forced, and the module is deleted afterwards."""
     seen: dict[str, str] = {}
 
     def build(ran: Ran) -> None:
@@ -96,7 +96,7 @@ def test_a_program_is_built_in_a_module_of_our_own(
 def test_a_build_is_static_and_of_the_local_go(
     cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
-    """Nothing of the host's own settings or of this checkout gets into a program."""
+    """A program contains nothing of the host's settings or of this checkout."""
     go.build(cache, tmp_path, tmp_path / "x", stage, package="./cmd/x")
     ran = commands.ran[0]
     assert {
@@ -127,17 +127,17 @@ def test_a_users_own_memory_limit_is_kept(
 def test_a_build_tells_how_far_it_is(
     cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
-    """Downloads are told as such, and packages are counted."""
-    told: list[str] = []
+    """Downloads are reported as such, and packages are counted."""
+    details: list[str] = []
 
     def build(ran: Ran) -> None:
         for line in ("go: downloading a.example/b v1", "a.example/b/c", "a.example/b/d"):
             ran.tell(line)
-            told.append(stage.detail)
+            details.append(stage.detail)
 
     commands.on("go", "build", does=build)
     go.build(cache, tmp_path, tmp_path / "x", stage)
-    assert told == [
+    assert details == [
         "go: downloading a.example/b v1",
         "1 packages compiled, now a.example/b/c",
         "2 packages compiled, now a.example/b/d",
@@ -151,7 +151,7 @@ def test_staging_modules_get_the_version_they_are_published_as() -> None:
 
 
 def test_a_kubernetes_without_staging_modules_is_an_error() -> None:
-    """A changed layout is told, not built into something that does not fit together."""
+    """A changed layout is reported, not built into parts that do not fit."""
     with pytest.raises(CommandError, match=r"Kubernetes 2\.0\.0 names no staging modules"):
         go.staging_versions("module k8s.io/kubernetes\n", "2.0.0")
 

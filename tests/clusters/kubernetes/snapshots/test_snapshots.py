@@ -141,7 +141,7 @@ def test_state_of_a_container(state: dict[str, Any], text: str, code: int | None
 
 
 def test_text_of_a_failing_pod() -> None:
-    """The reasons of its containers stand in the text that a wait shows."""
+    """The text that a wait shows contains the reasons of its containers."""
     found = pod(
         conditions=[{"type": "Ready", "status": "False"}],
         containerStatuses=[

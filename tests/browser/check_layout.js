@@ -1,4 +1,4 @@
-// Looks at the page as it was laid out, with everything unfolded, and leaves what it saw in the page around it.
+// Checks the layout of the page with everything unfolded, and writes the result into the page around it.
 (() => {
   document.querySelectorAll("details").forEach((one) => { one.open = true; });
   const boxOf = (one) => one.getBoundingClientRect();
@@ -10,7 +10,7 @@
   const wide = all(document, "main *").filter((one) => boxOf(one).width > 0 && beyond(one)
     && !one.closest("svg, .unseen, thead, .wide"));
 
-  // Labels of one scale that stand on one line and run into each other.
+  // Labels of one scale that overlap on one line.
   const overlaps = (plot) => all(plot, "svg.field").filter((field) => {
     const labels = all(field, "text").map(boxOf);
     return labels.some((one, i) => labels.slice(i + 1).some((other) => Math.abs(one.top - other.top) < 2
