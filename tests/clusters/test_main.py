@@ -95,7 +95,7 @@ def test_up_says_how_to_reach_the_cluster(made: Made, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("raised", [RefusalError("cannot be had"), InfrastructureError("broke")])
-def test_a_failure_is_told_and_taken_back(
+def test_a_failure_is_reported_and_undone(
     made: Made, capsys: pytest.CaptureFixture[str], raised: Exception
 ) -> None:
     """Exit code 2, the sentence on stderr, and no engine left behind."""
@@ -106,7 +106,7 @@ def test_a_failure_is_told_and_taken_back(
     assert made.stacks[0].downs == 1
 
 
-def test_an_interruption_is_taken_back(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_is_undone(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 130, as in a shell, and the command that removes what is left."""
     made.raises = KeyboardInterrupt()
     assert module.main(["up"]) == module.INTERRUPTED
@@ -171,7 +171,7 @@ def test_down_and_reap_say_what_was_removed(
     assert capsys.readouterr().out == "there was nothing of the harness\n" * 2
 
 
-def test_down_takes_what_is_ours_off_an_existing_cluster(
+def test_down_removes_what_the_harness_created_on_an_existing_cluster(
     api: FakeApi, reaped: list[str | None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the harness's namespace is deleted; the second time there is nothing to delete."""
@@ -216,7 +216,7 @@ def test_status_without_a_name_lists_all_clusters(api: FakeApi, capsys: pytest.C
     assert "clusters of the harness: one, two" in capsys.readouterr().err
 
 
-def test_status_tells_versions(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_reports_versions(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     """Of Kubernetes, and that there is no Fluid."""
     kubeconfig = api.kubeconfig()
     api.answer("GET", "/apis/data.fluid.io/v1alpha1/datasets", api.text("404 page not found", 404))
@@ -264,7 +264,7 @@ sys.exit(module.main(["up"]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_takes_down_what_was_made(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_removes_what_was_created(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C, and the way that CI systems end a job."""
     house = Path(clusters.__file__).parent.parent
     env = {**os.environ, "PYTHONPATH": str(house), "FLUID_CONFORMANCE_CACHE": str(tmp_path)}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.clusters.conftest import FakeClock
 
 
-def test_a_stage_is_told_at_both_ends_and_kept(clock: FakeClock) -> None:
+def test_a_stage_is_reported_at_both_ends_and_kept(clock: FakeClock) -> None:
     """Without a terminal a stage is one line at its start and one at its end, with its time."""
     stream, clock.time = io.StringIO(), 0
     progress = Progress(stream, clock)
@@ -28,7 +28,7 @@ def test_a_stage_is_told_at_both_ends_and_kept(clock: FakeClock) -> None:
     assert progress.stages == [Stage("cluster up", 12.34)]
 
 
-def test_work_found_done_is_told_as_cached(clock: FakeClock) -> None:
+def test_work_found_done_is_reported_as_cached(clock: FakeClock) -> None:
     """A stage that had nothing to do says so, to the reader and to the report."""
     stream = io.StringIO()
     progress = Progress(stream, clock)
@@ -53,7 +53,7 @@ def test_a_failed_stage_is_kept_with_its_time(clock: FakeClock) -> None:
     assert progress.stages == [Stage("build", 3)]
 
 
-def test_a_long_stage_tells_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
+def test_a_long_stage_shows_what_it_waits_for(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
     """A running stage has heartbeats with its newest detail."""
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.01)
     shown = threading.Event()
@@ -149,7 +149,7 @@ def test_stages_on_two_threads_end_in_any_order(terminal: Terminal) -> None:
     assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 1
 
 
-def test_a_note_stands_above_the_live_line(terminal: Terminal) -> None:
+def test_a_note_is_above_the_live_line(terminal: Terminal) -> None:
     """It is a line of its own, whole, with brackets as they are."""
     progress = Progress(terminal)
     with progress.stage("build"):

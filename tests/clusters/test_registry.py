@@ -72,7 +72,7 @@ def test_a_port_in_use_is_refused(crane: Path, tmp_path: Path) -> None:
             pass
 
 
-def test_a_registry_that_ends_is_told_with_its_log(tmp_path: Path, port: int) -> None:
+def test_a_registry_that_ends_is_reported_with_its_log(tmp_path: Path, port: int) -> None:
     """A program that fails to serve shows what it said."""
     program = tmp_path / "crane"
     program.write_text("#!/bin/sh\necho cannot write layers >&2\nexit 3\n")
@@ -111,7 +111,7 @@ def test_pushing_leaves_no_name_behind() -> None:
     ]
 
 
-def test_a_refused_push_is_told_and_cleaned_up() -> None:
+def test_a_refused_push_is_reported_and_cleaned_up() -> None:
     """The name is removed also if the registry accepts nothing."""
     commands = FakeCommands()
     commands.on("docker", "push", exit_code=1, stdout="denied: requested access to the resource is denied")
@@ -121,7 +121,7 @@ def test_a_refused_push_is_told_and_cleaned_up() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["push"], ["serve", "localhost:5000"]])
-def test_push_wants_a_host_and_serve_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_push_needs_a_host_and_serve_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A command line that cannot be meant so is refused."""
     assert registry.main(arguments) == registry.FAILED
     assert "push needs a HOST" in capsys.readouterr().err

@@ -108,7 +108,7 @@ def the_build_breaks(*_: object) -> None:
     raise InfrastructureError("the build broke")
 
 
-def test_taking_down_nothing_is_nothing(docker: FakeDocker, fate: Fate) -> None:
+def test_removing_nothing_does_nothing(docker: FakeDocker, fate: Fate) -> None:
     """A stack that never came up has nothing to take down, and no engine of others is stopped."""
     assert of(docker).down() == ()
     assert docker.commands.ran == []
@@ -135,7 +135,7 @@ def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, fate: Fate) -> None
     assert list(docker.containers) == ["demo-0"]
 
 
-def test_the_cluster_goes_before_its_engine(docker: FakeDocker, fate: Fate) -> None:
+def test_the_cluster_is_deleted_before_its_engine(docker: FakeDocker, fate: Fate) -> None:
     """Without keeping, both end."""
     provider = FakeProvider()
     made = of(docker)
@@ -226,7 +226,7 @@ def a_system(*troubles: str) -> IncompleteTeardown:
     return IncompleteTeardown(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
 
 
-def test_what_cannot_be_taken_down_is_an_error() -> None:
+def test_what_cannot_be_removed_is_an_error() -> None:
     """A run that leaves a cluster behind does not end as if all were well."""
     with a_system().running() as system:
         assert str(system) == "system"
@@ -241,7 +241,7 @@ def test_what_cannot_be_taken_down_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("failure", [AssertionError("the finding"), KeyboardInterrupt(), RefusalError("no")])
-def test_what_cannot_be_taken_down_hides_no_failure(failure: BaseException) -> None:
+def test_what_cannot_be_removed_hides_no_failure(failure: BaseException) -> None:
     """The failure is raised as it was, with a note."""
     with pytest.raises(type(failure)) as caught, a_system("it hangs").running():
         raise failure
@@ -442,7 +442,7 @@ def test_the_whole_way_up(
     assert fate.stopped == []
 
 
-def test_clusters_of_killed_runs_go_before_anything_is_made(
+def test_clusters_of_killed_runs_are_deleted_before_anything_is_created(
     docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would run next to the new one; those to be kept, or of another cache, stay."""
@@ -495,7 +495,7 @@ def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
         """It is free again."""
 
 
-def test_a_cluster_whose_nodes_take_no_pods_is_told(api: FakeApi, kube: Kube) -> None:
+def test_a_cluster_whose_nodes_accept_no_pods_is_reported(api: FakeApi, kube: Kube) -> None:
     """Cordoned and tainted nodes do not count."""
     taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
     nodes = [
@@ -509,7 +509,7 @@ def test_a_cluster_whose_nodes_take_no_pods_is_told(api: FakeApi, kube: Kube) ->
     assert schedulable(kube) == ("c",)
 
 
-def test_the_nfs_server_lies_on_the_control_plane(api: FakeApi, kube: Kube) -> None:
+def test_the_nfs_server_is_on_the_control_plane(api: FakeApi, kube: Kube) -> None:
     """Faults hit workers; where there is no control plane to be seen, any node will do."""
     plane = {"metadata": {"name": "z", "labels": {"node-role.kubernetes.io/control-plane": ""}}}
     workers = [{"metadata": {"name": "b"}}, {"metadata": {"name": "a"}}]

@@ -57,7 +57,7 @@ def test_linear_axis_begins_at_zero() -> None:
     assert [tick.label for tick in scale.ticks] == [units.rate(n * 100 * MIB) for n in range(5)]
 
 
-def test_far_values_get_a_logarithmic_axis() -> None:
+def test_far_values_have_a_logarithmic_axis() -> None:
     """Values that lie far apart are all to be seen, and the axis says that it is logarithmic."""
     scale = axes.axis([96 * MIB, 3600 * MIB], units.rate, per=MIB)
     assert scale.log
@@ -71,7 +71,7 @@ def test_axis_of_nothing(values: list[float]) -> None:
     assert axes.axis(values, str).at(0.0) == 0
 
 
-def test_dots_tell_the_order() -> None:
+def test_dots_show_the_order() -> None:
     """The first round lies at the top, the last at the bottom; a round without a value has no dot."""
     scale = axes.axis([1.0, 2.0], str)
     dots = svg.dots_in_order([(1.0, "valid", "a"), (None, "invalid", "b"), (2.0, "valid", "c")], scale)
@@ -97,7 +97,7 @@ def test_rate_of_a_counter() -> None:
     assert heights[2] == heights[3] == 100  # nothing
 
 
-def test_counter_that_began_anew() -> None:
+def test_counter_that_began_again() -> None:
     """A counter that fell, and one that was not known, leave a gap and no wild rate."""
     panel = svg.rate_panel("x", "t", [(0, 0), (1, 100), (2, 50), (3, 150), (4, None), (5, 300)], 5, label=str)
     assert len(panel.paths) == 2

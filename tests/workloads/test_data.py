@@ -73,7 +73,7 @@ def test_files_that_are_there_are_left_alone(tmp_path: Path) -> None:
     assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
 
 
-def test_a_file_that_comes_out_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When openssl makes too little, the script fails and the file never gets its name."""
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -19,7 +19,7 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_script_tells_mounts_and_checksums(tmp_path: Path) -> None:
+def test_the_script_prints_mounts_and_checksums(tmp_path: Path) -> None:
     """Whatever the files are called, their checksums and the mounts can be read from the log."""
     names = ("plain", "with blank", "größe-数据", "line\nfeed")
     for name in names:
@@ -32,7 +32,7 @@ def test_the_script_tells_mounts_and_checksums(tmp_path: Path) -> None:
     assert "/proc" in said.mounts
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     """The script fails where the read failed, and the log says why."""
     done = run(tmp_path / "missing")
     said = parse_log(done.stdout)

@@ -77,7 +77,7 @@ def test_a_process_is_found_by_its_name_or_an_argument(server: subprocess.Popen[
     assert processes(here, "no.such.program.anywhere") == ()
 
 
-def test_a_server_is_stopped_and_goes_on(server: subprocess.Popen[bytes]) -> None:
+def test_a_server_is_stopped_and_continues(server: subprocess.Popen[bytes]) -> None:
     """While the context lasts the program is stopped, and afterwards it runs again."""
     with stopped(here, "cf.server") as fault:
         assert state(server) == "T"
@@ -85,7 +85,7 @@ def test_a_server_is_stopped_and_goes_on(server: subprocess.Popen[bytes]) -> Non
     assert state(server) in "SR"
 
 
-def test_a_server_goes_on_also_after_an_error(server: subprocess.Popen[bytes]) -> None:
+def test_a_server_continues_also_after_an_error(server: subprocess.Popen[bytes]) -> None:
     """An error in the scenario, or an interrupt, does not leave the program stopped."""
     with pytest.raises(KeyboardInterrupt), stopped(here, "cf.server"):
         raise KeyboardInterrupt
@@ -114,7 +114,7 @@ def test_killing_is_seen_through(server: subprocess.Popen[bytes]) -> None:
     assert fault.says == "cf.server was killed"
 
 
-def test_one_started_anew_is_another(server: subprocess.Popen[bytes]) -> None:
+def test_one_started_again_is_another(server: subprocess.Popen[bytes]) -> None:
     """A program that Kubernetes starts anew does not pass for the one that was killed."""
     stats = iter(["1 (java) S " + "0 " * 18 + "100 0\n", "1 (java) S " + "0 " * 18 + "900 0\n"])
 
@@ -148,7 +148,7 @@ class Pod:
         return Completed(tuple(argv), 0, "", "")
 
 
-def test_a_first_process_that_ignores_the_signal_is_told() -> None:
+def test_a_first_process_that_ignores_the_signal_is_reported() -> None:
     """A signal that does nothing is noticed: it is never taken for a stopped server."""
     pod = Pod(obeys=False)
     with (
@@ -160,7 +160,7 @@ def test_a_first_process_that_ignores_the_signal_is_told() -> None:
     assert "first process" in caught.value.advice
 
 
-def test_letting_go_on_is_tried_until_it_works() -> None:
+def test_continuing_is_tried_until_it_works() -> None:
     """A broken connection at the end does not leave the server stopped."""
     pod = Pod(broken=3)
     with stopped(pod, clock=Clock()):
@@ -227,7 +227,7 @@ def node() -> dict[str, Any]:
     return {"kind": "Node", "metadata": {"name": "worker", "labels": {KEY: "true", "other": "x"}}}
 
 
-def test_a_node_label_is_taken_off_and_put_back() -> None:
+def test_a_node_label_is_removed_and_restored() -> None:
     """The label is gone while the context lasts, also when it fails, and no other label is touched."""
     worker = node()
     labels = worker["metadata"]["labels"]
@@ -251,7 +251,7 @@ def test_a_label_that_fluid_put_back_is_left_to_it() -> None:
     assert worker["metadata"]["labels"][KEY] == "by-fluid"
 
 
-def test_a_label_that_cannot_be_taken_off_is_told() -> None:
+def test_a_label_that_cannot_be_removed_is_reported() -> None:
     """A label that is not there, or that comes back at once, is an error before anything is judged."""
     with pytest.raises(RefusalError), without_node_label(Cluster(node()), "worker", "no/such"):
         pytest.fail("the context must not be entered")
@@ -321,7 +321,7 @@ def test_dropping_is_checked(left: int, works: bool) -> None:
             drop_page_cache(run)
 
 
-def test_dropping_that_is_not_allowed_is_told() -> None:
+def test_dropping_that_is_not_allowed_is_reported() -> None:
     """A Pod that may not drop the page cache says so."""
 
     def run(argv: Sequence[str], /, *, timeout: float) -> Completed:

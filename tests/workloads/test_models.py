@@ -159,7 +159,7 @@ def test_node_affinity_names_hosts() -> None:
     ]
 
 
-def test_an_older_fluid_is_told_apart() -> None:
+def test_an_older_fluid_is_distinguished() -> None:
     """What an older Fluid would drop without a word is named."""
     load = DataLoad(
         namespace="a",

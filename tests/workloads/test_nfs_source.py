@@ -28,7 +28,7 @@ def test_no_options_are_sent_when_there_are_none() -> None:
     assert "mountOptions" not in volume["spec"]
 
 
-def test_the_volume_never_takes_the_name_of_fluid_s() -> None:
+def test_the_volume_never_has_the_name_of_fluid_s() -> None:
     """A claim named as the Dataset still has a volume of another name than Fluid's own volume."""
     source = NfsSource(namespace="demo", name="imagenet", server="nfs")
     assert source.volume_name != "demo-imagenet"

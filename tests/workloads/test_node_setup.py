@@ -61,7 +61,7 @@ class Nodes:
         pytest.fail("nothing may be deleted")
 
 
-def test_label_is_set_and_taken_off_also_after_an_error() -> None:
+def test_label_is_set_and_removed_also_after_an_error() -> None:
     """The node has the label while the context lasts, and not after it, whatever happened."""
     nodes = Nodes({"other": "x"})
 
@@ -74,7 +74,7 @@ def test_label_is_set_and_taken_off_also_after_an_error() -> None:
     assert nodes.labels == {"other": "x"}
 
 
-def test_label_that_fluid_sets_as_well_is_still_taken_off() -> None:
+def test_label_that_fluid_sets_as_well_is_still_removed() -> None:
     """Fluid's setting of the value that is there already changes nothing, so the label stays ours."""
     nodes = Nodes()
     with labelled(nodes, "n1", KEY):
@@ -82,7 +82,7 @@ def test_label_that_fluid_sets_as_well_is_still_taken_off() -> None:
     assert KEY not in nodes.labels
 
 
-def test_label_that_fluid_took_off_and_set_anew_is_left_to_it() -> None:
+def test_label_that_fluid_removed_and_set_again_is_left_to_it() -> None:
     """A label that somebody else is noted for is never taken off."""
     nodes = Nodes()
     with labelled(nodes, "n1", KEY):
@@ -100,7 +100,7 @@ def test_label_that_is_there_already_is_refused_and_stays(value: str) -> None:
     assert nodes.labels == {KEY: value}
 
 
-def test_label_that_does_not_take_is_told() -> None:
+def test_label_that_is_not_set_is_reported() -> None:
     """A label that is not there after it was set is an error before anything is judged."""
     with pytest.raises(InfrastructureError, match="could not be set"), labelled(Nodes(deaf=True), "n1", KEY):
         pytest.fail("the context must not be entered")
@@ -156,7 +156,7 @@ def test_export_is_mounted_and_unmounted_also_after_an_error() -> None:
     assert not node.folders
 
 
-def test_folder_goes_when_nothing_could_be_mounted() -> None:
+def test_folder_is_deleted_when_nothing_could_be_mounted() -> None:
     """A mount that fails says so, in mount's own words, and leaves no folder."""
     node = Node(fails="mount")
     with (

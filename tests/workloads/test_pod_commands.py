@@ -43,7 +43,7 @@ def sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_checksums_are_told_for_any_name(tmp_path: Path) -> None:
+def test_checksums_are_reported_for_any_name(tmp_path: Path) -> None:
     """Every file below the folder is read, whatever its name, and folders are left out."""
     names = ["a", "b/with blanks", "b/größe", "b/new\nline", "b/back\\slash", "-rf", "b/*"]
     for name in names:
@@ -125,7 +125,7 @@ def test_any_output_is_parsed_or_refused(stdout: str) -> None:
     ) == stdout.replace(" *", "  ")
 
 
-def test_a_read_tells_its_bytes(tmp_path: Path) -> None:
+def test_a_read_reports_its_bytes(tmp_path: Path) -> None:
     """Reading a file to its end tells how many bytes that were."""
     path = tmp_path / "a file"
     path.write_bytes(b"x" * 3_000_000)
@@ -212,7 +212,7 @@ def test_a_missing_tool_is_no_refusal() -> None:
         write_result(said(1))
 
 
-def test_a_path_s_facts_are_told(tmp_path: Path) -> None:
+def test_a_path_s_facts_are_reported(tmp_path: Path) -> None:
     """Kind, size, mode and owner of a path come back typed, and None when there is none."""
     path = tmp_path / "f"
     path.write_bytes(b"12345")

@@ -45,7 +45,7 @@ def states(seconds: float) -> set[str]:
 
 
 @pytest.mark.usefixtures("program")
-def test_a_slowed_program_stops_and_goes_on_and_goes_on_for_good_afterwards() -> None:
+def test_a_slowed_program_stops_and_continues_and_runs_normally_afterwards() -> None:
     """It is seen stopped and working while the context lasts, and only working after it."""
     with slowed(here, NAME, stopped=0.05, going=0.05) as fault:
         assert "T" in states(1.5)
@@ -54,7 +54,7 @@ def test_a_slowed_program_stops_and_goes_on_and_goes_on_for_good_afterwards() ->
 
 
 @pytest.mark.usefixtures("program")
-def test_a_slowed_program_goes_on_also_after_an_error() -> None:
+def test_a_slowed_program_continues_also_after_an_error() -> None:
     """An error inside leaves nothing stopped."""
     with pytest.raises(KeyError), slowed(here, NAME, stopped=0.05, going=0.01):
         raise KeyError

@@ -125,7 +125,7 @@ def test_what_a_killed_run_left_is_not_used(cache: ArtifactCache) -> None:
     assert place.exists()
 
 
-def test_clearing_takes_only_what_is_half_made(cache: ArtifactCache) -> None:
+def test_clearing_removes_only_what_is_incomplete(cache: ArtifactCache) -> None:
     """Archives, tools and artifacts that are whole stay; contexts of dead runs go."""
     kept = ["artifacts/a-1", "archives/abc", "tools/go-1", "clusters/warm", "engine"]
     gone = ["artifacts/a-2.partial-x", "archives/def.partial", "tools/go-2.partial", "contexts/tmp1"]
@@ -149,7 +149,7 @@ def test_a_full_disk_is_called_that(cache: ArtifactCache) -> None:
     assert "free some disk" in caught.value.advice
 
 
-def test_other_trouble_with_files_is_told_as_it_is() -> None:
+def test_other_errors_of_files_are_reported_as_they_are() -> None:
     """The file and the system's words are there."""
     with (
         pytest.raises(InfrastructureError, match=r"image a:1 could not be made: .*'/x/y'"),
@@ -158,7 +158,7 @@ def test_other_trouble_with_files_is_told_as_it_is() -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y")
 
 
-def test_the_key_tells_all_that_decides_the_content(tmp_path: Path) -> None:
+def test_the_key_has_all_that_decides_the_content(tmp_path: Path) -> None:
     """Name, inputs, needs and recipe change it; how it is made and the clock do not."""
     recipe = tmp_path / "recipe"
     recipe.mkdir()

@@ -57,7 +57,7 @@ def test_nothing_missing_installs_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert commands.ran == []
 
 
-def test_packages_come_without_their_services(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_are_installed_without_their_services(monkeypatch: pytest.MonkeyPatch) -> None:
     """While apt-get works services are banned, and not any longer."""
     programs(monkeypatch, "apt-get")
     commands, banned = FakeCommands(), []
@@ -170,7 +170,7 @@ def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize("raised", [None, KeyboardInterrupt()])
-def test_an_interrupted_fetch_leaves_nothing_that_looks_whole(
+def test_an_interrupted_download_leaves_nothing_that_seems_complete(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, raised: BaseException | None
 ) -> None:
     """The next run downloads it again, whatever is left of an incomplete one."""
@@ -196,7 +196,7 @@ def test_a_fetch_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert caught.value.last_seen == "No module named pip"
 
 
-def test_a_folder_without_go_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_without_go_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The folder was emptied: the advice is to remove it."""
     programs(monkeypatch)
     monkeypatch.setattr(bootstrap, "_USUAL_GO", tmp_path / "none")

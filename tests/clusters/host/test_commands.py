@@ -15,7 +15,7 @@ from clusters.host.commands import CommandError, SystemCommands, end_running, sh
 run = SystemCommands().run
 
 
-def test_output_and_exit_code_come_back() -> None:
+def test_output_and_exit_code_are_returned() -> None:
     """A program's two outputs and its exit code are kept apart."""
     done = run(["sh", "-c", "echo out; echo err >&2"])
     assert (done.exit_code, done.stdout, done.stderr) == (0, "out\n", "err\n")
@@ -29,7 +29,7 @@ def test_a_failure_shows_both_outputs() -> None:
     assert caught.value.last_seen == "out\nwhy"
 
 
-def test_a_failure_can_be_looked_at_instead() -> None:
+def test_a_failure_can_be_returned_instead() -> None:
     """Without check a non-zero exit is only returned."""
     assert run(["false"], check=False).exit_code == 1
 
@@ -54,7 +54,7 @@ def test_standard_input_folder_and_variables_are_given(tmp_path: Path) -> None:
     assert done.stdout == f"in\n{tmp_path}\nw\n"
 
 
-def test_lines_are_told_as_they_come() -> None:
+def test_lines_are_reported_as_they_are_written() -> None:
     """Each line is reported, stderr included, and all of them are returned."""
     lines: list[str] = []
     done = run(["sh", "-c", "echo a; echo b >&2; echo c"], on_line=lines.append)

@@ -36,7 +36,7 @@ def test_without_a_client_nothing_answers(monkeypatch: pytest.MonkeyPatch) -> No
     assert "--bootstrap" in caught.value.advice
 
 
-def test_the_systems_engine_comes_before_ours(commands: FakeCommands) -> None:
+def test_the_systems_engine_has_priority(commands: FakeCommands) -> None:
     """The harness's engine is used if no other answers, and is marked as managed."""
     listening(commands, SYSTEM, engine.own_address())
     found = engine.find(commands)
@@ -102,7 +102,7 @@ def test_an_engine_that_died_is_not_an_absence(commands: FakeCommands) -> None:
         Engine("x", "1", managed=False, commands=commands).inspect("image", "a:1")
 
 
-def test_known_errors_are_told_in_a_users_words(commands: FakeCommands) -> None:
+def test_known_errors_are_reported_in_a_users_words(commands: FakeCommands) -> None:
     """A full disk is called that; other errors keep the engine's own words."""
     running = Engine("x", "1", managed=False, commands=commands)
     commands.on("docker", "import", exit_code=1, stderr="write /a: no space left on device")

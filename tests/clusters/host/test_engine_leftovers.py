@@ -35,7 +35,9 @@ def container(pid: int, started: int, cgroup: Path) -> None:
     (folder / "state.json").write_text(json.dumps(state))
 
 
-def test_leftovers_of_ours_end_and_those_of_others_stay(commands: FakeCommands, tmp_path: Path) -> None:
+def test_leftovers_of_the_harness_are_removed_and_foreign_ones_stay(
+    commands: FakeCommands, tmp_path: Path
+) -> None:
     """Only engine programs in the harness's folder are ended; a folder with the same prefix stays."""
     run_folder = engine.RUN_FOLDER
     with (

@@ -118,7 +118,7 @@ def test_the_deepest_and_newest_mount_serves(path: str, mount_id: int) -> None:
     assert mountinfo.mount_at(MOUNTS, path).mount_id == mount_id
 
 
-def test_a_path_that_nothing_serves_is_told() -> None:
+def test_a_path_that_nothing_serves_is_reported() -> None:
     """Without a root mount there may be no answer; a relative path has none at all."""
     with pytest.raises(MountInfoError, match="no mount serves /x"):
         mountinfo.mount_at(MOUNTS[1:], "/x")

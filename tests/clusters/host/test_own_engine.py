@@ -124,7 +124,7 @@ def test_an_engine_that_is_up_is_used_again(commands: FakeCommands, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_slow_engine_of_ours_is_not_taken_for_a_dead_one(
+def test_a_slow_engine_does_not_count_as_dead(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A running daemon on a busy machine has time to answer before it is replaced with all its clusters."""

@@ -48,7 +48,7 @@ def test_a_full_host_is_read(tmp_path: Path) -> None:
     assert found.limits() == ()
 
 
-def test_a_poor_host_is_read_and_its_limits_told(tmp_path: Path) -> None:
+def test_a_poor_host_is_read_and_its_limits_reported(tmp_path: Path) -> None:
     """What a host lacks is a sentence each, never silent."""
     root = machine(tmp_path, {"proc/self/status": "CapBnd:\t000001fffeffffff\n"})
     found = probes.probe(root)

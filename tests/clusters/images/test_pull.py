@@ -101,7 +101,7 @@ def test_a_known_digest_is_asked_for_only_where_images_are_published() -> None:
         (UNKNOWN_MANIFEST, True),
     ],
 )
-def test_an_absent_image_is_told_from_an_absent_registry(said: str, missing: bool) -> None:
+def test_an_absent_image_differs_from_an_absent_registry(said: str, missing: bool) -> None:
     """Only a registry that answered can say that it has no such image."""
     assert is_missing(said) is missing
 
@@ -165,7 +165,7 @@ def bench() -> Bench:
     return made
 
 
-def test_image_of_a_mirror_gets_a_private_name(bench: Bench) -> None:
+def test_image_of_a_mirror_has_a_private_name(bench: Bench) -> None:
     """A mirror may serve images of the harness, which the user must not take for the published ones."""
     bench.serve("alluxio/alluxio-dev:2.9.0")
     pulled = bench.registry().pull("alluxio/alluxio-dev:2.9.0")
@@ -183,7 +183,7 @@ def test_what_was_pulled_is_not_pulled_again(bench: Bench) -> None:
     assert len(bench.pulled()) == 1
 
 
-def test_a_mirror_that_was_filled_anew_is_noticed(bench: Bench) -> None:
+def test_a_mirror_that_was_filled_again_is_noticed(bench: Bench) -> None:
     """A mirror may serve another image under the same tag the next time."""
     bench.serve("a/b:1")
     bench.registry().pull("a/b:1")
@@ -371,7 +371,7 @@ def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
     assert resolved.limits == ()
 
 
-def test_a_node_of_ours_on_a_mirror_brings_neither_network_nor_control_plane(shop: Shop) -> None:
+def test_a_node_of_the_harness_on_a_mirror_has_neither_network_nor_control_plane(shop: Shop) -> None:
     """Its label says so; the control plane is then pulled too, and the report names what was built."""
     labels = {NETWORK_LABEL: "bridge", build.KEY_LABEL: "k"}
     shop.bench.serve(NODE, **labels)

@@ -139,7 +139,7 @@ def busy_once(helm: FakeCommands) -> None:
     helm.on("helm", "upgrade", does=upgrade)
 
 
-def test_an_installation_that_was_killed_is_made_anew(helm: FakeCommands, kube: Kube, tmp_path: Path) -> None:
+def test_an_installation_that_was_killed_is_repeated(helm: FakeCommands, kube: Kube, tmp_path: Path) -> None:
     """Else no later run could ever install on that cluster."""
     busy_once(helm)
     assert install(helm, kube, tmp_path, replace_unfinished=True) is READY

@@ -31,7 +31,7 @@ OLD_VALUES = chart_values("v0.9.3-e0184cf", whole=True)
         ("busybox", ("", "busybox", "latest")),
     ],
 )
-def test_an_image_name_is_taken_apart(reference: str, expected: tuple[str, str, str]) -> None:
+def test_an_image_name_is_parsed(reference: str, expected: tuple[str, str, str]) -> None:
     """A port is no tag, and no tag is the latest."""
     found = ImageRef.of(reference)
     assert (found.prefix, found.name, found.tag) == expected
@@ -68,7 +68,7 @@ def test_every_built_image_has_its_place(version: str, tmp_path: Path) -> None:
     assert values["crdUpgrade"] == {"enabled": False}
 
 
-def test_later_charts_want_an_image_in_three_parts(tmp_path: Path) -> None:
+def test_later_charts_need_an_image_in_three_parts(tmp_path: Path) -> None:
     """Prefix, name and tag; an image that stays in one piece would have no effect."""
     values = fluid_chart.values(chart(tmp_path, chart_values("v1")), ALLUXIO, images("1.0.8"))
     parts = {"imagePrefix": "alluxio", "imageName": "alluxio-dev", "imageTag": "2.9.6"}
@@ -78,7 +78,7 @@ def test_later_charts_want_an_image_in_three_parts(tmp_path: Path) -> None:
     assert values["csi"]["plugins"]["imageName"] == "fluid-csi"
 
 
-def test_older_charts_want_an_image_in_one_piece(tmp_path: Path) -> None:
+def test_older_charts_need_an_image_in_one_piece(tmp_path: Path) -> None:
     """Three parts would have no effect there."""
     values = fluid_chart.values(chart(tmp_path, chart_values("v0", whole=True)), ALLUXIO, images("0.9.3"))
     assert values["runtime"]["alluxio"]["fuse"] == {"image": ALLUXIO}

@@ -17,7 +17,7 @@ from clusters.product import fluid_names
         ("/data", None),
     ],
 )
-def test_a_mount_point_tells_its_dataset(path: str, expected: tuple[str, str] | None) -> None:
+def test_a_mount_point_names_its_dataset(path: str, expected: tuple[str, str] | None) -> None:
     """Of any runtime; a folder above or below it is no mount point."""
     assert fluid_names.mounted_dataset(path) == expected
 

@@ -22,7 +22,7 @@ TEMPLATE: dict[str, Any] = {
 PLACES = {"/usr/local/bin/fluid-csi": "/var/lib/x/0-fluid-csi"}
 
 
-def test_files_lie_over_those_of_one_container_and_can_be_taken_off_again() -> None:
+def test_files_are_mounted_over_those_of_one_container_and_can_be_removed() -> None:
     """Nothing else of the Pod template changes; putting in twice is the same as once."""
     changed = mounted_files.with_files(TEMPLATE, "plugins", PLACES)
     assert changed["volumes"][1] == {

@@ -116,7 +116,7 @@ def test_without_counters_the_interface_is_read(server: NfsServer, kube: FakeKub
     assert server.served() == ServedBytes(12_345, "interface of the server's Pod")
 
 
-def test_a_program_that_fails_beside_the_server_is_an_error(server: NfsServer) -> None:
+def test_a_program_that_fails_next_to_the_server_is_an_error(server: NfsServer) -> None:
     """With the Pod and what it printed."""
     with pytest.raises(HarnessError, match="sync on the NFS server failed with exit code 1") as caught:
         server.run("sync")

@@ -77,7 +77,7 @@ def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
     return ExistingProvider(tmp_path / "kubeconfig", kube, "toolbox:1", Progress())
 
 
-def test_a_namespace_of_somebody_else_is_refused(api: FakeApi, kube: Kube) -> None:
+def test_a_foreign_namespace_is_refused(api: FakeApi, kube: Kube) -> None:
     """The harness needs its own namespace, and touches none that it did not make."""
     existing.require_free(kube)
     api.answer("GET", NAMESPACE_PATH, _namespace(managed=True))
@@ -178,7 +178,7 @@ def test_built_images_of_fluid_are_used_where_all_nodes_have_them() -> None:
     assert on_nodes.built_fluid(BUILT.model_copy(update={"fluid": "1.0.2"}), [_node(*held)]) == {}
 
 
-def test_images_are_told_with_their_origin(api: FakeApi, kube: Kube) -> None:
+def test_images_are_reported_with_their_origin(api: FakeApi, kube: Kube) -> None:
     """Images with the harness's names were built or are substitutes; all others were published."""
     registrar = definitions.fluid(BUILT)["csi-node-driver-registrar"].name
     images = {"fluidcloudnative/fluid-csi:v1.0.8-6533239": "docker.io/fluidcloudnative/fluid-csi@sha256:a"}
@@ -210,7 +210,7 @@ def test_a_module_of_the_node_counts_as_an_nfs_client() -> None:
     assert existing.host_of(said, _node()).kernel_nfs
 
 
-def test_programs_run_on_nodes_through_a_pod_of_ours(api: FakeApi, provider: ExistingProvider) -> None:
+def test_programs_run_on_nodes_through_a_pod_of_the_harness(api: FakeApi, provider: ExistingProvider) -> None:
     """The Pod enters the node's own namespaces; an old one that is ready is used again."""
 
     def kubelet(channels: Channels) -> None:
@@ -233,7 +233,9 @@ def test_programs_run_on_nodes_through_a_pod_of_ours(api: FakeApi, provider: Exi
     assert not api.asked("PATCH", pod)
 
 
-def test_an_image_that_nodes_cannot_pull_is_told_at_once(api: FakeApi, provider: ExistingProvider) -> None:
+def test_an_image_that_nodes_cannot_pull_is_reported_at_once(
+    api: FakeApi, provider: ExistingProvider
+) -> None:
     """No time-out is waited for, and the advice says what to push."""
     waiting = {"waiting": {"reason": "ErrImagePull", "message": "toolbox:1: not found"}}
     spec = {"containers": [{"name": "node", "image": "toolbox:1"}]}
@@ -252,7 +254,9 @@ def test_an_image_that_nodes_cannot_pull_is_told_at_once(api: FakeApi, provider:
     assert sent.body["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
 
 
-def test_a_node_without_a_shell_is_told(monkeypatch: pytest.MonkeyPatch, provider: ExistingProvider) -> None:
+def test_a_node_without_a_shell_is_reported(
+    monkeypatch: pytest.MonkeyPatch, provider: ExistingProvider
+) -> None:
     """A node that cannot be read is a failure of the infrastructure, with the error."""
     failed: Callable[..., Any] = lambda *_, **__: Completed((), 127, "", "sh: not found")  # noqa: E731 - a fake
     monkeypatch.setattr(provider, "node_exec", failed)
@@ -260,7 +264,7 @@ def test_a_node_without_a_shell_is_told(monkeypatch: pytest.MonkeyPatch, provide
         provider.host(_node())
 
 
-def test_down_removes_only_what_is_ours(api: FakeApi, provider: ExistingProvider) -> None:
+def test_down_removes_only_what_the_harness_created(api: FakeApi, provider: ExistingProvider) -> None:
     """The harness's own namespace is deleted; Fluid stays, because this run did not install it."""
     api.answer(
         "GET",
@@ -274,7 +278,7 @@ def test_down_removes_only_what_is_ours(api: FakeApi, provider: ExistingProvider
     assert [request.path for request in api.requests if request.method == "DELETE"] == [NAMESPACE_PATH]
 
 
-def test_down_leaves_a_namespace_of_somebody_else(api: FakeApi, provider: ExistingProvider) -> None:
+def test_down_leaves_a_foreign_namespace(api: FakeApi, provider: ExistingProvider) -> None:
     """Nothing is deleted if nothing belongs to the harness."""
     api.answer("GET", NAMESPACE_PATH, _namespace(managed=False))
     provider.down()
@@ -293,7 +297,7 @@ def test_down_removes_fluid_when_this_run_installed_it(provider: ExistingProvide
     assert "--wait" in ran.argv
 
 
-def test_a_fluid_that_cannot_be_removed_is_told(provider: ExistingProvider) -> None:
+def test_a_fluid_that_cannot_be_removed_is_reported(provider: ExistingProvider) -> None:
     """A release that stays is an error; one that does not exist is not, by an option of helm."""
     commands = FakeCommands()
     commands.on("helm", "uninstall", exit_code=1, stderr="Error: timed out waiting")
@@ -303,7 +307,9 @@ def test_a_fluid_that_cannot_be_removed_is_told(provider: ExistingProvider) -> N
     assert "--ignore-not-found" in commands.ran[0].argv
 
 
-def test_leftovers_of_killed_runs_go_in_the_order_in_which_they_can(api: FakeApi, kube: Kube) -> None:
+def test_leftovers_of_killed_runs_are_deleted_in_the_order_of_their_dependencies(
+    api: FakeApi, kube: Kube
+) -> None:
     """Pods, Datasets, namespaces, volumes; what a cluster without Fluid does not know is passed over."""
     labels = {MANAGED_BY_LABEL: "fluid-conformance"}
 

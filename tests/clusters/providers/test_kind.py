@@ -144,7 +144,7 @@ def test_a_warm_cluster_that_is_another_is_refused(
     assert list(docker.containers) == ["demo-0"]
 
 
-def test_a_cluster_of_ours_that_is_dead_is_made_again(provider: KindProvider, docker: FakeDocker) -> None:
+def test_a_managed_cluster_that_is_dead_is_created_again(provider: KindProvider, docker: FakeDocker) -> None:
     """Such as one that a killed run left half made."""
     docker.node("demo-0", "demo", managed=True)
     made = provider.up()
@@ -156,7 +156,7 @@ def test_a_cluster_of_ours_that_is_dead_is_made_again(provider: KindProvider, do
     ]
 
 
-def test_a_name_that_somebody_else_took_is_refused(provider: KindProvider, docker: FakeDocker) -> None:
+def test_a_name_in_use_by_a_foreign_cluster_is_refused(provider: KindProvider, docker: FakeDocker) -> None:
     """Neither up nor down touches what the harness did not make."""
     docker.node("demo-control-plane", "demo", managed=False)
     with pytest.raises(
@@ -207,7 +207,7 @@ def test_a_subnet_in_use_is_called_that(provider: KindProvider, docker: FakeDock
     assert not provider.state.exists()
 
 
-def test_an_interrupted_creation_is_taken_back_at_once(provider: KindProvider, docker: FakeDocker) -> None:
+def test_an_interrupted_creation_is_undone_at_once(provider: KindProvider, docker: FakeDocker) -> None:
     """Ctrl-C does not wait for journals."""
 
     def interrupt(ran: Ran) -> None:
@@ -221,7 +221,7 @@ def test_an_interrupted_creation_is_taken_back_at_once(provider: KindProvider, d
     assert docker.commands.asked("journalctl") == []
 
 
-def test_a_failure_to_take_back_does_not_hide_the_failure(provider: KindProvider, docker: FakeDocker) -> None:
+def test_a_failure_to_undo_does_not_hide_the_failure(provider: KindProvider, docker: FakeDocker) -> None:
     """The first error is the one that is raised; what was not deleted is reported."""
 
     def fail(ran: Ran) -> None:
@@ -248,7 +248,7 @@ def test_nodes_that_kind_cannot_delete_are_removed(provider: KindProvider, docke
     )
 
 
-def test_taking_down_nothing_runs_nothing(provider: KindProvider, docker: FakeDocker) -> None:
+def test_removing_nothing_runs_nothing(provider: KindProvider, docker: FakeDocker) -> None:
     """Only a folder that was left by a run that ended is deleted."""
     provider.state.mkdir(parents=True)
     provider.down()
@@ -270,7 +270,7 @@ def test_a_cluster_that_came_up_meanwhile_is_not_deleted(provider: KindProvider,
     assert list(docker.containers) == ["demo-0"]
 
 
-def test_logs_are_what_nodes_still_tell(provider: KindProvider, docker: FakeDocker) -> None:
+def test_logs_are_those_that_nodes_still_have(provider: KindProvider, docker: FakeDocker) -> None:
     """A node that hangs does not cost the others their journals, nor its own console."""
     docker.node("demo-0", "demo", managed=True)
     docker.node("demo-1", "demo", managed=True)
@@ -381,7 +381,7 @@ def test_nodes_are_connected_and_waited_for(
     ]
 
 
-def test_nodes_that_do_not_get_ready_are_told(
+def test_nodes_that_do_not_become_ready_are_reported(
     connected: KindProvider, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the node, what is missing, and where to search for the cause."""
@@ -420,7 +420,7 @@ def test_the_child_ends_with_kinds_own_code(monkeypatch: pytest.MonkeyPatch, tmp
     assert kind_child.main(["delete", *arguments]) == 7
 
 
-def test_the_child_asks_kind_for_what_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_child_passes_the_request_to_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Name, kubeconfig, image and configuration reach kind as they were given."""
     monkeypatch.chdir(tmp_path)
     kind = tmp_path / "kind"

@@ -61,7 +61,7 @@ def test_nothing_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None
     assert str(reap(Progress(io.StringIO()), commands=FakeCommands())) == "there was nothing of the harness"
 
 
-def test_our_clusters_go_and_those_of_others_stay(docker: FakeDocker, stopped: list[Path]) -> None:
+def test_managed_clusters_are_deleted_and_foreign_ones_stay(docker: FakeDocker, stopped: list[Path]) -> None:
     """Only what carries our mark is removed, volumes and all."""
     docker.node("a-control-plane", "a", managed=True)
     docker.node("a-worker", "a", managed=True)
@@ -78,7 +78,9 @@ def test_our_clusters_go_and_those_of_others_stay(docker: FakeDocker, stopped: l
     assert docker.commands.asked("docker", "network") == []
 
 
-def test_one_cluster_goes_and_the_others_keep_their_engine(docker: FakeDocker, stopped: list[Path]) -> None:
+def test_one_cluster_is_deleted_and_the_others_keep_their_engine(
+    docker: FakeDocker, stopped: list[Path]
+) -> None:
     """Removing one of two kept clusters leaves the other one all that it needs."""
     listening(docker.commands, engine.own_address())
     for name in ("a", "b"):
@@ -109,7 +111,7 @@ def test_our_engine_is_not_hidden_by_the_systems(docker: FakeDocker, stopped: li
     assert list(docker.containers) == ["b-0"]
 
 
-def test_another_ones_cluster_is_not_taken_down(docker: FakeDocker, stopped: list[Path]) -> None:
+def test_a_foreign_cluster_is_not_deleted(docker: FakeDocker, stopped: list[Path]) -> None:
     """A foreign cluster is not deleted because its name was given."""
     docker.node("a-0", "a", managed=False)
     with pytest.raises(RefusalError, match="kind cluster a was not created by the harness") as caught:
@@ -154,7 +156,7 @@ def at_rest(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return started
 
 
-def test_a_cluster_in_a_dead_engine_goes_too(
+def test_a_cluster_in_a_dead_engine_is_deleted_too(
     docker: FakeDocker, stopped: list[Path], at_rest: list[Path]
 ) -> None:
     """It would rise again with the engine of the next run, so the engine is started to remove it."""
@@ -171,7 +173,7 @@ def test_a_dead_engine_is_started_for_the_cluster_that_is_meant_only(
     assert run(docker, only_cluster="killed").clusters == ("killed",)
 
 
-def test_an_engine_that_does_not_start_is_told(
+def test_an_engine_that_does_not_start_is_reported(
     docker: FakeDocker, stopped: list[Path], at_rest: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What else there is to remove is removed."""
@@ -214,7 +216,7 @@ def bridges(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker) -> Callable[[],
     return lambda: sorted(path.name for path in interfaces.iterdir())
 
 
-def test_bridges_of_a_dead_engine_go(
+def test_bridges_of_a_dead_engine_are_deleted(
     docker: FakeDocker, stopped: list[Path], bridges: Callable[[], list[str]]
 ) -> None:
     """They would hold the subnet for ever; their packet filter rules go with them, others stay."""

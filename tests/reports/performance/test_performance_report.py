@@ -75,7 +75,7 @@ def test_schema_is_current() -> None:
 class TestPage:
     """What a reader sees."""
 
-    def test_tells_everything(self, page: Reader) -> None:
+    def test_shows_everything(self, page: Reader) -> None:
         """The page has the arms, verdicts, intervals, checks, proofs and what it was measured on."""
         for told in (
             RAW,
@@ -107,7 +107,7 @@ class TestPage:
         for meaning in MARKS.values():
             assert page.says(meaning[1:]), meaning
 
-    def test_stands_alone(self, whole: Benchmark) -> None:
+    def test_is_self_contained(self, whole: Benchmark) -> None:
         """The page loads nothing, runs nothing, and every link within it has its target."""
         html = render_performance_page(whole)
         read = Reader(html)
@@ -156,7 +156,7 @@ class TestPage:
         assert fresh.interval.low < fresh.middle < fresh.interval.high
         assert NOT_ALL in fresh.dots[2].says
 
-    def test_ratio_beside_its_threshold(self, whole: Benchmark) -> None:
+    def test_ratio_next_to_its_threshold(self, whole: Benchmark) -> None:
         """Each ratio has its interval and its threshold, and a claim lies beyond both."""
         chart = ratio_chart(whole.series[0])
         assert chart is not None

@@ -44,7 +44,7 @@ def collector(name: str, files: Mapping[str, str | bytes], seconds: float = 5.0)
     return BundleCollector(name, lambda context: files, seconds)
 
 
-def test_index_tells_a_stranger(tmp_path: Path) -> None:
+def test_index_explains_the_run(tmp_path: Path) -> None:
     """The index says what failed, how, what had been seen, and what is where."""
     index = write_bundle(
         tmp_path, story(sent="kind: Dataset"), [collector("events", {"b1.txt": "FailedMount"})]

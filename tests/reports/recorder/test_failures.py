@@ -91,7 +91,7 @@ def test_reason(error: BaseException, expected: str) -> None:
     assert reason(error) == expected
 
 
-def test_group_is_taken_apart() -> None:
+def test_group_is_split() -> None:
     """Several errors of one teardown are several failures."""
     group = BaseExceptionGroup(
         "errors", [ConnectionResetError("gone"), ExceptionGroup("more", [KeyError("x")])]

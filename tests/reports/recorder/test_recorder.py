@@ -369,7 +369,7 @@ def test_broken_file(pytester: pytest.Pytester) -> None:
     assert "nothing_of_this_name" in told["problems"][0]["detail"]
 
 
-def test_ordinary_test_beside(pytester: pytest.Pytester) -> None:
+def test_ordinary_test_in_the_same_run(pytester: pytest.Pytester) -> None:
     """A test that is no scenario is not listed, but its failure still shows in the exit code."""
     result = run(pytester, PASSES, "def test_plain():\n    assert False\n")
     assert list(rows(pytester)) == ["A1"]
@@ -488,7 +488,7 @@ def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(junit(latest(pytester))) == ["test_a1"]
 
 
-def test_failure_found_after_a_scenario_stands_at_it_and_at_no_other(pytester: pytest.Pytester) -> None:
+def test_failure_found_after_a_scenario_is_reported_with_it_and_no_other(pytester: pytest.Pytester) -> None:
     """What is found once a scenario has ended fails that one, though pytest tells it with the last test."""
     result = run(
         pytester,

@@ -88,7 +88,7 @@ def test_each_attempt_counts(run: Callable[..., Verdict], make: Make) -> None:
     assert [(end.outcome, end.why) for end in row.ends] == [("fail", "Fluid's fault: it broke"), ("pass", "")]
 
 
-def test_what_did_not_come_to_its_end_is_no_outcome(run: Callable[..., Verdict], make: Make) -> None:
+def test_what_did_not_end_is_no_outcome(run: Callable[..., Verdict], make: Make) -> None:
     """A run that was stopped says nothing of the scenarios that were still to come."""
     stopped = make("A1", "skipped", reason="stopped by Ctrl-C after 3 s")
     late = make("B1", "skipped", reason="not run", attempts=())
@@ -110,7 +110,7 @@ def test_runs_of_other_systems_are_not_compared(run: Callable[..., Verdict], mak
     assert flakiness.gather([other, one, run(2, make("B1", "fail"))]).status == 1
 
 
-def test_a_run_without_a_system_is_told_and_not_counted(run: Callable[..., Verdict], make: Make) -> None:
+def test_a_run_without_a_system_is_reported_and_not_counted(run: Callable[..., Verdict], make: Make) -> None:
     """It never came to the point of judging Fluid."""
     broken = run(1, make("A1", "fail")).model_copy(
         update={"system": None, "reasons": ("infrastructure: the disk is full\nfree some",)}

@@ -57,7 +57,7 @@ def test_change_is_marked_where_it_happened(tmp_path: Path) -> None:
     assert page.says("no regression shown")
 
 
-def test_stands_alone(tmp_path: Path) -> None:
+def test_is_self_contained(tmp_path: Path) -> None:
     """The page loads and runs nothing, and its ids are there once."""
     keep(tmp_path, runs(540, 560))
     assert main(["history", str(tmp_path)]) == 0
@@ -70,7 +70,7 @@ def test_stands_alone(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "page.html").read_text() == html
 
 
-def test_other_clients_stand_apart() -> None:
+def test_other_clients_are_separate() -> None:
     """Runs of another NFS client form a group of their own, whatever their order in time."""
     several = runs(540, 540, 540)
     kernel = ENVIRONMENT.model_copy(update={"nfs": ENVIRONMENT.nfs.model_copy(update={"client": "kernel"})})
@@ -112,7 +112,7 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "cannot read" in capsys.readouterr().err
 
 
-def test_series_that_come_and_go(tmp_path: Path) -> None:
+def test_series_that_are_not_in_all_runs(tmp_path: Path) -> None:
     """A series that only some runs have is plotted over those; an arm that was never valid has no plot."""
     several = runs(540, 540)
     extra = few(seed=9).model_copy(update={"name": "extra"})
@@ -121,7 +121,7 @@ def test_series_that_come_and_go(tmp_path: Path) -> None:
     assert Reader(render_history(read(tmp_path), "out")).says("extra")
 
 
-def test_runs_of_one_day_are_told_apart_by_their_time() -> None:
+def test_runs_of_one_day_are_distinguished_by_their_time() -> None:
     """Below a plot stand days, or times where all runs are of one day."""
     one, other = runs(500, 510)
     same = other.model_copy(update={"started": one.started + timedelta(hours=2)})

@@ -42,7 +42,7 @@ def run(sample: Verdict) -> Callable[..., Verdict]:
     return made
 
 
-def test_each_row_stands_beside_each_version(run: Callable[..., Verdict], make: Make) -> None:
+def test_each_row_has_each_version(run: Callable[..., Verdict], make: Make) -> None:
     """The latest outcome counts, those before it are told, and a row that never ran is shown as that."""
     seen = overview.gather(
         [
@@ -68,7 +68,7 @@ def test_a_skip_is_no_end(run: Callable[..., Verdict], make: Make) -> None:
     assert seen.cell(SCENARIOS[2], "1.0.8") == "pass"
 
 
-def test_a_sabotage_is_told_as_it_came_out_last(run: Callable[..., Verdict]) -> None:
+def test_a_sabotage_has_its_latest_outcome(run: Callable[..., Verdict]) -> None:
     """A sabotage that went unnoticed once and is noticed now stands as noticed."""
 
     def row(noticed: bool, outcome: str) -> dict[str, object]:

@@ -86,7 +86,7 @@ class TestWord:
         late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
         assert judge_run([late], [failure(FailureClass.INFRASTRUCTURE, 5.0)]).word == "invalid"
 
-    def test_harness_failure_takes_no_finding_back(self, make: Make) -> None:
+    def test_harness_failure_removes_no_finding(self, make: Make) -> None:
         """A defect of the harness in one scenario leaves the product failure of another as it is."""
         early = make("A2", "fail", failures=(failure(FailureClass.HARNESS, 5.0),))
         late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
@@ -133,7 +133,7 @@ class TestWord:
         """A run without scenarios proves nothing."""
         assert judge_run([]).word == "inconclusive"
 
-    def test_one_cause_is_told_once(self, make: Make) -> None:
+    def test_one_cause_is_reported_once(self, make: Make) -> None:
         """Scenarios that broke for the same reason share a line."""
         broken = [make(f"A{n}", "fail", failures=(failure(FailureClass.INFRASTRUCTURE),)) for n in (1, 2)]
         assert judge_run(broken).reasons == ("A1, A2 (infrastructure): infrastructure broke",)

@@ -63,7 +63,7 @@ class Reader(HTMLParser):
         return words in " ".join(" ".join(self.text).split())
 
 
-def test_tells_everything(sample: Verdict) -> None:
+def test_shows_everything(sample: Verdict) -> None:
     """The page has the verdict, the system, each scenario with its evidence, the skips and the times."""
     page = Reader(render_page(sample))
     for told in (
@@ -86,7 +86,7 @@ def test_tells_everything(sample: Verdict) -> None:
         assert page.says(told), told
 
 
-def test_stands_alone(sample: Verdict) -> None:
+def test_is_self_contained(sample: Verdict) -> None:
     """The page loads nothing: no picture, style, script or font from anywhere."""
     html = render_page(sample)
     assert Reader(html).loads == []

@@ -14,7 +14,7 @@ from suites.record.failure_class import failure_class, reason
 from suites.sabotage.model import Row, Sabotage, Seen, Tampering, Target
 
 
-def test_the_section_tells_each_row_and_escapes_what_it_tells(sample: Verdict) -> None:
+def test_the_section_shows_each_row_escaped(sample: Verdict) -> None:
     """What was broken, what was said, and what became of the bystanders."""
     error = ProductFailureError("<no> Fuse Pod")
     red = Seen("fail", failure_class(error, "call"), reason(error), str(error), 2.0)

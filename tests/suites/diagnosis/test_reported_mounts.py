@@ -94,7 +94,7 @@ class TestContainersOnADeadMount:
         assert "CrashLoopBackOff, 4 restarts" in found.says
         assert found.change.startswith("Delete Pod `train-0`")
 
-    def test_sandbox_tells_when_volumes_were_mounted(self) -> None:
+    def test_sandbox_shows_when_volumes_were_mounted(self) -> None:
         """The kubelet's condition of Kubernetes 1.29 is exact, also for a Pod that is young."""
         status = {**conditions(accepted=minutes(4)), "containerStatuses": [crashing(last=0.5)]}
         sandbox = {

@@ -110,7 +110,9 @@ def all_made(pool: DatasetPool) -> None:
         prepared.ready.result()
 
 
-def test_each_scenario_gets_the_dataset_that_it_declares(created: list[tuple[str, DatasetCreator]]) -> None:
+def test_each_scenario_receives_the_dataset_that_it_declares(
+    created: list[tuple[str, DatasetCreator]],
+) -> None:
     """Datasets come in the order in which scenarios ask, each made in the scenario's own way, none twice."""
     wanted = (on_demand, User.creates_dataset, of_a_folder)
     pool, removals = a_pool(*wanted)
@@ -138,7 +140,7 @@ def test_dataset_whose_scenario_never_asked_is_removed(created: list[tuple[str, 
     assert [dict(created)[namespace] for namespace in removals.gone] == [on_demand]
 
 
-def test_dataset_that_nobody_planned_is_made_when_it_is_asked_for(
+def test_dataset_that_was_not_planned_is_created_on_request(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """A pool without a plan, as a sabotage's, still gives what is asked for."""
@@ -148,7 +150,9 @@ def test_dataset_that_nobody_planned_is_made_when_it_is_asked_for(
     assert ready.namespace == user.namespace
 
 
-def test_dataset_comes_with_what_was_seen_of_it_until_then(created: list[tuple[str, DatasetCreator]]) -> None:
+def test_dataset_is_acquired_with_the_observations_until_then(
+    created: list[tuple[str, DatasetCreator]],
+) -> None:
     """A Dataset is watched from its ready until a scenario takes it."""
     pool, _ = a_pool(on_demand)
     pool.watches = True
@@ -156,14 +160,14 @@ def test_dataset_comes_with_what_was_seen_of_it_until_then(created: list[tuple[s
     assert ready.idle == IdleResult(3, 4.0)
 
 
-def test_dataset_is_not_watched_where_nobody_will_ask(created: list[tuple[str, DatasetCreator]]) -> None:
+def test_dataset_is_not_watched_if_no_scenario_needs_it(created: list[tuple[str, DatasetCreator]]) -> None:
     """Looks cost the API server something."""
     pool, _ = a_pool(on_demand)
     _, ready = pool.acquire(Evidence(silent=True), on_demand)
     assert ready.idle == NOT_WATCHED
 
 
-def test_dataset_that_does_not_get_bound_fails_the_scenario_that_takes_it(
+def test_dataset_that_does_not_become_bound_fails_the_scenario_that_acquires_it(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """What went wrong ahead of time is the product's failure of the scenario, which knows the namespace."""
@@ -184,7 +188,7 @@ def test_what_was_sent_ahead_is_kept_with_the_scenario(created: list[tuple[str, 
     assert user.namespace in kept.text
 
 
-def test_datasets_that_nobody_took_and_the_shared_one_are_removed(
+def test_unused_datasets_and_the_shared_one_are_removed(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
     """At the end nothing is left on a cluster that is kept; the shared Dataset is removed once."""

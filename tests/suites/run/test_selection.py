@@ -29,7 +29,7 @@ def a_scenario(**more: Any) -> Scenario:
     return Scenario("A4", Level.CONFORMANCE, "It holds.", **more)
 
 
-def test_too_few_nodes_are_told_with_the_option_that_helps() -> None:
+def test_too_few_nodes_are_reported_with_the_option_that_helps() -> None:
     """One node is too few for a scenario of two, and the sentence says what to run."""
     lacks = fixtures._lacks(a_system("n1"), a_scenario(nodes=2))
     assert "needs 2 nodes" in lacks
@@ -41,7 +41,7 @@ def test_enough_nodes_lack_nothing() -> None:
     assert not fixtures._lacks(a_system("n1", "n2"), a_scenario(nodes=2))
 
 
-def test_scenario_of_another_version_is_told() -> None:
+def test_scenario_of_another_version_is_reported() -> None:
     """What came with a version is not looked for in an older one, and the sentence says what that lacks."""
     since = Since("1.0", "0.9 has no DataProcess")
     lacks = fixtures._lacks(a_system("n1", fluid="v0.9.3-5f7d24e"), a_scenario(since=since))

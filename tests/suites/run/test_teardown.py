@@ -101,7 +101,9 @@ def test_declared_leftover_is_a_known_defect(finds: Callable[[object], None]) ->
     assert "n1: fluid.io/f-fc-1-demo" in str(wrong.error)
 
 
-def test_declared_leftover_that_went_is_told_as_a_defect_gone(finds: Callable[[object], None]) -> None:
+def test_declared_leftover_that_was_deleted_is_reported_as_a_defect_gone(
+    finds: Callable[[object], None],
+) -> None:
     """A known leftover that does not stay any more is reported, too."""
     known = a_scenario(
         defects=(Defect("config-stays", "It stays."),), leftovers=(Leftover("config-stays", "^ConfigMap "),)
@@ -150,7 +152,7 @@ def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object
     assert not removals._unreported
 
 
-def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
+def test_namespace_that_is_not_deleted_does_not_hide_what_stayed(finds: Callable[[object], None]) -> None:
     """The leak is reported as well as the error that came after it."""
     finds(
         TeardownResult(
@@ -162,7 +164,7 @@ def test_namespace_that_would_not_go_does_not_hide_what_stayed(finds: Callable[[
     assert kinds == [FailureClass.PRODUCT, FailureClass.HARNESS]
 
 
-def test_removal_without_a_scenario_is_not_looked_at(
+def test_removal_without_a_scenario_is_not_checked(
     finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the product is broken on purpose no leak is reported; only removal errors are returned."""
@@ -219,7 +221,7 @@ def leaving(removals: BackgroundTeardown, number: int) -> list[User]:
     return users
 
 
-def test_last_scenarios_are_looked_at_before_the_cluster_is_deleted(gate: Gate) -> None:
+def test_last_scenarios_are_checked_before_the_cluster_is_deleted(gate: Gate) -> None:
     """A run that deletes its cluster waits until it has seen what its last scenarios left behind."""
     removals = BackgroundTeardown()
     users = leaving(removals, teardown.WORKERS + 1)
@@ -233,7 +235,9 @@ def test_last_scenarios_are_looked_at_before_the_cluster_is_deleted(gate: Gate) 
 
 
 @pytest.mark.parametrize("last_check_timeout", [0.0, 0.05])
-def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_check_timeout: float) -> None:
+def test_checks_that_are_not_over_in_time_are_reported_as_not_done(
+    gate: Gate, last_check_timeout: float
+) -> None:
     """An end in a hurry waits as long as it has patience, raises no alarm, and says what it did not do."""
     removals = BackgroundTeardown()
     users = leaving(removals, teardown.WORKERS + 1)
@@ -243,7 +247,7 @@ def test_looks_that_are_not_over_in_time_are_told_as_not_done(gate: Gate, last_c
         assert "not done" in user.evidence.facts[0].says
 
 
-def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> None:
+def test_removals_that_no_scenario_reports_are_not_waited_for(gate: Gate) -> None:
     """What no scenario used is deleted with the cluster; it delays neither the run nor the leak checks."""
     removals = BackgroundTeardown()
     for number in range(teardown.WORKERS + 2):
@@ -252,7 +256,7 @@ def test_nobody_waits_for_removals_that_no_scenario_is_told_of(gate: Gate) -> No
     assert len(gate.begun) <= teardown.WORKERS
 
 
-def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespace_is_left_to_a_cluster_that_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the cluster is about to go, a removal ends with the look at what stayed."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
@@ -267,7 +271,7 @@ def test_namespace_is_left_to_a_cluster_that_goes(monkeypatch: pytest.MonkeyPatc
     assert order == ["datasets"]
 
 
-def test_shared_dataset_is_told_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
+def test_shared_dataset_is_reported_once_and_names_all_who_used_it(finds: Callable[[object], None]) -> None:
     """What stays of the shared Dataset is reported at the last scenario that used it."""
     finds(TeardownResult(LEFT, SAME))
     removals = BackgroundTeardown()
@@ -310,7 +314,7 @@ def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[
     assert "data.bin" in errors[0]
 
 
-def test_last_look_at_the_source_covers_scenarios_that_only_shared(
+def test_last_check_of_the_source_covers_scenarios_that_only_shared(
     finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The source is looked at once more at the end, also when no Dataset was removed."""
@@ -322,7 +326,7 @@ def test_last_look_at_the_source_covers_scenarios_that_only_shared(
     assert "there ran A13" in str(wrong.error)
 
 
-def test_departure_looks_before_the_namespace_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teardown_checks_before_the_namespace_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaks are looked for once the Datasets are gone, while their namespace still shows what is left."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
@@ -374,7 +378,7 @@ def test_trouble_of_the_infrastructure_passes() -> None:
     assert teardown.retry(step, "namespace", RunEnd(), clock=SkippingClock()) == "removed"
 
 
-def test_lasting_trouble_is_told_as_it_was() -> None:
+def test_lasting_trouble_is_reported_as_it_was() -> None:
     """What does not pass is the error itself, and one that is the product's is not tried again."""
 
     def broken() -> None:
@@ -512,7 +516,7 @@ def test_what_still_stays_at_the_end_is_returned_not_raised() -> None:
     assert leaks.after_a_while(on(kube), seconds=0.0).objects == ("ConfigMap demo-config",)
 
 
-def test_look_that_fails_is_taken_again_and_then_is_the_infrastructures() -> None:
+def test_check_that_fails_is_repeated_and_then_is_the_infrastructures() -> None:
     """A cluster that cannot be asked says nothing of leaks."""
 
     class Broken(FakeKube):

@@ -66,7 +66,7 @@ def test_each_case_is_a_scenario() -> None:
     assert set(unbindable.CASES) <= {found.id for found in discovery.declared()}
 
 
-def test_names_that_fluid_does_not_take_are_told_by_the_diagnosis() -> None:
+def test_names_that_fluid_refuses_are_reported_by_the_diagnosis() -> None:
     """Each Dataset of another name is one of the cases, and its name is really none for Fluid."""
     assert set(unbindable.NAMES) <= set(unbindable.CASES)
     for name in (*unbindable.NAMES.values(), unbindable.DOT):

@@ -67,14 +67,14 @@ class Cluster:
         ("v1.0.8-1", a_job(*NEW), False),
     ],
 )
-def test_a_complete_job_is_overlooked_by_a_version_that_looks_at_its_first_condition(
+def test_a_complete_job_is_overlooked_by_a_version_that_reads_its_first_condition(
     version: str, job: Json | None, *, overlooked: bool
 ) -> None:
     """Only the old version does, only where another condition comes first, and only after several looks."""
     assert Cluster(version, job).seen() == (False, overlooked)
 
 
-def test_the_defect_is_told_of_the_load_whose_job_is_complete_and_not_of_one_that_waits() -> None:
+def test_the_defect_is_reported_of_the_load_whose_job_is_complete_and_not_of_one_that_waits() -> None:
     """Of two loads the one that is stuck is named; the evidence holds that the defect showed."""
     cluster = Cluster("v0.9.3-1", a_job(*NEW))
     overlooked = UnnoticedCompletion(cluster.user)

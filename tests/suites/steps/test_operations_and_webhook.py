@@ -64,7 +64,7 @@ def test_affinity_is_read_in_full() -> None:
     assert placing.required == (("gpu", "In"),)
 
 
-def test_a_pod_that_was_taken_in_is_no_refusal() -> None:
+def test_a_pod_that_was_accepted_is_no_refusal() -> None:
     """All Pods must be refused, and because of the webhook."""
     down = 'failed calling webhook "sidecar.fuse.fluid.io": connection refused'
     assert webhooks._why_not_refused({"near": down, "sidecar": down}) is None

@@ -158,7 +158,7 @@ def test_a_control_that_fails_too_makes_it_infrastructure(read: Completed | None
     assert not cluster.pods
 
 
-def test_a_read_that_stalls_once_and_goes_on_is_right() -> None:
+def test_a_read_that_stalls_once_and_continues_is_right() -> None:
     """On a busy machine a read may stall: it is tried a second time, and given up after seconds each time."""
     cluster = Cluster([None, checksums(FILES)])
     cluster.user().reads_right(POD)

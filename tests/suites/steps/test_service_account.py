@@ -17,7 +17,7 @@ READS = {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"], "resource
 ONESELF = {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectreviews"]}
 
 
-def test_rights_are_told_one_by_one() -> None:
+def test_rights_are_reported_one_by_one() -> None:
     """A rule is short for many rights."""
     found = rights_of([{"verbs": ["get", "list"], "apiGroups": ["apps"], "resources": ["a", "b"]}])
     assert [str(right) for right in sorted(found)] == [
@@ -68,7 +68,7 @@ def finding(verdict: str = "dataset-not-bound", state: str = "wrong", **more: An
         ([finding(says="Well.")], "a: `bare` is not in: Well."),
     ],
 )
-def test_a_wrong_answer_of_the_doctor_is_told(found: list[dict[str, Any]], says: str) -> None:
+def test_a_wrong_answer_of_the_doctor_is_reported(found: list[dict[str, Any]], says: str) -> None:
     """The verdict, its state, the cause and the words each count, and two findings are one too many."""
     wanted = Expected(
         cast("User", None), "a", FindingCode.DATASET_NOT_BOUND, State.WRONG, ("`bare`",), CauseCode.NO_RUNTIME

@@ -43,7 +43,7 @@ def a_user(kube: Touched) -> User:
     return User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
 
 
-def test_the_first_look_nudges_the_runtime_and_later_ones_after_a_whole_look() -> None:
+def test_the_first_observation_requests_a_reconcile_and_later_ones_after_a_full_period() -> None:
     """The runtime is touched at once and then only as often as its controller looks in full."""
     kube = Touched()
     look = a_user(kube).with_reconcile_requests(lambda: "seen")
@@ -72,7 +72,7 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
     assert kube.touched == [(*load, 100.0), (*dataset, 300.0), (*dataset, 400.0)]
 
 
-def test_an_object_that_is_not_there_cannot_be_nudged_and_nobody_minds() -> None:
+def test_a_request_for_a_missing_object_is_ignored() -> None:
     """A request only saves time: one that is refused changes no observation."""
     assert a_user(Touched(refuses=True)).with_reconcile_requests(lambda: "seen")() == "seen"
 

@@ -178,7 +178,7 @@ def test_a_job_file_that_does_not_fit_is_refused(tmp_path: Path, old: str, new: 
         load("own", tmp_path).plan(TINY, directory="/data")
 
 
-def test_a_job_of_a_users_own_is_taken(tmp_path: Path) -> None:
+def test_a_job_of_a_users_own_is_accepted(tmp_path: Path) -> None:
     """A file of another folder that keeps the rules is planned like ours."""
     (tmp_path / "own.fio").write_text(GOOD)
     assert load("own", tmp_path).plan(TINY, directory="/data").total_bytes == 16 * MIB

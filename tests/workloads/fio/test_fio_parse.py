@@ -132,7 +132,7 @@ def test_percentiles_from_bins_are_fios(name: str) -> None:
                     assert bins.percentile(float(percent)) == ns
 
 
-def test_several_jobs_of_one_group_are_told_apart_and_together() -> None:
+def test_several_jobs_of_one_group_are_reported_each_and_together() -> None:
     """Without group reporting each job is there, and its group's bins are those of all."""
     report = parse(recorded("several"))
     assert [(job.jobname, job.groupid) for job in report.jobs] == [("first", 0), ("second", 0), ("alone", 1)]

@@ -46,7 +46,7 @@ def module(commands: FakeCommands, folder: Path, go_mod: str, files: dict[str, s
     commands.on("go", "download", stdout=json.dumps(module))
 
 
-def test_kubernetes_tells_its_version(cache: ArtifactCache, commands: FakeCommands, tmp_path: Path) -> None:
+def test_kubernetes_reports_its_version(cache: ArtifactCache, commands: FakeCommands, tmp_path: Path) -> None:
     """The linker sets it, because kubeadm reads it there; staging modules match."""
     seen = {}
 
@@ -87,7 +87,7 @@ def test_a_published_program_is_one_file(
 
 
 @pytest.mark.parametrize("name", ["pause", "registrar", "runtime-wrapper"])
-def test_a_program_of_ours_is_one_file(cache: ArtifactCache, name: str) -> None:
+def test_a_program_of_the_harness_is_one_file(cache: ArtifactCache, name: str) -> None:
     """Its source is copied for the build and then deleted."""
     place = cache.obtain(artifacts.own_program(name))
     assert [file.name for file in place.iterdir()] == [name]
@@ -155,7 +155,9 @@ def test_alluxio_comes_from_maven(cache: ArtifactCache, commands: FakeCommands) 
     assert {path.name for path in place.iterdir()} == {"jars", "lib"}
 
 
-def test_an_interrupted_download_is_not_taken_for_whole(cache: ArtifactCache, commands: FakeCommands) -> None:
+def test_an_interrupted_download_does_not_count_as_complete(
+    cache: ArtifactCache, commands: FakeCommands
+) -> None:
     """Some jars are no Alluxio: after Ctrl-C the next run fetches again."""
     commands.on("mvn", raises=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):

@@ -173,14 +173,14 @@ def test_contexts_of_killed_runs_are_removed(cache: ArtifactCache, docker: FakeD
     assert not stale.exists()
 
 
-def test_a_part_that_is_not_there_is_told(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
+def test_a_part_that_is_not_there_is_reported(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """A broken cache is named, not thrown as a traceback."""
     image = ImageDefinition(("a:1",), recipe, Origin.BUILT, parts=(Part(artifact("x-1"), "gone", "gone"),))
     with pytest.raises(InfrastructureError, match=r"a:1 could not be made: .*gone"):
         build.build(cache, docker.engine, image)
 
 
-def test_images_are_packed_once_and_old_archives_go(
+def test_images_are_packed_once_and_old_archives_are_deleted(
     cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
     """The same images are the same archive; others of before would only fill the disk."""

@@ -78,7 +78,7 @@ def test_another_alluxio_changes_alluxio_alone() -> None:
     assert changed == [one.alluxio.name]
 
 
-def test_a_changed_base_changes_what_stands_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_changed_base_changes_the_images_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Programs on nothing stay, images on Debian are built again."""
     one = definitions.system(versions(), wrapped=False, user_space_nfs=False)
     recipes = tmp_path / "recipes"

@@ -124,7 +124,7 @@ def test_a_users_own_memory_limit_is_kept(
     assert ["GOMEMLIMIT" in ran.env for ran in commands.ran] == [True, False]
 
 
-def test_a_build_tells_how_far_it_is(
+def test_a_build_reports_its_progress(
     cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
 ) -> None:
     """Downloads are reported as such, and packages are counted."""
@@ -144,7 +144,7 @@ def test_a_build_tells_how_far_it_is(
     ]
 
 
-def test_staging_modules_get_the_version_they_are_published_as() -> None:
+def test_staging_modules_have_the_version_they_are_published_as() -> None:
     """Kubernetes 1.33.13 asks for v0.0.0 and publishes them as 0.33.13."""
     go_mod = "require (\n\tk8s.io/api v0.0.0\n\tk8s.io/klog/v2 v2.130.1\n\tk8s.io/cri-api v0.0.0\n)\n"
     assert go.staging_versions(go_mod, "1.33.13") == {"k8s.io/api": "0.33.13", "k8s.io/cri-api": "0.33.13"}

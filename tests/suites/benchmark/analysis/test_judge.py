@@ -188,7 +188,7 @@ def test_the_interval_agrees_with_scipys_bootstrap() -> None:
     assert result.high == pytest.approx(theirs.high, rel=0.01)
 
 
-def test_an_interval_tells_its_width_to_either_side() -> None:
+def test_an_interval_has_a_width_to_either_side() -> None:
     """The half-width is a factor: an interval from 1/1.1 to 1.1 reaches 10 % to either side."""
     assert Interval(1 / 1.1, 1.1, 0.05).half_width == pytest.approx(0.1)
     assert not Interval(1 / 1.1, 1.1, 0.05).excludes_one

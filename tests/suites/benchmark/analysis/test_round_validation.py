@@ -62,7 +62,7 @@ def proof(kind: ArmKind, **changes: object) -> Proof:
 
 
 @pytest.mark.parametrize("kind", list(ArmKind))
-def test_what_every_kind_looks_like_is_proved(kind: ArmKind) -> None:
+def test_the_valid_round_of_every_kind_is_valid(kind: ArmKind) -> None:
     """A round that was what its arm is called counts."""
     assert invalid(expected(kind), proof(kind)) == ""
 
@@ -124,19 +124,19 @@ def test_fuse_pod_that_changed_during_the_round_is_seen() -> None:
 
 
 @pytest.mark.parametrize("lost", [{"percent": None}, {"sent": None}, {"resident": None}])
-def test_what_nobody_could_tell_proves_nothing(lost: dict[str, None]) -> None:
+def test_unknown_observations_prove_nothing(lost: dict[str, None]) -> None:
     """A source that gave no answer leaves the round unproved."""
     kind = ArmKind.FLUID_COLD
     assert invalid(expected(kind), proof(kind, **lost))
 
 
-def test_second_epoch_may_come_from_memory() -> None:
+def test_second_epoch_may_be_read_from_memory() -> None:
     """Two epochs read all twice, and NFS has to send it once."""
     kind = ArmKind.RAW_COLD
     assert invalid(expected(kind, read_bytes=2 * DATA), proof(kind)) == ""
 
 
-def test_somebody_else_who_reads_pollutes_a_round() -> None:
+def test_foreign_reads_pollute_a_round() -> None:
     """NFS that sends twice the data serves somebody else as well."""
     kind = ArmKind.RAW_COLD
     assert "another client" in polluted(expected(kind), proof(kind, sent=2 * DATA))

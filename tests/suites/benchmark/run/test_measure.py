@@ -309,7 +309,7 @@ def test_ctrl_c_ends_what_reads(spec: SeriesSpec, monkeypatch: pytest.MonkeyPatc
     assert model.limits[-1] == f"{8 * 100 * MIB}bit"
 
 
-def test_timeline_has_a_look_before_and_after(spec: SeriesSpec) -> None:
+def test_timeline_has_an_observation_before_and_after(spec: SeriesSpec) -> None:
     """Two looks a round, in the order of time, with what NFS has sent rising."""
     one, _ = measurer(spec)
     measure(one, 0)

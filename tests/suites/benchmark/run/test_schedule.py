@@ -50,7 +50,7 @@ def test_two_arms_take_turns() -> None:
     assert led([A, B], 4) == ["AB", "BA", "BA", "AB"]
 
 
-def test_three_arms_come_at_each_place_equally_often() -> None:
+def test_three_arms_are_at_each_place_equally_often() -> None:
     """In a full turn each block has been at each place twice."""
     turns = led([A, B, C], 6)
     for place in range(3):
@@ -171,7 +171,7 @@ def test_an_unproved_arm_is_kept_with_its_reason() -> None:
     assert ArmValues.of(outcome.rounds, "A").values == ()
 
 
-def test_progress_is_told_after_each_round() -> None:
+def test_progress_is_reported_after_each_round() -> None:
     """After each round the number and the time so far are told."""
     clock, told = HandClock(), list[tuple[int, float]]()
 
@@ -188,7 +188,7 @@ def test_progress_is_told_after_each_round() -> None:
     assert told == [(2, 14.0), (4, 28.0)]
 
 
-def test_the_planned_time_is_told_beforehand() -> None:
+def test_the_planned_time_is_reported_beforehand() -> None:
     """The plan says for each series, and for all, how long it will take at least and at most."""
     text = planned([Series("random-4k x4", (A, B)), Series("small-files x1", (C,), budget=400)])
     assert text.splitlines() == [

@@ -70,7 +70,9 @@ def benchmark_session(model: Model, seen: list[Benchmark], tmp_path: Path) -> Be
     return made
 
 
-def test_plan_is_told_before_anything_is_made(model: Model, benchmark_session: BenchmarkSession) -> None:
+def test_plan_is_reported_before_anything_is_created(
+    model: Model, benchmark_session: BenchmarkSession
+) -> None:
     """Names, rounds and minutes stand first on the terminal."""
     told = cast("io.StringIO", benchmark_session.progress.stream).getvalue()
     assert NAME in told
@@ -110,7 +112,7 @@ def test_judge_is_judged_at_the_end(
     assert model.did[-1] == "removed"
 
 
-def test_a_cluster_that_goes_anyway_needs_no_removal(
+def test_a_cluster_that_is_deleted_anyway_needs_no_removal(
     model: Model, benchmark_session: BenchmarkSession
 ) -> None:
     """Without cleaning nothing is waited for."""
@@ -169,7 +171,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
     assert any("Ctrl-C" in line for line in lines(seen[-1]))
 
 
-def test_series_that_fails_is_told_and_tried_once(
+def test_series_that_fails_is_reported_and_tried_once(
     model: Model, benchmark_session: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be calibrated fails with its reason, each time it is asked for, and is not tried again."""

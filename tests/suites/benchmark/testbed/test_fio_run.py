@@ -52,7 +52,7 @@ def files(folder: Path) -> Path:
     return data
 
 
-def test_looks_stand_around_what_fio_says(tmp_path: Path) -> None:
+def test_observations_are_before_and_after_fio(tmp_path: Path) -> None:
     """Page cache, load and processors are read before and after fio, which gets its job by pipe."""
     fio = f"cat > {tmp_path}/job; cat {DATA}/seqread.txt"
     done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, fio, stdin="[job]\n")

@@ -94,7 +94,7 @@ def held(cluster: Cluster) -> nfs_proxy.NfsProxy:
     return nfs_proxy.NfsProxy(cast("Kube", cluster), "10.0.0.9")
 
 
-def test_limit_holds_inside_and_that_around_it_comes_back() -> None:
+def test_limit_holds_inside_and_the_outer_one_is_restored() -> None:
     """The rate is in thousands of bytes a second; a second limit changes the first, and none stays."""
     cluster = Cluster()
     with limited_to(held(cluster), 100 * MIB):
@@ -107,7 +107,7 @@ def test_limit_holds_inside_and_that_around_it_comes_back() -> None:
 
 
 @pytest.mark.parametrize("how", ["broken", "deaf"])
-def test_proxy_that_does_not_do_it_is_told(how: str) -> None:
+def test_proxy_that_does_not_limit_is_reported(how: str) -> None:
     """An error of toxiproxy, and a limit that is not there afterwards, are no limit."""
     cluster = Cluster()
     setattr(cluster, how, True)
@@ -130,7 +130,7 @@ def test_program_is_sent_to_a_pod_before_the_server(tmp_path: Path) -> None:
     assert len(cluster.gone) == 2
 
 
-def test_proxy_that_does_not_come_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_does_not_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pod and Service go when the program cannot be sent."""
     cluster = Cluster()
     monkeypatch.setattr(cluster, "exec", lambda *given, **_: Completed(given[3], 1, "", "no space"))

@@ -63,7 +63,7 @@ def argv(data: Path, times: int, signals: str) -> list[str]:
     ]
 
 
-def test_pod_reads_its_own_copy_as_often_as_it_is_told(tmp_path: Path) -> None:
+def test_pod_reads_its_own_copy_as_often_as_requested(tmp_path: Path) -> None:
     """Its number stands in fio's job and in the folder; each run is a document of its own in the log."""
     fio = f"cat >> {tmp_path}/job; cat {DATA}/seqread.txt"
     done = subprocess.run(
@@ -94,7 +94,7 @@ def test_pod_whose_page_cache_cannot_be_dropped_does_not_read(tmp_path: Path) ->
     assert not (tmp_path / "read").exists()
 
 
-def test_fio_that_fails_in_a_job_is_told_by_its_log(tmp_path: Path) -> None:
+def test_fio_that_fails_in_a_job_is_reported_in_its_log(tmp_path: Path) -> None:
     """The Pod ends well all the same, and its log has the exit code."""
     done = subprocess.run(
         argv(copies(tmp_path), 1, ""),
@@ -108,7 +108,7 @@ def test_fio_that_fails_in_a_job_is_told_by_its_log(tmp_path: Path) -> None:
         parse_log(("",) * 6, done.stdout.split(parallel_pods._NEXT)[0])
 
 
-def test_pod_waits_for_the_moment_that_it_is_told(tmp_path: Path) -> None:
+def test_pod_waits_for_its_start_time(tmp_path: Path) -> None:
     """It says that it is ready, and reads at that moment by its own clock, not before."""
     env = tools(tmp_path, f"cat {DATA}/seqread.txt")
     command = argv(copies(tmp_path), 1, str(tmp_path))
@@ -264,7 +264,7 @@ def test_pods_on_nodes_whose_clocks_differ_start_together() -> None:
     assert cluster.did == ["2 Pods, spread", "deleted"]
 
 
-def test_job_goes_when_a_pod_wrote_nothing() -> None:
+def test_job_is_deleted_when_a_pod_wrote_nothing() -> None:
     """A Pod without a document in its log is an error, and the Job is removed."""
     cluster = Cluster("killed\n")
     with pytest.raises(HarnessError, match="completed 0 of 1 reads"):

@@ -43,7 +43,7 @@ class Node:
         return Completed(words, 0, shown, "")
 
 
-def test_limit_holds_inside_and_goes_afterwards() -> None:
+def test_limit_holds_inside_and_is_removed_afterwards() -> None:
     """100 MiB/s are 838,860,800 bits a second, and nothing of it stays, also after an error."""
     node = Node()
     with limited_to(TokenBucket(node), 100 * MIB):
@@ -54,7 +54,7 @@ def test_limit_holds_inside_and_goes_afterwards() -> None:
     assert node.rates[2:] == ["838860800bit", ""]
 
 
-def test_limit_around_it_comes_back() -> None:
+def test_outer_limit_is_restored() -> None:
     """An arm that is slowed down further leaves the series' own limit as it was."""
     node = Node()
     with (
@@ -80,7 +80,7 @@ def test_node_that_cannot_says_so(server: bool, tbf: bool) -> None:
         pytest.fail("it must not get here")
 
 
-def test_limit_that_stays_is_told() -> None:
+def test_limit_that_stays_is_reported() -> None:
     """A limit that cannot be taken away would spoil all that is measured after it."""
     node = Node(sticks=True)
     node.rates = ["8bit"]

@@ -34,7 +34,7 @@ FOUND = {
 }
 
 
-def test_object_written_anew_has_nothing_that_the_api_added() -> None:
+def test_object_written_again_has_nothing_that_the_api_added() -> None:
     """Names, labels, owners and the specification stay; uid, versions, finalizers and status go."""
     written = as_written(FOUND)
     assert written["metadata"] == {
@@ -47,7 +47,7 @@ def test_object_written_anew_has_nothing_that_the_api_added() -> None:
     assert written.keys() == {"apiVersion", "kind", "metadata", "spec"}
 
 
-def test_object_written_anew_is_a_copy() -> None:
+def test_object_written_again_is_a_copy() -> None:
     """Changing it does not change what was found."""
     written = as_written(FOUND)
     written["spec"]["selector"]["matchLabels"]["release"] = "other"
