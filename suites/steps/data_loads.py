@@ -49,7 +49,7 @@ class UnnoticedCompletion:
         now = user.system.kube.clock.now()
         return now - self.ended.setdefault(load.name, now) >= NOTICED_SECONDS
 
-    def tell(self, *loads: DataLoadSnapshot) -> bool:
+    def report(self, *loads: DataLoadSnapshot) -> bool:
         """State whether the defect showed in any of these DataLoads, where Fluid has it; and say so."""
         if not FIRST_CONDITION_ALONE.on(self.user.system):
             return False
@@ -62,4 +62,4 @@ class UnnoticedCompletion:
 def completes(user: User, name: str) -> bool:
     """Wait until a DataLoad is Complete; False where its Job is and Fluid never notices (`NOT_NOTICED`)."""
     overlooked = UnnoticedCompletion(user)
-    return not overlooked.tell(user.waits_for_load(name, given_up=overlooked))
+    return not overlooked.report(user.waits_for_load(name, given_up=overlooked))

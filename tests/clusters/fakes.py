@@ -40,7 +40,7 @@ class Ran:
     cwd: Path | None
     stdin: str | None
     timeout: float | None
-    tell: Callable[[str], None]
+    on_line: Callable[[str], None]
 
 
 #: Done instead of the program; what it returns counts when it is a `Completed`.

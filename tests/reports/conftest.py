@@ -32,7 +32,7 @@ WRONG_CLAIM = """Pod b1/app reads through Fluid, although it mounts the original
 
 
 def scenario(id: str = "A1", outcome: str = "pass", **fields: Any) -> ScenarioResult:  # noqa: A002 - the field's name
-    """A scenario with one attempt, unless told otherwise."""
+    """A scenario with one attempt, if not specified otherwise."""
     failures = fields.pop("failures", ())
     seconds = fields.pop("seconds", 20.0)
     at = fields.pop("at", 100.0)
@@ -58,7 +58,7 @@ def scenario(id: str = "A1", outcome: str = "pass", **fields: Any) -> ScenarioRe
 
 @pytest.fixture
 def make() -> Callable[..., ScenarioResult]:
-    """Makes a scenario with one attempt, unless told otherwise."""
+    """Creates a scenario with one attempt, if not specified otherwise."""
     return scenario
 
 

@@ -22,7 +22,7 @@ Positive = st.floats(1e-3, 1e12)
 
 @given(st.lists(Positive, min_size=1, max_size=20), st.sampled_from([None, True, False]))
 def test_axis_holds_all_values(values: list[float], log: bool | None) -> None:
-    """Every value lies on the axis, in order, and there are few ticks, all on it."""
+    """Every value is on the axis, in order, and there are few ticks, all on it."""
     scale = axes.axis(values, str, log=log)
     places = [scale.at(value) for value in sorted(values)]
     assert places == sorted(places)
@@ -33,7 +33,7 @@ def test_axis_holds_all_values(values: list[float], log: bool | None) -> None:
 
 @given(st.lists(st.floats(1e-4, 1e4), min_size=1, max_size=20), st.booleans())
 def test_ratio_axis(values: list[float], close: bool) -> None:
-    """A scale of ratios holds them all, has ticks, and 1 unless it was told that it may go."""
+    """A scale of ratios holds them all, has ticks, and contains 1 unless that is optional."""
     scale = axes.ratio_axis(values, close=close)
     assert scale.low <= min(values) <= max(values) <= scale.high
     assert scale.ticks
@@ -72,7 +72,7 @@ def test_axis_of_nothing(values: list[float]) -> None:
 
 
 def test_dots_show_the_order() -> None:
-    """The first round lies at the top, the last at the bottom; a round without a value has no dot."""
+    """The first round is at the top, the last at the bottom; a round without a value has no dot."""
     scale = axes.axis([1.0, 2.0], str)
     dots = svg.dots_in_order([(1.0, "valid", "a"), (None, "invalid", "b"), (2.0, "valid", "c")], scale)
     assert [dot.says for dot in dots] == ["a", "c"]
@@ -112,7 +112,7 @@ def test_many_samples_are_thinned() -> None:
 
 
 def test_charts_are_escaped() -> None:
-    """A name that looks like markup is shown as text."""
+    """A name with markup in it is shown as text."""
     evil = "<script>alert(1)</script>"
     strip = Strip(evil, "t", evil, evil, (Badge(evil, "good", evil),), (Dot(1, "valid", evil),), line=True)
     html = svg.strip_chart(

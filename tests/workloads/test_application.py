@@ -22,12 +22,12 @@ def test_the_pod_mounts_its_claim() -> None:
 
 
 def test_a_pod_may_have_more_time_to_end() -> None:
-    """A Pod with something beside the application gets the time that it needs."""
+    """A Pod with more than the application has the time that it needs."""
     assert APP.evolve(grace_seconds=30).manifest()["spec"]["terminationGracePeriodSeconds"] == 30
 
 
 def test_each_way_to_use_a_claim_is_sent_where_it_belongs() -> None:
-    """Node, sub-path, propagation and the two kinds of read-only stand in their own places."""
+    """Node, sub-path, propagation and the two kinds of read-only are in their own fields."""
     spec = APP.evolve(
         node="worker2",
         read_only=True,

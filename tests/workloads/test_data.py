@@ -74,7 +74,7 @@ def test_files_that_are_there_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When openssl makes too little, the script fails and the file never gets its name."""
+    """When openssl writes too little, the script fails and the file never receives its name."""
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "openssl").write_text("#!/bin/sh\nprintf short\n")
@@ -87,7 +87,7 @@ def test_a_file_that_is_too_short_is_an_error(tmp_path: Path, monkeypatch: pytes
 
 
 def test_differences_are_named() -> None:
-    """What is missing, changed or too much is told by path."""
+    """Missing, changed and additional files are reported by path."""
     files = Files((DataFile("a", 1, "s"), DataFile("b", 1, "s")))
     difference = files.difference({"b": "0" * 64, "c": "1" * 64})
     assert difference

@@ -30,7 +30,7 @@ def here(argv: Sequence[str], /, *, timeout: float) -> Completed:
 
 
 class Clock:
-    """A clock that goes on only while someone sleeps."""
+    """A clock that advances only in `sleep`."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -115,7 +115,7 @@ def test_killing_is_seen_through(server: subprocess.Popen[bytes]) -> None:
 
 
 def test_one_started_again_is_another(server: subprocess.Popen[bytes]) -> None:
-    """A program that Kubernetes starts anew does not pass for the one that was killed."""
+    """A program that Kubernetes starts again is not mistaken for the one that was killed."""
     stats = iter(["1 (java) S " + "0 " * 18 + "100 0\n", "1 (java) S " + "0 " * 18 + "900 0\n"])
 
     def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
@@ -134,7 +134,7 @@ class Pod:
         self.signals: list[str] = []
 
     def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
-        """Look for the process, or send it a signal."""
+        """Find the process, or send it a signal."""
         if argv[0] == "env":
             stat = f"1 (ganesha.nfsd) {self.state} " + "0 " * 18 + "77 0\n"
             return Completed(tuple(argv), 0, stat, "")
@@ -252,7 +252,7 @@ def test_a_label_that_fluid_put_back_is_left_to_it() -> None:
 
 
 def test_a_label_that_cannot_be_removed_is_reported() -> None:
-    """A label that is not there, or that comes back at once, is an error before anything is judged."""
+    """A label that is missing, or that is set again at once, is an error before anything is judged."""
     with pytest.raises(RefusalError), without_node_label(Cluster(node()), "worker", "no/such"):
         pytest.fail("the context must not be entered")
     worker = node()
@@ -271,10 +271,10 @@ def test_a_deleted_pod_is_waited_for() -> None:
     """Deleting waits for that very Pod, also when its successor has the same name."""
     pod = {"kind": "Pod", "metadata": {"name": "imagenet-worker-0", "uid": "old"}}
     cluster = Cluster(pod)
-    looks = iter(["old", "old", "new"])
+    observed = iter(["old", "old", "new"])
 
     def on_get() -> None:
-        pod["metadata"] = {"name": "imagenet-worker-0", "uid": next(looks)}
+        pod["metadata"] = {"name": "imagenet-worker-0", "uid": next(observed)}
 
     cluster.on_get = on_get
     clock = Clock()

@@ -2,7 +2,7 @@ from workloads.nfs_source import NfsSource
 
 
 def test_volume_and_claim_are_bound_to_each_other() -> None:
-    """The claim asks for its volume by name, and the volume takes no other claim."""
+    """The claim names its volume, and the volume accepts no other claim."""
     source = NfsSource(
         namespace="demo",
         name="nfs-src",

@@ -75,7 +75,7 @@ def test_label_is_set_and_removed_also_after_an_error() -> None:
 
 
 def test_label_that_fluid_sets_as_well_is_still_removed() -> None:
-    """Fluid's setting of the value that is there already changes nothing, so the label stays ours."""
+    """If Fluid sets the value that is there already, the label still belongs to the harness."""
     nodes = Nodes()
     with labelled(nodes, "n1", KEY):
         nodes.set(KEY, "true", "fluid-csi")
@@ -83,7 +83,7 @@ def test_label_that_fluid_sets_as_well_is_still_removed() -> None:
 
 
 def test_label_that_fluid_removed_and_set_again_is_left_to_it() -> None:
-    """A label that somebody else is noted for is never taken off."""
+    """A label that is recorded as foreign is never removed."""
     nodes = Nodes()
     with labelled(nodes, "n1", KEY):
         nodes.set(KEY, None, "fluid-csi")
@@ -93,7 +93,7 @@ def test_label_that_fluid_removed_and_set_again_is_left_to_it() -> None:
 
 @pytest.mark.parametrize("value", ["true", ""])
 def test_label_that_is_there_already_is_refused_and_stays(value: str) -> None:
-    """A label that the node has is somebody else's."""
+    """A label that the node has already is foreign."""
     nodes = Nodes({KEY: value})
     with pytest.raises(RefusalError, match="already"), labelled(nodes, "n1", KEY):
         pytest.fail("the context must not be entered")
@@ -180,7 +180,7 @@ def test_mount_of_another_kind_is_no_mount_of_nfs() -> None:
 
 
 def test_folder_that_is_there_is_left_alone() -> None:
-    """A folder that cannot be made is somebody else's: it is neither mounted on nor removed."""
+    """A folder that cannot be created is foreign: it is neither mounted on nor removed."""
     node = Node(fails="mkdir")
     node.folders.add(FOLDER)
     with (

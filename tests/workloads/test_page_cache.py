@@ -60,7 +60,7 @@ def test_file_whose_pages_cannot_be_dropped_is_an_error(
 
 
 def test_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    """Nothing dropped must not look like nothing left."""
+    """An error is not reported as an empty page cache."""
     with pytest.raises(OutputError):
         bytes_left(run(tmp_path / "missing"))
 

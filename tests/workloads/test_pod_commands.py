@@ -70,7 +70,7 @@ def test_a_folder_that_is_not_there_is_no_complete_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
-    """Files that can be read are told also when one cannot."""
+    """Files that can be read are listed also if one cannot."""
     lost = "/data/lost: Input/output error"
     result = read_result(said(123, f"{sha(b'x')}  kept\0", f"sha256sum: {lost}\n"))
     assert result == ReadResult({"kept": sha(b"x")}, f"sha256sum: {lost}")
@@ -108,7 +108,7 @@ def test_what_is_no_checksum_is_refused(stdout: str) -> None:
 
 @given(st.dictionaries(st.text(st.characters(exclude_characters="\0"), min_size=1), st.binary(max_size=4)))
 def test_checksums_read_back(files: dict[str, bytes]) -> None:
-    """Names come back as they were printed, whatever they hold."""
+    """Names are returned as they were printed, whatever they contain."""
     stdout = "".join(f"{sha(content)}  {name}\0" for name, content in files.items())
     assert read_result(said(0, stdout)).checksums == {name: sha(content) for name, content in files.items()}
 
@@ -126,7 +126,7 @@ def test_any_output_is_parsed_or_refused(stdout: str) -> None:
 
 
 def test_a_read_reports_its_bytes(tmp_path: Path) -> None:
-    """Reading a file to its end tells how many bytes that were."""
+    """Reading a file to its end returns the number of bytes."""
     path = tmp_path / "a file"
     path.write_bytes(b"x" * 3_000_000)
     result = transfer(run(read_argv(str(path))))
@@ -179,7 +179,7 @@ def test_a_write_that_works_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_read_only_mount_refuses_a_write() -> None:
-    """A read-only file system is told apart from other refusals."""
+    """A read-only file system is distinguished from other refusals."""
     words = "dd: failed to open '/data/x': Read-only file system"
     result = write_result(said(1, "", words + "\n"))
     assert (result.written, result.refused, result.read_only) == (False, True, True)
@@ -213,7 +213,7 @@ def test_a_missing_tool_is_no_refusal() -> None:
 
 
 def test_a_path_s_facts_are_reported(tmp_path: Path) -> None:
-    """Kind, size, mode and owner of a path come back typed, and None when there is none."""
+    """Kind, size, mode and owner of a path are typed, and None if it does not exist."""
     path = tmp_path / "f"
     path.write_bytes(b"12345")
     path.chmod(0o640)

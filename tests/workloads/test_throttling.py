@@ -1,4 +1,4 @@
-"""A program that is slowed is stopped again and again, and goes on afterwards whatever happens."""
+"""A program that is slowed is stopped repeatedly, and continues afterwards whatever happens."""
 
 from __future__ import annotations
 

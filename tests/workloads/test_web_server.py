@@ -47,7 +47,7 @@ def _ask(port: int, method: str, path: str) -> tuple[int, str, str]:
 
 @needs_perl
 def test_index_names_the_file(port: int) -> None:
-    """The root is a page that Alluxio takes for a folder, with a link to the file."""
+    """The root is a page that Alluxio accepts as a folder, with a link to the file."""
     status, _, body = _ask(port, "GET", "/")
     assert status == 200
     assert "<title>Index of /" in body
@@ -56,7 +56,7 @@ def test_index_names_the_file(port: int) -> None:
 
 @needs_perl
 def test_file_is_served_whole(port: int) -> None:
-    """The file comes with its length, and HEAD tells the same length without it."""
+    """GET returns the file with its length, and HEAD the same length without the file."""
     assert _ask(port, "GET", "/hello.txt") == (200, "5", "hello")
     assert _ask(port, "HEAD", "/hello.txt") == (200, "5", "")
 

@@ -91,7 +91,7 @@ def _wait_for_both(user: User, names: tuple[str, str]) -> bool:
             advice="look at the logs of the loaders' Jobs",
         )
     user.evidence.fact("Dataset status", f"operation: {' → '.join(name or 'none' for name in held)}")
-    return not overlooked.tell(*(load for load in loads if load is not None))
+    return not overlooked.report(*(load for load in loads if load is not None))
 
 
 def _overlap(first: JobSnapshot, second: JobSnapshot) -> bool:

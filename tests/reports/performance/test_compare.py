@@ -40,7 +40,7 @@ PAIRS: tuple[Comparison, ...] = tuple(
     one for one in COMPARISONS if one.candidate in {FLUID_COLD, FLUID_FRESH}
 )
 
-#: A run that all others here are changed from; making one takes a moment.
+#: The run from which all others here are derived; creating one is slow.
 BASE = benchmark(series(arms=FEW, comparisons=PAIRS))
 
 
@@ -75,15 +75,15 @@ class TestClaims:
     """What is called a regression."""
 
     def test_slower_fluid(self) -> None:
-        """A fifth less through Fluid, beside an NFS that is as it was, is a regression."""
+        """A fifth less through Fluid, with unchanged NFS, is a regression."""
         outcome = compare(run(few()), run(few({FLUID_FRESH: (430, 0.04)}, seed=2)))
         assert outcome.status == 1
         assert {m.name for m in outcome.regressions} == {f"{FLUID_FRESH} against {RAW}"}
         assert What.SPEED in {m.what for m in outcome.regressions}
-        told = render(outcome)
-        assert "REGRESSION" in told
-        assert "% slower than in A" in told
-        assert "repeat both" in told
+        text = render(outcome)
+        assert "REGRESSION" in text
+        assert "% slower than in A" in text
+        assert "repeat both" in text
 
     def test_faster_fluid(self) -> None:
         """A fifth more is claimed as faster, and is no regression."""
@@ -176,7 +176,7 @@ class TestClaims:
         assert "among so many metrics it may be chance" in render(outcome)
 
     def test_rounds_are_paired(self) -> None:
-        """Noise that hits both arms of a round alike goes away; a round with one of the two is left out."""
+        """Noise that hits both arms of a round alike cancels out; a round with only one is left out."""
         one = few()
         drift = tuple(
             r.model_copy(update={"value": r.value * (1 + r.number / 5)}) if r.value is not None else r
@@ -195,7 +195,7 @@ class TestNotComparable:
     """Runs that must not be compared."""
 
     @pytest.mark.parametrize(
-        ("part", "fields", "told"),
+        ("part", "fields", "text"),
         [
             ("nfs", {"client": "kernel"}, "another NFS client: user-space in A, kernel in B"),
             ("nfs", {"version": "4.1"}, "another version of NFS"),
@@ -208,13 +208,13 @@ class TestNotComparable:
             ("machine", {"memory_bytes": 8 * 1024**3}, "another amount of memory: 24 GiB in A, 8 GiB in B"),
         ],
     )
-    def test_another_system(self, part: str, fields: dict[str, object], told: str) -> None:
+    def test_another_system(self, part: str, fields: dict[str, object], text: str) -> None:
         """Another machine or another NFS is refused with the reason, and nothing is judged."""
         other = ENVIRONMENT.model_copy(update={part: getattr(ENVIRONMENT, part).model_copy(update=fields)})
         outcome = compare(run(few()), run(few(), env=other))
         assert outcome.status == 2
         assert outcome.metrics == ()
-        assert told in render(outcome)
+        assert text in render(outcome)
 
     def test_another_workload(self) -> None:
         """Another parameter of fio under the same name is refused."""
@@ -241,12 +241,12 @@ class TestNotComparable:
         assert "NFS reached 97.0 MiB/s in A, 70.0 MiB/s in B" in render(outcome)
 
     def test_nothing_in_common(self) -> None:
-        """Runs without a common series are refused, and what is in one alone is told."""
+        """Runs without a common series are refused, and series of only one run are reported."""
         outcome = compare(run(few()), run(few().model_copy(update={"name": "other"})))
         assert outcome.status == 2
-        told = render(outcome)
-        assert "only in A: sequential-1m x1" in told
-        assert "only in B: other" in told
+        text = render(outcome)
+        assert "only in A: sequential-1m x1" in text
+        assert "only in B: other" in text
 
     def test_nothing_proved(self) -> None:
         """Runs whose baseline was hardly ever proved cannot be compared."""
@@ -266,7 +266,7 @@ class TestNotComparable:
 
 
 def test_versions_may_differ() -> None:
-    """Another version, heap, image or mount option is what one compares for: it is told, not refused."""
+    """Another version, heap, image or mount option is the point of a comparison: reported, not refused."""
     later = ENVIRONMENT.model_copy(
         update={
             "versions": {**ENVIRONMENT.versions, "fluid": "v1.0.9"},
@@ -277,7 +277,7 @@ def test_versions_may_differ() -> None:
         }
     )
     assert list(obstacles(ENVIRONMENT, later)) == []
-    told = "\n".join(changes(ENVIRONMENT, later))
+    text = "\n".join(changes(ENVIRONMENT, later))
     for words in (
         "fluid: v1.0.8 in A, v1.0.9 in B",
         "Java heap of fuse: 1 GiB in A, 2 GiB in B",
@@ -285,7 +285,7 @@ def test_versions_may_differ() -> None:
         "alluxio.user.metadata.cache.enabled: true in A, not known in B",
         "direct_io in B",
     ):
-        assert words in told
+        assert words in text
     assert list(changes(ENVIRONMENT, ENVIRONMENT)) == []
     assert "changed: fluid" in render(compare(run(few()), run(few(), env=later)))
 

@@ -77,7 +77,7 @@ class TestPage:
 
     def test_shows_everything(self, page: Reader) -> None:
         """The page has the arms, verdicts, intervals, checks, proofs and what it was measured on."""
-        for told in (
+        for expected in (
             RAW,
             FLUID_SAME,
             f"{FLUID_FRESH}: 2 rounds are not valid: {NOT_ALL}",
@@ -96,10 +96,10 @@ class TestPage:
             "pytest suites -m benchmark",
             "A FUSE client that was there when the data was cached",
         ):
-            assert page.says(told), told
+            assert page.says(expected), expected
 
     def test_each_number_says_what_it_is_worth(self, page: Reader) -> None:
-        """Stable, unstable, saturated, polluted and invalid stand beside the numbers, and are explained."""
+        """Stable, unstable, saturated, polluted and invalid are next to the numbers, and are explained."""
         for word in ("stable", "unstable", "saturated 4 of 10", "polluted 1 of 10", "invalid 2 of 10"):
             assert page.says(word), word
         assert page.says("both processors were busy to 98 %")
@@ -127,7 +127,7 @@ class TestPage:
         assert performance_sections(None) == ()
 
     def test_published_figures_are_labelled(self, whole: Benchmark) -> None:
-        """What others published comes last, under a heading that says so, and nowhere else."""
+        """Published figures of others are last, under a heading that says so, and nowhere else."""
         html = performance_sections(whole)[0].html
         heading = html.index("For reference only")
         for anchor in ANCHORS:
@@ -157,7 +157,7 @@ class TestPage:
         assert NOT_ALL in fresh.dots[2].says
 
     def test_ratio_next_to_its_threshold(self, whole: Benchmark) -> None:
-        """Each ratio has its interval and its threshold, and a claim lies beyond both."""
+        """Each ratio has its interval and its threshold, and a claim is beyond both."""
         chart = ratio_chart(whole.series[0])
         assert chart is not None
         assert [strip.label for strip in chart.strips] == [one.candidate for one in COMPARISONS]
@@ -231,7 +231,7 @@ class TestPage:
         assert ratio > 1
 
     def test_contrast(self) -> None:
-        """Marks stand out from the card behind them (WCAG AA, 3 to 1 for graphics) in light and in dark."""
+        """Marks contrast with the card behind them (WCAG AA, 3 to 1 for graphics) in light and in dark."""
         css = (TEMPLATES / "performance.css").read_text()
         light, dark = (
             dict(re.findall(r"--([\w-]+): (#\w{6})", part))
@@ -258,7 +258,7 @@ class TestWords:
         assert alarm in render_markdown(odd)
 
     def test_slowdown_that_was_not_noticed_is_an_alarm(self) -> None:
-        """A control that was slowed down on purpose and not found slower is told of."""
+        """A control that was slowed down on purpose and not found slower is reported."""
         odd = benchmark(series(speeds={**FREE, RAW_SLOWED: (410, 0.03)}))
         (alarm,) = alarms(odd)
         assert "was not noticed" in alarm
@@ -268,9 +268,9 @@ class TestWords:
         equal = dict.fromkeys(FREE, (400.0, 0.03))
         one = series(speeds=equal, comparisons=[c for c in COMPARISONS if c.candidate == FLUID_COLD])
         assert [judged.verdict.value for judged in one.judged] == ["no difference shown"]
-        told = render_markdown(benchmark(one, findings=()))
-        assert "faster" not in told
-        assert "slower" not in told
+        text = render_markdown(benchmark(one, findings=()))
+        assert "faster" not in text
+        assert "slower" not in text
         html = str(performance_sections(benchmark(one, findings=()))[0].html)
         assert not re.search(r'class="badge t-(good|bad)"[^>]*>(faster|slower)', html)
 
@@ -290,10 +290,10 @@ class TestWords:
         """A series with several Pods says how many read at once."""
         one = series(rounds=5)
         load = one.workload.model_copy(update={"pods": 4, "jobs": 16, "files": 2048})
-        told = says_series(one.model_copy(update={"workload": load, "ending": "odd"}))
-        assert "16 processes in each of 4 Pods at once, each on files of its own, read 256 MiB" in told
+        text = says_series(one.model_copy(update={"workload": load, "ending": "odd"}))
+        assert "16 processes in each of 4 Pods at once, each on files of its own, read 256 MiB" in text
         assert says_spread(one) == ()
-        assert told.endswith("odd.")
+        assert text.endswith("odd.")
 
     @pytest.mark.parametrize(("nodes", "says"), [("ab", "on 2 nodes,"), ("aa", "on one node (Pods of a")])
     def test_nodes_and_spread_of_pods(self, nodes: str, says: str) -> None:
@@ -312,7 +312,7 @@ class TestWords:
 
 
 class TestFiles:
-    """What is written beside the page."""
+    """The files next to the page."""
 
     def test_csv(self, whole: Benchmark) -> None:
         """Each round is a row with its proof and all that it was measured on, exactly as measured."""
@@ -355,8 +355,8 @@ class TestFiles:
 
     def test_show_both(self, whole: Benchmark, sample: Verdict, tmp_path: Path) -> None:
         """``show`` of a run that tested and measured writes one page with both."""
-        told = sample.model_copy(update={"benchmark": whole.as_part()})
-        (tmp_path / "verdict.json").write_text(told.to_json())
+        verdict = sample.model_copy(update={"benchmark": whole.as_part()})
+        (tmp_path / "verdict.json").write_text(verdict.to_json())
         assert main(["show", str(tmp_path)]) == 0
         read = Reader((tmp_path / "report.html").read_text())
         assert {"performance", "scenarios"} <= set(read.ids)

@@ -51,7 +51,7 @@ def test_index_explains_the_run(tmp_path: Path) -> None:
     )
     assert index == tmp_path / "index.md"
     text = index.read_text()
-    for told in (
+    for expected in (
         "B1 failed in its body",
         "original claim",
         "14.2 s",
@@ -59,7 +59,7 @@ def test_index_explains_the_run(tmp_path: Path) -> None:
         "elapsed: 3 s",
         "node label",
     ):
-        assert told in text
+        assert expected in text
     for path, content in [
         ("events/b1.txt", "FailedMount"),
         ("error.txt", "Traceback: …"),
@@ -70,7 +70,7 @@ def test_index_explains_the_run(tmp_path: Path) -> None:
 
 
 def test_collectors_receive_the_context(tmp_path: Path) -> None:
-    """A collector is told for which scenario, which namespaces, and since when."""
+    """A collector receives the scenario, its namespaces and the start time."""
     given: list[FailureContext] = []
 
     def take(context: FailureContext) -> dict[str, str]:
@@ -123,7 +123,7 @@ def test_long_file_keeps_head_and_tail(tmp_path: Path) -> None:
 
 
 def test_full_bundle(tmp_path: Path) -> None:
-    """What does not fit into the bundle is named; what comes later and fits is kept."""
+    """A file that does not fit into the bundle is named; later files that fit are kept."""
     collectors = [
         collector("logs", {"a.log": "a" * 600, "b.log": "b" * 600}),
         collector("events", {"e.txt": "small"}),
@@ -172,7 +172,7 @@ def test_clipped_never_exceeds() -> None:
 
 
 def test_atomic_write_leaves_no_parts(tmp_path: Path) -> None:
-    """A rewritten file is whole, and nothing is left beside it."""
+    """A rewritten file is complete, and no other file is left."""
     for text in ("one", "two"):
         write_atomically(tmp_path / "deep" / "f.txt", text)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["f.txt"]

@@ -133,16 +133,16 @@ def junit(out: Path) -> dict[str | None, ET.Element]:
 
 
 def test_pass(pytester: pytest.Pytester) -> None:
-    """A passed scenario is told with its evidence, its phases and its texts, and the run exits with 0."""
+    """A passed scenario is reported with its evidence, phases and texts, and the run exits with 0."""
     result = run(pytester, PASSES)
     assert result.ret == 0
-    told = verdict(pytester)
-    assert told["verdict"] == "pass"
-    assert told["run"]["finished"]
-    assert told["run"]["host"]["cpus"] >= 1
-    assert re.fullmatch("[0-9a-f]{12}", told["run"]["harness"])
-    assert told["system"]["nfs_client"] == "kernel"
-    assert told["stages"] == [{"name": "cluster up", "seconds": 41.5, "cached": False}]
+    whole = verdict(pytester)
+    assert whole["verdict"] == "pass"
+    assert whole["run"]["finished"]
+    assert whole["run"]["host"]["cpus"] >= 1
+    assert re.fullmatch("[0-9a-f]{12}", whole["run"]["harness"])
+    assert whole["system"]["nfs_client"] == "kernel"
+    assert whole["stages"] == [{"name": "cluster up", "seconds": 41.5, "cached": False}]
     row = rows(pytester)["A1"]
     assert (row["outcome"], row["class"], row["does"]) == ("pass", None, "The user makes a Dataset.")
     assert row["evidence"][0]["data"] == {"phase": "Bound"}
@@ -159,7 +159,7 @@ def test_pass(pytester: pytest.Pytester) -> None:
 
 
 def test_shared_set_up_is_not_the_scenarios(pytester: pytest.Pytester) -> None:
-    """The time of making the system stands under stages, not with the scenario that came first."""
+    """The time of creating the system is under stages, not with the first scenario."""
     run(pytester, PASSES)
     assert rows(pytester)["A1"]["seconds"] < 5
 
@@ -233,9 +233,9 @@ def test_a2(broken):
 ''',
     )
     assert result.ret == 3
-    told = verdict(pytester)
-    assert told["verdict"] == "invalid"
-    assert told["reasons"] == ["A1, A2 (infrastructure): in set-up: the API server does not answer"]
+    whole = verdict(pytester)
+    assert whole["verdict"] == "invalid"
+    assert whole["reasons"] == ["A1, A2 (infrastructure): in set-up: the API server does not answer"]
     one, two = rows(pytester)["A1"], rows(pytester)["A2"]
     assert one["attempts"][0]["failures"][0]["phase"] == "setup"
     assert (
@@ -268,7 +268,7 @@ def test_e1(clean, evidence):
 
 
 def test_teardown_failure_hides_nothing(pytester: pytest.Pytester) -> None:
-    """When body and teardown fail, both are told, the body first."""
+    """When body and teardown fail, both are reported, the body first."""
     run(
         pytester,
         '''
@@ -292,7 +292,7 @@ def test_b1(clean):
 
 
 def test_known_defect(pytester: pytest.Pytester) -> None:
-    """A known defect that shows is told with its words, and the run is neither red nor green for it."""
+    """A known defect that shows is reported with its text, and changes the verdict in neither direction."""
     result = run(
         pytester,
         PASSES,
@@ -321,7 +321,7 @@ def test_b8(evidence):
 
 
 def test_skips(pytester: pytest.Pytester) -> None:
-    """A skip is told with its reason; one that is not a limit of the host spoils the verdict."""
+    """A skip is reported with its reason; one that is not a limit of the host spoils the verdict."""
     allowed = '''
 @scenario("A4", Level.SMOKE)
 def test_a4():
@@ -337,8 +337,8 @@ def test_a4():
     )
     result = run(pytester, PASSES, other)
     assert result.ret == 5
-    told = verdict(pytester)
-    assert (told["verdict"], told["reasons"]) == ("inconclusive", ["A5 was skipped: one node only"])
+    whole = verdict(pytester)
+    assert (whole["verdict"], whole["reasons"]) == ("inconclusive", ["A5 was skipped: one node only"])
 
 
 def test_cases(pytester: pytest.Pytester) -> None:
@@ -353,9 +353,9 @@ def test_c1(version, evidence):
     evidence.attach("sent", version)
 ''',
     )
-    told = verdict(pytester)["scenarios"]
-    assert [row["case"] for row in told] == ["v3", "v4.1/x"]
-    assert told[1]["attachments"][0]["path"] == "attachments/C1-v4.1-x/01-sent.txt"
+    found = verdict(pytester)["scenarios"]
+    assert [row["case"] for row in found] == ["v3", "v4.1/x"]
+    assert found[1]["attachments"][0]["path"] == "attachments/C1-v4.1-x/01-sent.txt"
 
 
 def test_broken_file(pytester: pytest.Pytester) -> None:
@@ -363,10 +363,10 @@ def test_broken_file(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_other="import nothing_of_this_name")
     result = run(pytester, PASSES)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    told = verdict(pytester)
-    assert told["verdict"] == "invalid"
-    assert "test_other.py cannot be loaded" in told["problems"][0]["reason"]
-    assert "nothing_of_this_name" in told["problems"][0]["detail"]
+    whole = verdict(pytester)
+    assert whole["verdict"] == "invalid"
+    assert "test_other.py cannot be loaded" in whole["problems"][0]["reason"]
+    assert "nothing_of_this_name" in whole["problems"][0]["detail"]
 
 
 def test_ordinary_test_in_the_same_run(pytester: pytest.Pytester) -> None:
@@ -429,7 +429,7 @@ def test_a_folder_that_nothing_can_be_written_to_is_refused(pytester: pytest.Pyt
 
 
 def test_stop_at_first_failure(pytester: pytest.Pytester) -> None:
-    """With ``-x`` the scenarios that did not come to their turn are told as not run."""
+    """With ``-x`` the scenarios that were not started are reported as not run."""
     run(pytester, FAILS, PASSES, args=("-x",))
     assert rows(pytester)["A1"]["reason"] == "not run"
     assert verdict(pytester)["verdict"] == "fail"
@@ -462,26 +462,26 @@ def stopped(pytester: pytest.Pytester, number: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_ctrl_c(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C keeps what is known, also of the scenario under way, and tells what broke on the way out."""
+    """Ctrl-C keeps what is known, also of the running scenario, and reports errors of the teardown."""
     result = stopped(pytester, "SIGINT", monkeypatch)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    told = verdict(pytester)
-    assert told["run"]["finished"]
+    whole = verdict(pytester)
+    assert whole["run"]["finished"]
     found = rows(pytester)
     assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
     assert found["A2"]["reason"].startswith("stopped by Ctrl-C after")
     assert found["A2"]["evidence"][0]["says"] == "phase NotBound"
     assert found["A3"]["reason"] == "not run"
-    assert told["problems"][0]["reason"] == "could not delete the namespace"
-    assert told["verdict"] == "invalid"
+    assert whole["problems"][0]["reason"] == "could not delete the namespace"
+    assert whole["verdict"] == "invalid"
 
 
 def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed run leaves what it had: the scenarios that ended, and no claim of being finished."""
     result = stopped(pytester, "SIGKILL", monkeypatch)
     assert result.ret == -signal.SIGKILL
-    told = verdict(pytester)
-    assert (told["verdict"], told["run"]["finished"]) == ("inconclusive", False)
+    whole = verdict(pytester)
+    assert (whole["verdict"], whole["run"]["finished"]) == ("inconclusive", False)
     found = rows(pytester)
     assert [found[id]["outcome"] for id in ("A1", "A2", "A3")] == ["pass", "skipped", "skipped"]  # noqa: A001 - its own word
     assert "not finished, or it was killed" in (latest(pytester) / "report.html").read_text()
@@ -489,15 +489,15 @@ def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_failure_found_after_a_scenario_is_reported_with_it_and_no_other(pytester: pytest.Pytester) -> None:
-    """What is found once a scenario has ended fails that one, though pytest tells it with the last test."""
+    """What is found after a scenario fails that one, though pytest reports it with the last test."""
     result = run(
         pytester,
         '''
 @pytest.fixture(scope="session")
 def pool(system):
-    told = []
-    yield told
-    raise ExceptionGroup("found when scenarios had ended", told)
+    errors = []
+    yield errors
+    raise ExceptionGroup("found when scenarios had ended", errors)
 
 @scenario("B8", Level.SMOKE)
 def test_b8(evidence, pool):

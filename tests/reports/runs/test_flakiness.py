@@ -25,7 +25,7 @@ def run(sample: Verdict, make: Make) -> Callable[..., Verdict]:
 
     def made(hour: int, *scenarios: ScenarioResult, fluid: str = "v1.0.8", **facts: Any) -> Verdict:
         assert sample.system is not None
-        told = {
+        run_fields = {
             "id": f"run-{hour}",
             "started": sample.run.started + timedelta(hours=hour),
             "host": Host(name="vm1", kernel="6.1.0", cpus=2, cpu_model="any", memory=24 * 1024**3),
@@ -33,7 +33,7 @@ def run(sample: Verdict, make: Make) -> Callable[..., Verdict]:
         }
         return sample.model_copy(
             update={
-                "run": sample.run.model_copy(update=told | facts),
+                "run": sample.run.model_copy(update=run_fields | facts),
                 "system": sample.system.model_copy(update={"fluid": fluid}),
                 "scenarios": scenarios,
             }
@@ -89,7 +89,7 @@ def test_each_attempt_counts(run: Callable[..., Verdict], make: Make) -> None:
 
 
 def test_what_did_not_end_is_no_outcome(run: Callable[..., Verdict], make: Make) -> None:
-    """A run that was stopped says nothing of the scenarios that were still to come."""
+    """A run that was stopped says nothing of the scenarios that it did not start."""
     stopped = make("A1", "skipped", reason="stopped by Ctrl-C after 3 s")
     late = make("B1", "skipped", reason="not run", attempts=())
     found = flakiness.gather([run(0, make("A1"), make("B1")), run(1, stopped, late)])
@@ -126,10 +126,10 @@ def test_a_run_without_scenarios_is_none(run: Callable[..., Verdict]) -> None:
 
 
 def test_old_runs_are_read_too(run: Callable[..., Verdict], make: Make, tmp_path: Path) -> None:
-    """A verdict.json that tells neither host nor harness is of schema 1 as well."""
-    told = json.loads(run(0, make("A1")).to_json())
-    del told["run"]["host"], told["run"]["harness"]
-    (tmp_path / "verdict.json").write_text(json.dumps(told))
+    """A verdict.json with neither host nor harness is of schema 1 as well."""
+    saved = json.loads(run(0, make("A1")).to_json())
+    del saved["run"]["host"], saved["run"]["harness"]
+    (tmp_path / "verdict.json").write_text(json.dumps(saved))
     found = flakiness.read([tmp_path])
     assert found.groups[0].runs[0].run.host is None
     assert "not known" in flakiness.render(found)
@@ -148,10 +148,10 @@ def test_the_command_reads_folders_runs_and_files_once(
     (tmp_path / "out" / "junk" / "verdict.json").write_text("{}")
     places = ["out", "out/run-0", "out/latest", "out/run-1/verdict.json"]
     assert command.main(["repeats", *(str(tmp_path / place) for place in places)]) == 0
-    told = capsys.readouterr().out
-    assert "in 2 runs" in told
-    assert "not counted: " in told
-    assert "is not a verdict of schema 1" in told
+    output = capsys.readouterr().out
+    assert "in 2 runs" in output
+    assert "not counted: " in output
+    assert "is not a verdict of schema 1" in output
 
 
 def test_places_without_runs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def test_order_is_that_of_time() -> None:
 
 
 def test_what_is_in_a_folder(tmp_path: Path, sample: Verdict) -> None:
-    """Links are not counted twice, runs without measurements are passed over, broken ones are told of."""
+    """Links are not counted twice, runs without measurements are skipped, broken ones are reported."""
     keep(tmp_path, runs(540))
     (tmp_path / "latest").symlink_to("run-0")
     for name, text in (("tested", sample.to_json()), ("broken", "{")):
@@ -95,8 +95,8 @@ def test_what_is_in_a_folder(tmp_path: Path, sample: Verdict) -> None:
     both = tmp_path / "both"
     both.mkdir()
     later = runs(540, 540)[1]
-    told = sample.model_copy(update={"benchmark": later.as_part()})
-    (both / "verdict.json").write_text(told.to_json())
+    verdict = sample.model_copy(update={"benchmark": later.as_part()})
+    (both / "verdict.json").write_text(verdict.to_json())
     found = read(tmp_path)
     assert [step.run.id for one in found.groups for step in one.steps] == ["run-0", "run-1"]
     (unread,) = found.unread
@@ -122,7 +122,7 @@ def test_series_that_are_not_in_all_runs(tmp_path: Path) -> None:
 
 
 def test_runs_of_one_day_are_distinguished_by_their_time() -> None:
-    """Below a plot stand days, or times where all runs are of one day."""
+    """Below a plot are days, or times if all runs are of one day."""
     one, other = runs(500, 510)
     same = other.model_copy(update={"started": one.started + timedelta(hours=2)})
     assert "17:37" in render_history(Runs(group([one, same])), "out")

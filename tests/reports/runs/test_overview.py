@@ -43,7 +43,7 @@ def run(sample: Verdict) -> Callable[..., Verdict]:
 
 
 def test_each_row_has_each_version(run: Callable[..., Verdict], make: Make) -> None:
-    """The latest outcome counts, those before it are told, and a row that never ran is shown as that."""
+    """The latest outcome counts, earlier ones are listed, and a row that never ran is marked."""
     seen = overview.gather(
         [
             run(2, make("A1")),
@@ -69,7 +69,7 @@ def test_a_skip_is_no_end(run: Callable[..., Verdict], make: Make) -> None:
 
 
 def test_a_sabotage_has_its_latest_outcome(run: Callable[..., Verdict]) -> None:
-    """A sabotage that went unnoticed once and is noticed now stands as noticed."""
+    """A sabotage that was unnoticed once and is noticed now counts as noticed."""
 
     def row(noticed: bool, outcome: str) -> dict[str, object]:
         seen = {"outcome": outcome, "class": "product" if outcome == "fail" else None, "reason": "no label"}

@@ -32,7 +32,7 @@ def failure(kind: FailureClass, at: float = 0.0) -> Failure:
 
 
 class TestWord:
-    """Which word a run gets."""
+    """The verdict of a run."""
 
     def test_all_passed_is_a_pass(self, make: Make) -> None:
         """A run in which everything passed is a pass."""
@@ -58,7 +58,7 @@ class TestWord:
         assert judge_run([late, early]).word == "fail"
 
     def test_one_broken_scenario_hides_no_later_product_failure(self, make: Make) -> None:
-        """A single failure that was blamed on the infrastructure discounts nothing that comes after it."""
+        """A single infrastructure failure does not devalue later failures."""
         early = make("A2", "fail", failures=(failure(FailureClass.INFRASTRUCTURE, 5.0),))
         late = make("B1", "fail", failures=(failure(FailureClass.PRODUCT, 25.0),))
         judged = judge_run([early, late])
@@ -117,7 +117,7 @@ class TestWord:
         assert judge_run([make("A1"), *skips]).word == "inconclusive"
 
     def test_not_run(self, make: Make) -> None:
-        """A scenario whose turn did not come is named, and leaves the run inconclusive."""
+        """A scenario that was not started is named, and makes the run inconclusive."""
         judged = judge_run(
             [make("A1"), make("E1", "skipped", reason="not run", attempts=())], stopped="Ctrl-C"
         )
@@ -125,7 +125,7 @@ class TestWord:
         assert judged.reasons == ("The run was stopped: Ctrl-C.", "E1: not run.")
 
     def test_known_defect_is_neither_red_nor_green(self, make: Make) -> None:
-        """A known defect changes nothing beside a pass, and is no pass by itself."""
+        """A known defect changes nothing in a run with a pass, and is no pass by itself."""
         assert judge_run([make("A1"), make("B2", "known-defect")]).word == "pass"
         assert judge_run([make("B2", "known-defect")]).word == "inconclusive"
 
@@ -146,7 +146,7 @@ class TestExitStatus:
         ("word", "status", "expected"),
         [
             ("pass", 0, 0),
-            ("pass", 1, 1),  # an ordinary test beside the scenarios failed
+            ("pass", 1, 1),  # an ordinary test in the same run failed
             ("fail", 1, 1),
             ("fail", 0, 1),
             ("invalid", 1, 3),
@@ -166,7 +166,7 @@ class TestExitStatus:
 
 
 class TestFile:
-    """What stands in `verdict.json`."""
+    """The content of `verdict.json`."""
 
     def test_keys(self, sample: Verdict) -> None:
         """The file has the agreed keys, under the agreed names."""

@@ -59,14 +59,14 @@ class Reader(HTMLParser):
         self.text.append(data)
 
     def says(self, words: str) -> bool:
-        """Whether these words stand in the page, whatever the line breaks."""
+        """Whether these words are in the page, whatever the line breaks."""
         return words in " ".join(" ".join(self.text).split())
 
 
 def test_shows_everything(sample: Verdict) -> None:
     """The page has the verdict, the system, each scenario with its evidence, the skips and the times."""
     page = Reader(render_page(sample))
-    for told in (
+    for expected in (
         "Fluid failed 1 of 6 scenarios",
         "v1.34.2",
         "in user space",
@@ -83,7 +83,7 @@ def test_shows_everything(sample: Verdict) -> None:
         "6 min 52 s",
         "--bootstrap",
     ):
-        assert page.says(told), told
+        assert page.says(expected), expected
 
 
 def test_is_self_contained(sample: Verdict) -> None:
@@ -122,7 +122,7 @@ def test_text_cannot_become_markup(sample: Verdict, make: Make) -> None:
 
 
 def test_contrast() -> None:
-    """Text stands out from what is behind it (WCAG AA, 4.5 to 1) in light and in dark."""
+    """Text contrasts with its background (WCAG AA, 4.5 to 1) in light and in dark."""
     css = (Path(phrases.__file__).parents[1] / "templates" / "report.css").read_text()
     light, dark = (
         dict(re.findall(r"--([\w-]+): (#\w{6})", part)) for part in css.split("prefers-color-scheme: dark")
@@ -173,7 +173,7 @@ def test_nothing_known(sample: Verdict) -> None:
 
 
 def test_stopped_scenario_keeps_its_evidence(sample: Verdict, make: Make) -> None:
-    """A scenario that was stopped is told under what was left out, and its evidence under scenarios."""
+    """A scenario that was stopped is listed under what was left out, and its evidence under scenarios."""
     fact = Fact(source="Dataset", says="phase NotBound", at=3.0)
     stopped = make("A3", "skipped", reason="stopped by Ctrl-C after 9 s", evidence=(fact,))
     page = Reader(render_page(sample.model_copy(update={"scenarios": (stopped,)})))

@@ -29,11 +29,11 @@ def test_the_section_shows_each_row_escaped(sample: Verdict) -> None:
     row = Row(
         case, ((case.targets[0], red),), (("B6", "pass", Seen("pass")), ("B11", "pass", Seen("pass"))), 9.0
     )
-    told = Verdict.model_validate({**sample.model_dump(), "sabotage": [row.as_json()]})
-    (section,) = sabotage_sections(told)
+    verdict = Verdict.model_validate({**sample.model_dump(), "sabotage": [row.as_json()]})
+    (section,) = sabotage_sections(verdict)
     for text in ("no-csi", "A2: fail (product): &lt;no&gt; Fuse Pod", "B11: pass → pass", ">yes<"):
         assert text in section.html
-    assert section.html in render_page(told, (section,))
+    assert section.html in render_page(verdict, (section,))
 
 
 def test_there_is_no_section_without_sabotage(sample: Verdict) -> None:
@@ -52,8 +52,8 @@ def test_the_section_of_mutants_has_their_score_and_what_rows_said(sample: Verdi
         Result(mutants[0], (("A2", red),), Seen("pass")),
         Result(mutants[1], (("A22", Seen("pass")),), Seen("pass")),
     ]
-    told = Verdict.model_validate({**sample.model_dump(), "mutants": [one.as_json() for one in results]})
-    (section,) = sabotage_sections(told)
+    verdict = Verdict.model_validate({**sample.model_dump(), "mutants": [one.as_json() for one in results]})
+    (section,) = sabotage_sections(verdict)
     for text in (
         "M01",
         "the &lt;node&gt; is not labelled",
@@ -63,4 +63,4 @@ def test_the_section_of_mutants_has_their_score_and_what_rows_said(sample: Verdi
         "0 of 1 killed (0 %)",
     ):
         assert text in section.html
-    assert section.html in render_page(told, (section,))
+    assert section.html in render_page(verdict, (section,))

@@ -182,7 +182,7 @@ class TestSidecar:
         return application(spec=spec, status=both, metadata={"labels": labels})
 
     def test_sidecar(self) -> None:
-        """A running sidecar of a Dataset that is Bound goes through Fluid, without claim or node label."""
+        """A Pod with a running sidecar of a Bound Dataset uses Fluid, without claim or node label."""
         found = Cluster.right().add(self._pod()).finding()
         assert (found.code, found.state, found.dataset) == (FindingCode.SIDECAR, State.OK, ("demo", "demo"))
 

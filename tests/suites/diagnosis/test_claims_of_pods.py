@@ -26,7 +26,7 @@ class TestThroughFluid:
     """Pods that use the claim that Fluid made."""
 
     def test_served(self) -> None:
-        """A Pod on Fluid's claim, with a labelled node and a ready Fuse, goes through Fluid."""
+        """A Pod on Fluid's claim, with a labelled node and a ready Fuse, uses Fluid."""
         found = Cluster.right().add(application()).finding()
         assert (found.code, found.state, found.dataset) == (FindingCode.SERVED, State.OK, ("demo", "demo"))
         assert found.says == "Pod `train-0` mounts claim `demo` of Dataset `demo`: it goes through Fluid."
@@ -154,7 +154,7 @@ class TestAnotherClaim:
         assert cluster.findings() == ()
 
     def test_dataset_over_a_dataset(self) -> None:
-        """The claim of one Dataset may be the source of another: a Pod on it goes through the first."""
+        """The claim of one Dataset may be the source of another: a Pod on it uses the first."""
         cluster = Cluster.right().add(application(), dataset("second", source="demo"))
         assert cluster.finding().code is FindingCode.SERVED
 

@@ -298,7 +298,7 @@ class TestAdviceToDelete:
         assert self.found(cluster)["team-a"].code is FindingCode.VOLUME_NAME_TAKEN
 
     def test_volume_that_fluid_did_not_create(self) -> None:
-        """A claim that was deleted, and a volume of that name that somebody else created for it."""
+        """A claim that was deleted, and a foreign volume of that name created for it."""
         cluster = Cluster.right().add(unscheduled(application())).drop("PersistentVolumeClaim", "demo")
         cluster.get("PersistentVolume", "demo-demo")["metadata"]["annotations"] = {}
         found = cluster.finding()

@@ -279,10 +279,10 @@ class Cluster:
 
     def lists(self, namespaces: tuple[str, ...] = ()) -> dict[str, list[Object]]:
         """Its objects by the API path of their list; also by namespace, for the namespaces named."""
-        wanted = {*KINDS.values(), *RUNTIME_KINDS}
-        found: dict[str, list[Object]] = {kind.path(): [] for kind in wanted}
-        found |= {kind.path(ns): [] for kind in wanted if kind.namespaced for ns in namespaces}
-        by_name = {(kind.api_version, kind.name): kind for kind in wanted}
+        known = {*KINDS.values(), *RUNTIME_KINDS}
+        found: dict[str, list[Object]] = {kind.path(): [] for kind in known}
+        found |= {kind.path(ns): [] for kind in known if kind.namespaced for ns in namespaces}
+        by_name = {(kind.api_version, kind.name): kind for kind in known}
         for obj in self.objects:
             kind = by_name[obj["apiVersion"], obj["kind"]]
             bare = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}

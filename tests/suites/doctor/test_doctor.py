@@ -276,7 +276,7 @@ def test_runtimes_that_the_cluster_does_not_know(api: fakes.FakeApi) -> None:
 
 
 def test_no_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a kubeconfig it cannot look: exit code 2, with one sentence, as JSON too."""
+    """Without a kubeconfig it cannot check: exit code 2, with one sentence, as JSON too."""
     out = io.StringIO()
     assert main(["--kubeconfig", str(tmp_path / "none"), "--json"], out) == 2
     assert "there is no kubeconfig" in json.loads(out.getvalue())["error"]["says"]
@@ -290,7 +290,7 @@ def test_context(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def exec_answers(api: fakes.FakeApi, pod: str, mounts: str, read: int) -> None:
-    """Let a Pod answer the two commands of a look inside: its mounts, then the read."""
+    """Let a Pod answer the two commands of a check inside it: its mounts, then the read."""
     calls = iter((mounts, ""))
 
     def kubelet(channels: fakes.Channels) -> None:
@@ -423,7 +423,7 @@ def test_large_cluster(api: fakes.FakeApi) -> None:
 
 
 def test_claims_made_by_fluid_are_named_as_such() -> None:
-    """The helper's claims look like Fluid's own: annotation, label, and the volume's name."""
+    """The helper's claims are like Fluid's own: annotation, label, and the volume's name."""
     made = fluid_claim()
     assert made["metadata"]["annotations"] == {"CreatedBy": "fluid"}
     assert made["spec"]["volumeName"] == "demo-demo"
@@ -518,7 +518,7 @@ def test_codes_are_shown(tmp_path: Path) -> None:
 def test_defect_of_the_doctor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever goes wrong, a user reads a sentence; the traceback only with --debug."""
+    """A user sees a sentence for every error, and the traceback only with --debug."""
 
     def fails(_: object) -> None:
         raise KeyError("surprise")

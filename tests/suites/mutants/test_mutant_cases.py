@@ -58,9 +58,9 @@ def test_recorded_results_are_of_mutants_that_exist() -> None:
 
 def test_the_page_names_each_mutant_with_its_outcome() -> None:
     """A mutant that was not tried is named as well."""
-    told = page(MUTANTS, {})
-    assert all(f"| {one.id} | {one.says} |" in told for one in MUTANTS)
-    assert "none tried" in told
+    text = page(MUTANTS, {})
+    assert all(f"| {one.id} | {one.says} |" in text for one in MUTANTS)
+    assert "none tried" in text
 
 
 def test_templates_need_no_compiler() -> None:

@@ -1,4 +1,4 @@
-"""What a mutant comes to, its score, and how an interrupted run is continued."""
+"""The outcome of a mutant, the score, and how an interrupted run is continued."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_score_counts_what_could_be_tried_by_part() -> None:
 
 
 def test_an_interrupted_run_of_the_same_mutants_is_continued(tmp_path: Path) -> None:
-    """What was tried is known; a complete run, or one of other mutants, begins anew."""
+    """Results are kept; a complete run, or one of other mutants, starts again."""
     path = tmp_path / "out" / keeping.FILE
     kept = Kept.continued(path, ["M01", "M02"])
     assert kept.results == {}

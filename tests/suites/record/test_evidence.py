@@ -17,7 +17,7 @@ def _knows(affected: Affected, version: str, key: str) -> bool:
 
 
 def test_a_defect_that_was_fixed_and_shows_again_is_a_failure_of_the_product() -> None:
-    """It is no known defect in a version after its last one, and the scenario goes on."""
+    """It is no known defect in a version after its last one, and the scenario continues."""
     affected = Affected(last="1.0")
     for version, known in (("1.0.8", True), ("1.2.0", False)):
         evidence = Evidence(silent=True, is_known=partial(_knows, affected, version))

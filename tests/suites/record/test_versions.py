@@ -22,7 +22,7 @@ SAID = ByVersion({"0.9": "by the controller", "1.0": "by the probe", "1.0.10": "
     ],
 )
 def test_the_newest_value_that_the_version_has_reached_counts(version: str, expected: str) -> None:
-    """Parts are numbers, so 1.0.10 comes after 1.0.8; older is the oldest, no number the newest."""
+    """Parts are numbers, so 1.0.10 is after 1.0.8; older is the oldest, no number the newest."""
     assert SAID.of(version) == expected
 
 
@@ -58,6 +58,6 @@ def test_a_defect_is_known_from_its_first_to_its_last_version(
 
 
 def test_versions_are_sorted_by_their_numbers() -> None:
-    """1.0.10 comes after 1.0.8, and a build of a branch after all."""
+    """1.0.10 is after 1.0.8, and a build of a branch after all."""
     versions = ["master", "1.0.10", "0.9.3", "1.0.8"]
     assert sorted(versions, key=order) == ["0.9.3", "1.0.8", "1.0.10", "master"]

@@ -97,11 +97,11 @@ def broken(user: User) -> None:
     """One that never becomes Bound."""
 
 
-def a_pool(*wanted: DatasetCreator) -> tuple[DatasetPool, Removals]:
-    """A pool for scenarios that want these, on a host with room for two."""
+def a_pool(*requested: DatasetCreator) -> tuple[DatasetPool, Removals]:
+    """A pool for scenarios that need these, on a host with room for two."""
     removals = Removals()
     system = cast("System", SimpleNamespace(host=a_host(64)))
-    return DatasetPool(system, "/export", one_file("data", 1), wanted, removals), removals
+    return DatasetPool(system, "/export", one_file("data", 1), requested, removals), removals
 
 
 def all_made(pool: DatasetPool) -> None:
@@ -113,12 +113,12 @@ def all_made(pool: DatasetPool) -> None:
 def test_each_scenario_receives_the_dataset_that_it_declares(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
-    """Datasets come in the order in which scenarios ask, each made in the scenario's own way, none twice."""
-    wanted = (on_demand, User.creates_dataset, of_a_folder)
-    pool, removals = a_pool(*wanted)
-    acquired = [pool.acquire(Evidence(silent=True), create)[0].namespace for create in wanted]
+    """Datasets are in the order of the requests, each created in the scenario's own way, none twice."""
+    requested = (on_demand, User.creates_dataset, of_a_folder)
+    pool, removals = a_pool(*requested)
+    acquired = [pool.acquire(Evidence(silent=True), create)[0].namespace for create in requested]
     pool.close(clean=True)
-    assert created == list(zip(acquired, wanted, strict=True))
+    assert created == list(zip(acquired, requested, strict=True))
     assert not removals.gone
 
 
@@ -153,7 +153,7 @@ def test_dataset_that_was_not_planned_is_created_on_request(
 def test_dataset_is_acquired_with_the_observations_until_then(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
-    """A Dataset is watched from its ready until a scenario takes it."""
+    """A Dataset is watched from the time it is ready until a scenario acquires it."""
     pool, _ = a_pool(on_demand)
     pool.watches = True
     _, ready = pool.acquire(Evidence(silent=True), on_demand)
@@ -161,7 +161,7 @@ def test_dataset_is_acquired_with_the_observations_until_then(
 
 
 def test_dataset_is_not_watched_if_no_scenario_needs_it(created: list[tuple[str, DatasetCreator]]) -> None:
-    """Looks cost the API server something."""
+    """Observations are a load on the API server."""
     pool, _ = a_pool(on_demand)
     _, ready = pool.acquire(Evidence(silent=True), on_demand)
     assert ready.idle == NOT_WATCHED

@@ -42,7 +42,7 @@ def test_enough_nodes_lack_nothing() -> None:
 
 
 def test_scenario_of_another_version_is_reported() -> None:
-    """What came with a version is not looked for in an older one, and the sentence says what that lacks."""
+    """A feature of a version is not tested in an older one, and the sentence says what is missing there."""
     since = Since("1.0", "0.9 has no DataProcess")
     lacks = fixtures._lacks(a_system("n1", fluid="v0.9.3-5f7d24e"), a_scenario(since=since))
     assert "1.0 and later, and this is 0.9.3: 0.9 has no DataProcess" in lacks
@@ -66,7 +66,7 @@ class Ordinary:
 
 @pytest.mark.parametrize(("level", "option"), [("full", "scenario"), ("sabotage", "sabotage")])
 def test_a_scenario_that_is_not_there_is_refused(level: str, option: str) -> None:
-    """Nothing is left to be run, so that no report tells of scenarios that nobody asked for."""
+    """Nothing is left to be run, so that no report lists scenarios that were not requested."""
     options = {"level": level, option: "Z9"}
     items = [cast("pytest.Item", Ordinary())]
     config = cast("pytest.Config", SimpleNamespace(getoption=options.get))

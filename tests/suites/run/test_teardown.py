@@ -44,7 +44,7 @@ def a_user(namespace: str = "fc-1") -> User:
 
 @pytest.fixture
 def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
-    """Decides what is seen of removals, and lets the last look at the source see it unchanged."""
+    """Decides what is observed of removals; the last check of the source finds it unchanged."""
     source = SimpleNamespace(at_the_source=lambda folder: FILES.checksums())
     monkeypatch.setattr(User, "observer", source)
 
@@ -257,7 +257,7 @@ def test_removals_that_no_scenario_reports_are_not_waited_for(gate: Gate) -> Non
 
 
 def test_namespace_is_left_to_a_cluster_that_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the cluster is about to go, a removal ends with the look at what stayed."""
+    """Once the cluster is about to be deleted, a removal ends with the check for leftovers."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
     monkeypatch.setattr(User, "removes_everything", lambda user: order.append("namespace"))
@@ -317,7 +317,7 @@ def test_changed_source_names_those_who_ran_since_it_was_right(finds: Callable[[
 def test_last_check_of_the_source_covers_scenarios_that_only_shared(
     finds: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The source is looked at once more at the end, also when no Dataset was removed."""
+    """The source is checked once more at the end, also when no Dataset was removed."""
     monkeypatch.setattr(User, "observer", SimpleNamespace(at_the_source=lambda folder: {}))
     removals, user = BackgroundTeardown(), a_user()
     removals.started(a_scenario("A13"), user, sharing=True)
@@ -327,27 +327,27 @@ def test_last_check_of_the_source_covers_scenarios_that_only_shared(
 
 
 def test_teardown_checks_before_the_namespace_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaks are looked for once the Datasets are gone, while their namespace still shows what is left."""
+    """Leaks are searched once the Datasets are gone, while their namespace still shows what is left."""
     order: list[str] = []
     monkeypatch.setattr(User, "removes_datasets", lambda user: order.append("datasets"))
     monkeypatch.setattr(User, "removes_everything", lambda user: order.append("namespace"))
 
-    def look(user: User) -> Leaks:
-        order.append("look")
+    def check(user: User) -> Leaks:
+        order.append("check")
         return LEFT
 
-    monkeypatch.setattr(leaks, "after_a_while", look)
+    monkeypatch.setattr(leaks, "after_a_while", check)
     monkeypatch.setattr(
         User, "observer", SimpleNamespace(at_the_source=lambda folder: {"data.bin": "another"})
     )
     found = teardown.tear_down(a_user(), RunEnd())
-    assert order == ["datasets", "look", "namespace"]
+    assert order == ["datasets", "check", "namespace"]
     assert found.leaks == LEFT
     assert found.source_changes.changed == ("data.bin",)
 
 
 class SkippingClock:
-    """A clock on which waiting takes no time."""
+    """A clock that does not wait."""
 
     time = 0.0
 
@@ -366,7 +366,7 @@ class SkippingClock:
 
 
 def test_trouble_of_the_infrastructure_passes() -> None:
-    """A removal that met a broken API server is tried again, until that is mended."""
+    """A removal that failed because of the API server is repeated until that answers again."""
     tries: list[int] = []
 
     def step() -> str:
@@ -457,14 +457,14 @@ def an_object(name: str, **labels: str) -> dict[str, Any]:
 
 def test_namespace_of_a_user_shows_what_charts_and_datasets_left() -> None:
     """Helm's records, charts' objects, Fluid's volume and files of each tier count; the harness's do not."""
-    ours = {"app.kubernetes.io/managed-by": "fluid-conformance", "release": "demo"}
+    labels = {"app.kubernetes.io/managed-by": "fluid-conformance", "release": "demo"}
     kube = FakeKube(
         ConfigMap=[
             an_object("sh.helm.release.v1.load-loader.v1", owner="helm"),
             an_object("kube-root-ca.crt"),
         ],
         Job=[an_object("load-loader-job", release="load-loader")],
-        Pod=[an_object("application", **ours)],
+        Pod=[an_object("application", **labels)],
         Node=[an_object("n1", **{"fluid.io/f-fc-1-demo": "true", "kubernetes.io/os": "linux"})],
     )
 

@@ -30,7 +30,7 @@ def a_state(
 
 
 def test_nothing_anywhere_is_gone_and_not_back() -> None:
-    """Where it is wanted nowhere it is gone, and surely not back."""
+    """If no node needs it, it is gone and not back."""
     assert a_state().gone
     assert not a_state().back
 
@@ -44,7 +44,7 @@ def test_whatever_is_left_of_it_is_not_gone(left: PluginState) -> None:
 
 
 def test_it_is_back_where_it_is_ready_and_known() -> None:
-    """On every node that it is wanted on, and each kubelet knows it."""
+    """On every node that needs it, and each kubelet knows it."""
     assert a_state(2, TWO, TWO, TWO).back
     assert not a_state(2, TWO, ONE, TWO).back
     assert not a_state(2, TWO, TWO, ONE).back
@@ -82,7 +82,7 @@ def the_pods(*arguments: str) -> dict[str, Any]:
 
 
 def test_switch_waits_for_every_node(api: fakes.FakeApi, kube: Kube) -> None:
-    """The argument is replaced where it stands, all Pods go at once, and each node is waited for."""
+    """The argument is replaced in place, all Pods are deleted at once, and each node is waited for."""
     api.answer("GET", DAEMON_SET, a_daemon_set("start", OFF))
     api.answer("PATCH", DAEMON_SET, a_daemon_set("start", ON))
     api.answer("GET", PODS, the_pods(OFF, OFF), the_pods(ON, OFF), the_pods(ON, ON))

@@ -21,14 +21,14 @@ NEW, OLD = ("SuccessCriteriaMet", "Complete"), ("Complete", "SuccessCriteriaMet"
 
 
 def a_load(phase: str = "Executing", name: str = "a") -> DataLoadSnapshot:
-    """A DataLoad as the cluster tells it."""
+    """A DataLoad as the cluster returns it."""
     return DataLoadSnapshot.of({"metadata": {"name": name}, "status": {"phase": phase}})
 
 
 def a_job(*conditions: str) -> Json:
     """A Job that has these conditions, in this order."""
-    told = [{"type": kind, "status": "True"} for kind in conditions]
-    return {"metadata": {"name": "a-loader-job"}, "status": {"conditions": told}}
+    reported = [{"type": kind, "status": "True"} for kind in conditions]
+    return {"metadata": {"name": "a-loader-job"}, "status": {"conditions": reported}}
 
 
 class Cluster:
@@ -70,7 +70,7 @@ class Cluster:
 def test_a_complete_job_is_overlooked_by_a_version_that_reads_its_first_condition(
     version: str, job: Json | None, *, overlooked: bool
 ) -> None:
-    """Only the old version does, only where another condition comes first, and only after several looks."""
+    """Only the old version does, only if another condition is first, and only after several observations."""
     assert Cluster(version, job).seen() == (False, overlooked)
 
 
@@ -80,7 +80,7 @@ def test_the_defect_is_reported_of_the_load_whose_job_is_complete_and_not_of_one
     overlooked = UnnoticedCompletion(cluster.user)
     overlooked(a_load())
     cluster.seconds = NOTICED_SECONDS
-    assert overlooked.tell(a_load(), a_load("Pending", "b"))
+    assert overlooked.report(a_load(), a_load("Pending", "b"))
     assert cluster.user.evidence.defects_seen == [NOT_NOTICED.key]
     assert cluster.user.evidence.facts[-1].says.startswith("a Executing")
     assert ";" not in cluster.user.evidence.facts[-1].says
@@ -90,5 +90,5 @@ def test_a_load_that_completes_says_that_the_defect_is_gone_and_only_where_it_wa
     """A version that never had the defect says nothing of it."""
     for version, gone in (("v0.9.3-1", [NOT_NOTICED.key]), ("v1.0.8-1", [])):
         cluster = Cluster(version, a_job(*NEW))
-        assert not UnnoticedCompletion(cluster.user).tell(a_load("Complete"))
+        assert not UnnoticedCompletion(cluster.user).report(a_load("Complete"))
         assert cluster.user.evidence.defects_gone == gone

@@ -1,4 +1,4 @@
-"""Proof that a deleted Dataset is kept because a Pod uses it; a deletion that only takes long is none."""
+"""Proof that a deleted Dataset is kept because a Pod uses it; a slow deletion is none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POD = "b4-elsewhere"
 def dataset(
     *, deleting: bool = True, finalizers: tuple[str, ...] = (fluid_names.DATASET_FINALIZER,)
 ) -> DatasetSnapshot:
-    """A Dataset that is being deleted, unless told otherwise."""
+    """A Dataset that is being deleted, if not specified otherwise."""
     metadata = {"name": "demo", "namespace": "ns", "finalizers": list(finalizers)}
     if deleting:
         metadata["deletionTimestamp"] = "2026-11-22T18:55:42Z"
@@ -50,7 +50,7 @@ def test_dataset_is_kept_when_fluid_names_the_pod() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        pytest.param(DeletionState(dataset(), None), id="it only takes long"),
+        pytest.param(DeletionState(dataset(), None), id="it is only slow"),
         pytest.param(DeletionState(dataset(deleting=False), None, (NAMED,)), id="nobody deletes it"),
         pytest.param(
             DeletionState(dataset(finalizers=("other/protection",)), None, (NAMED,)), id="other finalizer"

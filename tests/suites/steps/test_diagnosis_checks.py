@@ -56,7 +56,7 @@ def test_right_diagnosis_becomes_evidence() -> None:
 
 
 def wrong(user: User, pod: str, code: FindingCode, *names: str) -> HarnessError:
-    """The late failure that a wrong diagnosis is recorded as; the scenario goes on."""
+    """The late failure that a wrong diagnosis is recorded as; the scenario continues."""
     assert_diagnosis(user, pod, code, names=names)
     (failure,) = user.evidence.late_failures
     assert user.evidence.facts[-1].says.startswith("wrong, a defect of the harness")

@@ -44,13 +44,13 @@ def a_watch(*seen: object, clock: Ticks) -> IdleWatch:
     """A watch that sees these, one after the other, the last again and again; errors are raised."""
     left = list(seen)
 
-    def look() -> FuseSnapshot:
+    def observe() -> FuseSnapshot:
         found = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(found, Exception):
             raise found
         return cast("FuseSnapshot", found)
 
-    return IdleWatch(SUBJECT, look, lambda fuse: None if str(fuse) == QUIET else "a Fuse came", clock)
+    return IdleWatch(SUBJECT, observe, lambda fuse: None if str(fuse) == QUIET else "a Fuse came", clock)
 
 
 def runs(watch: IdleWatch) -> IdleResult:
@@ -68,7 +68,7 @@ def test_window_is_as_long_as_nobody_used_the_dataset() -> None:
 
 
 def test_fuse_that_came_unasked_is_kept_for_the_scenario() -> None:
-    """The first look that contradicts ends it, and says when that was."""
+    """The first observation that contradicts ends it, with its time."""
     wrong = runs(a_watch(QUIET, QUIET, "a Fuse", QUIET, clock=Ticks())).error
     assert wrong is not None
     assert str(wrong).startswith(

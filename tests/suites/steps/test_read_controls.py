@@ -190,7 +190,7 @@ def test_reads_that_do_not_recover_are_the_products_unless_a_control_fails_too()
 
 
 def test_wrong_contents_are_the_products_only_if_the_source_is_right() -> None:
-    """A file that somebody left at the source accuses no reader; the file is named."""
+    """A foreign file at the source is not blamed on a reader; the file is named."""
     other = FILES + one_file("written-by-a13", 5)
     with pytest.raises(ProductFailureError, match="did not read the files at the source"):
         Cluster([checksums(other)]).user().reads_right(POD)

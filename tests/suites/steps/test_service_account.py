@@ -40,7 +40,7 @@ def test_any_right_to_change_is_more_than_reading(verb: str) -> None:
 
 
 def test_shipped_roles_read_and_nothing_else() -> None:
-    """Only the role for looking into Pods has one right more."""
+    """Only the role for checks inside Pods has one right more."""
     roles = shipped_roles()
     more = {name: beyond_reading(rights_of(role["rules"])) for name, role in roles.items()}
     assert more == {
@@ -70,12 +70,12 @@ def finding(verdict: str = "dataset-not-bound", state: str = "wrong", **more: An
 )
 def test_a_wrong_answer_of_the_doctor_is_reported(found: list[dict[str, Any]], says: str) -> None:
     """The verdict, its state, the cause and the words each count, and two findings are one too many."""
-    wanted = Expected(
+    expected = Expected(
         cast("User", None), "a", FindingCode.DATASET_NOT_BOUND, State.WRONG, ("`bare`",), CauseCode.NO_RUNTIME
     )
-    told = wanted.differs(found)
-    assert told.startswith(says)
-    assert bool(told) == bool(says)
+    difference = expected.differs(found)
+    assert difference.startswith(says)
+    assert bool(difference) == bool(says)
 
 
 def test_an_application_without_claims_has_an_empty_folder() -> None:
@@ -85,7 +85,7 @@ def test_an_application_without_claims_has_an_empty_folder() -> None:
 
 
 def test_the_doctor_runs_on_a_terminal_and_off_it(tmp_path: Path) -> None:
-    """As a process of its own, whose exit code comes through; here there is no cluster to look at."""
+    """As a separate process, whose exit code is returned; here there is no cluster to read."""
     account = Account.__new__(Account)
     account.name, account.folder = "nobody", tmp_path
     for terminal in (False, True):

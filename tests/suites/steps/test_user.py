@@ -1,4 +1,4 @@
-"""What a user does so that Fluid's controllers look sooner."""
+"""What a user does so that Fluid's controllers reconcile sooner."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def a_user(kube: Touched) -> User:
 
 
 def test_the_first_observation_requests_a_reconcile_and_later_ones_after_a_full_period() -> None:
-    """The runtime is touched at once and then only as often as its controller looks in full."""
+    """The runtime is annotated at once and then only as often as its controller reconciles in full."""
     kube = Touched()
-    look = a_user(kube).with_reconcile_requests(lambda: "seen")
+    observe = a_user(kube).with_reconcile_requests(lambda: "seen")
     for second in range(int(2 * FULL_RECONCILE_DELAY)):
         kube.seconds = float(second)
-        assert look() == "seen"
+        assert observe() == "seen"
     assert kube.touched == [
         (kinds.ALLUXIO_RUNTIME.name, DATASET, 0.0),
         (kinds.ALLUXIO_RUNTIME.name, DATASET, FULL_RECONCILE_DELAY + 1),
@@ -61,13 +61,13 @@ def test_a_controller_is_nudged_when_a_sign_says_that_it_is_its_turn_and_never_b
     kube = Touched()
     signs = {"load": 0, "dataset": 0}
     user = a_user(kube)
-    look = user.with_reconcile_at_change(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
-    look = user.with_reconcile_at_change(lambda: signs["dataset"], look, DATASET, kinds.DATASET)
+    observe = user.with_reconcile_at_change(lambda: signs["load"], lambda: 1, "load", kinds.DATA_LOAD)
+    observe = user.with_reconcile_at_change(lambda: signs["dataset"], observe, DATASET, kinds.DATASET)
     for second, changed in enumerate(("", "load", "", "dataset", "dataset", "")):
         kube.seconds = 100.0 * second
         if changed:
             signs[changed] += 1
-        assert look() == 1
+        assert observe() == 1
     load, dataset = (kinds.DATA_LOAD.name, "load"), (kinds.DATASET.name, DATASET)
     assert kube.touched == [(*load, 100.0), (*dataset, 300.0), (*dataset, 400.0)]
 
@@ -78,37 +78,37 @@ def test_a_request_for_a_missing_object_is_ignored() -> None:
 
 
 class Cluster:
-    """A Kubernetes that has seen a volume, or bound a claim, only at the second look."""
+    """A Kubernetes that has seen a volume, or bound a claim, only at the second observation."""
 
     def __init__(self) -> None:
         """Nothing is there."""
         self.applied: list[str] = []
-        self.looks: list[int] = []
+        self.observations: list[int] = []
 
     @contextmanager
     def changes(self, kind: Kind, namespace: str | None) -> Iterator[None]:
-        """Tell nothing, so that is looked again soon."""
+        """Reports no change, so that the next observation is soon."""
         yield None
 
     def apply(self, manifest: dict[str, Any], **_: Any) -> None:
         """Note its kind."""
         self.applied.append(manifest["kind"])
-        self.looks.append(0)
+        self.observations.append(0)
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
         """Pending at first."""
-        self.looks[-1] += 1
+        self.observations[-1] += 1
         there = "Available" if kind is kinds.VOLUME else "Bound"
-        phase = there if self.looks[-1] > 1 else "Pending"
+        phase = there if self.observations[-1] > 1 else "Pending"
         return {"metadata": {"name": name}, "status": {"phase": phase}}
 
 
 def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
-    """Kubernetes looks at a claim that it saw before its volume only 15 s later."""
+    """Kubernetes reads a claim that it saw before its volume again only 15 s later."""
     cluster = Cluster()
     nfs = SimpleNamespace(address="10.0.0.9")
     system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
     user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
     assert user.creates_source().name == SOURCE
     assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
-    assert cluster.looks == [2, 2]
+    assert cluster.observations == [2, 2]

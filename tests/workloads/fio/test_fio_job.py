@@ -179,7 +179,7 @@ def test_a_job_file_that_does_not_fit_is_refused(tmp_path: Path, old: str, new: 
 
 
 def test_a_job_of_a_users_own_is_accepted(tmp_path: Path) -> None:
-    """A file of another folder that keeps the rules is planned like ours."""
+    """A file of another folder that follows the rules is planned like those of the harness."""
     (tmp_path / "own.fio").write_text(GOOD)
     assert load("own", tmp_path).plan(TINY, directory="/data").total_bytes == 16 * MIB
 
@@ -304,7 +304,7 @@ def test_a_file_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
 @needs_fio
 @pytest.mark.parametrize("name", ALL)
 def test_a_job_file_runs_by_hand_from_the_environment(name: str, data: Path) -> None:
-    """The files are ordinary fio jobs whose variables come from the environment."""
+    """The files are ordinary fio jobs with variables from the environment."""
     values = {
         "DIRECTORY": str(data),
         "NUMJOBS": "4",

@@ -41,13 +41,13 @@ def test_every_field_is_fios_own(name: str) -> None:
         assert (job.jobname, job.groupid, job.error) == (raw["jobname"], raw["groupid"], raw["error"])
         read, latency = raw["read"], raw["read"]["clat_ns"]
         assert (job.read.io_bytes, job.read.runtime) == (read["io_bytes"], read["runtime"])
-        ours = job.read.clat_ns
-        assert (ours.max, ours.mean, ours.N) == (latency["max"], latency["mean"], latency["N"])
+        parsed = job.read.clat_ns
+        assert (parsed.max, parsed.mean, parsed.N) == (latency["max"], latency["mean"], latency["N"])
         if "bins" in latency:
-            assert ours.bins is not None
-            assert dict(ours.bins.counts) == {int(ns): count for ns, count in latency["bins"].items()}
+            assert parsed.bins is not None
+            assert dict(parsed.bins.counts) == {int(ns): count for ns, count in latency["bins"].items()}
         else:
-            assert ours.bins is None
+            assert parsed.bins is None
 
 
 @pytest.mark.parametrize("name", WITH_TERSE)
@@ -142,14 +142,14 @@ def test_several_jobs_of_one_group_are_reported_each_and_together() -> None:
 
 
 def test_clones_with_group_reporting_are_one_job() -> None:
-    """With group reporting four clones come as one job, with all their bytes."""
+    """With group reporting four clones are one job, with all their bytes."""
     readers, others = parse(recorded("group")).jobs
     assert (readers.jobname, readers.groupid, readers.read.io_bytes) == ("readers", 0, 4 * 2**20)
     assert (others.jobname, others.groupid, others.read.io_bytes) == ("others", 1, 2 * 2**20)
 
 
 def test_a_job_that_failed_is_named() -> None:
-    """A job whose file is missing has fio's errno; the one beside it has its numbers."""
+    """A job whose file is missing has fio's errno; the other one has its numbers."""
     report = parse(recorded("missing-file"))
     assert [(job.jobname, job.error) for job in report.failed] == [("absent", 2)]
     assert report.jobs[0].read.io_bytes == 256 * 1024
@@ -165,7 +165,7 @@ def test_lines_around_the_json_are_kept() -> None:
 
 
 def test_an_option_given_twice_does_no_harm() -> None:
-    """The key of an option that was given twice comes twice in the JSON."""
+    """The key of an option that was given twice is twice in the JSON."""
     assert parse(recorded("repeated-option")).jobs[0].error == 0
 
 
@@ -248,7 +248,7 @@ def test_a_wrong_field_is_refused_with_its_path(old: str, new: str, place: str, 
 
 
 def test_a_number_that_c_could_not_compute_is_refused_with_its_line() -> None:
-    """What C prints for "not a number" is no JSON; the line of it is told."""
+    """What C prints for "not a number" is no JSON; the error names its line."""
     text = changed('"usr_cpu" : ', '"usr_cpu" : -nan, "x" : ')
     error = refused(text)
     line = text[: text.index("-nan")].count("\n") + 1
@@ -265,14 +265,14 @@ def test_two_runs_in_one_text_are_refused() -> None:
 
 
 def report_or_refusal(text: str) -> None:
-    """Parse a text; only a refusal with place and reason may come instead of a report."""
+    """Parse a text; the result is a report, or a refusal with place and reason."""
     try:
         parse(text)
     except FioOutputError as error:
-        told = error.place and error.reason and str(error)
+        shown = error.place and error.reason and str(error)
     else:
-        told = "a report"
-    assert told
+        shown = "a report"
+    assert shown
 
 
 SMALL = recorded("missing-file")
@@ -331,7 +331,7 @@ FIELDS = [
 def test_any_value_in_any_place_gives_a_report_or_a_refusal(
     path: tuple[str | int, ...], value: object
 ) -> None:
-    """Whatever JSON stands where a field should be, it gives a report or a refusal."""
+    """Any JSON in place of a field leads to a report or a refusal."""
     tree = json.loads(recorded("randread"))
     inner = tree
     for step in path[:-1]:

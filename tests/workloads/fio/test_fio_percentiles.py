@@ -58,7 +58,7 @@ def test_a_boundary_is_decided_as_in_fio() -> None:
 
 
 def test_bins_of_several_jobs_add_up() -> None:
-    """Merged bins hold every I/O once; percentiles of the whole come from them."""
+    """Merged bins hold every I/O once; percentiles of the whole are computed from them."""
     merged = Bins.merged([Bins.of({1: 3, 5: 1}), Bins.of({5: 2, 9: 4}), Bins(())])
     assert merged.counts == ((1, 3), (5, 3), (9, 4))
     assert merged.percentile(60) == 5

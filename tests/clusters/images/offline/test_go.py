@@ -132,7 +132,7 @@ def test_a_build_reports_its_progress(
 
     def build(ran: Ran) -> None:
         for line in ("go: downloading a.example/b v1", "a.example/b/c", "a.example/b/d"):
-            ran.tell(line)
+            ran.on_line(line)
             details.append(stage.detail)
 
     commands.on("go", "build", does=build)

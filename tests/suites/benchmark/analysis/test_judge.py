@@ -258,8 +258,8 @@ def test_noise_like_measured_has_their_spread() -> None:
     """Made-up noise keeps the spread of the arms that it was made from."""
     measured = lognormal(0.07).draw(np.random.default_rng(9), 12) * 4e8
     drawn = like(list(measured)).draw(np.random.default_rng(10), 4000)
-    wanted = np.std(np.log(measured), ddof=1)
-    assert np.std(np.log(drawn)) == pytest.approx(wanted, rel=0.1)
+    expected = np.std(np.log(measured), ddof=1)
+    assert np.std(np.log(drawn)) == pytest.approx(expected, rel=0.1)
 
 
 def test_noise_needs_something_measured() -> None:

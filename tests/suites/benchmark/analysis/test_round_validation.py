@@ -31,7 +31,7 @@ def expected(kind: ArmKind, **changes: object) -> Expected:
 
 
 def proof(kind: ArmKind, **changes: object) -> Proof:
-    """What a round of that kind looks like when all is right."""
+    """The observations of a valid round of that kind."""
     fluid = kind.value.startswith("fluid")
     percent = (0.0 if kind is ArmKind.FLUID_COLD else 100.0) if fluid else None
     given: dict[str, object] = {
@@ -82,7 +82,7 @@ def test_cached_read_that_nfs_served_is_unproved(kind: ArmKind) -> None:
 
 @pytest.mark.parametrize("kind", [one for one in ArmKind if one not in FROM_MEMORY])
 def test_page_cache_that_was_not_dropped_is_seen(kind: ArmKind) -> None:
-    """Data in the page cache spoils every arm that must not come from there."""
+    """Data in the page cache makes every arm invalid that must not be read from there."""
     assert "page cache" in invalid(expected(kind), proof(kind, resident=10 * MIB))
 
 
@@ -137,13 +137,13 @@ def test_second_epoch_may_be_read_from_memory() -> None:
 
 
 def test_foreign_reads_pollute_a_round() -> None:
-    """NFS that sends twice the data serves somebody else as well."""
+    """NFS that sends twice the data serves a foreign client as well."""
     kind = ArmKind.RAW_COLD
     assert "another client" in polluted(expected(kind), proof(kind, sent=2 * DATA))
     assert polluted(expected(kind), proof(kind)) == ""
 
 
 def test_busy_processors_saturate_a_round() -> None:
-    """Processors that were never idle are told; unknown ones are not."""
+    """Processors that were never idle are reported; unknown ones are not."""
     assert "99 %" in saturated(0.99)
     assert saturated(0.5) == saturated(None) == ""

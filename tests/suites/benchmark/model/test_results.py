@@ -110,7 +110,7 @@ def test_arm_without_any_round() -> None:
 
 
 def changed(one: Model, **fields: object) -> Callable[[], Model]:
-    """Makes the same with other fields, checked anew."""
+    """Creates a copy with other fields, validated again."""
     given = {name: getattr(one, name) for name in type(one).model_fields} | fields
     return lambda: type(one).model_validate(given)
 
@@ -160,7 +160,7 @@ def test_series_that_cannot_be() -> None:
 
 
 def test_proof_counts_what_grew() -> None:
-    """The bytes that NFS sent are those between the two looks, and unknown where one is missing."""
+    """The bytes that NFS sent are those between the two observations, and unknown if one is missing."""
     rounds = series(rounds=5).rounds
     cold, warm = rounds[0], next(one for one in rounds if one.arm == FLUID_FRESH)
     assert cold.proof is not None
@@ -183,7 +183,7 @@ def test_median_interval() -> None:
 
 
 def test_words_for_all() -> None:
-    """Every kind of arm is explained, and every check has an outcome that it must come to."""
+    """Every kind of arm is explained, and every check has a required outcome."""
     assert set(MEANING) == set(ArmKind)
     assert set(EXPECTED) == set(Purpose) - {Purpose.COMPARISON}
 

@@ -13,7 +13,7 @@ from workloads import fio
 
 @pytest.mark.parametrize("profile", ["quick", "default", "full"])
 def test_every_profile_fits_its_time(profile: str) -> None:
-    """The shares of all series and what lies around them are the minutes that were asked for."""
+    """The shares of all series and the time around them add up to the requested minutes."""
     settings = Settings.of(profile)
     budget = sum(one.series.budget for one in settings.series_specs())
     assert budget + SETUP_SECONDS == pytest.approx(60 * settings.minutes)
@@ -32,7 +32,7 @@ def test_default_profile_ends_within_25_minutes_with_its_rounds() -> None:
 
 
 def test_every_series_checks_the_measurement_itself() -> None:
-    """Each series has an A/A, most an arm that is slowed down; quick and full tell the harness's cost."""
+    """Each series has an A/A, most an arm that is slowed down; quick and full measure the harness's cost."""
     for profile in ("quick", "default", "full"):
         specs = Settings.of(profile).series_specs()
         purposes = [{each.purpose for each in arms.comparisons(one.series.arms)} for one in specs]
@@ -43,7 +43,7 @@ def test_every_series_checks_the_measurement_itself() -> None:
 
 
 def test_full_profile_has_all_jobs_and_numbers_of_readers() -> None:
-    """The full matrix is every job with 1, 4 and 16 readers, beside both kinds of NFS; names differ."""
+    """The full matrix is every job with 1, 4 and 16 readers and both kinds of NFS; names differ."""
     specs = Settings.of("full").series_specs()
     assert {one.job for one in specs} == set(fio.names())
     assert {one.numjobs for one in specs} == {1, 4, 16}
@@ -80,7 +80,7 @@ def test_time_for_not_even_one_round_is_refused() -> None:
 
 
 def test_arms_that_make_each_others_state_stay_together() -> None:
-    """Fluid's cold read comes right before its warm ones, and the page cache last."""
+    """Fluid's cold read is right before its warm ones, and the page cache is last."""
     blocks = Settings.of("default").series_specs()[0].series.blocks
     fluid = next(block.arms for block in blocks if arms.FLUID_COLD in block.arms)
     assert fluid == (arms.FLUID_COLD, arms.FLUID_SAME, arms.FLUID_FRESH, arms.FLUID_CACHED)

@@ -1,4 +1,4 @@
-"""Benchmarks run only where they are asked for, and pytest-benchmark is told fio's own run times."""
+"""Benchmarks run only if requested, and pytest-benchmark receives fio's own run times."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_benchmarks_are_left_out_unless_asked_for(folder: pytest.Pytester) -> No
 def test_every_arm_is_handed_over_with_its_proof(
     folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With -m each arm is one benchmark with its valid rounds, figures and proofs, the system beside."""
+    """With -m each arm is one benchmark with its valid rounds, figures and proofs, and the system."""
     folder.makepyfile(canned=CANNED)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder.path / "summary.md"))
     words = (
@@ -118,7 +118,7 @@ def test_profile_that_is_not_there_is_refused() -> None:
 
 
 def test_replay_shows_the_durations_one_after_another() -> None:
-    """The timer stands still but for the rounds."""
+    """The timer runs only during the rounds."""
     replay = Replay()
     replay.load([2.0, 3.0])
     before = replay()
@@ -131,7 +131,7 @@ def test_replay_shows_the_durations_one_after_another() -> None:
 
 
 def test_heap_is_the_last_one_in_the_options() -> None:
-    """Java takes the last -Xmx; none is not zero."""
+    """Java uses the last -Xmx; none is not zero."""
     assert heap_bytes("-Xmx16G -Dx=1 -Xmx512m ") == 512 * 1024**2
     assert heap_bytes("-Xms1g") is None
 

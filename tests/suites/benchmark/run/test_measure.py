@@ -79,7 +79,7 @@ class Model:
         return SimpleNamespace(kube=SimpleNamespace(exec=run))
 
     def server_node(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
-        """What tc is told."""
+        """The arguments of tc."""
         if argv[0] == "env":
             return Completed(tuple(argv), 0, "7 (ganesha.nfsd) S " + "0 " * 18 + "1 0\n", "")
         if "replace" in argv:
@@ -211,7 +211,7 @@ def measure(one: Measurer, *numbers: int) -> list[Round]:
 
 
 def test_every_arm_is_proved_when_all_is_as_it_should_be(spec: SeriesSpec) -> None:
-    """On a system that adds up all arms of several rounds are valid, whoever comes first."""
+    """On a consistent system all arms of several rounds are valid in any order."""
     found = measure(measurer(spec)[0], *range(6))
     assert [one.reason for one in found if not one.valid] == []
     assert {one.arm for one in found} == set(spec.series.arms)
@@ -221,7 +221,7 @@ def test_every_arm_is_proved_when_all_is_as_it_should_be(spec: SeriesSpec) -> No
 
 
 def test_copy_that_comes_up_again_is_read_from_nfs_again(spec: SeriesSpec) -> None:
-    """What Alluxio read before lies in the page cache of its own mount, and is dropped from there too."""
+    """What Alluxio read before is in the page cache of its own mount, and is dropped from there too."""
     one, model = measurer(spec)
     for number in (0, one.layout.copies):
         assert one(arms.FLUID_COLD, number).reason == ""
@@ -296,7 +296,7 @@ def test_broken_connection_makes_a_round_invalid(spec: SeriesSpec) -> None:
 
 
 def test_ctrl_c_ends_what_reads(spec: SeriesSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends the fio in the Pod, takes the limit away, and is passed on."""
+    """Ctrl-C ends the fio in the Pod, removes the limit, and is raised."""
     one, model = measurer(spec)
 
     def interrupted(*_: object, **__: object) -> Completed:
@@ -310,7 +310,7 @@ def test_ctrl_c_ends_what_reads(spec: SeriesSpec, monkeypatch: pytest.MonkeyPatc
 
 
 def test_timeline_has_an_observation_before_and_after(spec: SeriesSpec) -> None:
-    """Two looks a round, in the order of time, with what NFS has sent rising."""
+    """Two observations for each round, in the order of time, with rising bytes of NFS."""
     one, _ = measurer(spec)
     measure(one, 0)
     assert len(one.timeline) == 2 * len(spec.series.arms)

@@ -19,12 +19,12 @@ from tests.suites.benchmark.round_factory import make_round
 
 @dataclass
 class HandClock:
-    """A clock that goes on only when told."""
+    """A clock that advances only on request."""
 
     time: float = 1000.0
 
     def now(self) -> float:
-        """Tell the time."""
+        """The time."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -117,7 +117,7 @@ def test_no_round_is_begun_that_the_time_cannot_hold() -> None:
 
 
 def test_too_few_rounds_to_be_judged_may_take_more_time() -> None:
-    """Until it has the fewest that are worth anything a series goes on, up to a limit and never beyond."""
+    """A series continues up to a limit until it has the fewest rounds that can be judged."""
     clock = HandClock()
 
     def measure(arm: str, number: int) -> Round:
@@ -139,7 +139,7 @@ def test_ctrl_c_keeps_complete_rounds() -> None:
     """Ctrl-C drops the round that it hits and keeps those before it."""
 
     def measure(arm: str, number: int) -> Round:
-        if number == 3 and arm == "A":  # in round 3 A comes second
+        if number == 3 and arm == "A":  # in round 3 A is second
             raise KeyboardInterrupt
         return make_round(arm, number)
 
@@ -172,8 +172,8 @@ def test_an_unproved_arm_is_kept_with_its_reason() -> None:
 
 
 def test_progress_is_reported_after_each_round() -> None:
-    """After each round the number and the time so far are told."""
-    clock, told = HandClock(), list[tuple[int, float]]()
+    """After each round the number and the time so far are reported."""
+    clock, progress = HandClock(), list[tuple[int, float]]()
 
     def measure(arm: str, number: int) -> Round:
         clock.sleep(7)
@@ -182,10 +182,10 @@ def test_progress_is_reported_after_each_round() -> None:
     run(
         Series("s", (A, B), rounds=2),
         measure,
-        on_round=lambda rounds, seconds: told.append((len(rounds), seconds)),
+        on_round=lambda rounds, seconds: progress.append((len(rounds), seconds)),
         clock=clock,
     )
-    assert told == [(2, 14.0), (4, 28.0)]
+    assert progress == [(2, 14.0), (4, 28.0)]
 
 
 def test_the_planned_time_is_reported_beforehand() -> None:
@@ -209,6 +209,6 @@ def test_the_planned_time_is_reported_beforehand() -> None:
     ],
 )
 def test_a_series_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
-    """Arms that come twice, no arms, and impossible numbers of rounds are refused."""
+    """Duplicate arms, no arms, and impossible numbers of rounds are refused."""
     with pytest.raises(RefusalError):
         Series("s", **wrong)  # type: ignore[arg-type]

@@ -73,11 +73,11 @@ def benchmark_session(model: Model, seen: list[Benchmark], tmp_path: Path) -> Be
 def test_plan_is_reported_before_anything_is_created(
     model: Model, benchmark_session: BenchmarkSession
 ) -> None:
-    """Names, rounds and minutes stand first on the terminal."""
-    told = cast("io.StringIO", benchmark_session.progress.stream).getvalue()
-    assert NAME in told
-    assert "together" in told
-    assert "min" in told
+    """Names, rounds and minutes are first on the terminal."""
+    output = cast("io.StringIO", benchmark_session.progress.stream).getvalue()
+    assert NAME in output
+    assert "together" in output
+    assert "min" in output
 
 
 def test_series_is_measured_once_and_written_after_each_round(
@@ -95,7 +95,7 @@ def test_series_is_measured_once_and_written_after_each_round(
 
 
 def test_nfs_is_free_again_after_a_series(model: Model, benchmark_session: BenchmarkSession) -> None:
-    """The limit of a series goes with it, and Alluxio was emptied before it."""
+    """The limit of a series ends with it, and Alluxio was emptied before it."""
     benchmark_session.series(NAME)
     assert model.limits[-1] == ""
     assert model.did[0] == "freed all"
@@ -213,8 +213,8 @@ def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
     class Proxy:
         means = "a proxy"
 
-        def __call__(self, wanted: float | None) -> None:
-            means.append(wanted)
+        def __call__(self, mean: float | None) -> None:
+            means.append(mean)
 
         def remove(self) -> None:
             behind.did.append("proxy removed")

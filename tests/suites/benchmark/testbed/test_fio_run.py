@@ -1,4 +1,4 @@
-"""fio inside a Pod with the looks around it, run here by a shell with a stand-in for fio."""
+"""fio inside a Pod with the observations around it, run here by a shell with a fake fio."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def files(folder: Path) -> Path:
 
 
 def test_observations_are_before_and_after_fio(tmp_path: Path) -> None:
-    """Page cache, load and processors are read before and after fio, which gets its job by pipe."""
+    """Page cache, load and processors are read before and after fio, which reads its job from a pipe."""
     fio = f"cat > {tmp_path}/job; cat {DATA}/seqread.txt"
     done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, fio, stdin="[job]\n")
     found = parse_run(done)
@@ -73,7 +73,7 @@ def test_fio_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
 
 
 def test_fio_that_is_not_there_is_no_measurement(tmp_path: Path) -> None:
-    """A command that fails without JSON is told with what it said."""
+    """A command that fails without JSON is reported with its output."""
     done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, "echo no such job >&2; exit 1")
     with pytest.raises(InfrastructureError, match="fio could not run") as caught:
         parse_run(done)

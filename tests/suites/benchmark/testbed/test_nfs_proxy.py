@@ -1,4 +1,4 @@
-"""Holding NFS back by a proxy, against a cluster with a toxiproxy that keeps what it was told."""
+"""Limits of NFS by a proxy, against a cluster with a fake toxiproxy that records its settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cluster:
         toxics: those of the proxy of NFS.
         sent: the program, and its configuration.
         broken: toxiproxy answers with an error.
-        deaf: it takes everything and changes nothing.
+        deaf: it accepts everything and changes nothing.
     """
 
     toxics: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Cluster:
         self.made.append(manifest["kind"])
 
     def delete(self, kind: object, name: str, namespace: str) -> None:
-        """Something goes."""
+        """An object is deleted."""
         self.gone.append(str(kind))
 
     def get(self, kind: object, name: str, namespace: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_proxy_that_does_not_limit_is_reported(how: str) -> None:
 
 
 def test_program_is_sent_to_a_pod_before_the_server(tmp_path: Path) -> None:
-    """The Pod waits for the program; both fixed ports go to the server's own, and its address is told."""
+    """The Pod waits for the program; both fixed ports lead to the server's own; its address is reported."""
     program, cluster = tmp_path / "toxiproxy-server", Cluster()
     program.write_bytes(b"\x7fELF program")
     server = NfsServer(cast("Kube", cluster), "10.0.0.1", "node", "ganesha")

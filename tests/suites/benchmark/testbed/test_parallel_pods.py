@@ -64,7 +64,7 @@ def argv(data: Path, times: int, signals: str) -> list[str]:
 
 
 def test_pod_reads_its_own_copy_as_often_as_requested(tmp_path: Path) -> None:
-    """Its number stands in fio's job and in the folder; each run is a document of its own in the log."""
+    """Its number is in fio's job and in the folder; each run is a document of its own in the log."""
     fio = f"cat >> {tmp_path}/job; cat {DATA}/seqread.txt"
     done = subprocess.run(
         argv(copies(tmp_path), 2, ""),
@@ -155,12 +155,12 @@ class Cluster:
 
     Attributes:
         log: what each Pod writes.
-        told: when each Pod was told to start.
+        start_times: when each Pod has to start.
         did: what was asked of the API, in order.
     """
 
     log: str
-    told: dict[str, int] = field(default_factory=dict)
+    start_times: dict[str, int] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
     ahead: tuple[float, float] = (0.0, 60.0)
     user: Any = None
@@ -186,12 +186,12 @@ class Cluster:
         self.did.append(f"{manifest['spec']['completions']} Pods{', spread' if spread else ''}")
 
     def delete(self, kind: object, name: str, namespace: str) -> None:
-        """The Job goes."""
+        """The Job is deleted."""
         self.did.append("deleted")
 
     def logs(self, namespace: str, pod: str, container: str) -> str:
-        """What a Pod wrote; it started at the moment that it was told."""
-        return self.log.replace("@started@", str(self.told[pod]))
+        """The log of a Pod; it started at its start time."""
+        return self.log.replace("@started@", str(self.start_times[pod]))
 
     @contextmanager
     def changes(self, *_: object, **__: object) -> Iterator[None]:
@@ -221,7 +221,7 @@ class Cluster:
         if argv[0] == "date":
             return Completed(argv, 0, str(int((time.time() + self.ahead[number]) * 1e9)), "")
         if argv[0] == "bash":
-            self.told[pod] = int(argv[-1])
+            self.start_times[pod] = int(argv[-1])
         return Completed(argv, 0, "", "")
 
 
@@ -238,7 +238,7 @@ next read
 """
 
 
-def read_in_two_pods(cluster: Cluster, looked: list[Any]) -> FioRuns:
+def read_in_two_pods(cluster: Cluster, observed: list[Any]) -> FioRuns:
     """Two Pods read."""
     return parallel_pods.read_in_parallel(
         cast("Testbed", cluster),
@@ -247,20 +247,20 @@ def read_in_two_pods(cluster: Cluster, looked: list[Any]) -> FioRuns:
         f"one/{parallel_pods.INDEX}",
         pods=2,
         seconds=5,
-        ready=looked.append,
-        ended=looked.append,
+        ready=observed.append,
+        ended=observed.append,
     )
 
 
 def test_pods_on_nodes_whose_clocks_differ_start_together() -> None:
-    """Each is told the same moment by its own clock; looks are taken before the start and after the end."""
-    cluster, looked = Cluster(LOG), list[Any]()
-    found = read_in_two_pods(cluster, looked)
-    early, late = (cluster.told[f"parallel-1-{number}-abc"] for number in (0, 1))
+    """Each has the same start time by its own clock; observations are before the start and after the end."""
+    cluster, observed = Cluster(LOG), list[Any]()
+    found = read_in_two_pods(cluster, observed)
+    early, late = (cluster.start_times[f"parallel-1-{number}-abc"] for number in (0, 1))
     assert late - early == pytest.approx(60e9, abs=1e8)
     assert found.seconds == pytest.approx(found.each[0].seconds, abs=0.1)
     assert [part.node for part in found.parts] == ["node-0", "node-1"]
-    assert len(looked) == 2
+    assert len(observed) == 2
     assert cluster.did == ["2 Pods, spread", "deleted"]
 
 

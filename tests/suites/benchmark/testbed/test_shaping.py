@@ -1,4 +1,4 @@
-"""Holding NFS back by tbf, against a node that keeps what tc was told."""
+"""Limits of NFS by tbf, against a node that records the arguments of tc."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_no_limit_touches_nothing() -> None:
 
 @pytest.mark.parametrize(("server", "tbf"), [(False, True), (True, False)])
 def test_node_that_cannot_says_so(server: bool, tbf: bool) -> None:
-    """A kernel without tbf, and a server that does not run, are told."""
+    """A kernel without tbf, and a server that does not run, are reported."""
     with pytest.raises(ShapingError), limited_to(TokenBucket(Node(server=server, tbf=tbf)), MIB):
         pytest.fail("it must not get here")
 
