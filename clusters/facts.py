@@ -12,10 +12,10 @@ NfsClient = Literal["kernel", "user-space"]
 
 
 class Origin(StrEnum):
-    """Where an image comes from.
+    """Origin of an image.
 
     ``built`` is the product's own code at that version; ``substitute`` is code of the harness that
-    stands in for a part that is not under test.
+    replaces a part that is not under test.
     """
 
     PULLED = "pulled"

@@ -28,7 +28,7 @@ class CheckedRequirement:
     """One requirement.
 
     Attributes:
-        name: what is looked at, such as ``memory``.
+        name: what is checked, such as ``memory``.
         found: what this host has.
         problem: why a run would be refused; empty if it would not be.
         remedy: what to do about the problem.

@@ -73,7 +73,7 @@ class Options:
         kubectl_bin: path of kubectl.
         versions: of the system under test.
         nodes: of the kind cluster.
-        images: where images come from.
+        images: origin of the images.
         registry: mirror that serves the published names.
         bootstrap: permission to install packages and to start a container engine.
         install_fluid: permission to install Fluid on an existing cluster.

@@ -114,11 +114,11 @@ def versions(kubernetes: str | None = None, fluid: str | None = None, alluxio: s
     )
 
 
-def require_buildable(wanted: Versions, *products: Product) -> None:
+def require_buildable(chosen: Versions, *products: Product) -> None:
     """Refuse versions that cannot be built from package registries.
 
     Args:
-        wanted: the versions.
+        chosen: the versions.
         products: the ones to build; all of them by default.
 
     Raises:
@@ -131,7 +131,7 @@ def require_buildable(wanted: Versions, *products: Product) -> None:
         "alluxio": known.alluxio,
     }
     for product in products or PRODUCTS:
-        table, version = tables[product], getattr(wanted, product)
+        table, version = tables[product], getattr(chosen, product)
         if version not in table:
             raise RefusalError(
                 f"{product.capitalize()} {version} cannot be built here; {', '.join(table)} can",
@@ -156,17 +156,17 @@ def published_nodes() -> dict[str, str]:
     return {version: pin.node for version, pin in pins().kubernetes.items() if pin.node}
 
 
-def require_runs_on(wanted: Versions, *, cgroup_v1: bool) -> None:
+def require_runs_on(chosen: Versions, *, cgroup_v1: bool) -> None:
     """Refuse a Kubernetes that cannot run on a host with cgroup v1.
 
     Raises:
         RefusalError: the kubelet does not support cgroup v1 since 1.35.
     """
-    pin = pins().kubernetes.get(wanted.kubernetes)
-    needs_v2 = 1 not in pin.cgroups if pin is not None else at_least(wanted.kubernetes, NEEDS_CGROUP_V2)
+    pin = pins().kubernetes.get(chosen.kubernetes)
+    needs_v2 = 1 not in pin.cgroups if pin is not None else at_least(chosen.kubernetes, NEEDS_CGROUP_V2)
     if cgroup_v1 and needs_v2:
         raise RefusalError(
-            f"Kubernetes {wanted.kubernetes} cannot run on this host, whose control groups are version 1",
+            f"Kubernetes {chosen.kubernetes} cannot run on this host, whose control groups are version 1",
             advice="choose a --kubernetes below 1.35, or a host with version 2",
         )
 

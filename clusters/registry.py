@@ -68,7 +68,7 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
 
     Raises:
         RefusalError: the port is in use.
-        InfrastructureError: it does not come up.
+        InfrastructureError: it does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     address, log = f"127.0.0.1:{port}", folder / "registry.log"

@@ -94,7 +94,7 @@ class Changes(Protocol):
 
 
 def wait(
-    look: Callable[[], T],
+    observe: Callable[[], T],
     ready: Callable[[T], bool],
     *,
     subject: str,
@@ -113,7 +113,7 @@ def wait(
     """Observe until ``ready`` is true, and return the observation for which it was.
 
     Args:
-        look: returns one observation; its exceptions are not caught.
+        observe: returns one observation; its exceptions are not caught.
         ready: the condition.
         subject: the observed object, such as ``Dataset demo/imagenet``.
         condition: a noun phrase that reads well between "waiting for" and "of <subject>", such as
@@ -153,7 +153,7 @@ def wait(
     while True:
         if changes is not None:
             changes.event.clear()
-        snapshot = look()
+        snapshot = observe()
         text = describe(snapshot)
         if text != last:
             last, at = text, clock.now() - start
@@ -182,7 +182,7 @@ def wait(
 
 
 def hold(
-    look: Callable[[], T],
+    observe: Callable[[], T],
     still: Callable[[T], str | None],
     *,
     subject: str,
@@ -200,7 +200,7 @@ def hold(
     The first observation is at the start, then one every ``delay`` seconds, and one at the very end.
 
     Args:
-        look: returns one observation; its exceptions are not caught.
+        observe: returns one observation; its exceptions are not caught.
         still: returns what is wrong with an observation, or None while the condition holds.
         subject: the observed object.
         condition: a noun phrase as in `wait`, such as ``absence of a Fuse Pod``.
@@ -221,7 +221,7 @@ def hold(
     snapshots: list[T] = []
     while True:
         last = over.is_set()
-        snapshot = look()
+        snapshot = observe()
         snapshots.append(snapshot)
         reason = still(snapshot)
         elapsed = clock.now() - start

@@ -48,7 +48,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the commands about runs that have ended."""
     show = commands.add_parser(
         "show",
-        help="write the reports of a run again, and tell its verdict",
+        help="write the reports of a run again, and print its verdict",
         description="From its JSON alone.",
     )
     show.add_argument("dir", type=Path, metavar="DIR", help="the folder of a run, such as out/latest")
@@ -66,7 +66,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     history.add_argument("--to", type=Path, metavar="FILE", help="the page (default: DIR/history.html)")
     again = commands.add_parser(
         "repeats",
-        help="tell whether scenarios ended the same way in many runs",
+        help="report whether scenarios ended the same way in many runs",
         description="Exit code 1 when one did not, 0 when all did, 2 when none ran twice on the same system.",
     )
     again.add_argument(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-#: Bytes of a file's name; far below what a file system takes.
+#: Bytes of a file's name; far below what a file system accepts.
 NAME_LENGTH: Final = 120
 
 

@@ -32,7 +32,7 @@ POINTS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One measured value: its place, what kind of mark it gets, and what it says when pointed at."""
+    """One measured value: its place, its kind of mark, and its text when pointed at."""
 
     at: float
     kind: str

@@ -93,7 +93,7 @@ class Application(Model):
                 {
                     "maxSkew": 1,
                     "topologyKey": "kubernetes.io/hostname",
-                    # A node that takes no Pods counts as well, so it cannot be insisted on.
+                    # A node that accepts no Pods counts as well, so this cannot be required.
                     "whenUnsatisfiable": "ScheduleAnyway",
                     "labelSelector": {"matchLabels": {"job-name": self.name}},
                 }

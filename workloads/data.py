@@ -2,7 +2,7 @@
 
 A file is made of pieces of 8 MiB; piece ``i`` is the output of SHAKE-128 over the text
 ``<seed>/<i>``. Python's hashlib and openssl in a Pod make the same bytes, so that what the
-harness expects and what the file server holds come from two independent programs.
+harness expects and what the file server holds are computed by two independent programs.
 """
 
 import hashlib
@@ -152,7 +152,7 @@ class Files:
 
         Files of the right size are kept, so that it can be run again. A file gets its name
         only when all of it is there, so that a right size means right content, also after an
-        interruption. It ends with an error when a file did not come out whole. It may be given to a
+        interruption. It ends with an error when a file is not complete. It may be given to a
         shell on its standard input.
         """
         folders = sorted({str(PurePosixPath(file.path).parent) for file in self.files})

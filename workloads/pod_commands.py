@@ -1,6 +1,6 @@
 """What an application does with its data: commands to run inside its Pod, and what they said.
 
-Each command is a plain argument list; each parser takes the finished command and returns a frozen
+Each command is a plain argument list; each parser reads the finished command and returns a frozen
 value. What no parser understands raises, so that a broken tool never passes for a finding.
 """
 
@@ -39,7 +39,7 @@ class OutputError(InfrastructureError):
         super().__init__(
             f"{shown(completed.argv, 80)} did not say {expected}",
             last_seen=text.replace("\0", "␀").strip(),
-            advice="look whether the image has bash, coreutils and findutils",
+            advice="check whether the image has bash, coreutils and findutils",
         )
 
 

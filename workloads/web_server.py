@@ -1,6 +1,6 @@
-"""A small web server in a Pod: one folder with an index page, as Alluxio's under store for http:// wants it.
+"""A small web server in a Pod: one folder with an index page, as Alluxio's under store for http:// needs it.
 
-Alluxio 2.9 takes a page for a folder when its title begins with "Index of", and asks for the size
+Alluxio 2.9 accepts a page as a folder when its title begins with "Index of", and asks for the size
 and the time of change of a file by HEAD (underfs/web, WebUnderFileSystem.java).
 """
 

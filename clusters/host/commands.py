@@ -72,7 +72,7 @@ class Commands(Protocol):
             env: variables set on top of this process's own.
             cwd: the folder to run in.
             stdin: text for its standard input; without it, it reads nothing.
-            on_line: called with each line of output as it comes; stderr is then merged into stdout.
+            on_line: called with each line of output as it is written; stderr is then merged into stdout.
 
         Raises:
             CommandError: not startable, not ended in time, or (with ``check``) a non-zero exit.
@@ -155,7 +155,7 @@ def shown(argv: Sequence[str], limit: int = 200) -> str:
 
 
 def _follow(process: subprocess.Popen[str], timeout: float | None, on_line: Callable[[str], None]) -> str:
-    """Pass each line of the program's output on as it comes, and return all of it."""
+    """Pass on each line of the program's output as it is written, and return all of it."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
     lines: list[str] = []
     expired = threading.Event()

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from clusters.errors import HarnessError
 
-#: The only type that Fluid's Alluxio mounts have (Fluid 1.0.8, csi/shell/check_mount.sh looks for it).
+#: The only type that Fluid's Alluxio mounts have (Fluid 1.0.8, csi/shell/check_mount.sh searches for it).
 FLUID_TYPE: Final = "fuse.alluxio-fuse"
 #: Kernel clients, and a user-space client that names itself so.
 NFS_TYPES: Final = frozenset({"nfs", "nfs4", "fuse.nfs"})
@@ -87,11 +87,11 @@ def mount_at(mounts: Iterable[Mount], path: str) -> Mount:
     """
     if not path.startswith("/"):
         raise MountInfoError(f"{path!r} is no absolute path")
-    wanted = posixpath.normpath(path).replace("//", "/", 1)
+    searched = posixpath.normpath(path).replace("//", "/", 1)
     best: Mount | None = None
     for mount in mounts:
         point = mount.mount_point.rstrip("/")
-        if (wanted == point or wanted.startswith(point + "/")) and (
+        if (searched == point or searched.startswith(point + "/")) and (
             best is None or len(mount.mount_point) >= len(best.mount_point)
         ):
             best = mount

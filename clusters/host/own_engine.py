@@ -74,7 +74,7 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # Takes the daemon's exit code whenever it ends, so that no zombie is left of it.
+        # Reads the daemon's exit code whenever it ends, so that no zombie is left of it.
         threading.Thread(target=process.wait, daemon=True).start()
         try:
             version = _wait_for_answer(address, process.poll, log_file, commands, stage)

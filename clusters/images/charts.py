@@ -1,4 +1,4 @@
-"""Where Fluid's chart comes from: its Go module, or Fluid's chart repository."""
+"""Origin of Fluid's chart: its Go module, or Fluid's chart repository."""
 
 from __future__ import annotations
 

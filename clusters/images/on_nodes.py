@@ -44,8 +44,8 @@ def built_fluid(versions: Versions, nodes: Sequence[NodeSnapshot]) -> dict[str, 
     if versions.fluid not in pins().fluid:
         return {}
     names = {name: image.name for name, image in definitions.fluid(versions).items()}
-    wanted = [*names.values(), definitions.alluxio(versions.alluxio).name]
-    return names if all(holds(node, name) for node in nodes for name in wanted) else {}
+    required = [*names.values(), definitions.alluxio(versions.alluxio).name]
+    return names if all(holds(node, name) for node in nodes for name in required) else {}
 
 
 def holds(node: NodeSnapshot, name: str) -> bool:
@@ -75,7 +75,7 @@ def image_facts(kube: Kube, versions: Versions) -> tuple[Image, ...]:
 
 
 def _origin(name: str, built: Mapping[str, Origin]) -> Origin:
-    """Ours by its name, in whatever registry; what else runs there was published by somebody."""
+    """Built by the harness according to its name, in any registry; other images were published."""
     for known, origin in built.items():
         if name in (known, known + SLIM) or name.endswith((f"/{known}", f"/{known}{SLIM}")):
             return origin

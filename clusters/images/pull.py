@@ -227,11 +227,11 @@ def _limited(said: str) -> bool:
 
 
 def _digest(image: Mapping[str, Any], source: str) -> str:
-    """The image's digest in the repository of ``source``; empty if it did not come from there."""
-    wanted, _, exact = source.partition("@")
+    """The image's digest in the repository of ``source``; empty if it has another origin."""
+    reference, _, exact = source.partition("@")
     for entry in image.get("RepoDigests") or []:
         where, _, digest = str(entry).partition("@")
-        if repository(where) == repository(without_tag(wanted)) and exact in ("", digest):
+        if repository(where) == repository(without_tag(reference)) and exact in ("", digest):
             return digest
     return ""
 

@@ -74,7 +74,7 @@ class ResolvedImages:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Images that come the same way: by name, and what is known of each."""
+    """Images of the same origin: by name, and what is known of each."""
 
     names: tuple[str, ...]
     build: tuple[ImageDefinition, ...] = ()
@@ -160,10 +160,10 @@ class ImageResolver:
             RefusalError: an image can neither be pulled nor built with these options.
             InfrastructureError: a build or a download broke.
         """
-        wanted = self.options.versions
+        chosen = self.options.versions
         registry = Registry(self.engine, self.options.registry, self.progress)
         if not self._pulls(registry):
-            require_buildable(wanted)
+            require_buildable(chosen)
             node, product = self._node_built(), self._fluid_built()
             alluxio = self._alluxio_built()
             own = [_Piece.built(definitions.nfs_server()), _Piece.built(definitions.toolbox())]
@@ -171,7 +171,7 @@ class ImageResolver:
             node = self._node(registry)
             product = self._either(lambda: self._fluid_pulled(registry), self._fluid_built)
             alluxio = self._either(
-                lambda: _Piece.taken(registry.pull(_alluxio(wanted.alluxio))),
+                lambda: _Piece.taken(registry.pull(_alluxio(chosen.alluxio))),
                 self._alluxio_built,
             )
             own = self._own(registry)

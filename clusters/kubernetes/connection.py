@@ -259,7 +259,7 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
     Raises:
         RefusalError: the file or the cluster cannot be used; raised within about 5 s.
     """
-    # The import takes a second, which would slow down the collection of tests.
+    # The import needs a second, which would slow down the collection of tests.
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415 - see above
 
     configuration = Configuration()
@@ -299,12 +299,12 @@ def _probe(connection: Connection, where: str) -> None:
         if error.status:
             raise RefusalError(
                 f"{where} answers, but not as Kubernetes does ({error.status} {error.said})",
-                advice="look at the server address in the kubeconfig",
+                advice="check the server address in the kubeconfig",
             ) from error
         trust = "certificate" in error.said or "TLS" in error.said
         raise RefusalError(
             f"{where} cannot be reached: {error.said}",
-            advice="look at the server address and the certificate authority in the kubeconfig"
+            advice="check the server address and the certificate authority in the kubeconfig"
             if trust
             else "start the cluster, or name another one with --kubeconfig",
         ) from error

@@ -1,4 +1,4 @@
-"""Typed look-ups in a cluster."""
+"""Typed lookups in a cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ S = TypeVar("S", bound=Snapshot)
 
 @dataclass(frozen=True)
 class ClusterReader:
-    """Typed look-ups in one cluster; each call sends a new request."""
+    """Typed lookups in one cluster; each call sends a new request."""
 
     kube: Kube
 

@@ -165,7 +165,7 @@ def images_of(manifests: Sequence[Json]) -> tuple[str, ...]:
 
 
 def restore_dependencies(charts: Path) -> None:
-    """Copy charts that another chart names by a relative path to where helm looks for them.
+    """Copy charts that another chart names by a relative path to where helm searches for them.
 
     In Fluid's repository they are symbolic links, which the archive of a Go module leaves out.
     """

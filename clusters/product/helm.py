@@ -18,7 +18,7 @@ HELM_SECONDS: Final = 180.0
 UNINSTALL_SECONDS: Final = 120.0
 PULL_SECONDS: Final = 120.0
 RENDER_SECONDS: Final = 60.0
-#: Error of helm 3 for a release whose installation was killed: helm takes its lock for a running one.
+#: Error of helm 3 for a release whose installation was killed: helm sees its lock as that of a running one.
 UNFINISHED: Final = "another operation (install/upgrade/rollback) is in progress"
 
 

@@ -1,1 +1,1 @@
-"""Where a cluster comes from: a kind cluster that the harness creates, or an existing one."""
+"""Providers of a cluster: a kind cluster that the harness creates, or an existing one."""

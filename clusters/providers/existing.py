@@ -186,15 +186,15 @@ def _empty(kube: Kube, namespace: str) -> None:
     """Delete the harness's objects in a namespace, in the order that Fluid needs."""
     for kind in (kinds.POD, kinds.DATASET, kinds.ALLUXIO_RUNTIME):
         # Without Fluid the cluster does not know its kinds.
-        look = partial(kube.list_if_known, kind, namespace, labels=MANAGED_SELECTOR)
-        for obj in look():
+        observe = partial(kube.list_if_known, kind, namespace, labels=MANAGED_SELECTOR)
+        for obj in observe():
             kube.delete(kind, text(obj, "metadata", "name"), namespace)
-        _gone(look, f"every {kind} of the harness in {namespace}")
+        _gone(observe, f"every {kind} of the harness in {namespace}")
 
 
-def _gone(look: Callable[[], Sized | None], subject: str) -> None:
+def _gone(observe: Callable[[], Sized | None], subject: str) -> None:
     wait(
-        look,
+        observe,
         is_empty,
         subject=subject,
         condition="deletion",

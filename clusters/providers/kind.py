@@ -266,7 +266,7 @@ class KindProvider:
     def _answers(self, stage: RunningStage) -> bool:
         """Whether the API server answers in time; False at once if there is no kubeconfig."""
 
-        def look() -> str:
+        def observe() -> str:
             try:
                 self._kube().close()
             except HarnessError as error:
@@ -277,7 +277,7 @@ class KindProvider:
             return False
         try:
             wait(
-                look,
+                observe,
                 is_empty,
                 subject=f"cluster {self.name}",
                 condition="an answer",

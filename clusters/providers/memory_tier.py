@@ -1,7 +1,7 @@
 """The memory in which Alluxio's workers cache: /dev/shm of a node.
 
 kind's nodes have 64 MiB there, the default of container engines. Alluxio's worker then stops at its start
-("ensure there is enough memory", DefaultStorageTier of 2.9), which would look like a failure of Fluid.
+("ensure there is enough memory", DefaultStorageTier of 2.9), which would seem to be a failure of Fluid.
 """
 
 from __future__ import annotations

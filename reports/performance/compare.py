@@ -240,7 +240,7 @@ def _too_little(found: RunComparison) -> str:
 
 def _smallest_p(metric: Metric) -> float:
     """The result of the Mann-Whitney test if all values of one run are above all of the other."""
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - its import takes half a second
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - its import needs half a second
 
     few, many = _counts(metric)
     return float(mannwhitneyu(range(few), range(few, few + many), alternative="two-sided").pvalue)

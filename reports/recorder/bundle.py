@@ -70,7 +70,7 @@ def write_bundle(
 ) -> Path | None:
     """Fill ``folder`` with a bundle and return the path of its index.
 
-    All collectors run in parallel, so the bundle takes at most as long as the slowest of them may take.
+    All collectors run in parallel, so the bundle needs at most as long as the slowest of them may need.
     Files that exceed the limit of the bundle are left out, and the index lists them.
 
     Returns:
@@ -113,7 +113,7 @@ def _collect(collectors: list[BundleCollector], context: FailureContext, clock: 
             }
             if not result.files:
                 result.note = "found nothing"
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the bundle goes on without it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the bundle continues without it
             result.note = f"failed: {type(error).__name__}: {error}".strip()
         finally:
             finished.set()
@@ -136,11 +136,11 @@ def _collect(collectors: list[BundleCollector], context: FailureContext, clock: 
 
 def _unused(folder: Path, path: str) -> str:
     """``path``, or with a number where the folder has it already."""
-    wanted, number = path, 1
+    requested, number = path, 1
     while (folder / path).exists() or path == INDEX:
         number += 1
-        stem, dot, suffix = wanted.rpartition(".")
-        path = f"{stem}-{number}{dot}{suffix}" if dot else f"{wanted}-{number}"
+        stem, dot, suffix = requested.rpartition(".")
+        path = f"{stem}-{number}{dot}{suffix}" if dot else f"{requested}-{number}"
     return path
 
 

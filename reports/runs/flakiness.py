@@ -1,6 +1,6 @@
 """``python -m reports repeats DIR…``: many runs of the same suite, and whether their scenarios agree.
 
-A verdict that comes out otherwise the next time is worth nothing. So each scenario is followed through
+A verdict that differs the next time is worth nothing. So each scenario is followed through
 all runs of the same system, attempt by attempt: it differs when it did not end in one way only.
 """
 
@@ -53,7 +53,7 @@ class Row:
     Attributes:
         scenario: its id, with the case where it has several.
         ends: how its attempts ended, in the order of the runs.
-        not_run: runs in which it was selected and its turn did not come, or did not end.
+        not_run: runs in which it was selected and was not started, or did not end.
     """
 
     scenario: str
@@ -89,7 +89,7 @@ class Repeats:
     """What many runs say together.
 
     Attributes:
-        groups: the runs; those of other versions, nodes or another NFS client stand in another group.
+        groups: the runs; those of other versions, nodes or another NFS client are in another group.
         left_out: runs that could not be counted, and why.
     """
 

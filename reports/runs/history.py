@@ -30,7 +30,7 @@ FILE: Final = "history.html"
 #: Names of runs below a plot at most; more run into each other on a phone.
 NAMES: Final = 5
 
-#: What a point looks like and means, by what is claimed against the run before.
+#: Shape and meaning of a point, by what is claimed against the run before.
 CHANGES: Final = {"good": "faster than in the run before", "bad": "slower than in the run before"}
 
 
@@ -60,7 +60,7 @@ class Runs:
     """The runs in a folder.
 
     Attributes:
-        groups: the runs; those of another machine or another NFS client stand in another group.
+        groups: the runs; those of another machine or another NFS client are in another group.
         unread: folders that hold measurements which cannot be read, and why.
     """
 

@@ -31,7 +31,7 @@ def judge_run(
 
     1. ``fail``: a scenario failed as a product failure while the system was whole, that is
        before any infrastructure failure. A failure of the harness itself does not make the
-       system doubtful, so it takes nothing back.
+       system doubtful, so it removes nothing.
     2. ``invalid``: something else failed (harness, infrastructure or host), in a scenario or
        outside of any. A product failure seen after the infrastructure broke proves nothing.
     3. ``inconclusive``: a selected scenario was not run, or was skipped for another reason than

@@ -35,7 +35,7 @@ class Model(BaseModel):
 
 
 class DefectResult(Model):
-    """A suspected defect of the product that a scenario looked at."""
+    """A suspected defect of the product that a scenario checked."""
 
     key: str
     says: str

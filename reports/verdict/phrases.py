@@ -57,7 +57,7 @@ def blame(scenario: ScenarioResult) -> str:
 
 
 def not_seen(defect: DefectResult, system: SystemFacts | None) -> str:
-    """What is said of a known defect that did not show: that it is gone, unless it may not have come yet.
+    """What is said of a known defect that did not show: that it is gone, unless it may still appear.
 
     Its source ends with the version of Fluid in which it was found.
     """

@@ -10,7 +10,7 @@ from reports.verdict import phrases
 from reports.verdict.model import Outcome, ScenarioResult, Verdict
 from suites.record.markdown import escape, table_row
 
-#: How an outcome and a verdict look on a terminal, in pytest's markup.
+#: Colours of an outcome and a verdict on a terminal, in pytest's markup.
 COLOURS: Final[Mapping[str, Mapping[str, bool]]] = {
     "pass": {"green": True},
     "fail": {"red": True},

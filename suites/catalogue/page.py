@@ -49,7 +49,7 @@ def page(scenarios: Sequence[Scenario]) -> str:
     for group in GROUPS:
         parts.append(f"## {group}. {_TITLES[group]}")
         parts.append(_scenarios(s for s in scenarios if s.id.rstrip("0123456789") == group))
-    parts += ["## Defects of Fluid that are looked at", _defects(scenarios)]
+    parts += ["## Defects of Fluid that are checked", _defects(scenarios)]
     parts += ["## Rows without a scenario", _unwritten_rows()]
     return "\n\n".join(parts) + "\n"
 
@@ -74,7 +74,7 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
 
 def _defects(scenarios: Iterable[Scenario]) -> str:
     lines = [
-        "| key | what looks wrong | versions of Fluid | where it was read | scenario |",
+        "| key | what seems wrong | versions of Fluid | where it was read | scenario |",
         "|---|---|---|---|---|",
     ]
     shown: dict[Defect, list[str]] = {}
@@ -98,11 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or check that it is current."""
     parser = argparse.ArgumentParser(prog="python -m suites.catalogue", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when the page is not current")
-    wanted = page(declared())
+    expected = page(declared())
     if parser.parse_args(arguments).check:
-        current = PAGE.is_file() and PAGE.read_text() == wanted
+        current = PAGE.is_file() and PAGE.read_text() == expected
         if not current:
             sys.stderr.write("docs/scenarios.md is not current: run `python -m suites.catalogue`\n")
         return int(not current)
-    PAGE.write_text(wanted)
+    PAGE.write_text(expected)
     return 0

@@ -52,7 +52,7 @@ class Scenario:
         title: what must hold; first line of the test's docstring.
         does: what the user does; the rest of the docstring.
         issues: numbers of Fluid's issues that it guards.
-        defects: suspected defects of the product that it looks at.
+        defects: suspected defects of the product that it checks.
         alone: it touches the whole host or cluster, so nothing else may run at the same time.
         nodes: how many nodes that take Pods it needs.
         since: the first version of Fluid that has what it is about; None is every one.

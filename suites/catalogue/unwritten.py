@@ -35,7 +35,7 @@ class UnwrittenRow:
 
 
 #: Rows of each group of the catalogue: how many, and the numbers that it has not got. The last group is
-#: not about Fluid but about what is told of it.
+#: not about Fluid but about what its documentation says.
 #: D15 was not read in Fluid's source: it showed on three nodes, as what D4 left behind.
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
@@ -59,7 +59,7 @@ def rows() -> tuple[str, ...]:
     )
 
 
-_WRITE: Final = "nothing stands in its way"
+_WRITE: Final = "nothing prevents it"
 
 UNWRITTEN_ROWS: Final = (
     UnwrittenRow("A5", "uses a Dataset again on a node that has its Fuse Pod", Why.ELSEWHERE, "A6 does so"),
@@ -70,7 +70,7 @@ UNWRITTEN_ROWS: Final = (
         "needs the image fluid-file-prefetcher:v0.1.0, whose source no package registry holds",
     ),
     UnwrittenRow("B19", "writes through a read-only Dataset", Why.ELSEWHERE, "A13 does so"),
-    UnwrittenRow("C2", "looks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),
+    UnwrittenRow("C2", "checks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),
     UnwrittenRow("C3", "reads after the Fuse was killed", Why.ELSEWHERE, "D1 does so"),
     UnwrittenRow(
         "C6",

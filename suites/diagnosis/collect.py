@@ -111,7 +111,7 @@ def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = 
             f"this user may not {', nor '.join(reading.missing)}",
             missing=tuple(reading.missing),
             advice="grant the rights of suites/doctor/cluster-role.yaml"
-            + ("" if namespace else ", or look at one namespace with --namespace"),
+            + ("" if namespace else ", or check one namespace with --namespace"),
         )
     serving = _serving_namespaces(reading.objects, namespace)
     for other in serving:

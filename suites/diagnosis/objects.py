@@ -174,7 +174,7 @@ class PodInfo:
 
     @property
     def volumes_mounted(self) -> bool:
-        """A container of it runs, has run, or waits for something that comes after the volumes."""
+        """A container of it runs, has run, or waits for something that is later than the volumes."""
         containers = (*self.snapshot.init_containers, *self.snapshot.containers)
         return any(c.restarts or c.state not in _BEFORE_START for c in containers)
 

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
         _print(answer, options, out)
         out.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has read enough; what is still buffered goes nowhere.
+        # The reader, such as `head`, has read enough; what is still buffered is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return answer.exit_code
 

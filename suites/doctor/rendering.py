@@ -115,7 +115,7 @@ def _print_table(answer: Answer, console: Console) -> None:
         table.add_column("finding, and the one change to make", ratio=6)
         for finding in answer.ordered:
             word, style = MARKS[finding.state]
-            # Names come from the cluster: as Text they are never interpreted as markup.
+            # Names are read from the cluster: as Text they are never interpreted as markup.
             shown = Text(finding.says)
             if finding.change:
                 shown.append(f"\n→ {finding.change}", style="bold")

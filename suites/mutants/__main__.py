@@ -30,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except RefusalError as error:
             sys.stderr.write(f"{error}\n")
             return 2
-    wanted = page(MUTANTS, recorded())
+    expected = page(MUTANTS, recorded())
     if given.check:
-        current = PAGE.is_file() and PAGE.read_text() == wanted
+        current = PAGE.is_file() and PAGE.read_text() == expected
         if not current:
             sys.stderr.write("docs/mutants.md is not current: run `python -m suites.mutants`\n")
         return int(not current)
-    PAGE.write_text(wanted)
+    PAGE.write_text(expected)
     return 0
 
 

@@ -38,9 +38,9 @@ class Kept:
         """
         chosen = tuple(selection)
         if path.exists():
-            told = read(path)
-            done = {row["id"]: row for row in told["results"]}
-            if tuple(told["selection"]) == chosen and set(chosen) - done.keys():
+            saved = read(path)
+            done = {row["id"]: row for row in saved["results"]}
+            if tuple(saved["selection"]) == chosen and set(chosen) - done.keys():
                 return cls(path, chosen, done)
         return cls(path, chosen)
 
@@ -49,8 +49,8 @@ class Kept:
         self.results[row["id"]] = row
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
-        told = {"selection": self.selection, "results": list(self.results.values())}
-        new.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        saved = {"selection": self.selection, "results": list(self.results.values())}
+        new.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
         new.replace(self.path)
 
 
@@ -61,16 +61,16 @@ def read(path: Path) -> Mapping[str, Any]:
         RefusalError: it is not one.
     """
     try:
-        told: dict[str, Any] = json.loads(path.read_text())
-        told = {
-            "selection": list(told["selection"]),
-            "results": [{"id": row["id"], **row} for row in told["results"]],
+        saved: dict[str, Any] = json.loads(path.read_text())
+        saved = {
+            "selection": list(saved["selection"]),
+            "results": [{"id": row["id"], **row} for row in saved["results"]],
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RefusalError(
             f"{path} is no file of results of mutants", advice="delete it, and run the mutants again"
         ) from error
-    return told
+    return saved
 
 
 def drawn(ids: Sequence[str], sample: int | None, seed: int) -> tuple[str, ...]:

@@ -152,17 +152,17 @@ def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> N
     before = {text(pod, "metadata", "uid") for pod in _pods(kube, workload)}
     body = {name: template[name] for name in ("volumes", "containers")}
     kube.patch(workload.kind, workload.name, fluid.NAMESPACE, {"spec": {"template": {"spec": body}}})
-    wanted = mounted_files.mounted(template)
+    expected = mounted_files.mounted(template)
 
-    def look() -> str:
-        return _not_yet(system, workload, wanted, before)
+    def observe() -> str:
+        return _not_yet(system, workload, expected, before)
 
     with kube.changes(kinds.POD, fluid.NAMESPACE) as changed:
         wait(
-            look,
+            observe,
             is_empty,
             subject=f"{workload.kind} {fluid.NAMESPACE}/{workload.name}",
-            condition="Pods with the files of the mutant" if wanted else "Pods with the original files",
+            condition="Pods with the files of the mutant" if expected else "Pods with the original files",
             timeout=ROLL_OUT_SECONDS,
             delay=1.0,
             describe=lambda lacking: lacking or "it runs",
@@ -171,7 +171,7 @@ def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> N
         )
 
 
-def _not_yet(system: System, workload: Workload, wanted: tuple[str, ...], before: set[str]) -> str:
+def _not_yet(system: System, workload: Workload, expected: tuple[str, ...], before: set[str]) -> str:
     """What a roll-out still waits for; hurries what it can."""
     kube = system.kube
     found, pods = _get(kube, workload), _pods(kube, workload)
@@ -183,7 +183,7 @@ def _not_yet(system: System, workload: Workload, wanted: tuple[str, ...], before
     if old:
         return f"{len(old)} old Pods are still there"
     right = [
-        pod for pod in pods if mounted_files.mounted(pod["spec"]) == wanted and PodSnapshot.of(pod).ready
+        pod for pod in pods if mounted_files.mounted(pod["spec"]) == expected and PodSnapshot.of(pod).ready
     ]
     desired = (
         DaemonSetSnapshot.of(found).desired

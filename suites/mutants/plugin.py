@@ -30,11 +30,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     found: list[Any] = items  # each has a callspec, which the type does not show
     by_id: dict[str, pytest.Item] = {item.callspec.id: item for item in found}
-    wanted = drawn(list(by_id), config.getoption("sample"), config.getoption("sample_seed"))
+    chosen = drawn(list(by_id), config.getoption("sample"), config.getoption("sample_seed"))
     run = run_of(config)
-    kept = config.stash[KEPT] = Kept.continued(run.out.parent / FILE, wanted)
+    kept = config.stash[KEPT] = Kept.continued(run.out.parent / FILE, chosen)
     run.mutants.extend(kept.results.values())
-    items[:] = [by_id[id_] for id_ in wanted if id_ not in kept.results]
+    items[:] = [by_id[id_] for id_ in chosen if id_ not in kept.results]
     left = [item for item in by_id.values() if item not in items]
     if left:
         config.hook.pytest_deselected(items=left)

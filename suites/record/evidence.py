@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import ProductFailureError
 
-#: Where the time of a scenario goes, as the report groups it.
+#: Phases of the time of a scenario, as the report groups it.
 PhaseKind = Literal["dataset", "waiting", "window", "reading", "teardown", "other"]
 
 Value = str | int | float | bool | None
@@ -78,7 +78,7 @@ class Evidence:
     Attributes:
         silent: nothing is sent to Allure, which accepts only steps of the test that it knows to run.
         late_failures: failures that did not end the scenario; they count as failures of its teardown.
-        reconcile_requests: how often a controller of Fluid was asked to look sooner than by itself.
+        reconcile_requests: how often a controller of Fluid was asked to reconcile sooner than by itself.
         leftover_nodes: nodes on which the scenario's known leftovers may stay; nowhere else are they known.
         is_known: whether the tested version of Fluid is known to have the defect of that key.
     """

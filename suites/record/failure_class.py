@@ -11,14 +11,14 @@ import pytest
 from clusters.errors import FailureClass, HarnessError
 from suites.record.run import When
 
-#: Characters of a reason; the whole error stands in the detail.
+#: Characters of a reason; the whole error is in the detail.
 REASON_LENGTH: Final = 300
 
 #: Packages whose errors mean that a connection broke. They are named, not imported: importing the
-#: Kubernetes client takes more than a second.
+#: Kubernetes client needs more than a second.
 TRANSPORT_PACKAGES: Final = frozenset({"urllib3", "requests", "http", "ssl", "socket"})
 
-#: The API server's answers that tell of its own trouble: too many requests, and from here on.
+#: The API server's answers that report its own trouble: too many requests, and from here on.
 TOO_MANY_REQUESTS: Final = 429
 SERVER_TROUBLE: Final = 500
 

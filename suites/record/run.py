@@ -1,4 +1,4 @@
-"""The run as a whole: what it is called, where its files go, which system it looks at.
+"""The run as a whole: its name, the folder of its files, the system that it checks.
 
 The fixtures fill it while they work; the reports read it. Nothing here knows of reports.
 """
@@ -141,9 +141,9 @@ def cannot_run_here(reason: str) -> NoReturn:
     pytest.skip(CANNOT_RUN_HERE + reason)
 
 
-def _free_name(base: Path, wanted: str) -> str:
-    name, number = wanted, 1
+def _free_name(base: Path, requested: str) -> str:
+    name, number = requested, 1
     while (base / name).exists():
         number += 1
-        name = f"{wanted}-{number}"
+        name = f"{requested}-{number}"
     return name

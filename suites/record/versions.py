@@ -103,7 +103,7 @@ class Affected:
     last: str = ""
 
     def covers(self, version: str) -> bool:
-        """Whether a version has it. A build of a branch has what no version has mended."""
+        """Whether a version has it. A build of a branch has what no version has fixed."""
         begun = not self.first or reached(version, self.first)
         return begun and not (self.last and passed(version, self.last))
 

@@ -1,6 +1,6 @@
 """The pool of Datasets: one that reading scenarios share, and others created ahead of time.
 
-To create a Dataset takes a minute, mostly for JVMs to start. Datasets are therefore created while other
+A Dataset needs a minute to be created, mostly for JVMs to start. Datasets are therefore created while other
 scenarios run, one at a time (several at once starve each other's start-up probes on two cores), each in the
 way that its scenario declares, and used ones are removed in the background.
 """
@@ -34,7 +34,7 @@ MEMORY_OF_ONE: Final = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class ReadyDataset:
-    """What was observed of a Dataset when it became Bound, and until somebody used it.
+    """What was observed of a Dataset when it became Bound, and until it was used.
 
     Attributes:
         namespace: of the Dataset.
@@ -42,7 +42,7 @@ class ReadyDataset:
         fuse: its Fuse.
         phases: of its creation.
         idle: what was observed while nobody used it.
-        reconcile_requests: how often a controller was asked to look sooner while it was created.
+        reconcile_requests: how often a controller was asked to reconcile sooner while it was created.
     """
 
     namespace: str
@@ -98,7 +98,7 @@ class DatasetPool:
         system: the cluster.
         folder: of the export that all of them show.
         files: in that folder.
-        wanted: how the Datasets are created that scenarios will ask for, in that order.
+        requested: how the Datasets are created that scenarios will ask for, in that order.
         teardown: removes them.
         watches: a scenario will ask what was observed of its Dataset while nobody used it.
         untouched: no reconcile is requested for any of them.
@@ -108,7 +108,7 @@ class DatasetPool:
     system: System
     folder: str
     files: Files
-    wanted: Iterable[DatasetCreator] = ()
+    requested: Iterable[DatasetCreator] = ()
     teardown: BackgroundTeardown = field(default_factory=BackgroundTeardown)
     watches: bool = False
     untouched: bool = False
@@ -117,12 +117,12 @@ class DatasetPool:
     _prepared: deque[_Prepared] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self._wanted = deque(self.wanted)
+        self._requested = deque(self.requested)
 
     def prepare_ahead(self) -> None:
         """Create the next ones that will be needed, as many as there is room for."""
-        while self._wanted and len(self._prepared) < room(self.system.host):
-            self._prepare(self._wanted.popleft())
+        while self._requested and len(self._prepared) < room(self.system.host):
+            self._prepare(self._requested.popleft())
 
     def _prepare(self, create: DatasetCreator, *, untouched: bool = False) -> None:
         user = replace(self._user("fc"), requests_reconciles=not (untouched or self.untouched))

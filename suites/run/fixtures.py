@@ -115,13 +115,13 @@ def window(request: pytest.FixtureRequest) -> float:
 @pytest.fixture(scope="session")
 def files(system: System, progress: Progress) -> Files:
     """The data that scenarios read, on the NFS server; what an earlier run left there is repaired."""
-    wanted = smoke()
+    expected = smoke()
     with progress.stage("data on the NFS server"):
-        repaired = source_files.ensure(system, wanted, READ_ONLY_FOLDER)
+        repaired = source_files.ensure(system, expected, READ_ONLY_FOLDER)
     if repaired:
         with progress.stage(f"source export repaired ({repaired})"):
             pass
-    return wanted
+    return expected
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def evidence(request: pytest.FixtureRequest) -> Iterator[Evidence]:
     number = collected.reconcile_requests
     collected.fact(
         "harness",
-        f"requested {number} reconciles, so that controllers looked sooner than by themselves"
+        f"requested {number} reconciles, so that controllers reconciled sooner than by themselves"
         if number
         else "requested no reconcile: all times are Fluid's own",
         reconcile_requests=number,
@@ -211,7 +211,7 @@ def ready_dataset(
 
 @pytest.fixture(autouse=True)
 def _shared_goes_with_its_last_user(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove the shared Dataset once nobody will ask for it, so that it is looked at while others run.
+    """Remove the shared Dataset once no scenario will ask for it, so that it is checked while others run.
 
     What it leaves behind is reported at the last scenario that used it.
     """
@@ -266,12 +266,12 @@ def pool(
         for item in asking
         if (declared := scenarios.of(item)) is not None and is_untouched(item) == every_one
     ]
-    wanted = [one.dataset for one in found if not _lacks(system, one)]
+    requested = [one.dataset for one in found if not _lacks(system, one)]
     watches = any("idle_watch" in getattr(item, "fixturenames", ()) for item in asking)
-    made = DatasetPool(system, READ_ONLY_FOLDER, files, wanted, watches=watches, untouched=every_one)
+    made = DatasetPool(system, READ_ONLY_FOLDER, files, requested, watches=watches, untouched=every_one)
     yield made
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
-    with progress.stage("last Datasets go, and are looked for"):
+    with progress.stage("last Datasets are deleted and checked"):
         troubles = made.close(
             clean=cluster_stays(system), last_check_timeout=0.0 if interrupted else LAST_CHECKS_SECONDS
         )

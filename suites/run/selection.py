@@ -53,8 +53,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
         if any(item.get_closest_marker(name) is not None for name in SPECIAL_LEVELS):
             left.append(item)
             continue
-        wanted = declared is None or (declared.id in asked if asked else declared.level <= level)
-        (kept if wanted else left).append(item)
+        selected = declared is None or (declared.id in asked if asked else declared.level <= level)
+        (kept if selected else left).append(item)
     if asked and (unknown := sorted(asked - known)):
         items.clear()  # nothing is to be run, so there is nothing to give a verdict on
         raise pytest.UsageError(f"no scenario {', '.join(unknown)}; there are {', '.join(sorted(known))}")
@@ -88,7 +88,7 @@ def _keep_marked(config: pytest.Config, items: list[pytest.Item], level: str) ->
 def _cost(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     """Those that share a Dataset first, so that others are created meanwhile; those that run alone last.
 
-    Of those with their own Dataset, the ones that watch a window come first: the next Dataset is created in
+    Of those with their own Dataset, the ones that watch a window are first: the next Dataset is created in
     it. What is left of that window then counts for those whose Dataset only has to be left alone.
     """
     declared = scenarios.of(item)

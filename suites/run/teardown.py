@@ -45,7 +45,7 @@ LEAK_CHECK: Final = "leak check"
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How far the end of the run has come.
+    """The progress of the end of the run.
 
     Attributes:
         cluster_is_deleted: the cluster will be deleted as a whole, so only what is checked has to be removed.
@@ -295,7 +295,7 @@ class BackgroundTeardown:
                 subject=f"namespace {pending.user.namespace}",
                 condition=f"nothing left {leaks.GONE_SECONDS:g} s after Datasets and runtimes are gone",
                 last_seen="\n".join(unknown),
-                advice="look at the logs of the alluxioruntime-controller and of the CSI plugin",
+                advice="check the logs of the alluxioruntime-controller and of the CSI plugin",
             ),
         )
 

@@ -38,7 +38,7 @@ MISSING: Final = "missing"
 #: A claim that exists, but in another namespace. A name of its own: claims of one name in several
 #: namespaces would make the diagnosis of each other's scenarios ambiguous.
 OTHER_CLAIM: Final = "nfs-beside"
-#: Ends the name of the namespace where a claim lies that the Dataset cannot reach.
+#: Ends the name of the namespace with a claim that the Dataset cannot reach.
 ELSEWHERE: Final = "elsewhere"
 
 

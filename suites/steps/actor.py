@@ -40,7 +40,7 @@ class Actor:
         sent: the manifests, as they were sent.
         timeout_factor: share of the usual timeouts of this user; less than 1 where the product is broken on
             purpose. Teardown always has its full timeout.
-        requests_reconciles: ask Fluid's controllers to look as soon as something changed, which saves time.
+        requests_reconciles: ask Fluid's controllers to reconcile as soon as something changed, to save time.
             Without it no object of Fluid is touched, and all times are Fluid's own.
     """
 

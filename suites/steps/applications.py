@@ -52,7 +52,7 @@ class ApplicationSteps(Actor):
                 timeout=APPLICATION_SECONDS * self.timeout_factor,
                 failed=ended_reason,
                 changes=changed,
-                advice="look at the Pod's events and at the CSI plugin on its node",
+                advice="check the Pod's events and the CSI plugin on its node",
             )
         assert pod is not None
         return pod

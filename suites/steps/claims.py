@@ -29,7 +29,7 @@ class ClaimSteps(Actor):
         volume, claim = source.manifests()
         objects, of_volume = self.observer.objects, volume["metadata"]["name"]
         self.applies(volume)
-        # Kubernetes looks again only after 15 s at a claim that it saw before its volume.
+        # Kubernetes reads a claim that it saw before its volume again only after 15 s.
         self._wait_for_phase(
             kinds.VOLUME, of_volume, lambda: objects.get(VolumeSnapshot, of_volume), "Available", "Bound"
         )

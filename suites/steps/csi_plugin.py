@@ -114,7 +114,7 @@ def switch(kube: Kube, old: str, new: str) -> None:
 
     Raises:
         InfrastructureError: the plugin is not there, or has no such argument.
-        WaitTimeoutError: it did not come back in time; an infrastructure failure.
+        WaitTimeoutError: it was not ready again in time; an infrastructure failure.
     """
     number, container = _container(kube)
     if old not in container.get("args", ()):

@@ -12,14 +12,14 @@ from suites.record.defects import Defect
 from suites.record.versions import Affected, ByVersion
 from suites.steps.user import User
 
-#: Whether Fluid looks at the first condition of a loader's Job alone, and not at all of them.
+#: Whether Fluid reads only the first condition of a loader's Job, and not all of them.
 FIRST_CONDITION_ALONE: Final = ByVersion({"0.9": True, "1.0": False})
-#: Seconds from the end of a Job until it counts as not noticed: Fluid looks every 20 s.
+#: Seconds from the end of a Job until it counts as not noticed: Fluid reconciles every 20 s.
 NOTICED_SECONDS: Final = 65.0
 
 NOT_NOTICED: Final = Defect(
     "load-not-noticed",
-    "A DataLoad whose Job is complete stays Executing for ever: Fluid looks at the Job's first condition "
+    "A DataLoad whose Job is complete stays Executing for ever: Fluid reads the Job's first condition "
     "alone, and since Kubernetes 1.31 that is SuccessCriteriaMet.",
     "pkg/controllers/v1alpha1/dataload/implement.go:129-148 (0.9.3)",
     Affected(last="0.9"),
@@ -39,7 +39,7 @@ class UnnoticedCompletion:
     ended: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, load: DataLoadSnapshot) -> bool:
-        """Whether the Job has been complete for several looks of Fluid, and another condition comes first."""
+        """Whether the Job is complete for several reconciles of Fluid, and another condition comes first."""
         user = self.user
         if load.ended or not FIRST_CONDITION_ALONE.on(user.system):
             return False

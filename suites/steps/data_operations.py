@@ -33,7 +33,7 @@ def ends(user: User, kind: Kind, name: str) -> DataOperationSnapshot:
             condition="phase Complete or Failed",
             timeout=LOAD_SECONDS * user.timeout_factor,
             changes=changed,
-            advice=f"look at its events and at the dataset-controller's log for {name}",
+            advice=f"check its events and the dataset-controller's log for {name}",
         )
     assert ended is not None
     return ended
@@ -111,5 +111,5 @@ def gone(user: User, kind: Kind, *names: str) -> None:
             condition="deletion",
             timeout=GONE_SECONDS * user.timeout_factor,
             describe=lambda left: ", ".join(left) or "gone",
-            advice="look at its finalizer and at the dataset-controller's log",
+            advice="check its finalizer and the dataset-controller's log",
         )

@@ -47,13 +47,13 @@ def needs_controller(user: User) -> DeploymentSnapshot:
 def waits_for_controller(user: User) -> None:
     """Wait until Fluid has started the controller for a runtime that is there.
 
-    Where a Dataset has runtimes of several kinds, Fluid looks for one of them in no order and starts
+    Where a Dataset has runtimes of several kinds, Fluid searches for one of them in no order and starts
     the controller of that one, each time that the Dataset changes; so the Dataset is touched.
     """
     kube, objects = user.system.kube, user.observer.objects
     count = 0
 
-    def look() -> DeploymentSnapshot | None:
+    def observe() -> DeploymentSnapshot | None:
         nonlocal count
         count += 1
         annotations = {RECONCILE_ANNOTATION: str(count)}
@@ -62,13 +62,13 @@ def waits_for_controller(user: User) -> None:
 
     with user.evidence.phase("waiting", f"Fluid starts its {CONTROLLER}"):
         found = wait(
-            look,
+            observe,
             lambda seen: seen is not None and seen.ready > 0,
             subject=f"Deployment {fluid.NAMESPACE}/{CONTROLLER}",
             condition="readiness",
             timeout=CONTROLLER_SECONDS * user.timeout_factor,
             delay=1.0,
-            advice="look at the log of the dataset-controller, and whether the nodes have the image",
+            advice="check the log of the dataset-controller, and whether the nodes have the image",
         )
     user.evidence.fact("Fluid", f"runs its {CONTROLLER}: {found}")
 
@@ -99,7 +99,7 @@ def deletes_reference(owner: User, user: User) -> None:
     user.deletes_dataset(REFERENCE)
     kube = user.system.kube
 
-    def look() -> tuple[bool, bool, tuple[str, ...]]:
+    def observe() -> tuple[bool, bool, tuple[str, ...]]:
         return (
             kube.get(kinds.THIN_RUNTIME, REFERENCE, user.namespace) is not None,
             user.observer.objects.get(ClaimSnapshot, REFERENCE, user.namespace) is not None,
@@ -108,7 +108,7 @@ def deletes_reference(owner: User, user: User) -> None:
 
     with user.evidence.phase("teardown", "the reference is deleted"):
         wait(
-            look,
+            observe,
             lambda seen: not any(seen),
             subject=f"Dataset {user.namespace}/{REFERENCE}",
             condition="deletion with ThinRuntime, claim and entry in the other Dataset's status",
@@ -118,6 +118,6 @@ def deletes_reference(owner: User, user: User) -> None:
                 f"ThinRuntime {'there' if seen[0] else 'gone'}, claim {'there' if seen[1] else 'gone'}, "
                 f"referred to by {', '.join(seen[2]) or 'nobody'}"
             ),
-            advice=f"look at the log of the {CONTROLLER}",
+            advice=f"check the log of the {CONTROLLER}",
         )
     user.evidence.fact("reference", "gone with its ThinRuntime and claim")

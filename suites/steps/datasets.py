@@ -30,7 +30,7 @@ BOUND_SECONDS: Final = 420.0
 CLAIM_SECONDS: Final = 90.0
 #: Seconds until a deleted Dataset and what belongs to it are gone (measured: 54).
 GONE_SECONDS: Final = 240.0
-#: Seconds until a DataLoad of the smoke data is Complete (the controller looks every 20 s).
+#: Seconds until a DataLoad of the smoke data is Complete (the controller reconciles every 20 s).
 LOAD_SECONDS: Final = 300.0
 #: Ends all processes of a container but the first, which then ends by itself.
 STOP_ALL: Final = ("sh", "-c", "kill -TERM -1")
@@ -52,15 +52,15 @@ class DatasetSteps(ReconcileSteps):
         Placement is Shared unless the scenario passes its own Dataset, so that Datasets of scenarios that
         run at the same time find room on one node; Fluid's default is Exclusive.
         """
-        wanted = dataset or Dataset.over_claim(self.namespace, DATASET, SOURCE).evolve(placement="Shared")
-        self.applies(wanted.manifest())
+        created = dataset or Dataset.over_claim(self.namespace, DATASET, SOURCE).evolve(placement="Shared")
+        self.applies(created.manifest())
         if not without_runtime:
-            self.applies((runtime or laptop_runtime(self.namespace, wanted.name)).manifest())
+            self.applies((runtime or laptop_runtime(self.namespace, created.name)).manifest())
 
     def waits_until_bound(self, name: str = DATASET) -> DatasetSnapshot:
         """Wait until the Dataset is Bound and its claim is there and Bound.
 
-        A reconcile of the runtime is requested when one of its Pods changed, so that the controller looks at
+        A reconcile of the runtime is requested when one of its Pods changed, so that the controller reads
         once instead of after its 20 s (runtime_controller.go:271-300 of 1.0.8); without it the same Dataset
         needs twice as long.
         """
@@ -97,7 +97,7 @@ class DatasetSteps(ReconcileSteps):
                 condition="phase Bound with a Bound claim",
                 timeout=(BOUND_SECONDS + CLAIM_SECONDS) * self.timeout_factor,
                 changes=changed,
-                advice="look at the runtime's Pods and at the events of Dataset and AlluxioRuntime",
+                advice="check the runtime's Pods and the events of Dataset and AlluxioRuntime",
             )
         return bound.dataset
 
@@ -111,7 +111,7 @@ class DatasetSteps(ReconcileSteps):
                 condition="any phase",
                 timeout=PHASE_SECONDS * self.timeout_factor,
                 changes=changed,
-                advice="look whether the dataset-controller runs",
+                advice="check whether the dataset-controller runs",
             )
 
     def waits_for_load(
@@ -149,7 +149,7 @@ class DatasetSteps(ReconcileSteps):
                 timeout=LOAD_SECONDS * self.timeout_factor,
                 failed=failed_reason,
                 changes=changed,
-                advice="look at the log of the loader's Job",
+                advice="check the log of the loader's Job",
             )
         assert load is not None
         self.evidence.fact("DataLoad status", str(load))
@@ -190,7 +190,7 @@ class DatasetSteps(ReconcileSteps):
                 timeout=GONE_SECONDS * self.timeout_factor,
                 changes=changed,
                 describe=lambda remaining: "; ".join(remaining) or "all gone",
-                advice="look at the finalizers and the events of Dataset and AlluxioRuntime",
+                advice="check the finalizers and the events of Dataset and AlluxioRuntime",
             )
 
     def _warnings(self, name: str, kind: Kind) -> int:

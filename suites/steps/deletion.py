@@ -48,7 +48,7 @@ class DeletionState:
         """Proof that Fluid keeps the Dataset because a Pod uses it, or an empty text.
 
         All of these are needed: the Dataset is being deleted, Fluid's finalizer keeps it, and an event of
-        Fluid names the Pod. A deletion that only takes long is no protection.
+        Fluid names the Pod. A slow deletion is no protection.
         """
         dataset = self.dataset
         if dataset is None or not dataset.deleting:
@@ -86,7 +86,7 @@ def delete_while_used_by(user: User, pod: PodSnapshot) -> str:
     objects = user.observer.objects
     request_deletion(user)
 
-    def look() -> DeletionState:
+    def observe() -> DeletionState:
         return DeletionState(
             objects.get(DatasetSnapshot, DATASET, user.namespace),
             objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
@@ -102,13 +102,13 @@ def delete_while_used_by(user: User, pod: PodSnapshot) -> str:
         user.system.kube.changes(kinds.DATASET, user.namespace, more=topics) as changed,
     ):
         state = wait(
-            look,
+            observe,
             decided,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"deletion, or an event that Pod {pod.name} still uses it",
             timeout=GONE_SECONDS * user.timeout_factor,
             changes=changed,
-            advice="look at the finalizers and events of the Dataset",
+            advice="check the finalizers and events of the Dataset",
         )
     return state.kept_for(pod.name)
 
@@ -146,7 +146,7 @@ def stays_while_used(owner: User, reader: User, pod: PodSnapshot, used_by: str) 
     """
     objects = owner.observer.objects
 
-    def look() -> KeptDataset:
+    def observe() -> KeptDataset:
         reader.reads_right_quietly(pod)
         return KeptDataset(
             objects.get(DatasetSnapshot, DATASET, owner.namespace),
@@ -154,15 +154,15 @@ def stays_while_used(owner: User, reader: User, pod: PodSnapshot, used_by: str) 
         )
 
     with owner.evidence.phase("window", f"the deleted Dataset waits for {used_by}"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             why_not_kept,
             subject=f"Dataset {owner.namespace}/{DATASET}",
             condition=f"pending deletion with its claim and correct reads by {pod.name}",
             window=WINDOW_SECONDS,
         )
     owner.evidence.fact(
-        "Dataset", f"is being deleted and waits for {used_by}, which still reads", looks=len(looks)
+        "Dataset", f"is being deleted and waits for {used_by}, which still reads", looks=len(observations)
     )
 
 
@@ -186,6 +186,6 @@ def check_cache_removed(user: User) -> None:
             timeout=leaks.GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=described,
-            advice="look at the alluxioruntime-controller's log for the clean-up of the cache",
+            advice="check the alluxioruntime-controller's log for the clean-up of the cache",
         )
     user.evidence.fact("workers' tier folders", "no cached block of the deleted Dataset is left on any node")

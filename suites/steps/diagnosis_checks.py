@@ -38,7 +38,7 @@ def assert_diagnosis(
     breaks, is recorded as a late failure of the harness.
 
     Args:
-        user: whose cluster is looked at.
+        user: whose cluster is checked.
         pod: name of the Pod.
         code: the case.
         cause: why its Dataset is not Bound, where that is the case.

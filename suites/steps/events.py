@@ -29,7 +29,7 @@ def wait_for_event(
     """Wait until an event about an object has that reason and says that; aggregation does not matter."""
     place, objects = namespace or user.namespace, user.observer.objects
 
-    def look() -> tuple[EventSnapshot, ...]:
+    def observe() -> tuple[EventSnapshot, ...]:
         return objects.events(place, name, kind)
 
     def match(events: tuple[EventSnapshot, ...]) -> EventSnapshot | None:
@@ -43,7 +43,7 @@ def wait_for_event(
         user.system.kube.changes(kinds.EVENT, place) as changed,
     ):
         events = wait(
-            look,
+            observe,
             lambda seen: match(seen) is not None,
             subject=f"{kind} {place}/{name}",
             condition=f"event {reason or 'with any reason'}" + (f" with the text “{says}”" if says else ""),

@@ -59,19 +59,19 @@ def restored(user: User, release: HelmRelease) -> Iterator[None]:
 
 def wait_until_settled(user: User) -> None:
     """Wait until Fluid is ready as at the start, and none of its Pods is starting or being deleted."""
-    wanted = user.system.fluid.desired.keys()
+    expected = user.system.fluid.desired.keys()
 
-    def look() -> tuple[FluidState, tuple[PodSnapshot, ...]]:
+    def observe() -> tuple[FluidState, tuple[PodSnapshot, ...]]:
         pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
         return fluid.state(user.system.kube), tuple(pod for pod in pods if pod.deleting or not pod.ready)
 
     def is_restored(seen: tuple[FluidState, tuple[PodSnapshot, ...]]) -> bool:
         state, unsettled = seen
-        return state.ready and state.desired.keys() >= wanted and not unsettled
+        return state.ready and state.desired.keys() >= expected and not unsettled
 
     with user.evidence.phase("waiting", "Fluid is restored"):
         wait(
-            look,
+            observe,
             is_restored,
             subject="Fluid",
             condition="readiness, with no Pod starting or being deleted",
@@ -87,13 +87,13 @@ def wait_until_settled(user: User) -> None:
 def wait_for_other_deletions(user: User) -> None:
     """Wait until no other Dataset is being deleted: without Fluid its deletion would time out."""
 
-    def look() -> tuple[str, ...]:
+    def observe() -> tuple[str, ...]:
         datasets = user.observer.objects.list(DatasetSnapshot)
         return tuple(f"{one.namespace}/{one}" for one in datasets if one.deleting)
 
     with user.evidence.phase("waiting", "other Datasets are deleted"):
         wait(
-            look,
+            observe,
             is_empty,
             subject="Datasets of other scenarios",
             condition="the end of all deletions",
@@ -119,7 +119,7 @@ def uids_of_components(user: User) -> dict[str, frozenset[str]]:
 def wait_until_replaced(user: User, reader: PodSnapshot, old: dict[str, frozenset[str]]) -> None:
     """Wait until Fluid runs in new Pods, while the application reads the right data."""
 
-    def look() -> tuple[dict[str, frozenset[str]], FluidState]:
+    def observe() -> tuple[dict[str, frozenset[str]], FluidState]:
         user.reads_right_quietly(reader)
         return uids_of_components(user), fluid.state(user.system.kube)
 
@@ -128,7 +128,7 @@ def wait_until_replaced(user: User, reader: PodSnapshot, old: dict[str, frozense
 
     with user.evidence.phase("waiting", "Fluid runs in new Pods"):
         wait(
-            look,
+            observe,
             done,
             subject="Fluid",
             condition=f"readiness with new Pods of {' and '.join(REPLACED)}",

@@ -1,6 +1,6 @@
 """What a Dataset leaves behind: objects, node labels, mounts on nodes, data in memory.
 
-Only what Fluid makes for the Dataset is looked for, so nothing of the harness itself is ever counted.
+Only what Fluid creates for the Dataset is searched, so nothing of the harness itself is ever counted.
 """
 
 from __future__ import annotations
@@ -148,36 +148,36 @@ def after_a_while(user: User, seconds: float = GONE_SECONDS) -> Leaks:
     be broken on purpose at that moment.
 
     Raises:
-        WaitTimeoutError: it could not be looked at, an infrastructure failure.
+        WaitTimeoutError: it could not be read, an infrastructure failure.
     """
     last: list[Leaks] = []
 
-    def look() -> Leaks | None:
+    def observe() -> Leaks | None:
         last.clear()
         try:
             last.append(of_user(user))
         except HarnessError as error:
-            log.info("%s: cannot be looked at just now: %s", user.namespace, error.message)
+            log.info("%s: cannot be read just now: %s", user.namespace, error.message)
             return None
         return last[0]
 
     try:
-        return _waited(user, look, seconds)
+        return _waited(user, observe, seconds)
     except WaitError:
         if not last:
             raise
         return last[0]
 
 
-def _waited(user: User, look: Callable[[], Leaks | None], seconds: float) -> Leaks:
+def _waited(user: User, observe: Callable[[], Leaks | None], seconds: float) -> Leaks:
     found = wait(
-        look,
+        observe,
         lambda seen: seen is not None and seen.nothing,
         subject=f"what Fluid made in {user.namespace}",
         condition="complete removal",
         timeout=seconds,
         delay=1.0,
-        describe=lambda seen: "cannot be looked at" if seen is None else str(seen),
+        describe=lambda seen: "cannot be read" if seen is None else str(seen),
         failure_class=FailureClass.INFRASTRUCTURE,
     )
     assert found is not None
@@ -223,13 +223,13 @@ def _objects(user: User, name: str) -> set[str]:
 
 
 def _node_labels(user: User, name: str) -> list[str]:
-    wanted = set(fluid_names.node_labels(user.namespace, name))
+    expected = set(fluid_names.node_labels(user.namespace, name))
     exclusive = fluid_names.exclusive_value(user.namespace, name)
     return [
         f"{node.name}: {key}"
         for node in user.observer.objects.list(NodeSnapshot)
         for key, value in sorted(node.labels.items())
-        if key in wanted or (key == "fluid_exclusive" and value == exclusive)
+        if key in expected or (key == "fluid_exclusive" and value == exclusive)
     ]
 
 

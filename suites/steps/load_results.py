@@ -20,7 +20,7 @@ def check_has_loaded(user: User, name: str) -> None:
     """When a DataLoad is Complete, its one Job has completed and some of the data are cached.
 
     It is called as soon as the DataLoad is Complete: a status that is set before the work is done cannot be
-    told from a correct one later, when the Job has caught up.
+    distinguished from a correct one later, when the Job has caught up.
     """
     data_operations.job_of_load(user, name)
     listing = user.observer.listing(user.namespace, DATASET)

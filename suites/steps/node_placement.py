@@ -23,7 +23,7 @@ STAYS_SECONDS: Final = 20.0
 #: Seconds until the node of a ready worker has Fluid's labels: Fluid sets them at its first full reconcile
 #: of a Dataset that is Bound, 90 s after the last one if none is requested (observed on 0.9.3).
 LABELLED_SECONDS: Final = 120.0
-#: Seconds until the scheduler has placed a Pod that has a node now, and until a node tells a new label.
+#: Seconds until the scheduler has placed a Pod that has a node now, and until a node reports a new label.
 PLACED_SECONDS: Final = 60.0
 
 
@@ -65,13 +65,13 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
     """Wait for the Dataset's worker to be refused by the scheduler, and see that it stays so."""
     objects, pod = user.observer.objects, fluid_names.worker_pod(name)
 
-    def look() -> PodSnapshot | None:
+    def observe() -> PodSnapshot | None:
         user.request_reconcile(name)
         return objects.get(PodSnapshot, pod, user.namespace)
 
-    with user.evidence.phase("waiting", f"the worker of {name} is looked at by the scheduler"):
+    with user.evidence.phase("waiting", f"the worker of {name} is seen by the scheduler"):
         wait(
-            look,
+            observe,
             is_decided,
             subject=f"Pod {user.namespace}/{pod}",
             condition="a decision of the scheduler",
@@ -79,7 +79,7 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
             delay=5.0,
         )
     with user.evidence.phase("window", f"the worker of {name} finds no node"):
-        looks = hold(
+        observations = hold(
             lambda: (
                 objects.get(PodSnapshot, pod, user.namespace),
                 user.observer.dataset(user.namespace, name),
@@ -89,7 +89,7 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
             condition="absence of a node and of a Bound Dataset",
             window=STAYS_SECONDS,
         )
-    last = looks[-1][0]
+    last = observations[-1][0]
     assert last is not None
-    user.evidence.fact("Pod condition", last.scheduling, pod=last.name, looks=len(looks))
+    user.evidence.fact("Pod condition", last.scheduling, pod=last.name, looks=len(observations))
     return last

@@ -1,4 +1,4 @@
-"""Looking at the system from independent sides: what each source says, as a snapshot."""
+"""Observation of the system through independent sources, each as a snapshot."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from workloads import pod_commands
 from workloads.application import CONTAINER
 from workloads.faults import Dropped, Run, drop_page_cache
 
-#: Seconds for a program inside an application; reading all of the smoke data takes a few.
+#: Seconds for a program inside an application; reading all of the smoke data needs a few.
 INSIDE_SECONDS: Final = 120.0
 #: Seconds for a program inside an application that does not read all of the data.
 COMMAND_SECONDS: Final = 30.0
 #: How find ends its message about a path that does not exist.
 NO_SUCH_FILE: Final = "No such file or directory"
 #: Seconds without a single file read after which a read counts as hung. The largest file of the smoke data
-#: (16 MiB) takes less than 2 s when it is not cached.
+#: (16 MiB) needs less than 2 s when it is not cached.
 HUNG_SECONDS: Final = 12.0
 
 
@@ -73,7 +73,7 @@ class Observer:
 
     @property
     def objects(self) -> ClusterReader:
-        """Typed look-ups in the API."""
+        """Typed lookups in the API."""
         return ClusterReader(self.system.kube)
 
     def fuse(self, namespace: str, dataset: str) -> FuseSnapshot:
@@ -178,7 +178,7 @@ class Observer:
         return self.alluxio(namespace, dataset).listing()
 
     def blocks(self, namespace: str, dataset: str) -> tuple[BlockFile, ...]:
-        """Whole block files of the Dataset on all nodes, looked at on the nodes themselves."""
+        """Whole block files of the Dataset on all nodes, read on the nodes themselves."""
         found: list[BlockFile] = []
         argv = find_blocks(fluid_names.tier_folder(namespace, dataset))
         for node in self.system.nodes:

@@ -62,7 +62,7 @@ def blame_read(
             f"a read of {pod.name}, which does not use Fluid, {problem}",
             subject=subject,
             last_seen="\n".join((seen, *answers)).strip(),
-            advice="this application is a control itself: look at the NFS server and at its client",
+            advice="this application is a control itself: check the NFS server and its client",
         )
     raise ProductFailureError(
         f"a read through the Fuse {problem}; "
@@ -70,7 +70,7 @@ def blame_read(
         subject=subject,
         condition="all files are read",
         last_seen="\n".join((seen, *answers)).strip(),
-        advice=f"look at the Dataset's Fuse Pod on {pod.node}: its process, its log, its threads",
+        advice=f"check the Dataset's Fuse Pod on {pod.node}: its process, its log, its threads",
     )
 
 
@@ -93,7 +93,7 @@ def run_controls(
                 subject=f"Pod {pod.namespace}/{pod.name}",
                 condition="the controls answer",
                 last_seen="\n".join((seen, *answers, f"{name}: {error}")).strip(),
-                advice=f"look at node {pod.node} and at the NFS server first",
+                advice=f"check node {pod.node} and the NFS server first",
             ) from error
     return answers
 

@@ -1,4 +1,4 @@
-"""Requests for a reconcile: they save the time until Fluid's controllers look by themselves."""
+"""Requests for a reconcile: they save the time until Fluid's controllers reconcile by themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 #: The annotation that is changed.
 RECONCILE_ANNOTATION: Final = "fluid-conformance/look"
-#: Seconds between two requests: Fluid's controllers look again after 10 to 20 s by themselves.
+#: Seconds between two requests: Fluid's controllers reconcile again after 10 to 20 s by themselves.
 RECONCILE_DELAY: Final = 5.0
 #: Seconds between two requests for a full reconcile: sooner than 15 s after the last one the controller
 #: leaves out what it does first (pkg/ddc/base/syncs.go:28-45 of 1.0.8).
@@ -23,10 +23,10 @@ FULL_RECONCILE_DELAY: Final = 18.0
 
 
 class ReconcileSteps(Actor):
-    """Asks Fluid's controllers to look, where the user is allowed to."""
+    """Asks Fluid's controllers to reconcile, where the user is allowed to."""
 
     def request_reconcile(self, name: str = DATASET, kind: Kind = kinds.ALLUXIO_RUNTIME) -> None:
-        """Change an annotation of an object of Fluid, so that its controller looks at it soon."""
+        """Change an annotation of an object of Fluid, so that its controller reads it soon."""
         if not self.requests_reconciles:
             return
         self.evidence.reconcile_requests += 1

@@ -1,4 +1,4 @@
-"""Somebody who may do little on the cluster: a ServiceAccount with only the rights that it is given.
+"""A user with few rights on the cluster: a ServiceAccount with only the rights that it is given.
 
 What the harness ships to be run by others is run as such a one, with a kubeconfig of its own.
 """
@@ -103,9 +103,9 @@ class Account:
                 "subjects": [{"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}],
             }
         )
-        wanted = rights_of(role["rules"])
+        expected = rights_of(role["rules"])
         wait(
-            lambda: wanted - self.rights(self.namespace),
+            lambda: expected - self.rights(self.namespace),
             is_empty,
             subject=f"ServiceAccount {self.namespace}/{self.name}",
             condition=f"the rights from ClusterRole {name}",

@@ -72,5 +72,5 @@ def _write(system: System, files: Files, folder: str) -> None:
             f"the files of the source could not be written to {folder}",
             subject=f"Pod {nfs.NAMESPACE}/{nfs.NAME}",
             last_seen=(done.stdout + done.stderr).strip()[-1_000:],
-            advice="look at the free space of the NFS server's node",
+            advice="check the free space of the NFS server's node",
         )

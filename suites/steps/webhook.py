@@ -93,19 +93,19 @@ def needed(user: User) -> None:
 def waits_for_node_labels(user: User) -> str:
     """Wait until the nodes of the Dataset's workers, and no others, carry its label; returns that label.
 
-    Fluid puts it there at its first look at a Dataset that is Bound (pkg/ddc/base/syncs.go:103 of 0.9.3).
+    Fluid puts it there at its first reconcile of a Bound Dataset (pkg/ddc/base/syncs.go:103 of 0.9.3).
     """
     objects = user.observer.objects
     label = fluid_names.common_label(user.namespace, DATASET)
 
-    def look() -> tuple[frozenset[str], frozenset[str]]:
+    def observe() -> tuple[frozenset[str], frozenset[str]]:
         workers = objects.list(PodSnapshot, user.namespace, labels=fluid_names.pod_labels(DATASET, "worker"))
         labelled = objects.list(NodeSnapshot, labels=f"{label}=true")
         return frozenset(pod.node for pod in workers), frozenset(node.name for node in labelled)
 
     with user.evidence.phase("waiting", "the nodes are labelled for the cache"):
         _, labelled = wait(
-            user.with_reconcile_requests(look),
+            user.with_reconcile_requests(observe),
             lambda seen: bool(seen[1]) and seen[0] == seen[1],
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"label {label}=true on exactly the nodes of the workers",
@@ -113,7 +113,7 @@ def waits_for_node_labels(user: User) -> str:
             describe=lambda seen: (
                 f"on {', '.join(sorted(seen[1])) or 'none'}; the workers are on {', '.join(sorted(seen[0]))}"
             ),
-            advice="look at the log of alluxioruntime-controller",
+            advice="check the log of alluxioruntime-controller",
         )
     user.evidence.fact("node labels", f"{', '.join(sorted(labelled))} carries {label}")
     return label
@@ -158,11 +158,11 @@ def down(user: User) -> Iterator[None]:
 
 
 def _bring_back(user: User, replicas: int) -> None:
-    """Scale the webhook up, however often it takes, until it changes a labelled Pod again."""
+    """Scale the webhook up, as often as necessary, until it changes a labelled Pod again."""
     kube = user.system.kube
     probe = user.application("webhook-probe", DATASET, labels={SERVERFUL_LABEL: "true"})
 
-    def look() -> str:
+    def observe() -> str:
         try:
             kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(replicas))
             said = AdmissionChanges.of(kube.would_create(probe.manifest()))
@@ -171,7 +171,7 @@ def _bring_back(user: User, replicas: int) -> None:
         return "it leaves a labelled Pod as it is" if said.untouched else ""
 
     wait(
-        look,
+        observe,
         is_empty,
         subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
         condition="an answer",

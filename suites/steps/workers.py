@@ -65,17 +65,17 @@ def wait_for_node_label(
     Fluid sets the labels in its first complete reconcile of a Dataset that is Bound.
     """
 
-    def look() -> str:
+    def observe() -> str:
         found = user.observer.objects.get(NodeSnapshot, node)
         return found.labels.get(key, "") if found else ""
 
     with user.evidence.phase("waiting", "Fluid labels the node for the cache"):
         return wait(
-            user.with_reconcile_requests(look, name),
+            user.with_reconcile_requests(observe, name),
             accepted,
             subject=f"node {node}",
             condition=f"label {key}={expected}",
             timeout=LABELLED_SECONDS * user.timeout_factor,
             describe=lambda value: f"{key}={value or '(none)'}",
-            advice="look at the log of alluxioruntime-controller",
+            advice="check the log of alluxioruntime-controller",
         )

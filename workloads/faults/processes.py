@@ -128,7 +128,7 @@ def stopped(
 def _continue(run: Run, name: str, before: Sequence[Process], clock: Clock) -> None:
     """Continue processes, with as many attempts as needed, until none is stopped."""
 
-    def look() -> tuple[Process, ...] | None:
+    def observe() -> tuple[Process, ...] | None:
         try:
             now = processes(run, name)
             # Also those from before: a process that was not listed must not stay stopped.
@@ -142,7 +142,7 @@ def _continue(run: Run, name: str, before: Sequence[Process], clock: Clock) -> N
         return now
 
     wait(
-        look,
+        observe,
         # No process at all is right, too: one that has ended is not restarted here.
         partial(_seen, none_stopped),
         subject=f"process {name}",
@@ -208,7 +208,7 @@ def _await(
     advice: str,
     clock: Clock,
 ) -> None:
-    def look() -> tuple[Process, ...] | None:
+    def observe() -> tuple[Process, ...] | None:
         try:
             return processes(run, name)
         except HarnessError as error:  # a container that restarts runs no commands
@@ -216,7 +216,7 @@ def _await(
             return None
 
     wait(
-        look,
+        observe,
         partial(_seen, ready),
         subject=f"process {name}",
         condition=condition,

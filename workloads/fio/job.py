@@ -1,6 +1,6 @@
 """fio's jobs: readable files in `workloads/jobs/`, filled in for a number of readers.
 
-The files are ordinary fio jobs whose variables fio itself takes from the environment, so that
+The files are ordinary fio jobs whose variables fio itself reads from the environment, so that
 each can be run in a shell: ``DIRECTORY=/data NUMJOBS=4 LARGE_SHARE=64m fio sequential-1m.fio``.
 """
 
@@ -184,9 +184,9 @@ def names(folder: Path = FOLDER) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.fio")))
 
 
-def _values(amounts: Amounts, numjobs: int, job: str, wanted: frozenset[str]) -> dict[str, str]:
+def _values(amounts: Amounts, numjobs: int, job: str, used: frozenset[str]) -> dict[str, str]:
     def share(variable: str, total: int, what: str) -> int:
-        if variable in wanted and (total < numjobs or total % numjobs):
+        if variable in used and (total < numjobs or total % numjobs):
             raise RefusalError(
                 f"{job}: {total} {what} cannot be shared evenly by {numjobs} jobs", subject=job
             )

@@ -87,11 +87,11 @@ class Bins:
         """
         if not (isfinite(percent) and 0 < percent <= 100):  # noqa: PLR2004 - what percent means
             raise ValueError(f"a percentile is above 0 and at most 100, not {percent}")
-        wanted = _long_double(_long_double(Fraction(percent) / 100) * self.total)
+        rank = _long_double(_long_double(Fraction(percent) / 100) * self.total)
         so_far = 0
         for nanoseconds, count in self.counts:
             so_far += count
-            if count and so_far >= wanted:
+            if count and so_far >= rank:
                 return nanoseconds
         raise ValueError("no I/O was counted, so there is no percentile")
 

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-#: A Kubernetes object as the API takes it.
+#: A Kubernetes object as the API accepts it.
 Manifest = dict[str, Any]
 
 #: Fields that belong to ``metadata``; all others of a resource belong to ``spec``.
@@ -64,7 +64,7 @@ class Resource(Model):
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
     def manifest(self) -> Manifest:
-        """The object as the API takes it."""
+        """The object as the API accepts it."""
         return {
             "apiVersion": self.API_VERSION,
             "kind": self.KIND,

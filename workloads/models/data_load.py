@@ -13,7 +13,7 @@ from workloads.models.shared import PodMetadata, Resources, Toleration
 
 
 class TargetDataset(Model):
-    """The Dataset to load. Fluid takes only one of the DataLoad's own namespace."""
+    """The Dataset to load. Fluid accepts only one of the DataLoad's own namespace."""
 
     name: str
     namespace: str | None = None

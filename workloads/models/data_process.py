@@ -12,7 +12,7 @@ from workloads.models.shared import PodMetadata
 
 
 class MountedDataset(Model):
-    """The Dataset, and where the program sees it. Fluid takes only one of the DataProcess's own namespace.
+    """The Dataset, and where the program sees it. Fluid accepts only one of the DataProcess's own namespace.
 
     Attributes:
         name: of the Dataset.

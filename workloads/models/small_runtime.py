@@ -8,11 +8,11 @@ What differs from a runtime without any settings, and why (file and line of Flui
 - the same ``-Xmx`` is in the common ``jvmOptions``: it is the only way to the job master's
   and the job worker's heap, because the engine drops these two components' own options
   (pkg/ddc/alluxio/types.go:129-137). It bounds the command line too. The value is the same
-  everywhere, because images disagree on whether common options come before or after a process's own.
-- the common ``jvmOptions`` tell every process to use the quick compiler and the simplest collector:
+  everywhere, because images disagree on whether common options are before or after a process's own.
+- the common ``jvmOptions`` make every process use the quick compiler and the simplest collector:
   a Dataset that lives for a minute spends most of its processor time on compiling what it runs once.
   Where speed is measured, ``quick=False`` leaves them out.
-- ``master.env`` tells the command line the same in any case: the master's start-up probe runs it
+- ``master.env`` does the same for the command line in any case: the master's start-up probe runs it
   twice within 15 s, next to all the other starting processes
   (charts/alluxio/templates/master/statefulset.yaml:193-198).
 - one tier in ``/dev/shm``, small; Fluid has no default tier.

@@ -30,7 +30,7 @@ FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
 #: Folder of Fluid's own chart in the artifact `fluid`.
 FLUID_CHART: Final = "charts/fluid/fluid"
 
-#: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores come on top.
+#: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores are added.
 ALLUXIO_MODULES: Final = (
     "alluxio-core-server-master",
     "alluxio-core-server-worker",
@@ -186,7 +186,7 @@ def fluid(version: str) -> Artifact:
 def alluxio(version: str) -> Artifact:
     """Alluxio's jars: all on the class path in `jars/`, the under-stores in `lib/`."""
     under_stores = pins().alluxio[version].under_stores
-    # The first dependency on a module decides its version, so modules of other versions come last.
+    # The first dependency on a module decides its version, so modules of other versions are last.
     modules = [(name, version) for name in ALLUXIO_MODULES]
     modules += [(f"alluxio-underfs-{name}", of) for name, of in under_stores.items()]
 

@@ -37,7 +37,7 @@ _PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 def build_all(cache: ArtifactCache, engine: Engine, images: Sequence[ImageDefinition]) -> None:
     """Build missing artifacts in parallel, then missing images in order."""
     obtain_all(cache, missing_artifacts(cache, engine, images))
-    for image in _wanted(engine, images):
+    for image in _expected(engine, images):
         build(cache, engine, image)
 
 
@@ -47,14 +47,14 @@ def missing_artifacts(
     """Artifacts to build for the images that are missing, each once."""
     found = {
         artifact.key: artifact
-        for image in _wanted(engine, images)
+        for image in _expected(engine, images)
         for artifact in _artifacts(image)
         if not cache.path(artifact).exists()
     }
     return list(found.values())
 
 
-def _wanted(engine: Engine, images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
+def _expected(engine: Engine, images: Sequence[ImageDefinition]) -> list[ImageDefinition]:
     """The images that are missing, and their bases, bases first."""
     return [image for image in _closure(images) if image_id(engine, image) is None]
 

@@ -161,16 +161,16 @@ def alluxio(version: str) -> ImageDefinition:
     )
 
 
-def fluid(wanted: Versions) -> dict[str, ImageDefinition]:
+def fluid(chosen: Versions) -> dict[str, ImageDefinition]:
     """Fluid's images by the chart's name for each, and the CSI registrar.
 
     Those of a Fluid that calls kubectl have the one of the run's Kubernetes.
     """
-    version = wanted.fluid
+    version = chosen.fluid
     built, pin = artifacts.fluid(version), pins().fluid[version]
     tools = [Part(artifacts.helm(pin.helm), "helm", "tools/ddc-helm")]
     if pin.kubectl:
-        tools.append(Part(artifacts.kubernetes(wanted.kubernetes), "kubernetes", "tools/kubectl"))
+        tools.append(Part(artifacts.kubernetes(chosen.kubernetes), "kubernetes", "tools/kubectl"))
     parts = (
         *tools,
         Part(built, "charts", "charts"),
@@ -283,13 +283,13 @@ def _on_node(
     return ImageDefinition(node.names, RECIPES / recipe, Origin.BUILT, base=below, parts=parts, also=also)
 
 
-def system(wanted: Versions, *, wrapped: bool, user_space_nfs: bool) -> SystemImages:
+def system(chosen: Versions, *, wrapped: bool, user_space_nfs: bool) -> SystemImages:
     """All images of a system that is built here."""
     return SystemImages(
-        node=node(wanted.kubernetes, wrapped=wrapped, user_space_nfs=user_space_nfs),
-        control_plane=control_plane(wanted.kubernetes),
-        fluid=fluid(wanted),
-        alluxio=alluxio(wanted.alluxio),
+        node=node(chosen.kubernetes, wrapped=wrapped, user_space_nfs=user_space_nfs),
+        control_plane=control_plane(chosen.kubernetes),
+        fluid=fluid(chosen),
+        alluxio=alluxio(chosen.alluxio),
         nfs_server=nfs_server(),
         toolbox=toolbox(),
     )

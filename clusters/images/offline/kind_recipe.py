@@ -3,7 +3,7 @@
 The entrypoint, systemd units, control group scripts and containerd's configuration are kind's files,
 read from its module when the image is built. Of kind's Dockerfile (images/base/Dockerfile of 0.30.0)
 the first stage is used as it is, but for options that Docker's classic builder does not know; the
-programs that its other stages compile from repositories come from Debian (recipes/kind-base).
+programs that its other stages compile from repositories are Debian packages (recipes/kind-base).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Alluxio's own command line, run in the container of a Dataset's first master.
 
-Each call starts a JVM, which takes 1 to 3 s on two cores.
+Each call starts a JVM, which needs 1 to 3 s on two cores.
 """
 
 from __future__ import annotations

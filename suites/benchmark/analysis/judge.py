@@ -281,7 +281,7 @@ def _effect(ratio: float) -> float:
 
 
 def _mann_whitney(baseline: Sequence[float], candidate: Sequence[float]) -> float:
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - its import takes half a second
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - its import needs half a second
 
     return float(mannwhitneyu(baseline, candidate, alternative="two-sided").pvalue)
 

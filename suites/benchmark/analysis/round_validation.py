@@ -1,6 +1,6 @@
 """Whether a round measured what the name of its arm says, from the evidence before and after it.
 
-No rule trusts the preparation by the harness. The content of the page cache comes from the kernel
+No rule trusts the preparation by the harness. The content of the page cache is read from the kernel
 (mincore, by fincore), the cached data from Alluxio's listing, the reads of NFS from the counters of the
 server, and the Fuse process from the uid of its Pod.
 """
@@ -18,7 +18,7 @@ from suites.benchmark.model.series import ArmKind
 #: pages that the kernel keeps of a file that is being inspected.
 SLACK: Final = 0.01
 
-#: Share of the data that may be missing from the page cache if all must come from there: the rest is read
+#: Share of the data that may be missing from the page cache if all must be read from there: the rest is read
 #: from a source that is many times slower.
 ALMOST_ALL: Final = 0.0005
 
@@ -121,7 +121,7 @@ def _nfs(expected: Expected, proof: Proof) -> Iterable[str]:
     if sent is None:
         yield "the number of bytes that the NFS server sent is unknown"
     elif expected.kind in _FROM_NFS:
-        # A second read of the same data, as in a second epoch, comes from the page cache.
+        # A second read of the same data, as in a second epoch, is served by the page cache.
         least = expected.times * min(expected.read_bytes, expected.data_bytes)
         if sent < least - _slack(least):
             yield f"the NFS server sent only {sent} of {least} bytes"

@@ -124,12 +124,12 @@ class Settings:
                 f"there is no benchmark profile {profile!r}", advice=f"use one of {', '.join(known)}"
             )
         settings = cls(
-            profile=profile,  # type: ignore[arg-type] # it was just looked up
+            profile=profile,  # type: ignore[arg-type] # the lookup was just done
             rounds=rounds if rounds is not None else (6 if profile == "quick" else ROUNDS),
             bandwidth=bandwidth if bandwidth is not None else DEFAULT_BANDWIDTH,
             minutes=minutes if minutes is not None else MINUTES[profile],
             most_jobs=most_jobs if most_jobs is not None else fio.MOST_JOBS,
-            shaping=shaping,  # type: ignore[arg-type] # it was just looked up
+            shaping=shaping,  # type: ignore[arg-type] # the lookup was just done
             pods=pods if pods is not None else (2 if profile == "scale" else 1),
         )
         if not 1 <= settings.pods <= MOST_PODS or (profile == "scale" and settings.pods == 1):

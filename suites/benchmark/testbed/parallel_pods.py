@@ -197,7 +197,7 @@ def _wait_until_ready(testbed: Testbed, name: str, pods: int, seconds: float) ->
     kube, namespace, objects = testbed.system.kube, testbed.user.namespace, testbed.user.observer.objects
     there: set[str] = set()
 
-    def look() -> tuple[PodSnapshot, ...]:
+    def observe() -> tuple[PodSnapshot, ...]:
         found: tuple[PodSnapshot, ...] = objects.list(PodSnapshot, namespace, labels=f"job-name={name}")
         for pod in found:
             if pod.name not in there and pod.phase == "Running":
@@ -209,7 +209,7 @@ def _wait_until_ready(testbed: Testbed, name: str, pods: int, seconds: float) ->
         return found
 
     found = wait(
-        look,
+        observe,
         lambda found: len(found) == pods and {pod.name for pod in found} <= there,
         subject=f"Job {namespace}/{name}",
         condition=f"{pods} Pods ready to read",

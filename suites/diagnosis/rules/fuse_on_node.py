@@ -47,10 +47,10 @@ def fuse_ready(state: ClusterState, fuse: FuseSnapshot, node: str) -> bool:
 def fuse_facts(state: ClusterState, fuse: FuseSnapshot, node: str) -> tuple[Evidence, ...]:
     """The node's label and the Fuse Pod on the node as evidence."""
     pod = fuse.pod_on(node)
-    wanted = str(fuse.daemon_set) if fuse.daemon_set else "no DaemonSet"
+    expected = str(fuse.daemon_set) if fuse.daemon_set else "no DaemonSet"
     label = "has" if node in fuse.labelled else "lacks"
     found = [Evidence(f"node {node}", f"{label} label {fuse.label}")] if state.sees(kinds.NODE) else []
-    return (*found, Evidence(f"Fuse of {fuse.dataset}", str(pod) if pod else f"no Pod on {node}; {wanted}"))
+    return (*found, Evidence(f"Fuse of {fuse.dataset}", str(pod) if pod else f"no Pod on {node}; {expected}"))
 
 
 def why_no_fuse(use: ClaimUse, fuse: FuseSnapshot) -> FuseTrouble:
@@ -149,7 +149,7 @@ def fuse_running_since(state: ClusterState, fuse: FuseSnapshot, node: str) -> da
 def outlived_fuse(use: ClaimUse, fuse: FuseSnapshot) -> datetime | None:
     """When the Fuse started again after the Pod's volumes were mounted; None if the mount is alive.
 
-    A Pod's volumes are mounted once, before its first container starts; a container that starts again gets
+    A Pod's volumes are mounted once, before its first container starts; a container that starts again has
     the same mount. So a mount is dead if the Fuse behind it started later than the first container. If that
     start is not known any more, a Pod that the kubelet had accepted long before the Fuse started decides it.
     """

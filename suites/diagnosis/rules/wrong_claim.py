@@ -192,7 +192,7 @@ def _faults(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo, target: Key
     if not attributes.get("fluid_path"):
         yield "its attributes have no fluid_path"
     if target is None:
-        # Without them the plugin looks for the claim, which must look like Fluid's (volume/get.go:45).
+        # Without them the plugin searches for the claim, which must be like Fluid's (volume/get.go:45).
         marks = (fluid_names.STORAGE_LABEL_PREFIX, "fluid.io/managed-by")
         if not any(label.startswith(marks) for label in claim.labels):
             yield "its attributes do not name the runtime (runtime_namespace, runtime_name)"

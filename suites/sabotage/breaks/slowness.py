@@ -16,7 +16,7 @@ from workloads.throttling import slowed
 #: Seconds for which the API server is stopped at a time, and for which it runs then.
 API_STOPPED: Final = 0.3
 API_RUNS: Final = 0.1
-#: Seconds that an answer takes at least once when the API server is slow.
+#: Least seconds of an answer when the API server is slow.
 SLOW_ANSWER: Final = 0.2
 #: Seconds over which answers are timed.
 TIMED_SECONDS: Final = 2.0

@@ -21,7 +21,7 @@ NEARLY_ALL: Final = 90.0
 def test_status_shows_what_is_cached_and_how_reads_are_served(dataset_owner: User) -> None:
     """The Dataset's status shows size and number of files, what is cached, and that reads hit the cache.
 
-    The user reads all files, looks at ``status.cacheStates``, and reads them again from the cache.
+    The user reads all files, reads ``status.cacheStates``, and reads them again from the cache.
     """
     observer = dataset_owner.observer
     checks.nothing_cached(dataset_owner)

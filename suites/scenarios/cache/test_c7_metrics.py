@@ -140,7 +140,7 @@ def _is_older(dataset: DatasetSnapshot, samples: Samples) -> bool:
 def _wait_for_setup_errors(user: User, key: str, *, at_least: float) -> float:
     """Wait until that many failed set-ups of a runtime are counted. Returns their number."""
 
-    def look() -> float:
+    def observe() -> float:
         user.request_reconcile()
         return _scrape(user, RUNTIME_CONTROLLER).value(SETUP_ERRORS, runtime=key) or 0.0
 
@@ -149,7 +149,7 @@ def _wait_for_setup_errors(user: User, key: str, *, at_least: float) -> float:
 
     with user.evidence.phase("waiting", "the set-up fails"):
         return wait(
-            look,
+            observe,
             enough,
             subject=f"metric {SETUP_ERRORS} of {key}",
             condition=f"a value of {at_least:g} or more",

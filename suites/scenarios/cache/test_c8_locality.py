@@ -57,13 +57,13 @@ def test_reads_on_the_workers_node_are_local_and_on_another_remote(dataset_owner
 
     total = dataset_owner.files.total_bytes
     remote = _read_and_count(dataset_owner, far, lambda read: read.remote, total)
-    _check_origin(dataset_owner, far, remote, wanted=remote.remote, other=remote.local, total=total)
+    _check_origin(dataset_owner, far, remote, expected=remote.remote, other=remote.local, total=total)
     # Only now: a Fuse Pod remembers for 10 min where the blocks of a file were when it was opened
     # (alluxio.user.metadata.cache.expiration.time), so one that opened it before would read remotely.
     near = dataset_owner.starts(dataset_owner.application("c8-near", DATASET, node=worker.node))
     checks.served_by_fluid(dataset_owner, near)
     local = _read_and_count(dataset_owner, near, lambda read: read.local, total)
-    _check_origin(dataset_owner, near, local, wanted=local.local, other=local.remote, total=total)
+    _check_origin(dataset_owner, near, local, expected=local.local, other=local.remote, total=total)
 
 
 def _counters(user: User) -> Read:
@@ -75,7 +75,7 @@ def _wait_until_settled(user: User) -> Read:
     """The counters once they are the same twice in a row: earlier reads are reported then."""
     seen: list[Read] = []
 
-    def look() -> Read:
+    def observe() -> Read:
         seen.append(_counters(user))
         return seen[-1]
 
@@ -84,7 +84,7 @@ def _wait_until_settled(user: User) -> Read:
 
     with user.evidence.phase("waiting", "Alluxio's counters no longer change"):
         return wait(
-            look,
+            observe,
             is_unchanged,
             subject=f"counters of {user.namespace}/{DATASET}",
             condition="unchanged values in two reports",
@@ -116,10 +116,10 @@ def _read_and_count(user: User, pod: PodSnapshot, part: Callable[[Read], float],
 
 
 def _check_origin(
-    user: User, pod: PodSnapshot, read: Read, *, wanted: float, other: float, total: int
+    user: User, pod: PodSnapshot, read: Read, *, expected: float, other: float, total: int
 ) -> None:
     """Nearly all bytes are from one side, and none are from the source."""
-    if wanted < (1 - SLACK) * total or other > SLACK * total or read.source > SLACK * total:
+    if expected < (1 - SLACK) * total or other > SLACK * total or read.source > SLACK * total:
         checks.fail(
             f"a read on {pod.node} was not served from where it had to be",
             subject=f"Pod {pod.namespace}/{pod.name}",

@@ -74,24 +74,24 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
                 expected="the file is written",
                 seen=result.message,
             )
-        wanted = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
+        expected = {"by-a14.txt": hashlib.sha256(WRITTEN.encode()).hexdigest()}
         there = dict(dataset_owner.observer.at_the_source(folder))
-        if there != wanted:
+        if there != expected:
             checks.fail(
                 "what was written through Fluid is not on the NFS server",
                 subject=f"export {folder}",
-                expected=str(wanted),
+                expected=str(expected),
                 seen=str(there),
             )
         dataset_owner.evidence.fact(
             "NFS server's disk", "the file that was written, checksum right", files=len(there)
         )
         seen = dataset_owner.observer.read(pod)
-        if dict(seen.checksums) != wanted:
+        if dict(seen.checksums) != expected:
             checks.fail(
                 "the application does not read back what it wrote",
                 subject=f"Pod {pod.namespace}/{pod.name}",
-                expected=str(wanted),
+                expected=str(expected),
                 seen=f"{dict(seen.checksums)} {seen.message}",
             )
         dataset_owner.evidence.fact("application", "reads back what it wrote")

@@ -70,22 +70,22 @@ def _check_same_volume(owner: User, user: User) -> None:
 
 def _check_listed_as_reference(owner: User, user: User) -> None:
     """The status of a Dataset lists the Datasets that refer to it."""
-    wanted = f"{user.namespace}/{REFERENCE}"
+    expected = f"{user.namespace}/{REFERENCE}"
     found = owner.observer.dataset(owner.namespace, DATASET).dataset_ref
-    if wanted not in found:
+    if expected not in found:
         checks.fail(
             "the status of a Dataset does not list the one that refers to it",
             subject=f"Dataset {owner.namespace}/{DATASET}",
-            expected=f"{wanted} in status.datasetRef",
+            expected=f"{expected} in status.datasetRef",
             seen=", ".join(found) or "none",
         )
-    user.evidence.fact("Dataset status", f"{DATASET} lists {wanted}, which refers to it")
+    user.evidence.fact("Dataset status", f"{DATASET} lists {expected}, which refers to it")
 
 
 def _check_no_other_pods(user: User, reader: PodSnapshot) -> None:
     """During a window, while the application reads, its namespace has no other Pod and needs no Fuse Pod."""
 
-    def look() -> tuple[int, tuple[str, ...]]:
+    def observe() -> tuple[int, tuple[str, ...]]:
         user.reads_right_quietly(reader)
         others = [
             pod for pod in user.observer.objects.list(PodSnapshot, user.namespace) if pod.name != reader.name
@@ -99,12 +99,12 @@ def _check_no_other_pods(user: User, reader: PodSnapshot) -> None:
         return f"it has {desired} desired Fuse Pods, and other Pods: {'; '.join(others) or 'none'}"
 
     with user.evidence.phase("window", "no Fuse Pod of its own"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             why_more,
             subject=f"Dataset {user.namespace}/{REFERENCE}",
             condition="the absence of a Fuse Pod and of other Pods",
             window=WATCH_SECONDS,
             delay=2.0,
         )
-    user.evidence.fact("Pods", "the application is the only one in its namespace", looks=len(looks))
+    user.evidence.fact("Pods", "the application is the only one in its namespace", looks=len(observations))

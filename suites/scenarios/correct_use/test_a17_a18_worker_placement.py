@@ -42,16 +42,16 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
     for worker, name in ((first, DATASET), (second, SECOND)):
         value = fluid_names.exclusive_value(user.namespace, name)
         workers.check_node_label(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value, name)
-    wanted = len(user.system.nodes)
-    workers.scale(user, SECOND, wanted)
-    _check_one_is_pending(user, wanted)
+    replicas = len(user.system.nodes)
+    workers.scale(user, SECOND, replicas)
+    _check_one_is_pending(user, replicas)
 
 
-def _check_one_is_pending(user: User, wanted: int) -> None:
+def _check_one_is_pending(user: User, replicas: int) -> None:
     """One worker of the second Dataset is Pending; the others are ready, and the runtime's status says so."""
     objects = user.observer.objects
 
-    def look() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
+    def observe() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
         user.request_reconcile(SECOND)
         return (
             objects.get(AlluxioRuntimeSnapshot, SECOND, user.namespace),
@@ -63,7 +63,7 @@ def _check_one_is_pending(user: User, wanted: int) -> None:
         return (
             runtime is not None
             and runtime.worker.phase == "PartialReady"
-            and sum(pod.ready for pod in pods) == wanted - 1
+            and sum(pod.ready for pod in pods) == replicas - 1
             and any(pod.scheduling for pod in pods)
         )
 
@@ -73,10 +73,10 @@ def _check_one_is_pending(user: User, wanted: int) -> None:
 
     with user.evidence.phase("waiting", "the other workers are ready"):
         runtime, _ = wait(
-            look,
+            observe,
             all_but_one_ready,
             subject=f"AlluxioRuntime {user.namespace}/{SECOND}",
-            condition=f"{wanted - 1} of {wanted} workers ready, one without a node",
+            condition=f"{replicas - 1} of {replicas} workers ready, one without a node",
             timeout=workers.SCALE_SECONDS,
             delay=5.0,
             describe=lambda seen: "; ".join([str(seen[0]), *map(str, seen[1])]),

@@ -115,7 +115,7 @@ def test_data_that_are_too_large_for_one_tier_are_cached_in_two(dataset_owner: U
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
 
-    def look() -> Listing:
+    def observe() -> Listing:
         # A block for which a nearly full tier had no room is cached only when it is read again.
         dataset_owner.observer.drop_page_cache(pod.node)
         dataset_owner.reads_right_quietly(pod)
@@ -123,7 +123,7 @@ def test_data_that_are_too_large_for_one_tier_are_cached_in_two(dataset_owner: U
 
     with dataset_owner.evidence.phase("waiting", "all files are cached while they are read repeatedly"):
         listing = wait(
-            look,
+            observe,
             is_fully_cached,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="100 % of every file in Alluxio",

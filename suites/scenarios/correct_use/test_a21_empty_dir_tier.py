@@ -179,7 +179,7 @@ def _wait_for_workers(user: User) -> None:
             subject=f"StatefulSet {user.namespace}/{name}",
             condition="creation by Fluid",
             timeout=MADE_SECONDS * user.timeout_factor,
-            advice="look at the events of Dataset and AlluxioRuntime",
+            advice="check the events of Dataset and AlluxioRuntime",
         )
 
 
@@ -202,18 +202,20 @@ def _describe_outcome(user: User) -> str:
     kube, objects = user.system.kube, user.observer.objects
     name = fluid_names.worker_pod(SECOND)
 
-    def look() -> PodSnapshot | None:
+    def observe() -> PodSnapshot | None:
         user.request_reconcile(SECOND)
         return objects.get(PodSnapshot, name, user.namespace)
 
     subject, pod = f"Pod {user.namespace}/{name}", None
     with user.evidence.phase("waiting", "the worker without its volume starts, or ends"):
         try:
-            wait(look, _was_started, subject=subject, condition="a start", timeout=START_SECONDS, delay=5.0)
+            wait(
+                observe, _was_started, subject=subject, condition="a start", timeout=START_SECONDS, delay=5.0
+            )
         except WaitError as error:
             return f"was not started: {error.last_seen}"
         try:
-            pod = wait(look, _has_ended, subject=subject, condition="the end", timeout=ENDS_SECONDS)
+            pod = wait(observe, _has_ended, subject=subject, condition="the end", timeout=ENDS_SECONDS)
         except WaitError:
             return "runs, with its cache in the container's own layer"
     try:

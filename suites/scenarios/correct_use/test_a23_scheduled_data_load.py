@@ -97,7 +97,7 @@ def _wait_for_next_job(user: User, jobs: str, *, before: frozenset[str]) -> JobS
             failed=why_failed,
             changes=changed,
             describe=lambda seen: "; ".join(map(str, seen)) or "no Job",
-            advice="look at the CronJob and at the DataLoad's events",
+            advice="check the CronJob and the DataLoad's events",
         )
     run = next(job for job in new(seen) if job.is_complete)
     user.evidence.fact("Job of the schedule", str(run))
@@ -147,7 +147,7 @@ def _check_status_has_schedule(user: User, name: str, jobs: str) -> None:
     """The DataLoad's status has the CronJob's last schedule time, and its phase is Complete."""
     objects, kube = user.observer.objects, user.system.kube
 
-    def look() -> tuple[DataLoadSnapshot | None, str]:
+    def observe() -> tuple[DataLoadSnapshot | None, str]:
         cron = kube.get(kinds.CRON_JOB, jobs, user.namespace) or {}
         load, last = (
             objects.get(DataLoadSnapshot, name, user.namespace),
@@ -164,7 +164,7 @@ def _check_status_has_schedule(user: User, name: str, jobs: str) -> None:
 
     with user.evidence.phase("waiting", "the DataLoad's status has the last schedule time"):
         load, _ = wait(
-            look,
+            observe,
             is_up_to_date,
             subject=f"DataLoad {user.namespace}/{name}",
             condition="phase Complete, and lastScheduleTime as the CronJob's",

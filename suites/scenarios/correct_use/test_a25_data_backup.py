@@ -71,9 +71,9 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     )
     try:
         shared_user.applies(backup.manifest())
-        looks = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
+        observations = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
         events = checks.reported_events(shared_user, name, "DataBackup")
-        permitted = any(pod or operation is None or operation.ended for operation, pod in looks)
+        permitted = any(pod or operation is None or operation.ended for operation, pod in observations)
         if permitted:
             shared_user.evidence.defect(
                 "backup-not-permitted", seen=False, says="there is a Pod for the backup"
@@ -82,7 +82,7 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
             data_operations.ended_as(shared_user, kinds.DATA_BACKUP, ended, "Complete")
             _check_backup_files(shared_user)
         else:
-            _check_not_permitted(shared_user, name, len(looks), events)
+            _check_not_permitted(shared_user, name, len(observations), events)
         _check_still_bound(shared_user)
     finally:
         data_operations.delete(shared_user, kinds.DATA_BACKUP, name)
@@ -139,7 +139,7 @@ def _watched(
     """Wait until a data operation is Executing, then watch it and its Pod for a window without judging."""
     objects = user.observer.objects
 
-    def look() -> tuple[DataOperationSnapshot | None, PodSnapshot | None]:
+    def observe() -> tuple[DataOperationSnapshot | None, PodSnapshot | None]:
         return objects.get(DATA_OPERATIONS[kind], name, user.namespace), objects.get(
             PodSnapshot, pod, user.namespace
         )
@@ -150,7 +150,7 @@ def _watched(
 
     with user.system.kube.changes(kind, user.namespace) as changed:
         wait(
-            look,
+            observe,
             has_begun,
             subject=f"{kind} {user.namespace}/{name}",
             condition="phase Executing",
@@ -158,22 +158,22 @@ def _watched(
             changes=changed,
         )
     with user.evidence.phase("window", f"{kind} {name} is watched"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             predicates.anything,
             subject=f"{kind} {user.namespace}/{name}",
             condition="its end",
             window=WINDOW_SECONDS,
             delay=2.0,
         )
-    operation, there = looks[-1]
+    operation, there = observations[-1]
     user.evidence.fact(
-        f"{kind} status", f"{operation or 'gone'}; {there or 'no Pod for it'}", looks=len(looks)
+        f"{kind} status", f"{operation or 'gone'}; {there or 'no Pod for it'}", looks=len(observations)
     )
-    return looks
+    return observations
 
 
-def _check_not_permitted(user: User, name: str, looks: int, events: str) -> None:
+def _check_not_permitted(user: User, name: str, checks_done: int, events: str) -> None:
     """A DataBackup had no Pod because Fluid may not create one; any other reason is a failure."""
     role = user.system.kube.get(kinds.CLUSTER_ROLE, DATASET_CONTROLLER) or {}
     verbs = {
@@ -187,11 +187,13 @@ def _check_not_permitted(user: User, name: str, looks: int, events: str) -> None
             "a DataBackup neither runs nor is refused",
             subject=f"DataBackup {user.namespace}/{name}",
             expected="a Pod that runs the backup",
-            seen=f"none in {looks} checks; Fluid may {', '.join(sorted(verbs)) or 'nothing'}; {events}",
+            seen=f"none in {checks_done} checks; Fluid may {', '.join(sorted(verbs)) or 'nothing'}; {events}",
         )
     user.evidence.fact(f"ClusterRole {DATASET_CONTROLLER}", f"permits for Pods: {', '.join(sorted(verbs))}")
     user.evidence.defect(
-        "backup-not-permitted", seen=True, says=f"no Pod for the backup in {looks} checks: {events[-300:]}"
+        "backup-not-permitted",
+        seen=True,
+        says=f"no Pod for the backup in {checks_done} checks: {events[-300:]}",
     )
 
 

@@ -39,7 +39,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
     checks.reported_events(dataset_owner, name, "DataMigrate")
     data_operations.usable_again(dataset_owner)
     with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
-        looks = hold(
+        observations = hold(
             lambda: _why_not_refused(dataset_owner, name),
             reason_if_any,
             subject=f"DataMigrate {dataset_owner.namespace}/{name}",
@@ -47,7 +47,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
             window=WINDOW_SECONDS / 2,
         )
     dataset_owner.evidence.fact(
-        "DataMigrate status", "stays Failed, and no Job was started", looks=len(looks)
+        "DataMigrate status", "stays Failed, and no Job was started", looks=len(observations)
     )
     dataset_owner.applies(DataLoad.whole(dataset_owner.namespace, "a26-load", DATASET).manifest())
     data_loads.completes(dataset_owner, "a26-load")

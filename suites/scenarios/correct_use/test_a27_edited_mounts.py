@@ -99,7 +99,7 @@ def _edit_mounts(user: User, *mounts: Mount) -> None:
 def _wait_for_mount(user: User, path: str, *, there: bool) -> None:
     """Wait until Alluxio has that mount, or no longer has it, and the Dataset is Bound."""
 
-    def look() -> tuple[tuple[str, ...], DatasetSnapshot]:
+    def observe() -> tuple[tuple[str, ...], DatasetSnapshot]:
         mounts = user.observer.alluxio(user.namespace, DATASET).mounts()
         return tuple(mount.path for mount in mounts), user.observer.dataset(user.namespace, DATASET)
 
@@ -109,14 +109,14 @@ def _wait_for_mount(user: User, path: str, *, there: bool) -> None:
 
     with user.evidence.phase("waiting", f"{path} is {'added' if there else 'removed'}"):
         paths, dataset = wait(
-            user.with_reconcile_requests(look),
+            user.with_reconcile_requests(observe),
             is_up_to_date,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"mount {path} {'in' if there else 'removed from'} Alluxio, phase Bound",
             timeout=UPDATE_SECONDS,
             delay=3.0,
             describe=lambda seen: f"mounts {', '.join(seen[0])}; phase {seen[1].phase}",
-            advice="look at the ConfigMap of mounts and at the alluxioruntime-controller's log",
+            advice="check the ConfigMap of mounts and the alluxioruntime-controller's log",
         )
     user.evidence.fact("Alluxio mounts", ", ".join(paths), phase=dataset.phase)
 
@@ -141,7 +141,7 @@ def _check_native_edit(user: User, pod: PodSnapshot) -> None:
     """
     before = user.observer.objects.events(user.namespace, DATASET)
     with user.evidence.phase("window", "a changed pvc:// mount point"):
-        looks = hold(
+        observations = hold(
             user.with_reconcile_requests(lambda: user.observer.dataset(user.namespace, DATASET)),
             why_edit_broke_dataset,
             subject=f"Dataset {user.namespace}/{DATASET}",
@@ -149,7 +149,7 @@ def _check_native_edit(user: User, pod: PodSnapshot) -> None:
             window=IGNORED_SECONDS,
             delay=3.0,
         )
-    if not looks[-1].bound:
+    if not observations[-1].bound:
         user.waits_until_bound()
     events = [event for event in user.observer.objects.events(user.namespace, DATASET) if event not in before]
     warnings = [str(event) for event in events if event.type == "Warning"]

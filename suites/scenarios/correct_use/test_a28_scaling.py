@@ -43,7 +43,7 @@ def test_workers_can_be_added_and_removed_while_an_application_reads(dataset_own
 def _wait_for_workers(user: User, pod: PodSnapshot, number: int, capacity: str) -> None:
     """Wait until that many workers are ready and the status shows their capacity; the application reads."""
 
-    def look() -> tuple[int, str]:
+    def observe() -> tuple[int, str]:
         user.reads_right_quietly(pod)
         found = workers.of_dataset(user)
         # Pods that are still being deleted count as workers, so that the old number is not taken for the new.
@@ -55,7 +55,7 @@ def _wait_for_workers(user: User, pod: PodSnapshot, number: int, capacity: str) 
 
     with user.evidence.phase("waiting", f"{number} workers are ready"):
         wait(
-            user.with_reconcile_requests(look),
+            user.with_reconcile_requests(observe),
             is_scaled,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition=f"{number} workers ready, cacheCapacity {capacity}",

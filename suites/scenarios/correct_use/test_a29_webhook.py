@@ -109,7 +109,7 @@ def _check_placement(
             subject=f"Pod {user.namespace}/{name}",
             expected=f"preferred {preferred}, required {required}, mounts with HostToContainer",
             seen=str(said),
-            advice="look at the webhook's log",
+            advice="check the webhook's log",
         )
     user.evidence.fact(
         "Pod as admitted",
@@ -150,12 +150,12 @@ def _check_not_changed(user: User, application: Application) -> None:
 def _check_avoids_caches(user: User, application: Application) -> None:
     """A labelled Pod that uses no Dataset prefers nodes without a cache."""
     said = AdmissionChanges.of(user.system.kube.would_create(application.manifest()))
-    wanted = ((WEIGHT, fluid_names.DATASET_NUMBER_LABEL, "DoesNotExist"),)
-    if said.preferred != wanted or said.required:
+    expected = ((WEIGHT, fluid_names.DATASET_NUMBER_LABEL, "DoesNotExist"),)
+    if said.preferred != expected or said.required:
         checks.fail(
             "a labelled Pod that uses no Dataset does not prefer nodes without a cache",
             subject=f"Pod {user.namespace}/{application.name}",
-            expected=f"preferred {wanted}",
+            expected=f"preferred {expected}",
             seen=str(said),
         )
     user.evidence.fact("Pod as admitted", f"on the original claim it prefers {said.preferred}")

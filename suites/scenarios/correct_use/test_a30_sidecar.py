@@ -115,7 +115,7 @@ def _check_has_sidecar(user: User, pod: PodSnapshot) -> None:
             subject=f"Pod {pod.namespace}/{pod.name}",
             expected=f"container {SIDECAR}, folder {folder}, a mount of type fuse.alluxio-fuse at /data",
             seen=str(pod),
-            advice="look at the logs of the webhook and of the sidecar",
+            advice="check the logs of the webhook and of the sidecar",
         )
     user.evidence.fact(
         "Pod as admitted", f"container {SIDECAR} runs next to the application", claim="replaced"

@@ -45,15 +45,15 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
         objects.get(VolumeSnapshot, fluid_volume(user)),
     )
     sizes = {"claim": claim.requested if claim else 0.0, "volume": volume.capacity if volume else 0.0}
-    wanted = CLAIM_BYTES.on(user.system)
-    if set(sizes.values()) != {wanted}:
+    expected = CLAIM_BYTES.on(user.system)
+    if set(sizes.values()) != {expected}:
         checks.fail(
             "Fluid's claim and volume do not have the size that the Dataset's annotation sets",
             subject=f"claim {user.namespace}/{DATASET}",
-            expected=f"{wanted} bytes, with {SIZE}: 1Gi",
+            expected=f"{expected} bytes, with {SIZE}: 1Gi",
             seen=str(sizes),
         )
-    user.evidence.fact("claim and volume", f"both of {wanted / GIBIBYTE:g} GiB", **sizes)
+    user.evidence.fact("claim and volume", f"both of {expected / GIBIBYTE:g} GiB", **sizes)
     checks.claim_and_volume_of_fluid(user)
     pod = user.starts(user.application("a32-reader", DATASET))
     checks.served_by_fluid(user, pod)
@@ -103,14 +103,14 @@ def _described(dataset: DatasetSnapshot) -> str:
 
 def _check_no_count(user: User) -> None:
     """The status shows the cached bytes, so it is updated, and it has no count."""
-    look, subject = _look(user), f"Dataset {user.namespace}/{DATASET}"
+    observe, subject = _look(user), f"Dataset {user.namespace}/{DATASET}"
 
     def shows_cached_bytes(dataset: DatasetSnapshot) -> bool:
         return dataset.cache.cached not in ("", "0.00B")
 
     with user.evidence.phase("waiting", "the status shows what is cached"):
         wait(
-            look,
+            observe,
             shows_cached_bytes,
             subject=subject,
             condition="cacheStates.cached of what was read",
@@ -120,8 +120,8 @@ def _check_no_count(user: User) -> None:
             advice="the controller refreshes cacheStates every 90 s",
         )
     with user.evidence.phase("window", "the status has no count"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             _why_counted,
             subject=subject,
             condition="the absence of ufsTotal, fileNum and cachedPercentage",
@@ -130,7 +130,7 @@ def _check_no_count(user: User) -> None:
         )
     user.evidence.fact(
         "Dataset status",
-        f"{looks[-1].cache.cached} cached, and no ufsTotal, fileNum or cachedPercentage",
-        looks=len(looks),
+        f"{observations[-1].cache.cached} cached, and no ufsTotal, fileNum or cachedPercentage",
+        looks=len(observations),
         window=UNCOUNTED_SECONDS,
     )

@@ -42,7 +42,7 @@ def _check_fuse_pods_only_on(user: User, *pods: PodSnapshot) -> None:
         return None if right else str(fuse)
 
     with user.evidence.phase("window", "no Fuse Pod on other nodes"):
-        looks = hold(
+        observations = hold(
             lambda: user.observer.fuse(user.namespace, DATASET),
             why_elsewhere,
             subject=f"Dataset {user.namespace}/{DATASET}",
@@ -52,6 +52,6 @@ def _check_fuse_pods_only_on(user: User, *pods: PodSnapshot) -> None:
     user.evidence.fact(
         "Fuse DaemonSet",
         f"Fuse Pods on {', '.join(sorted(nodes))}, none on {', '.join(others) or 'any other'}",
-        looks=len(looks),
-        desired=looks[-1].desired,
+        looks=len(observations),
+        desired=observations[-1].desired,
     )

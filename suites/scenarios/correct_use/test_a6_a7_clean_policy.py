@@ -47,14 +47,14 @@ def _check_same_fuse_pod(user: User, before: FuseSnapshot, node: str, window: fl
         return None if pod.uid == was.uid and pod.restarts == was.restarts else "the Fuse Pod was replaced"
 
     with user.evidence.phase("window", "the Fuse Pod stays"):
-        looks = hold(
+        observations = hold(
             lambda: user.observer.fuse(user.namespace, DATASET),
             wrong,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"the same Fuse Pod, ready, on {node}",
             window=window,
         )
-    user.evidence.fact("Fuse DaemonSet", f"the Fuse Pod is still {was.name}", looks=len(looks))
+    user.evidence.fact("Fuse DaemonSet", f"the Fuse Pod is still {was.name}", looks=len(observations))
 
 
 def _on_demand(user: User) -> None:
@@ -85,7 +85,7 @@ def test_fuse_pod_on_demand_is_deleted_with_the_last_application(dataset_owner: 
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition="the absence of Fuse Pods and labelled nodes after the last application",
             timeout=DELETED_SECONDS,
-            advice="look at the CSI plugin's log for NodeUnstageVolume",
+            advice="check the CSI plugin's log for NodeUnstageVolume",
         )
     checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
     again = dataset_owner.starts(dataset_owner.application("a7-again", DATASET))

@@ -64,7 +64,7 @@ def _wait_for_fuse_ahead(user: User, node: str) -> PodSnapshot:
             timeout=AHEAD_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
-            advice="look at the Fuse DaemonSet's node selector and at the Fuse Pod's log",
+            advice="check the Fuse DaemonSet's node selector and the Fuse Pod's log",
         )
     users = [
         pod.name

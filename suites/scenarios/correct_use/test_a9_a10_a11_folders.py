@@ -68,7 +68,7 @@ def _check_does_not_start(user: User, application: Application) -> None:
     """The kubelet has tried to start the container, and it does not run."""
     objects = user.observer.objects
 
-    def look() -> PodSnapshot | None:
+    def observe() -> PodSnapshot | None:
         return objects.get(PodSnapshot, application.name, application.namespace)
 
     def state(pod: PodSnapshot | None) -> str:
@@ -89,7 +89,7 @@ def _check_does_not_start(user: User, application: Application) -> None:
     subject = f"Pod {application.namespace}/{application.name}"
     with user.evidence.phase("waiting", "the kubelet tries to start a container without its folder"):
         wait(
-            look,
+            observe,
             # These states say that the kubelet has not tried to start the container yet.
             was_tried,
             subject=subject,
@@ -99,12 +99,12 @@ def _check_does_not_start(user: User, application: Application) -> None:
             advice="check whether its volume was mounted",
         )
     with user.evidence.phase("window", "its container does not start"):
-        looks = hold(
-            look, runs, subject=subject, condition="a container that does not start", window=STAYS_SECONDS
+        observations = hold(
+            observe, runs, subject=subject, condition="a container that does not start", window=STAYS_SECONDS
         )
-    last = looks[-1]
+    last = observations[-1]
     assert last is not None
-    user.evidence.fact("Pod status", f"{last}", looks=len(looks), sub_path=application.sub_path)
+    user.evidence.fact("Pod status", f"{last}", looks=len(observations), sub_path=application.sub_path)
 
 
 def _over_two_claims(user: User) -> None:

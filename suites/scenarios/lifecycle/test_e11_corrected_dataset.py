@@ -126,12 +126,12 @@ def _lower_quota(user: User) -> None:
     """Lower the quota under the limit; record whether Fluid continues, or refuses the old quota again."""
     objects = user.observer.objects
 
-    def look() -> tuple[bool, tuple[EventSnapshot, ...]]:
+    def observe() -> tuple[bool, tuple[EventSnapshot, ...]]:
         user.request_reconcile()
         master = objects.get(StatefulSetSnapshot, fluid_names.master_name(DATASET), user.namespace)
         return master is not None, objects.events(user.namespace, DATASET, "AlluxioRuntime")
 
-    _, before = look()
+    _, before = observe()
     user.applies(_limited(user, quota="128Mi").manifest())
     user.evidence.fact("AlluxioRuntime", "the user lowers the quota to 128Mi, under the limit")
 
@@ -141,7 +141,7 @@ def _lower_quota(user: User) -> None:
 
     with user.evidence.phase("waiting", "Fluid tries again"):
         continues, events = wait(
-            look,
+            observe,
             is_decided,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition="another attempt after its quota was lowered",
@@ -167,7 +167,7 @@ def _correct_mounts(user: User) -> bool:
     user.applies(Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest())
     user.evidence.fact("Dataset", "the user mounts the claim once")
 
-    def look() -> PodSnapshot | None:
+    def observe() -> PodSnapshot | None:
         user.request_reconcile()
         return objects.get(PodSnapshot, fluid_names.master_pod(DATASET), user.namespace)
 
@@ -175,7 +175,7 @@ def _correct_mounts(user: User) -> bool:
     try:
         with user.evidence.phase("window", "corrected mounts are given time"):
             wait(
-                look,
+                observe,
                 exists,
                 subject=f"Pod {user.namespace}/{fluid_names.master_pod(DATASET)}",
                 condition="creation once the claim is mounted once",

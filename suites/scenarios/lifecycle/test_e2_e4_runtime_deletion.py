@@ -55,7 +55,7 @@ def _wait_until_runtime_gone(user: User) -> None:
     """Wait until the runtime and its objects are deleted, and its Dataset is NotBound."""
     kube, objects = user.system.kube, user.observer.objects
 
-    def look() -> tuple[str, tuple[str, ...]]:
+    def observe() -> tuple[str, tuple[str, ...]]:
         left = (
             objects.get(AlluxioRuntimeSnapshot, DATASET, user.namespace),
             objects.get(ClaimSnapshot, DATASET, user.namespace),
@@ -74,14 +74,14 @@ def _wait_until_runtime_gone(user: User) -> None:
         kube.changes(kinds.DATASET, user.namespace, more=topics) as changed,
     ):
         wait(
-            look,
+            observe,
             is_unbound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase NotBound, and deletion of runtime, claim, volume and Pods",
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             changes=changed,
             describe=lambda seen: f"{seen[0] or 'no phase'}; {'; '.join(seen[1]) or 'all deleted'}",
-            advice="look at the events of the AlluxioRuntime",
+            advice="check the events of the AlluxioRuntime",
         )
     user.evidence.fact("Dataset status", "NotBound; runtime, claim, volume and Pods are deleted")
 
@@ -119,7 +119,7 @@ def test_runtime_in_use_is_deleted_after_its_application(dataset_owner: User) ->
         return None if fuse.ready_on(pod.node) else f"the Fuse Pod is not ready: {fuse}"
 
     with dataset_owner.evidence.phase("window", "the runtime waits for its application"):
-        looks = hold(
+        observations = hold(
             lambda: dataset_owner.reads_right_quietly(pod),
             wrong,
             subject=f"AlluxioRuntime {dataset_owner.namespace}/{DATASET}",
@@ -127,7 +127,9 @@ def test_runtime_in_use_is_deleted_after_its_application(dataset_owner: User) ->
             window=IN_USE_SECONDS,
             describe=lambda _: f"{objects.get(AlluxioRuntimeSnapshot, DATASET, dataset_owner.namespace)}",
         )
-    dataset_owner.evidence.fact("AlluxioRuntime", "waits while the application reads", looks=len(looks))
+    dataset_owner.evidence.fact(
+        "AlluxioRuntime", "waits while the application reads", looks=len(observations)
+    )
     checks.reported_events(dataset_owner, DATASET, "AlluxioRuntime")
     dataset_owner.stops(pod)
     _wait_until_runtime_gone(dataset_owner)

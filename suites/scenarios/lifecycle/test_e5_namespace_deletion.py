@@ -56,7 +56,7 @@ def test_deleting_the_namespace_removes_what_fluid_created(dataset_owner: User) 
             timeout=NAMESPACE_SECONDS * dataset_owner.timeout_factor,
             changes=changed,
             describe=_what_blocks,
-            advice="look at the finalizers of Dataset, AlluxioRuntime and claims",
+            advice="check the finalizers of Dataset, AlluxioRuntime and claims",
         )
     dataset_owner.evidence.fact("namespace", "deleted; nothing in it blocked the deletion")
     left = leaks.after_a_while(dataset_owner, AFTER_SECONDS)

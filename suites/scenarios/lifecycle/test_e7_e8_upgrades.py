@@ -103,7 +103,7 @@ def _pods_of(user: User) -> dict[str, tuple[str, int]]:
 def _check_still_serves(user: User, reader: PodSnapshot, before: dict[str, tuple[str, int]]) -> None:
     """During a window the Dataset is Bound, all Pods of its runtime are the same, and reads are right."""
 
-    def look() -> str:
+    def observe() -> str:
         user.reads_right_quietly(reader)
         dataset, pods = user.observer.dataset(user.namespace, DATASET), _pods_of(user)
         if not dataset.bound:
@@ -111,15 +111,17 @@ def _check_still_serves(user: User, reader: PodSnapshot, before: dict[str, tuple
         return _difference(before, pods)
 
     with user.evidence.phase("window", "the Dataset still serves"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same Pods and the right data",
             window=WATCH_SECONDS,
             delay=2.0,
         )
-    user.evidence.fact("Dataset", f"is Bound and served by the same {len(before)} Pods", looks=len(looks))
+    user.evidence.fact(
+        "Dataset", f"is Bound and served by the same {len(before)} Pods", looks=len(observations)
+    )
 
 
 def _difference(before: dict[str, tuple[str, int]], now: dict[str, tuple[str, int]]) -> str:
@@ -134,7 +136,7 @@ def _check_nothing_changes(
     """During a window reads are right, the late application is Pending, and the deleted Dataset stays."""
     objects = user.observer.objects
 
-    def look() -> str:
+    def observe() -> str:
         user.reads_right_quietly(reader)
         pod, spare = (
             objects.get(PodSnapshot, late, user.namespace),
@@ -147,15 +149,15 @@ def _check_nothing_changes(
         return _difference(before, _pods_of(user))
 
     with user.evidence.phase("window", "nothing changes without Fluid"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             reason_if_any,
             subject=f"namespace {user.namespace}",
             condition="the right data, a new application Pending, a deleted Dataset kept",
             window=WATCH_SECONDS,
             delay=2.0,
         )
-    user.evidence.fact("application", "reads the right data without Fluid", looks=len(looks))
+    user.evidence.fact("application", "reads the right data without Fluid", looks=len(observations))
     user.evidence.fact(
         "Dataset", f"{SPARE} is deleted and stays, with finalizer {fluid_names.DATASET_FINALIZER}"
     )
@@ -182,6 +184,6 @@ def _wait_until_spare_gone(user: User, when: str) -> None:
             subject=f"Dataset {user.namespace}/{SPARE}",
             condition=f"deletion {when}",
             timeout=SPARE_SECONDS * user.timeout_factor,
-            advice="look at the log of the dataset-controller",
+            advice="check the log of the dataset-controller",
         )
     user.evidence.fact("Dataset", f"{SPARE} was deleted {when}")

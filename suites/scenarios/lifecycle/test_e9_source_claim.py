@@ -29,7 +29,7 @@ def test_source_claim_is_deleted_after_the_dataset_over_it(dataset_owner: User) 
     checks.nothing_cached(dataset_owner)
     kube.delete(kinds.CLAIM, SOURCE, dataset_owner.namespace)
 
-    def look() -> ClaimSnapshot | None:
+    def observe() -> ClaimSnapshot | None:
         dataset_owner.reads_right_quietly(pod)
         return objects.get(ClaimSnapshot, SOURCE, dataset_owner.namespace)
 
@@ -42,19 +42,19 @@ def test_source_claim_is_deleted_after_the_dataset_over_it(dataset_owner: User) 
         return None if dataset.bound else f"the Dataset's phase is {dataset.phase}"
 
     with dataset_owner.evidence.phase("window", "the source claim stays"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             wrong,
             subject=f"claim {dataset_owner.namespace}/{SOURCE}",
             condition="pending deletion with the Dataset Bound and the right data",
             window=KEPT_SECONDS,
         )
-    last = looks[-1]
+    last = observations[-1]
     assert last is not None
     dataset_owner.evidence.fact(
         "source claim",
         f"being deleted, and kept by {', '.join(last.meta.finalizers)}; the first read came from NFS",
-        looks=len(looks),
+        looks=len(observations),
     )
     dataset_owner.stops(pod)
     dataset_owner.deletes_dataset()

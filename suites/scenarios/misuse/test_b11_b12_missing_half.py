@@ -66,6 +66,6 @@ def test_runtime_without_a_dataset_starts_nothing_until_it_exists(unbindable_dat
             condition="creation once the Dataset exists",
             timeout=MASTER_SECONDS,
             describe=lambda seen: "exists" if seen else "does not exist",
-            advice="look at the events of the AlluxioRuntime",
+            advice="check the events of the AlluxioRuntime",
         )
     user.evidence.fact("control", "with a Dataset of the same name the runtime starts its master")

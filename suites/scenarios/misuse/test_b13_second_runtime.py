@@ -132,7 +132,7 @@ def _wait_until_accepted(user: User) -> bool:
     """Wait until Fluid has accepted the second runtime, which its finalizer shows, or has refused it."""
     kube, objects = user.system.kube, user.observer.objects
 
-    def look() -> tuple[tuple[str, ...], str]:
+    def observe() -> tuple[tuple[str, ...], str]:
         obj: dict[str, Any] = kube.get(kinds.THIN_RUNTIME, DATASET, user.namespace) or {}
         events = objects.events(user.namespace, DATASET, kinds.THIN_RUNTIME.name)
         refused = next((event.message for event in events if REFUSED in event.message), "")
@@ -140,14 +140,14 @@ def _wait_until_accepted(user: User) -> bool:
 
     with user.evidence.phase("waiting", "Fluid decides on the second runtime"):
         finalizers, refused = wait(
-            look,
+            observe,
             any,
             subject=f"ThinRuntime {user.namespace}/{DATASET}",
             condition="acceptance or refusal by Fluid",
             timeout=DECIDED_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"finalizers {', '.join(seen[0]) or 'none'}; {seen[1] or 'not refused'}",
-            advice="look at the log of the thinruntime-controller",
+            advice="check the log of the thinruntime-controller",
         )
     user.evidence.defect(
         "second-kind-of-runtime-accepted",
@@ -164,7 +164,7 @@ def _check_first_serves(user: User, reader: PodSnapshot) -> None:
     objects, name = user.observer.objects, fluid_names.master_pod(DATASET)
     was = objects.get(PodSnapshot, name, user.namespace)
 
-    def look() -> str:
+    def observe() -> str:
         user.reads_right_quietly(reader)
         dataset, master = (
             user.observer.dataset(user.namespace, DATASET),
@@ -176,8 +176,8 @@ def _check_first_serves(user: User, reader: PodSnapshot) -> None:
         return "" if same else f"the master was replaced: {master}"
 
     with user.evidence.phase("window", "the first runtime still serves"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same master and the right data",
@@ -185,7 +185,7 @@ def _check_first_serves(user: User, reader: PodSnapshot) -> None:
             delay=2.0,
         )
     cache = user.observer.dataset(user.namespace, DATASET).cache
-    user.evidence.fact("application", "reads the right data during the whole window", looks=len(looks))
+    user.evidence.fact("application", "reads the right data during the whole window", looks=len(observations))
     user.evidence.fact("Dataset status", f"cacheStates of both runtimes, in turn: {dict(cache.raw)}")
 
 
@@ -202,7 +202,7 @@ def _delete_second(user: User) -> None:
             timeout=RUNTIME_GONE_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: "deleted" if seen is None else "still exists",
-            advice="look at its events",
+            advice="check its events",
         )
 
 

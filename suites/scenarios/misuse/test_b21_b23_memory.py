@@ -129,7 +129,7 @@ def _wait_for_restarts(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
     objects, name = user.observer.objects, fluid_names.worker_pod(DATASET)
     phases: dict[str, None] = {}
 
-    def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
+    def observe() -> tuple[PodSnapshot | None, DatasetSnapshot]:
         user.request_reconcile()
         dataset = user.observer.dataset(user.namespace, DATASET)
         phases.setdefault(dataset.phase or "none")
@@ -148,7 +148,7 @@ def _wait_for_restarts(user: User) -> tuple[PodSnapshot, tuple[str, ...]]:
 
     with user.evidence.phase("waiting", "the worker crashes at each start"):
         worker, _ = wait(
-            look,
+            observe,
             was_restarted,
             subject=f"Pod {user.namespace}/{name}",
             condition=f"{RESTARTS} restarts",

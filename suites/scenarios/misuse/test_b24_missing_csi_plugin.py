@@ -52,14 +52,14 @@ def _check_waits_on_its_node(user: User, name: str) -> PodSnapshot:
     objects = user.observer.objects
     user.waits_for_scheduling_verdict(user.namespace, name)
     with user.evidence.phase("window", f"Pod {name} waits on its node"):
-        looks = hold(
+        observations = hold(
             lambda: objects.get(PodSnapshot, name, user.namespace),
             why_not_waiting,
             subject=f"Pod {user.namespace}/{name}",
             condition="phase Pending on a node",
             window=STUCK_SECONDS,
         )
-    last = looks[-1]
+    last = observations[-1]
     assert last is not None
-    user.evidence.fact("Pod", f"waits on {last.node}, its containers not started", looks=len(looks))
+    user.evidence.fact("Pod", f"waits on {last.node}, its containers not started", looks=len(observations))
     return last

@@ -77,15 +77,15 @@ def _check_stays_pending(user: User, name: str) -> None:
         return checks.why_fuse_present(user.observer.fuse(user.namespace, DATASET))
 
     with user.evidence.phase("window", f"Pod {name} stays Pending"):
-        looks = hold(
+        observations = hold(
             lambda: objects.get(PodSnapshot, name, user.namespace),
             wrong,
             subject=f"Pod {user.namespace}/{name}",
             condition="the absence of a node and of a Fuse Pod",
             window=STUCK_SECONDS,
         )
-    last = looks[-1]
-    user.evidence.fact("Pod condition", last.scheduling if last else "", looks=len(looks))
+    last = observations[-1]
+    user.evidence.fact("Pod condition", last.scheduling if last else "", looks=len(observations))
 
 
 @scenario("B26", Level.FULL, issues=(1729,))
@@ -94,8 +94,8 @@ def test_worker_stays_pending_until_a_node_matches_its_affinity(user: User) -> N
 
     The user sets a ``nodeAffinity`` of the Dataset with a label that no node has, and labels a node later.
     """
-    wanted = NodeSelectorRequirement(key=CACHE_KEY, operator="In", values=(user.namespace,))
-    term = NodeSelectorTerm(match_expressions=(wanted,))
+    requirement = NodeSelectorRequirement(key=CACHE_KEY, operator="In", values=(user.namespace,))
+    term = NodeSelectorTerm(match_expressions=(requirement,))
     affinity = NodeAffinity(required=NodeSelector(node_selector_terms=(term,)))
     dataset = Dataset.over_claim(user.namespace, DATASET, SOURCE)
     user.creates_dataset(dataset.evolve(placement="Shared", node_affinity=affinity))

@@ -89,7 +89,7 @@ def _master_starts(user: User, folder: str) -> bool:
     """Whether the master's Pod runs; if not, the kubelet refused to mount the folder that does not exist."""
     objects, name = user.observer.objects, fluid_names.master_pod(DATASET)
 
-    def look() -> tuple[PodSnapshot | None, tuple[EventSnapshot, ...]]:
+    def observe() -> tuple[PodSnapshot | None, tuple[EventSnapshot, ...]]:
         events = objects.events(user.namespace, name, "Pod")
         return objects.get(PodSnapshot, name, user.namespace), refusals_of_folder(events, folder)
 
@@ -99,7 +99,7 @@ def _master_starts(user: User, folder: str) -> bool:
 
     with user.evidence.phase("waiting", "the master starts, or its volume is refused"):
         pod, refused = wait(
-            look,
+            observe,
             is_decided,
             subject=f"Pod {user.namespace}/{name}",
             condition="phase Running or refusal of its volume",
@@ -114,7 +114,7 @@ def _master_starts(user: User, folder: str) -> bool:
 
 def _check_stays_unbound(user: User) -> None:
     with user.evidence.phase("window", "the Dataset does not get Bound"):
-        looks = hold(
+        observations = hold(
             lambda: user.observer.dataset(user.namespace, DATASET),
             predicates.why_bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
@@ -122,7 +122,10 @@ def _check_stays_unbound(user: User) -> None:
             window=REFUSED_SECONDS,
         )
     user.evidence.defect(
-        "missing-local-folder-made-empty", seen=False, says=f"it is refused: {looks[-1]}", looks=len(looks)
+        "missing-local-folder-made-empty",
+        seen=False,
+        says=f"it is refused: {observations[-1]}",
+        looks=len(observations),
     )
 
 

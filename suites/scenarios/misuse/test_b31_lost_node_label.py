@@ -11,7 +11,7 @@ from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
 from workloads.faults import without_node_label
 
-#: Seconds for which something that must not come back is watched; Fluid reconciles every 20 s.
+#: Seconds for which something that must not be created again is watched; Fluid reconciles every 20 s.
 WATCH_SECONDS: Final = 25.0
 
 

@@ -99,7 +99,7 @@ def _worker(user: User) -> PodSnapshot | None:
 def _check_same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSnapshot) -> None:
     """During a window the worker is the same one and ready, the Dataset is Bound, and reads are right."""
 
-    def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
+    def observe() -> tuple[PodSnapshot | None, DatasetSnapshot]:
         user.reads_right_quietly(reader)
         return _worker(user), user.observer.dataset(user.namespace, DATASET)
 
@@ -110,13 +110,13 @@ def _check_same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSn
         return None if dataset.bound else f"the Dataset's phase is {dataset.phase}"
 
     with user.evidence.phase("window", "the worker stays"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             wrong,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same worker and the right data",
             window=WATCH_SECONDS,
         )
     user.evidence.fact(
-        "worker", "the same one during the whole window; the Dataset stays Bound", looks=len(looks)
+        "worker", "the same one during the whole window; the Dataset stays Bound", looks=len(observations)
     )

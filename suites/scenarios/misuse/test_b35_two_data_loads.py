@@ -61,7 +61,7 @@ def _wait_for_both(user: User, names: tuple[str, str]) -> bool:
     objects, overlooked = user.observer.objects, UnnoticedCompletion(user)
     held: dict[str, None] = {}
 
-    def look() -> tuple[DataLoadSnapshot | None, ...]:
+    def observe() -> tuple[DataLoadSnapshot | None, ...]:
         held[user.observer.dataset(user.namespace, DATASET).operations.get("DataLoad", "")] = None
         return tuple(objects.get(DataLoadSnapshot, name, user.namespace) for name in names)
 
@@ -80,7 +80,7 @@ def _wait_for_both(user: User, names: tuple[str, str]) -> bool:
         ) as changed,
     ):
         loads = wait(
-            look,
+            observe,
             are_decided,
             subject=f"DataLoads of {user.namespace}/{DATASET}",
             condition="phase Complete of both",
@@ -88,7 +88,7 @@ def _wait_for_both(user: User, names: tuple[str, str]) -> bool:
             failed=why_failed,
             changes=changed,
             describe=lambda seen: "; ".join(map(str, seen)),
-            advice="look at the logs of the loaders' Jobs",
+            advice="check the logs of the loaders' Jobs",
         )
     user.evidence.fact("Dataset status", f"operation: {' → '.join(name or 'none' for name in held)}")
     return not overlooked.report(*(load for load in loads if load is not None))

@@ -20,7 +20,7 @@ from suites.steps.reconcile import FULL_RECONCILE_DELAY
 from suites.steps.user import DATASET, User
 from workloads.models.base import Manifest
 
-#: Seconds for which something that must not come back is watched; Fluid reconciles every 20 s.
+#: Seconds for which something that must not be created again is watched; Fluid reconciles every 20 s.
 WATCH_SECONDS: Final = 25.0
 #: Seconds until the Dataset's phase shows what was deleted, or restored.
 SHOWN_SECONDS: Final = 120.0
@@ -112,7 +112,7 @@ def _wait_for_phase(user: User, phase: str) -> DatasetSnapshot:
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition=f"phase {phase}",
             timeout=SHOWN_SECONDS,
-            advice="look at the events of the AlluxioRuntime",
+            advice="check the events of the AlluxioRuntime",
         )
     user.evidence.fact("Dataset status", str(dataset))
     return dataset
@@ -122,7 +122,7 @@ def _check_not_created_again(user: User, kind: Kind, name: str) -> tuple[str, ..
     """During a window the object does not exist. Returns the Dataset's phases meanwhile."""
     kube = user.system.kube
 
-    def look() -> tuple[bool, str]:
+    def observe() -> tuple[bool, str]:
         there = kube.get(kind, name, user.namespace) is not None
         return there, user.observer.dataset(user.namespace, DATASET).phase
 
@@ -130,15 +130,17 @@ def _check_not_created_again(user: User, kind: Kind, name: str) -> tuple[str, ..
         return "it was created again" if seen[0] else None
 
     with user.evidence.phase("window", f"{kind} {name} is not created again"):
-        looks = hold(
-            look,
+        observations = hold(
+            observe,
             why_created_again,
             subject=f"{kind} {user.namespace}/{name}",
             condition="absence after its deletion",
             window=WATCH_SECONDS,
         )
-    phases = tuple(dict.fromkeys(phase for _, phase in looks))
-    user.evidence.fact(str(kind), f"{name} is not created again; phase {', '.join(phases)}", looks=len(looks))
+    phases = tuple(dict.fromkeys(phase for _, phase in observations))
+    user.evidence.fact(
+        str(kind), f"{name} is not created again; phase {', '.join(phases)}", looks=len(observations)
+    )
     return phases
 
 
@@ -159,7 +161,7 @@ def _check_master_loss(user: User, bound_at: float) -> None:
     if user.system.kube.clock.now() - bound_at < QUIET_SECONDS:
         user.request_reconcile()
 
-    def look() -> tuple[frozenset[str], str]:
+    def observe() -> tuple[frozenset[str], str]:
         return _warnings(user) - before, user.observer.dataset(user.namespace, DATASET).phase
 
     def has_noticed(seen: tuple[frozenset[str], str]) -> bool:
@@ -168,7 +170,7 @@ def _check_master_loss(user: User, bound_at: float) -> None:
 
     with user.evidence.phase("waiting", "Fluid reconciles the Dataset"):
         warnings, _ = wait(
-            look,
+            observe,
             has_noticed,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition="a warning or another phase without its master",

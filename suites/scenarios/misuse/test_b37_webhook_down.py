@@ -53,7 +53,7 @@ def test_labelled_pods_are_refused_while_the_webhook_is_down(shared_user: User) 
     _record_failure_policies(shared_user)
     with webhook.down(shared_user):
         with shared_user.evidence.phase("window", "labelled Pods are refused"):
-            looks = hold(
+            observations = hold(
                 lambda: {name: _refusal(shared_user, one) for name, one in asking.items()},
                 _why_not_refused,
                 subject=f"Pods of {shared_user.namespace} that need the webhook",
@@ -61,8 +61,8 @@ def test_labelled_pods_are_refused_while_the_webhook_is_down(shared_user: User) 
                 window=WINDOW_SECONDS,
                 delay=2.0,
             )
-        for name, refusal in looks[-1].items():
-            shared_user.evidence.fact("API server", f"b37-{name}: {refusal}", looks=len(looks))
+        for name, refusal in observations[-1].items():
+            shared_user.evidence.fact("API server", f"b37-{name}: {refusal}", looks=len(observations))
         plain = shared_user.starts(shared_user.application("b37-plain", DATASET))
         checks.served_by_fluid(shared_user, plain)
         shared_user.reads_right(plain, who="application without a label, webhook down")
@@ -119,9 +119,9 @@ def _check_changed(user: User, application: Application) -> None:
 
 def _check_unknown_platform(user: User, application: Application) -> None:
     """Whether a Pod whose sidecar cannot be created is admitted without one."""
-    wanted = application.evolve(name="b37-platform", annotations={PLATFORM: "no-such-platform"})
+    request = application.evolve(name="b37-platform", annotations={PLATFORM: "no-such-platform"})
     try:
-        pod = user.system.kube.would_create(wanted.manifest())
+        pod = user.system.kube.would_create(request.manifest())
     except KubeError as error:
         user.evidence.defect(
             "webhook-swallows-errors",

@@ -78,7 +78,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     user.evidence.fact("DataLoad status", str(refused or "load-elsewhere was deleted"))
     waiting = ("load-missing", "load-not-bound")
 
-    def look() -> dict[str, DataLoadSnapshot | None]:
+    def observe() -> dict[str, DataLoadSnapshot | None]:
         return {name: objects.get(DataLoadSnapshot, name, user.namespace) for name in waiting}
 
     def why_not_waiting(loads: dict[str, DataLoadSnapshot | None]) -> str | None:
@@ -89,7 +89,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
 
     with user.evidence.phase("window", "the other two still wait"):
         hold(
-            look,
+            observe,
             why_not_waiting,
             subject=f"DataLoads of {user.namespace}",
             condition="the absence of a phase",

@@ -47,7 +47,7 @@ def test_volume_written_by_hand_does_not_start_the_application(shared_user: User
             timeout=150.0,
         )
 
-        def look() -> tuple[PodSnapshot | None, ...]:
+        def observe() -> tuple[PodSnapshot | None, ...]:
             return tuple(objects.get(PodSnapshot, name, shared_user.namespace) for name in names.values())
 
         def why_not_waiting(pods: tuple[PodSnapshot | None, ...]) -> str | None:
@@ -58,7 +58,7 @@ def test_volume_written_by_hand_does_not_start_the_application(shared_user: User
 
         with shared_user.evidence.phase("window", "both applications wait for their volume"):
             hold(
-                look,
+                observe,
                 why_not_waiting,
                 subject=f"Pods {', '.join(names.values())}",
                 condition="phase Pending",

@@ -24,7 +24,7 @@ from suites.steps.user import DATASET, PHASE_SECONDS, User, fluid_volume, unique
         Defect(
             "copied-volume-unprotected",
             "A Dataset is deleted although an application uses it through a copy of Fluid's volume: only "
-            "Pods on Fluid's own claim are looked for.",
+            "Pods on Fluid's own claim are searched.",
             "pkg/utils/kubeclient/volume.go:281-302 (1.0.8)",
         ),
     ),

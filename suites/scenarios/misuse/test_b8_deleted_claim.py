@@ -89,7 +89,7 @@ def _wait_for_new_claim(user: User, old: str, *, bound: bool = False) -> ClaimSn
             condition="replacement by Fluid" + (" and phase Bound" if bound else ""),
             timeout=AGAIN_SECONDS,
             delay=1.0,
-            advice="look at the logs of the alluxioruntime-controller",
+            advice="check the logs of the alluxioruntime-controller",
         )
     assert claim is not None
     user.evidence.fact("claim", f"created again by Fluid: {claim}")

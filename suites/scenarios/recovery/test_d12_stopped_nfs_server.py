@@ -49,14 +49,14 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
         _check_does_not_read(dataset_owner, pod, uncached)
         _check_does_not_read(dataset_owner, raw, cached)
         with dataset_owner.evidence.phase("window", "the Dataset stays Bound"):
-            looks = hold(
+            observations = hold(
                 lambda: observer.dataset(dataset_owner.namespace, DATASET),
                 predicates.why_not_bound,
                 subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
                 condition="phase Bound while the NFS server is stopped",
                 window=DOWN_SECONDS,
             )
-        dataset_owner.evidence.fact("Dataset status", "stays Bound", looks=len(looks))
+        dataset_owner.evidence.fact("Dataset status", "stays Bound", looks=len(observations))
     dataset_owner.reads_right(pod, who="application, NFS server running again")
     dataset_owner.reads_right(raw, who="control on raw NFS, server running again")
 

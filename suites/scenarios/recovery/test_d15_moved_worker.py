@@ -65,5 +65,5 @@ def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None
                 timeout=workers.SCALE_SECONDS,
             )
         user.observer.drop_page_cache(pod.node)
-        checks.reads_again(user, pod, workers.SCALE_SECONDS, advice="look at the worker's log")
+        checks.reads_again(user, pod, workers.SCALE_SECONDS, advice="check the worker's log")
         checks.all_cached(user)

@@ -81,7 +81,7 @@ def test_mount_is_restored_after_the_fuse_was_killed(dataset_owner: User) -> Non
         checks.served_by_fluid(dataset_owner, private)
         _kill_fuse(dataset_owner, propagated.node, before)
         try:
-            advice = "look at the CSI plugin's log for `recover`"
+            advice = "check the CSI plugin's log for `recover`"
             checks.reads_again(dataset_owner, propagated, RECOVERED_SECONDS, advice=advice)
         except WaitError:
             events = _recovered_events(dataset_owner)
@@ -110,7 +110,7 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
     fault = kill_process(user.observer.on_node(node), mount_point)
     user.evidence.fact("fault", fault.says, node=node)
 
-    def look() -> tuple[FuseSnapshot, bool]:
+    def observe() -> tuple[FuseSnapshot, bool]:
         mounts = user.observer.host_mounts(node, user.namespace, DATASET)
         there = any(m.mount_point == mount_point and m.serves == "fluid" for m in mounts)
         return user.observer.fuse(user.namespace, DATASET), there
@@ -121,13 +121,13 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
 
     with user.evidence.phase("waiting", "the Fuse restarts"):
         fuse, _ = wait(
-            look,
+            observe,
             back,
             subject=f"Fuse of {user.namespace}/{DATASET}",
             condition="restart, and its mount on the node",
             timeout=FUSE_BACK_SECONDS,
             describe=lambda seen: f"{seen[0]}; {'mounted' if seen[1] else 'not mounted'}",
-            advice="look at the Fuse Pod's previous log",
+            advice="check the Fuse Pod's previous log",
         )
     pod = fuse.pod_on(node)
     if pod is None or pod.uid != was.uid:

@@ -26,8 +26,8 @@ WITHOUT_WORKER: Final = ByVersion({"0.9": ("Bound", "Failed"), "1.0": ("Bound",)
 
 
 def _for_one_node(user: User) -> None:
-    wanted = Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared")
-    user.creates_dataset(wanted.evolve(node_affinity=NodeAffinity.on(user.system.nodes[0])))
+    planned = Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared")
+    user.creates_dataset(planned.evolve(node_affinity=NodeAffinity.on(user.system.nodes[0])))
 
 
 @scenario("D4", Level.CONFORMANCE, alone=True, dataset=_for_one_node)
@@ -51,7 +51,7 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
     dataset_owner.evidence.fact("fault", fault.says)
     dataset_owner.observer.drop_page_cache(pod.node)
 
-    def look() -> tuple[PodSnapshot | None, DatasetSnapshot]:
+    def observe() -> tuple[PodSnapshot | None, DatasetSnapshot]:
         return objects.get(PodSnapshot, name, dataset_owner.namespace), dataset_owner.observer.dataset(
             dataset_owner.namespace, DATASET
         )
@@ -65,14 +65,14 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
 
     with dataset_owner.evidence.phase("waiting", "the worker is replaced"):
         wait(
-            look,
+            observe,
             is_replaced,
             subject=f"Pod {dataset_owner.namespace}/{name}",
             condition=f"replacement by a ready Pod, while the Dataset is {' or '.join(allowed)}",
             timeout=WORKER_BACK_SECONDS,
             failed=unbound,
         )
-    checks.reads_again(dataset_owner, pod, WORKER_BACK_SECONDS, advice="look at the worker's log")
+    checks.reads_again(dataset_owner, pod, WORKER_BACK_SECONDS, advice="check the worker's log")
     dataset_owner.reads_right(pod, who="application, worker replaced")
     checks.all_cached(dataset_owner)
     dataset = _bound_again(dataset_owner)
@@ -82,13 +82,13 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
 def _bound_again(user: User) -> DatasetSnapshot:
     """The Dataset is Bound; where it may have had another phase meanwhile, Fluid has time to reconcile."""
 
-    def look() -> DatasetSnapshot:
+    def observe() -> DatasetSnapshot:
         user.request_reconcile()
         return user.observer.dataset(user.namespace, DATASET)
 
     with user.evidence.phase("waiting", "the Dataset is Bound"):
         return wait(
-            look,
+            observe,
             is_bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound after the worker was replaced",

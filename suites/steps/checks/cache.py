@@ -63,7 +63,7 @@ def all_cached(user: User, dataset: str = DATASET) -> Cached:
             condition="100 % of every file in the cache",
             timeout=CACHED_SECONDS * user.timeout_factor,
             delay=2.0,
-            advice="look at the worker's logs and at `alluxio fsadmin report`",
+            advice="check the worker's logs and `alluxio fsadmin report`",
         )
     cached = observer.cached(user.namespace, dataset)
     if cached.listing.total_bytes != total:

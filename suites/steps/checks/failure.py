@@ -15,7 +15,7 @@ def fail(message: str, *, subject: str, expected: str, seen: str, advice: str = 
         subject: the object that was checked, such as ``Dataset demo/imagenet``.
         expected: what should hold.
         seen: what was observed instead.
-        advice: where to look next.
+        advice: what to check next.
 
     Raises:
         ProductFailureError: always.

@@ -27,7 +27,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
             subject=subject,
             expected="a mount of type fuse.alluxio-fuse at /data",
             seen=str(mount),
-            advice="look at the CSI plugin's logs on its node",
+            advice="check the CSI plugin's logs on its node",
         )
     evidence.fact("application mountinfo", f"/data is of type {mount.fs_type}", mounted_from=mount.source)
     if not fuse.ready_on(pod.node):
@@ -64,9 +64,9 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
     nodes = {node, *warm}
     count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
     if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
-        wanted = "one is wanted" if len(nodes) == 1 else f"{len(nodes)} are wanted"
+        expected = "one is wanted" if len(nodes) == 1 else f"{len(nodes)} are wanted"
         fail(
-            f"Dataset {dataset} has {count} Fuse Pods where {wanted}",
+            f"Dataset {dataset} has {count} Fuse Pods where {expected}",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
             expected=f"one Fuse Pod on each of {', '.join(sorted(nodes))}",
             seen=str(fuse),
@@ -76,7 +76,7 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
 
 
 def fuse_absent(user: User, fuse: FuseSnapshot) -> None:
-    """No Fuse Pod is wanted, none is there, no node is labelled for one."""
+    """No Fuse Pod is needed, none is there, no node is labelled for one."""
     wrong = why_fuse_present(fuse)
     if wrong is not None:
         fail(
@@ -89,7 +89,7 @@ def fuse_absent(user: User, fuse: FuseSnapshot) -> None:
 
 
 def why_fuse_present(fuse: FuseSnapshot) -> str | None:
-    """What contradicts the absence of a Fuse, or None. A DaemonSet must be there to want none."""
+    """What contradicts the absence of a Fuse, or None. A DaemonSet must be there to need none."""
     if fuse.daemon_set is None:
         return "there is no Fuse DaemonSet to tell"
     if fuse.labelled:
@@ -107,12 +107,12 @@ def no_fuse_over_window(
     *,
     before: IdleResult = NOT_WATCHED,
 ) -> None:
-    """All through the window, while the application reads, no Fuse Pod comes.
+    """Throughout the window, while the application reads, no Fuse Pod is created.
 
     Args:
         user: whose Dataset it is.
         window: seconds.
-        reading: what the user does at each look.
+        reading: what the user does at each observation.
         dataset: its name.
         before: the part of the window that has passed already.
     """
@@ -121,13 +121,13 @@ def no_fuse_over_window(
     observer = user.observer
     left = max(0.0, window - before.seconds)
 
-    def look() -> FuseSnapshot:
+    def observe() -> FuseSnapshot:
         reading()
         return observer.fuse(user.namespace, dataset)
 
     with user.evidence.phase("window", f"no Fuse Pod for {left:.0f} s"):
         seen = hold(
-            look,
+            observe,
             why_fuse_present,
             subject=f"Dataset {user.namespace}/{dataset}",
             condition="absence of a Fuse Pod",

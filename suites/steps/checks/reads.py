@@ -41,7 +41,7 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
         user: whose files they are.
         pod: the application.
         timeout: seconds until it must.
-        advice: where to look when it does not.
+        advice: what to check when it does not.
 
     Raises:
         WaitTimeoutError: it does not, and the controls without Fluid answer; a product failure.
