@@ -11,6 +11,7 @@ from clusters.product.alluxio.output import BlockFile
 from clusters.waiting import wait
 from suites.sabotage.breaks.nodes import run_on_node
 from suites.sabotage.model import Environment, Tampering, Users
+from suites.steps.checks.fuse import FUSE_DAEMON_SET, NO_FUSE_REQUESTED
 from suites.steps.user import DATASET, User
 
 
@@ -68,4 +69,4 @@ def loaded_in_the_window(environment: Environment, users: Users) -> Iterator[Tam
             "alluxio", "fs", "load", "/labels", timeout=60.0
         )
 
-    yield Tampering(when="^Fuse DaemonSet: wanted no Fuse Pod", then=load)
+    yield Tampering(when=f"^{FUSE_DAEMON_SET}: {NO_FUSE_REQUESTED}", then=load)

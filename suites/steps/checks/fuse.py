@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.fuse import FuseSnapshot
@@ -10,6 +11,10 @@ from clusters.waiting import hold
 from suites.steps.checks.failure import fail
 from suites.steps.idle_watch import ADVICE, DELAY, NOT_WATCHED, IdleResult
 from suites.steps.user import DATASET, User
+
+#: Source and beginning of the fact of `no_fuse_over_window`; a sabotage waits for it.
+FUSE_DAEMON_SET: Final = "Fuse DaemonSet"
+NO_FUSE_REQUESTED: Final = "requested no Fuse Pod"
 
 
 def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> FuseSnapshot:
@@ -38,7 +43,7 @@ def served_by_fluid(user: User, pod: PodSnapshot, dataset: str = DATASET) -> Fus
             seen=str(fuse),
         )
     evidence.fact(
-        "Fuse DaemonSet", f"one ready Fuse Pod on {pod.node}", desired=fuse.desired, ready=fuse.ready
+        FUSE_DAEMON_SET, f"one ready Fuse Pod on {pod.node}", desired=fuse.desired, ready=fuse.ready
     )
     if pod.node not in fuse.labelled:
         fail(
@@ -64,14 +69,14 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
     nodes = {node, *warm}
     count = len(fuse.pods) + len(fuse.unplaced) + len(fuse.doubled)
     if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
-        expected = "one is wanted" if len(nodes) == 1 else f"{len(nodes)} are wanted"
+        expected = "one is needed" if len(nodes) == 1 else f"{len(nodes)} are needed"
         fail(
             f"Dataset {dataset} has {count} Fuse Pods where {expected}",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
             expected=f"one Fuse Pod on each of {', '.join(sorted(nodes))}",
             seen=str(fuse),
         )
-    user.evidence.fact("Fuse DaemonSet", f"exactly one Fuse Pod on {node}", desired=fuse.desired, pods=count)
+    user.evidence.fact(FUSE_DAEMON_SET, f"exactly one Fuse Pod on {node}", desired=fuse.desired, pods=count)
     return fuse
 
 
@@ -85,7 +90,7 @@ def fuse_absent(user: User, fuse: FuseSnapshot) -> None:
             expected="no Fuse Pod before an application needs it",
             seen=str(fuse),
         )
-    user.evidence.fact("Fuse DaemonSet", "wants no Fuse Pod, and no node is labelled", desired=fuse.desired)
+    user.evidence.fact(FUSE_DAEMON_SET, "requests no Fuse Pod, and no node is labelled", desired=fuse.desired)
 
 
 def why_fuse_present(fuse: FuseSnapshot) -> str | None:
@@ -137,8 +142,8 @@ def no_fuse_over_window(
         )
     number, seconds = before.observations + len(seen), before.seconds + left
     user.evidence.fact(
-        "Fuse DaemonSet",
-        f"requested no Fuse Pod in {number} observations over {seconds:.0f} s"
+        FUSE_DAEMON_SET,
+        f"{NO_FUSE_REQUESTED} in {number} observations over {seconds:.0f} s"
         + (f", {before.seconds:.0f} s of it while other scenarios ran" if before.observations else ""),
         observations=number,
         window=seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +14,7 @@ from clusters.errors import HarnessError
 from clusters.product.fuse import FuseSnapshot
 from clusters.waiting import WaitFailedError
 from suites.record.evidence import Evidence
+from suites.sabotage.breaks.cached_data import loaded_in_the_window
 from suites.steps import checks
 from suites.steps.idle_watch import NOT_WATCHED, IdleResult, IdleWatch
 
@@ -102,7 +104,7 @@ class TestTheCheck:
         return windows
 
     def a_user(self) -> Any:
-        """Nobody in particular."""
+        """A user without a cluster."""
         return SimpleNamespace(observer=None, namespace="team", evidence=Evidence(silent=True))
 
     @pytest.mark.parametrize(
@@ -117,6 +119,15 @@ class TestTheCheck:
         assert held == [left]
         (fact,) = user.evidence.facts
         assert fact.data == {"observations": 11, "window": before + left}
+
+    def test_sabotage_within_the_window_waits_for_its_fact(self, held: list[float]) -> None:
+        """The pattern of the sabotage that loads data after the window matches the fact of the window."""
+        user = self.a_user()
+        checks.no_fuse_over_window(user, 60.0, lambda: None)
+        (fact,) = user.evidence.facts
+        with loaded_in_the_window(cast("Any", None), cast("Any", None)) as tampering:
+            assert re.search(tampering.when, f"{fact.source}: {fact.says}")
+        assert held == [60.0]
 
     def test_fuse_before_the_scenario_is_its_failure(self, held: list[float]) -> None:
         """A Fuse Pod that came before the scenario began contradicts it as one within it would."""
