@@ -1,4 +1,4 @@
-"""``python -m suites.mutants`` writes docs/mutants.md; ``--record FILE`` takes the results of a run first.
+"""``python -m suites.mutants`` writes docs/mutants.md; ``--record FILE`` reads the results of a run first.
 
 With ``--check`` it writes nothing, and ends with 1 when the page is not what code and results say.
 """

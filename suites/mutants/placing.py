@@ -1,6 +1,6 @@
-"""Putting a mutant into the running cluster, and taking it out again.
+"""Placement of a mutant in the running cluster, and its removal.
 
-The changed file lies on each node and is mounted over the original one in the workload's container. What a
+The changed file is on each node and is mounted over the original one in the workload's container. What a
 run that was killed left there is removed by the next one (`clusters.product.fluid.install`).
 """
 

@@ -53,7 +53,7 @@ class Result:
 
     @property
     def outcome(self) -> Outcome:
-        """What it comes to."""
+        """The outcome."""
         if self.trouble:
             return "not buildable"
         red = [seen for _, seen in self.rows if seen.outcome == "fail"]

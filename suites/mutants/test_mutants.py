@@ -19,7 +19,7 @@ from suites.sabotage.runner import ScenarioRunner
 def test_its_rows_turn_red(
     mutant: Mutant, stage: ScenarioRunner, artifact_cache: ArtifactCache, kept: Kept, run: Run
 ) -> None:
-    """A row turns red and calls it the product's fault; the row beside it stays green."""
+    """A row turns red and calls it the product's fault; the control row stays green."""
     if not rows_here(mutant, len(stage.system.nodes)):
         cannot_run_here(f"its rows {', '.join(mutant.rows)} need more nodes; run with --nodes 3")
     try:

@@ -50,7 +50,7 @@ def rows_here(mutant: Mutant, nodes: int) -> tuple[str, ...]:
     return tuple(row for row in mutant.rows if declared_tests()[row][0].nodes <= nodes)
 
 
-def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Result:
+def attempt(runner: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Result:
     """Build a mutant, put it in, run its rows until one is red, and take it out.
 
     What its rows created is still there afterwards; see `ScenarioRunner.remove_own`.
@@ -59,7 +59,7 @@ def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Resu
         HarnessError: it could not be put in or taken out.
     """
     timer = Timer()
-    stage.control(mutant.green)
+    runner.control(mutant.green)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=cache.root) as folder, ExitStack() as inside:
         built: Built | None = None
         if mutant.hang is None:
@@ -71,26 +71,26 @@ def attempt(stage: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Resu
         try:
             if built is not None:
                 with timer.step("put_in"):
-                    placing.put_in(stage.system, built)
-            twist = _twist(stage, mutant, inside)
+                    placing.put_in(runner.system, built)
+            tampering = _tampering(runner, mutant, inside)
             with timer.step("rows"):
-                rows, green = _run(stage, mutant, twist)
+                rows, green = _run(runner, mutant, tampering)
         finally:
             with timer.step("take_out"):
                 inside.close()
                 if built is not None:
-                    placing.take_out(stage.system, built.program)
+                    placing.take_out(runner.system, built.program)
     return Result(mutant, rows, green, seconds=timer.seconds())
 
 
-def _twist(stage: ScenarioRunner, mutant: Mutant, inside: ExitStack) -> Tampering:
+def _tampering(runner: ScenarioRunner, mutant: Mutant, inside: ExitStack) -> Tampering:
     """Stops the process of a hang, at once or at its moment."""
     hang = mutant.hang
     if hang is None:
         return Tampering()
 
     def stop(_: User | None = None) -> None:
-        inside.enter_context(placing.hanging(stage.system, hang))
+        inside.enter_context(placing.hanging(runner.system, hang))
 
     if not hang.when:
         stop()
@@ -99,30 +99,30 @@ def _twist(stage: ScenarioRunner, mutant: Mutant, inside: ExitStack) -> Tamperin
 
 
 def _run(
-    stage: ScenarioRunner, mutant: Mutant, twist: Tampering
+    runner: ScenarioRunner, mutant: Mutant, tampering: Tampering
 ) -> tuple[tuple[tuple[str, Seen], ...], Seen]:
-    """Run the rows until one is red, and beside them the row that has to stay green."""
-    rows = rows_here(mutant, len(stage.system.nodes))
-    alone = any(stage.is_alone(row) for row in (*rows, mutant.green))
+    """Run the rows until one is red, and in parallel the row that has to stay green."""
+    rows = rows_here(mutant, len(runner.system.nodes))
+    alone = any(runner.is_alone(row) for row in (*rows, mutant.green))
 
     def red() -> tuple[tuple[str, Seen], ...]:
         said: list[tuple[str, Seen]] = []
         for row in rows:
             target = Target(row, Place.OWN, timeout_factor=mutant.timeout_factor)
-            said.append((row, stage.attempt(target, stage.user(twist, mutant.timeout_factor))))
+            said.append((row, runner.attempt(target, runner.user(tampering, mutant.timeout_factor))))
             if said[-1][1].outcome == "fail":
                 break
         return tuple(said)
 
     def green() -> Seen:
-        user = stage.user(Tampering(), 1.0, stage.shared.namespace)
-        seen = stage.attempt(Target(mutant.green), user)
-        if user.namespace != stage.shared.namespace:  # a row whose Dataset cannot get Bound has its own
-            stage.pool.remove(user)
+        user = runner.user(Tampering(), 1.0, runner.shared.namespace)
+        seen = runner.attempt(Target(mutant.green), user)
+        if user.namespace != runner.shared.namespace:  # a row whose Dataset cannot get Bound has its own
+            runner.pool.remove(user)
         return seen
 
     if alone:
         return red(), green()
     with ThreadPoolExecutor(1, "green") as other:
-        beside = other.submit(green)
-        return red(), beside.result()
+        control = other.submit(green)
+        return red(), control.result()

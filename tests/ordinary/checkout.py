@@ -35,7 +35,7 @@ def readme_command(readme: str) -> str:
 def clone(guest: Guest) -> str:
     """Clone the commit that is checked out here into the user's home; returns its hash.
 
-    What is changed and not committed does not come with it.
+    Changes that are not committed are not part of it.
     """
     commands = guest.network.commands
     with TemporaryDirectory() as folder:

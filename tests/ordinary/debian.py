@@ -19,8 +19,8 @@ def mirror(commands: Commands) -> str:
     Raises:
         RefusalError: apt has no source that is a Debian archive.
     """
-    told = commands.run(["apt-get", "indextargets", "--format", "$(LABEL)|$(COMPONENT)|$(REPO_URI)"])
-    for line in told.stdout.splitlines():
+    targets = commands.run(["apt-get", "indextargets", "--format", "$(LABEL)|$(COMPONENT)|$(REPO_URI)"])
+    for line in targets.stdout.splitlines():
         label, component, address = line.split("|", 2)
         # The security archive has a label of its own.
         if label == "Debian" and component == "main":

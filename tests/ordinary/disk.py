@@ -1,6 +1,6 @@
 """The guest's disk: an ordinary Debian server with Docker, Python, the NFS client tools and git.
 
-Beside the distribution's packages it contains a user in group docker, SSH keys, and the certificate
+In addition to the distribution's packages it contains a user in group docker, SSH keys, and the certificate
 authorities that the guest trusts: those that this machine's administrator installed, and one made
 here, which signs the certificate of the stand-in registries.
 """

@@ -1,6 +1,6 @@
 """What the guest reaches of the world: name service and package registries, through this process.
 
-The name service answers with the address of the stand-in for the registries that it stands in for,
+The name service answers with the address of the stand-in for the registries that it replaces,
 and with the host's end of the tap for every other name that this machine resolves. A connection
 there is passed on to the host that the client names, in the TLS greeting or in the HTTP request:
 no name of a package registry is written down here, and encryption stays between the two ends.

@@ -1,4 +1,4 @@
-"""The registries that the stand-in serves, by the names under which the world knows them."""
+"""The registries that the stand-in serves, by their public names."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _slow(registries: Registries) -> None:
     registries.service = Service.SLOW
 
 
-#: In this order: a registry that is gone does not come back.
+#: In this order: a registry that is gone is not started again.
 REFUSALS: Final = (
     Refusal("limited", _limit, r"docker\.io serves this host no more images for now", REFUSED),
     Refusal("slow", _slow, rf"docker\.io did not deliver \S+ within {PULL_SECONDS} s", INVALID),

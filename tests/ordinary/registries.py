@@ -1,4 +1,4 @@
-"""Stand-ins for the public registries, under their own names, as well and as badly as they serve.
+"""Stand-ins for the public registries, under their own names, with configurable faults.
 
 One HTTPS server answers for all of them on an address of its own in the guest's network. It serves
 a `Store` by the registry protocol (OCI Distribution Specification 1.1, pull), and can be made to
@@ -29,7 +29,7 @@ from tests.ordinary.store import Manifest, Store
 #: Bytes per second of all layers together while the stand-in is slow.
 SLOW_BYTES: Final = 64 * 1024
 _CHUNK: Final = 1 << 18
-_PATH: Final = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/(?P<kind>manifests|blobs)/(?P<wanted>[\w.:-]+)")
+_PATH: Final = re.compile(r"/v2/(?P<name>[a-z0-9._/-]+)/(?P<kind>manifests|blobs)/(?P<reference>[\w.:-]+)")
 
 
 class Service(StrEnum):
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 return
             repository = f"{registry}/{match['name']}"
-            manifest = store.manifest(repository, match["wanted"])
+            manifest = store.manifest(repository, match["reference"])
             if manifest is not None:
                 self._send_manifest(manifest, body=body)
             elif store.has_repository(repository):
@@ -110,11 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._refuse(HTTPStatus.NOT_FOUND, "NAME_UNKNOWN", "repository name not known to registry")
         else:
-            blob = store.blob(match["wanted"])
+            blob = store.blob(match["reference"])
             if blob is None:
                 self._refuse(HTTPStatus.NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
             else:
-                self._send_blob(blob, match["wanted"], body=body)
+                self._send_blob(blob, match["reference"], body=body)
 
     def _answer_version(self) -> None:
         if self.path.rstrip("/") != "/v2":

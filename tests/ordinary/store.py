@@ -62,19 +62,19 @@ class Store:
     @classmethod
     def read(cls, folder: Path) -> Store:
         """The store in a folder that `fill` wrote."""
-        told: dict[str, list[str]] = json.loads((folder / "images.json").read_text())
+        entries: dict[str, list[str]] = json.loads((folder / "images.json").read_text())
         read = {
             name: Manifest((folder / "manifests" / file).read_bytes(), kind)
-            for name, (file, kind) in told.items()
+            for name, (file, kind) in entries.items()
         }
         return cls(folder, read)
 
-    def manifest(self, repository: str, wanted: str) -> Manifest | None:
+    def manifest(self, repository: str, reference: str) -> Manifest | None:
         """The manifest of a tag or digest in a repository, both in full."""
-        if not wanted.startswith("sha256:"):
-            return self.images.get(f"{repository}:{wanted}")
+        if not reference.startswith("sha256:"):
+            return self.images.get(f"{repository}:{reference}")
         found = (made for name, made in self.images.items() if name.rpartition(":")[0] == repository)
-        return next((made for made in found if made.digest == wanted), None)
+        return next((made for made in found if made.digest == reference), None)
 
     def has_repository(self, repository: str) -> bool:
         """Whether any tag of it is there."""
@@ -136,7 +136,7 @@ def filled(own: ArtifactCache, images: ArtifactCache, options: Options) -> Store
 def _write(folder: Path, address: str, entries: list[Entry]) -> None:
     """Keep the manifests of the pushed images, which the registry has in memory alone."""
     (folder / "manifests").mkdir()
-    told = {}
+    index = {}
     for entry in entries:
         repository, _, tag = reference(entry.published, address).removeprefix(f"{address}/").rpartition(":")
         request = urllib.request.Request(
@@ -147,5 +147,5 @@ def _write(folder: Path, address: str, entries: list[Entry]) -> None:
             found = Manifest(answer.read(), answer.headers["Content-Type"])
         file = found.digest.partition(":")[2]
         (folder / "manifests" / file).write_bytes(found.content)
-        told[full_name(entry.published)] = (file, found.media_type)
-    (folder / "images.json").write_text(json.dumps(told, indent=1))
+        index[full_name(entry.published)] = (file, found.media_type)
+    (folder / "images.json").write_text(json.dumps(index, indent=1))

@@ -1,4 +1,4 @@
-"""The stand-in for public registries: what it serves, and how badly it can."""
+"""The stand-in for public registries: what it serves, and its faults."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_names_of_the_hub_are_one_in_full(name: str) -> None:
 def test_a_manifest_is_served_by_tag_and_by_digest(served: Registries, store: Store) -> None:
     """With the bytes that were pushed, so that the digest is right."""
     digest = store.digest("debian:12")
-    for wanted in ("12", digest):
-        status, body, headers = get(f"/v2/library/debian/manifests/{wanted}")
+    for reference in ("12", digest):
+        status, body, headers = get(f"/v2/library/debian/manifests/{reference}")
         assert (status, body, headers["Content-Type"]) == (200, CONTENT, TYPE)
         assert headers["Docker-Content-Digest"] == digest
 
@@ -122,7 +122,7 @@ def test_a_limited_registry_answers_and_serves_no_manifest(served: Registries) -
 
 
 def test_outside_of_the_context_nothing_listens(store: Store, tmp_path: Path, served: Registries) -> None:
-    """A stand-in that is closed is gone, as a client sees it."""
+    """A client cannot connect to a stand-in that is closed."""
     other = tmp_path / "server.pem"
     with registries(Loopback(SystemCommands()), store, other):
         assert get("/v2/")[0] == 200
