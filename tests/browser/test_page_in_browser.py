@@ -144,7 +144,7 @@ def test_plots_are_there(chromium: str, pages: dict[str, str], name: str, width:
 
 @pytest.mark.parametrize("width", [DESK, PHONE])
 def test_picture(chromium: str, pages: dict[str, str], width: int, tmp_path: Path) -> None:
-    """The browser paints the page: the picture is as large as asked, and no empty one."""
+    """The browser renders the page: the picture has the requested size and is not empty."""
     picture = tmp_path / "page.png"
     blank = tmp_path / "blank.png"
     size = f"--window-size={width},1600"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Made:
-    """What became of the stacks that a command made."""
+    """The systems that a command created."""
 
     stacks: list[FakeStack] = field(default_factory=list)
     raises: BaseException | None = None
@@ -72,7 +72,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
 
 @pytest.fixture
 def reaped(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """What was asked to be reaped; None is all."""
+    """The requested clusters; None is all."""
     asked: list[str | None] = []
 
     def reap(progress: object, *, only_cluster: str | None = None) -> Reaped:
@@ -136,7 +136,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_cache_that_cannot_be_written_to_is_refused(
     made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything is made."""
+    """Before anything is created."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "file" / "cache"))
     assert module.main(["up"]) == 2
@@ -239,7 +239,7 @@ def test_a_malformed_kubeconfig_is_refused(
 
 
 def test_a_dead_cluster_is_refused_in_time(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody waits for a cluster that is gone."""
+    """A cluster that is gone is not waited for."""
     cluster = {"name": "fake", "cluster": {"server": "http://127.0.0.1:1"}}
     kubeconfig = api.kubeconfig(clusters=[cluster])
     begun = time.monotonic()

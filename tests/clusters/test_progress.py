@@ -79,7 +79,7 @@ def test_a_note_is_a_line_of_its_own() -> None:
 
 
 class Terminal(io.StringIO):
-    """A terminal that keeps what was written to it."""
+    """A terminal that records its output."""
 
     def isatty(self) -> bool:
         """A terminal."""

@@ -52,7 +52,7 @@ def port() -> int:
 
 
 def test_the_registry_serves_while_the_context_lasts(crane: Path, tmp_path: Path, port: int) -> None:
-    """It answers at the address that it yields, and is gone afterwards."""
+    """It answers at the address that it yields, and is stopped afterwards."""
     with serving(crane, tmp_path / "layers", port) as address:
         answer = urllib.request.urlopen(f"http://{address}/v2/")
         answer.close()

@@ -1,4 +1,4 @@
-"""Bringing the system up and down: refusals before anything is made, and nothing left after a failure."""
+"""Start and removal of the system: refusals before anything is created, nothing left after a failure."""
 
 from __future__ import annotations
 
@@ -217,12 +217,12 @@ class IncompleteTeardown(SystemBuilder):
         return "system"
 
     def down(self) -> tuple[str, ...]:
-        """What would not go."""
+        """The errors of the removal."""
         return self.troubles
 
 
 def a_system(*troubles: str) -> IncompleteTeardown:
-    """A stack that leaves these troubles."""
+    """A system whose removal has these errors."""
     return IncompleteTeardown(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
 
 

@@ -1,4 +1,4 @@
-"""Made-up measurements in the shape of real ones, for the tests of the performance reports alone."""
+"""Synthetic measurements in the form of real ones, only for the tests of the performance reports."""
 
 from __future__ import annotations
 

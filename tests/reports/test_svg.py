@@ -67,7 +67,7 @@ def test_far_values_have_a_logarithmic_axis() -> None:
 
 @pytest.mark.parametrize("values", [[], [0.0], [0.0, 0.0]])
 def test_axis_of_nothing(values: list[float]) -> None:
-    """No values, or only zeros, still make an axis."""
+    """Without values, or with zeros only, there is still an axis."""
     assert axes.axis(values, str).at(0.0) == 0
 
 
@@ -104,7 +104,7 @@ def test_counter_that_began_again() -> None:
 
 
 def test_many_samples_are_thinned() -> None:
-    """A long run makes no endless path, and its last sample is kept."""
+    """The path of a long run is short, and has its last sample."""
     panel = svg.level_panel("x", "t", [(float(t), float(t)) for t in range(10_001)], 10_000, label=str)
     (path,) = panel.paths
     assert path.count("L") <= svg.POINTS + 1

@@ -40,7 +40,7 @@ def read(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("shell", [name for name in ("bash", "dash") if shutil.which(name)])
 def test_openssl_makes_the_bytes_that_python_expects(tmp_path: Path, shell: str) -> None:
-    """The script makes exactly the files whose checksums are known beforehand."""
+    """The script creates exactly the files whose checksums are known beforehand."""
     root = tmp_path / "with blanks"
     done = make(FILES, root, shell)
     assert (done.returncode, done.stderr) == (0, "")
@@ -60,7 +60,7 @@ def test_a_file_of_several_pieces_is_whole(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_files_that_are_there_are_left_alone(tmp_path: Path) -> None:
-    """A second run makes only what is missing or has the wrong size."""
+    """A second run creates only what is missing or has the wrong size."""
     make(FILES, tmp_path)
     kept = (tmp_path / "a.bin").stat()
     (tmp_path / "dir/empty").unlink()

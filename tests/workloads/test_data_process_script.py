@@ -52,6 +52,6 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     ],
 )
 def test_a_log_that_says_something_else_is_an_error(log: str) -> None:
-    """A log that lacks a part, or holds something else in it, never passes for a finding."""
+    """A log with a missing or wrong part never counts as a finding."""
     with pytest.raises(OutputError):
         parse_log(log)

@@ -93,7 +93,7 @@ def test_a_server_continues_also_after_an_error(server: subprocess.Popen[bytes])
 
 
 def test_a_server_that_dies_while_stopped_is_not_waited_for(server: subprocess.Popen[bytes]) -> None:
-    """When the stopped program is gone there is nothing to let go on."""
+    """When the stopped program has ended there is nothing to continue."""
     with stopped(here, "cf.server"):
         server.kill()
         server.wait()
@@ -108,7 +108,7 @@ def test_a_process_that_is_not_there_cannot_be_stopped_or_killed() -> None:
 
 
 def test_killing_is_seen_through(server: subprocess.Popen[bytes]) -> None:
-    """A killed program is gone when the call returns."""
+    """A killed program has ended when the call returns."""
     fault = kill_process(here, "cf.server")
     assert server.wait(timeout=5) == -9
     assert fault.says == "cf.server was killed"
@@ -170,7 +170,7 @@ def test_continuing_is_tried_until_it_works() -> None:
 
 
 def test_a_server_that_stays_stopped_is_shouted_about() -> None:
-    """When nothing lets the server go on, the error says so and what to do."""
+    """When the server cannot be continued, the error says so and what to do."""
     pod = Pod(broken=10_000)
     with (
         pytest.raises(WaitTimeoutError, match="waiting for resumption") as caught,
@@ -228,7 +228,7 @@ def node() -> dict[str, Any]:
 
 
 def test_a_node_label_is_removed_and_restored() -> None:
-    """The label is gone while the context lasts, also when it fails, and no other label is touched."""
+    """The label is missing only within the context, also when that fails, and no other label is touched."""
     worker = node()
     labels = worker["metadata"]["labels"]
     seen: list[dict[str, str]] = []
@@ -294,7 +294,7 @@ def meminfo(cached: int, *, mapped: int = 100, shmem: int = 1000) -> str:
 
 
 def test_only_pages_of_files_count_as_page_cache() -> None:
-    """Memory tiers and mapped programs are not taken for pages that should have gone."""
+    """Memory tiers and mapped programs do not count as pages that should have been dropped."""
     seen = page_cache(meminfo(5000))
     assert seen == PageCache(file=4010 * 1024, mapped=100 * 1024)
     assert seen.droppable == 3910 * 1024

@@ -31,7 +31,7 @@ from workloads.models import (
 )
 from workloads.models.base import METADATA
 
-# Field paths and types of `spec`, made from charts/fluid/fluid/crds/*.yaml of the two versions.
+# Field paths and types of `spec`, read from charts/fluid/fluid/crds/*.yaml of the two versions.
 FIELDS: Mapping[str, Mapping[str, Mapping[str, object]]] = json.loads(
     (Path(__file__).parents[1] / "data" / "fluid_fields.json").read_text()
 )
@@ -196,7 +196,7 @@ def test_a_laptop_s_runtime_starts_quickly_unless_speed_is_measured() -> None:
 
 
 def test_a_laptop_s_runtime_leaves_the_rest_to_fluid() -> None:
-    """Image, properties, resources, network and clean policy are Fluid's unless they are asked for."""
+    """Image, properties, resources, network and clean policy are Fluid's unless they are specified."""
     plain = laptop_runtime("demo", "imagenet").manifest()["spec"]
     places = {"tieredstore", "jvmOptions", "master", "jobMaster", "worker", "jobWorker", "fuse", "replicas"}
     assert plain.keys() == places

@@ -169,7 +169,7 @@ def test_folder_is_deleted_when_nothing_could_be_mounted() -> None:
 
 
 def test_mount_of_another_kind_is_no_mount_of_nfs() -> None:
-    """What mount made must be NFS by the kernel's own words, or nothing is judged."""
+    """The new mount must be NFS according to the kernel, or nothing is judged."""
     node = Node("ext4")
     with (
         pytest.raises(InfrastructureError, match="not on NFS"),

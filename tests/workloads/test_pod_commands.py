@@ -63,7 +63,7 @@ def test_an_empty_folder_has_no_checksums(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_no_complete_read(tmp_path: Path) -> None:
-    """Reading what is not there says so and is never taken for an empty folder."""
+    """Reading a missing folder is an error and never counts as an empty folder."""
     result = read_result(run(checksums_argv(str(tmp_path / "gone"))))
     assert not result.complete
     assert "No such file or directory" in result.message
@@ -115,7 +115,7 @@ def test_checksums_read_back(files: dict[str, bytes]) -> None:
 
 @given(st.text())
 def test_any_output_is_parsed_or_refused(stdout: str) -> None:
-    """No output makes the parser fail in another way than by saying so."""
+    """Any output is parsed, or refused with an error of the parser."""
     try:
         result = read_result(said(0, stdout))
     except OutputError:
@@ -137,7 +137,7 @@ def test_a_read_reports_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_no_transfer(tmp_path: Path) -> None:
-    """A read that ended early is not a read of fewer bytes: the file system's word makes it a finding."""
+    """A read that ended early is not a read of fewer bytes: the file system's error makes it a finding."""
     with pytest.raises(UnreadableFileError, match="No such file or directory") as caught:
         transfer(run(read_argv(str(tmp_path / "gone"))))
     assert caught.value.failure_class is FailureClass.PRODUCT
@@ -164,7 +164,7 @@ def test_stat_on_a_dead_mount_is_a_finding() -> None:
 
 
 def test_direct_reads_pass_the_page_cache_by() -> None:
-    """A direct read asks for O_DIRECT."""
+    """A direct read uses O_DIRECT."""
     assert "iflag=direct" in read_argv("/data/a", direct=True)
     assert "iflag=direct" not in read_argv("/data/a")
 
@@ -188,7 +188,7 @@ def test_a_read_only_mount_refuses_a_write() -> None:
 
 @pytest.mark.skipif(not Path("/sys/kernel/profiling").exists(), reason="needs a file that nobody may make")
 def test_a_real_refusal_is_understood() -> None:
-    """What the system says when a file may not be made is taken for a refusal."""
+    """The system's message when a file may not be created counts as a refusal."""
     result = write_result(run(write_argv("/sys/kernel/conformance-probe")))
     assert not result.written
     assert result.refused

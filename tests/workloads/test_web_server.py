@@ -63,5 +63,5 @@ def test_file_is_served_whole(port: int) -> None:
 
 @needs_perl
 def test_other_paths_are_not_there(port: int) -> None:
-    """Whatever else is asked for is not found."""
+    """Every other path is not found."""
     assert _ask(port, "GET", "/other")[0] == 404

@@ -1,4 +1,4 @@
-"""The cache folder, and artifacts that are made whole or not at all."""
+"""The cache folder, and artifacts that are created completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def cache(tmp_path: Path) -> ArtifactCache:
 def thing(
     make: Callable[[Path], None], name: str = "thing-1.2.3", *, needs: tuple[Artifact, ...] = ()
 ) -> Artifact:
-    """An artifact that is made by this."""
+    """An artifact that this function creates."""
     return Artifact(name, ("1",), lambda _, folder, __: make(folder), needs=needs)
 
 
 def hello(folder: Path) -> None:
-    """Make a file."""
+    """Create a file."""
     (folder / "file").write_text("hello")
 
 
@@ -89,7 +89,7 @@ def test_an_artifact_is_made_once(cache: ArtifactCache) -> None:
 
 
 def test_what_another_is_made_from_is_made_first(cache: ArtifactCache) -> None:
-    """A need that is there already is not made again."""
+    """A dependency that exists is not created again."""
     order: list[str] = []
     need = thing(lambda folder: order.append("need"), "need-1")
     cache.obtain(thing(lambda folder: order.append("thing"), needs=(need,)))
@@ -112,7 +112,7 @@ def test_a_failure_leaves_nothing_half_made(cache: ArtifactCache, raised: BaseEx
 
 
 def test_what_a_killed_run_left_is_not_used(cache: ArtifactCache) -> None:
-    """It is removed, and that of another artifact with a name alike is left to itself."""
+    """It is removed, and that of another artifact with a similar name stays."""
     place = cache.path(thing(hello))
     other = cache.path(thing(hello, "thing-1.2.4"))
     for stale in (f"{place}.partial", f"{place}.partial-x1", f"{other}.partial-x2"):
@@ -137,7 +137,7 @@ def test_clearing_removes_only_what_is_incomplete(cache: ArtifactCache) -> None:
 
 
 def test_a_full_disk_is_called_that(cache: ArtifactCache) -> None:
-    """No traceback: what could not be made, why, and what to do."""
+    """No traceback: what could not be created, why, and what to do."""
 
     def fill(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -159,13 +159,13 @@ def test_other_errors_of_files_are_reported_as_they_are() -> None:
 
 
 def test_the_key_has_all_that_decides_the_content(tmp_path: Path) -> None:
-    """Name, inputs, needs and recipe change it; how it is made and the clock do not."""
+    """Name, inputs, dependencies and recipe change it; the build function and the clock do not."""
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "main.go").write_text("package main")
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
-        """Make nothing."""
+        """Create nothing."""
 
     def key(name: str = "a", *inputs: str, needs: tuple[Artifact, ...] = ()) -> str:
         return Artifact(name, inputs, make, recipe=(recipe,), needs=needs).key

@@ -18,7 +18,7 @@ from tests.clusters.fakes import HOST, FakeCommands, Ran, programs
 
 
 def quiet() -> Progress:
-    """Progress that nobody reads."""
+    """Progress without a reader."""
     return Progress(io.StringIO())
 
 
@@ -50,7 +50,7 @@ def test_only_root_may_bootstrap() -> None:
 
 
 def test_nothing_missing_installs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """apt-get is not asked for, not even for a refresh of its lists."""
+    """apt-get is not called, not even to refresh its lists."""
     programs(monkeypatch)
     commands = FakeCommands()
     bootstrap.install([], commands, quiet())
@@ -88,7 +88,7 @@ def test_the_ban_ends_with_a_failure(monkeypatch: pytest.MonkeyPatch, raised: Ba
 
 
 def test_a_ban_that_a_killed_run_left_is_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else no package of this host could start a service any more."""
+    """Otherwise no package of this host could start a service any more."""
     programs(monkeypatch, "apt-get")
     bootstrap._POLICY.write_text(bootstrap._POLICY_TEXT)
     bootstrap.install(["git"], FakeCommands(), quiet())

@@ -24,7 +24,7 @@ def test_a_broken_pid_file_is_nobodys(content: str) -> None:
 
 
 def container(pid: int, started: int, cgroup: Path) -> None:
-    """Make runc's memory of a container."""
+    """Create runc's state of a container."""
     folder = engine.RUN_FOLDER / "exec" / "runtime-runc" / "moby" / cgroup.name
     folder.mkdir(parents=True)
     state = {

@@ -1,4 +1,4 @@
-"""Errors of docker and kind as they write them, and what is made of them."""
+"""Errors of docker and kind as they write them, and the errors that they become."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_an_empty_source_is_read() -> None:
     ],
 )
 def test_only_the_type_says_who_serves(line: str, serves: str) -> None:
-    """Fluid is its own FUSE type and nothing else; a source that is called alluxio proves nothing."""
+    """Fluid is its own FUSE type and nothing else; a source with the name alluxio proves nothing."""
     (mount,) = mountinfo.parse(line)
     assert mount.serves == serves
 

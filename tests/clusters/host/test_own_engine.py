@@ -81,7 +81,7 @@ def test_an_engine_starts_and_answers(
 def test_an_engine_that_ends_at_once_shows_its_log(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nobody waits a minute for a daemon that is gone."""
+    """A daemon that has ended is not waited for."""
     daemon(tmp_path, monkeypatch, "echo something odd; exit 3")
     with pytest.raises(WaitFailedError, match=r"ended with exit code 3:\nsomething odd"):
         own_engine.start(HOST, tmp_path, None, commands, Progress())

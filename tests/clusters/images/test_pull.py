@@ -84,7 +84,7 @@ def test_a_mirror_serves_published_names_under_its_own(name: str, asked: str) ->
 
 
 def test_a_known_digest_is_asked_for_only_where_images_are_published() -> None:
-    """A mirror may hold the image as another manifest, so it is asked by tag."""
+    """A mirror may have the image as another manifest, so it is requested by tag."""
     assert reference("kindest/node:v1.34.0", None, DIGEST) == f"kindest/node@{DIGEST}"
     assert reference("kindest/node:v1.34.0", MIRROR, DIGEST) == f"{MIRROR}/kindest/node:v1.34.0"
 
@@ -150,7 +150,7 @@ class Bench:
         self.docker.images[ran.argv[-1]] = self.docker.images[ran.argv[-2]]
 
     def pulled(self) -> list[str]:
-        """What was asked of a registry, in order."""
+        """The requests to a registry, in order."""
         return [ran.argv[-1] for ran in self.commands.asked("docker", "pull")]
 
 
@@ -248,7 +248,7 @@ def test_a_slow_download_is_a_sentence(bench: Bench) -> None:
     [(NO_MANIFEST, True), (NO_REPOSITORY, True), (TOO_MANY, True), (NO_NAME, False), (NO_LISTENER, False)],
 )
 def test_a_registry_is_probed_through_the_engine(bench: Bench, said: str, answers: bool) -> None:
-    """A refusal by a registry shows that it is there; that no connection was made shows that it is not."""
+    """A refusal by a registry shows that it is there; a failed connection shows that it is not."""
     bench.otherwise = said
     assert (bench.registry().answers() == "") is answers
     assert all(ran.timeout == 10.0 for ran in bench.commands.asked("docker", "pull"))

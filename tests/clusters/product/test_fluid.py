@@ -64,7 +64,7 @@ def test_a_state_reads_as_a_line() -> None:
 
 
 def test_what_is_there_is_read_from_the_api(api: FakeApi, kube: Kube) -> None:
-    """Replicas asked for and ready, the plugin by node, and the version by the controller's image."""
+    """Requested and ready replicas, the plugin by node, and the version from the controller's image."""
     deployment = {
         "metadata": {"name": "dataset-controller"},
         "spec": {
@@ -140,7 +140,7 @@ def busy_once(helm: FakeCommands) -> None:
 
 
 def test_an_installation_that_was_killed_is_repeated(helm: FakeCommands, kube: Kube, tmp_path: Path) -> None:
-    """Else no later run could ever install on that cluster."""
+    """Otherwise no later run could install on that cluster."""
     busy_once(helm)
     assert install(helm, kube, tmp_path, replace_unfinished=True) is READY
     assert [ran.argv[1] for ran in helm.ran] == ["upgrade", "uninstall", "upgrade"]

@@ -94,7 +94,7 @@ def test_features_of_the_plugin_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_a_place_that_the_chart_has_not_is_refused(tmp_path: Path) -> None:
-    """Else the chart would start other images than those that were built, without a word."""
+    """Otherwise the chart would start other images than the built ones, without an error."""
     own = chart_values("v1")
     del own["runtime"]["thin"]
     with pytest.raises(InfrastructureError, match=r"runtime\.thin\.controller"):

@@ -23,7 +23,7 @@ PLACES = {"/usr/local/bin/fluid-csi": "/var/lib/x/0-fluid-csi"}
 
 
 def test_files_are_mounted_over_those_of_one_container_and_can_be_removed() -> None:
-    """Nothing else of the Pod template changes; putting in twice is the same as once."""
+    """Nothing else of the Pod template changes; a second time changes nothing."""
     changed = mounted_files.with_files(TEMPLATE, "plugins", PLACES)
     assert changed["volumes"][1] == {
         "name": "mutant-0",

@@ -105,7 +105,7 @@ def said(text: str) -> Completed:
 
 
 def test_what_was_served_is_the_sum_over_versions(server: NfsServer, kube: FakeKube) -> None:
-    """A v3 and a v4.1 client count alike; versions that nobody spoke do no harm."""
+    """A v3 and a v4.1 client count alike; unused versions do no harm."""
     kube.answers = {"GetNFSv3IO": said(REPLY), "GetNFSv41IO": said(REPLY), "GetNFSv4": said(SILENT)}
     assert server.served() == ServedBytes(2 * 52_428_000, "Ganesha", 100)
 

@@ -78,7 +78,7 @@ def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
 
 
 def test_a_foreign_namespace_is_refused(api: FakeApi, kube: Kube) -> None:
-    """The harness needs its own namespace, and touches none that it did not make."""
+    """The harness needs its own namespace, and touches none that it did not create."""
     existing.require_free(kube)
     api.answer("GET", NAMESPACE_PATH, _namespace(managed=True))
     existing.require_free(kube)
@@ -100,7 +100,7 @@ def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None
 
 
 def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
-    """Nothing is made on a cluster where Fluid is neither there nor to be installed."""
+    """Nothing is created on a cluster where Fluid is neither there nor to be installed."""
     api.answer("GET", "/apis/apps/v1/deployments", {"items": []})
     stack = SystemBuilder(Options(kubeconfig=api.kubeconfig()), "r1", Progress())
     with pytest.raises(RefusalError, match="--install-fluid"):
@@ -154,7 +154,7 @@ def test_what_the_cluster_does_not_say_is_unknown(kube: Kube) -> None:
 def test_a_controller_that_nobody_asked_for_may_be_away(
     controllers: dict[str, int], desired: dict[str, int], csi: tuple[int, int], usable: bool
 ) -> None:
-    """Fluid starts the controller of a kind of runtime with the first of them; all else must be ready."""
+    """Fluid starts the controller of a kind of runtime with the first of them; all others must be ready."""
     assert existing_fluid._usable(fluid.FluidState(controllers, desired, *csi, "v1")) is usable
 
 
@@ -337,7 +337,7 @@ def test_leftovers_of_killed_runs_are_deleted_in_the_order_of_their_dependencies
 
 
 def test_the_existing_cluster_is_not_said_to_be_made_here(provider: ExistingProvider) -> None:
-    """Whoever reads the report knows that the cluster was given."""
+    """The report says that the cluster existed before."""
     cluster = provider.up()
     assert (cluster.provider, cluster.made_here) == ("existing", False)
     assert provider.logs() == {}
@@ -392,7 +392,7 @@ def test_fluid_is_installed_with_the_images_that_nodes_have(install: Callable[..
 def test_built_images_that_nodes_lack_are_refused(
     install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
 ) -> None:
-    """With --images=build nothing published is installed behind the user's back, and nothing is made."""
+    """With --images=build nothing published is installed, and nothing is created."""
     with pytest.raises(RefusalError, match="as they are built here"):
         install(_node(), images="build")
     provider.down()

@@ -34,7 +34,7 @@ NODES = "/api/v1/nodes"
 
 @pytest.fixture
 def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
-    """An engine whose nodes a kind makes and deletes."""
+    """An engine whose nodes a fake kind creates and deletes."""
     programs(monkeypatch, "docker")
     fake = FakeDocker(FakeCommands())
 
@@ -113,7 +113,7 @@ def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocke
 def test_a_cluster_that_is_to_outlive_its_run_says_so(
     provider: KindProvider, docker: FakeDocker, keep: bool
 ) -> None:
-    """Also one that a run without that wish had made; it is how a killed run's cluster is known."""
+    """Also one that a run without that option had created; the mark identifies clusters of killed runs."""
     provider.up()
     assert not any(node.kept for node in managed_nodes(docker.engine))
     replace(provider, keep=keep).up()
@@ -145,7 +145,7 @@ def test_a_warm_cluster_that_is_another_is_refused(
 
 
 def test_a_managed_cluster_that_is_dead_is_created_again(provider: KindProvider, docker: FakeDocker) -> None:
-    """Such as one that a killed run left half made."""
+    """Such as an incomplete one of a killed run."""
     docker.node("demo-0", "demo", managed=True)
     made = provider.up()
     assert made.made_here
@@ -157,7 +157,7 @@ def test_a_managed_cluster_that_is_dead_is_created_again(provider: KindProvider,
 
 
 def test_a_name_in_use_by_a_foreign_cluster_is_refused(provider: KindProvider, docker: FakeDocker) -> None:
-    """Neither up nor down touches what the harness did not make."""
+    """Neither up nor down touches what the harness did not create."""
     docker.node("demo-control-plane", "demo", managed=False)
     with pytest.raises(
         RefusalError, match="named demo exists already and the harness did not create it"

@@ -23,7 +23,7 @@ def node_exec(stdout: str, exit_code: int = 0) -> memory_tier.NodeExec:
 
 
 def test_own_nodes_are_remounted() -> None:
-    """One command on the node, so that the node image stays as kind makes it."""
+    """One command on the node, so that the node image stays as kind creates it."""
     commands = FakeCommands()
     memory_tier.enlarge(FakeDocker(commands).engine, "demo-control-plane")
     (ran,) = commands.asked("docker", "exec")

@@ -56,7 +56,7 @@ def run(docker: FakeDocker, **more: Any) -> Reaped:
 
 
 def test_nothing_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No engine, no cluster, no folder: it says so and is content."""
+    """No engine, no cluster, no folder: it says so and succeeds."""
     programs(monkeypatch)
     assert str(reap(Progress(io.StringIO()), commands=FakeCommands())) == "there was nothing of the harness"
 
@@ -122,7 +122,7 @@ def test_a_foreign_cluster_is_not_deleted(docker: FakeDocker, stopped: list[Path
 
 
 def test_a_full_reap_clears_what_killed_runs_left(docker: FakeDocker, stopped: list[Path]) -> None:
-    """Half-made artifacts, build contexts and the ban on services go; whole artifacts stay."""
+    """Incomplete artifacts, build contexts and the ban on services are deleted; complete artifacts stay."""
     for name in ("artifacts/a-1", "artifacts/b-1.partial-x", "contexts/tmp1"):
         (cache_root() / name).mkdir(parents=True)
     bootstrap._POLICY.write_text(bootstrap._POLICY_TEXT)
@@ -176,7 +176,7 @@ def test_a_dead_engine_is_started_for_the_cluster_that_is_meant_only(
 def test_an_engine_that_does_not_start_is_reported(
     docker: FakeDocker, stopped: list[Path], at_rest: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What else there is to remove is removed."""
+    """Everything else is removed."""
 
     def refuse(*_: object) -> Engine:
         raise RefusalError("no container engine is installed")
@@ -234,7 +234,7 @@ def test_bridges_are_left_to_root(
     bridges: Callable[[], list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody else could remove them, so nothing is tried or claimed."""
+    """A user without the rights cannot remove them, so nothing is tried or claimed."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert run(docker).bridges == ()
     assert len(bridges()) == 3
@@ -243,13 +243,13 @@ def test_bridges_are_left_to_root(
 def test_a_host_without_iptables_loses_its_bridges_too(
     docker: FakeDocker, stopped: list[Path], bridges: Callable[[], list[str]]
 ) -> None:
-    """No rules are no trouble."""
+    """Missing rules are no error."""
     docker.commands.on("iptables-save", raises=CommandError("cannot start iptables-save"))
     assert run(docker).bridges == ("br-aaaaaaaaaaaa",)
 
 
 def test_an_engine_is_in_use_while_anything_is_in_it(docker: FakeDocker) -> None:
-    """Our clusters whether they run or not, and whatever else runs."""
+    """Managed clusters in any state, and foreign ones that run."""
     assert not in_use(docker.engine)
     docker.node("b-0", "b", managed=False)
     docker.commands.on("docker", "ps", "-q", stdout="")

@@ -55,7 +55,7 @@ def few(
 def made(
     speeds: tuple[tuple[str, tuple[float, float]], ...], seed: int, rounds: int, unit: Unit
 ) -> SeriesResult:
-    """The same, made once; it is frozen."""
+    """The same, created once; it is frozen."""
     return series(
         speeds={**FREE, **dict(speeds)}, arms=FEW, comparisons=PAIRS, seed=seed, rounds=rounds, unit=unit
     )

@@ -56,7 +56,7 @@ NOT_ALL = "87 % was cached, where 100 % was needed"
 
 @pytest.fixture(scope="module")
 def whole() -> Benchmark:
-    """A run that asked both questions, with rounds of every kind."""
+    """A run with both comparisons and rounds of every kind."""
     free = series(invalid={(FLUID_FRESH, 2): NOT_ALL, (FLUID_FRESH, 5): NOT_ALL})
     return benchmark(free, series("random-128k x4, NFS at 100 MiB/s", HELD, asked=100 * MIB, seed=3))
 
@@ -68,7 +68,7 @@ def page(whole: Benchmark) -> Reader:
 
 
 def test_schema_is_current() -> None:
-    """The committed schema is that of the model (``python -m reports schema benchmark`` makes it)."""
+    """The committed schema is that of the model (``python -m reports schema benchmark`` prints it)."""
     assert SCHEMA_PATH.read_text() == results.schema_text()
 
 

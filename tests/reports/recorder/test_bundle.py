@@ -20,7 +20,7 @@ CONTEXT = FailureContext("B1", "call", ("b1",), datetime(2026, 11, 22, 15, 37, t
 
 
 def story(**texts: str) -> Story:
-    """A failure of B1 with these texts at hand."""
+    """A failure of B1 with these texts."""
     return Story(
         context=CONTEXT,
         title="An application on the original claim gets no acceleration",

@@ -18,7 +18,7 @@ from tests.reports.measurements import benchmark
 
 pytest_plugins = ["pytester"]
 
-# Made before any inner session: pytester unloads the modules that a test loads, and numpy loads once only.
+# Created before any inner session: pytester unloads the modules that a test loads, and numpy loads once only.
 MEASURED = benchmark()
 
 OPTIONS = ("-p", "no:cacheprovider", "-p", "allure_pytest.plugin")
@@ -215,7 +215,7 @@ def test_product_failure(pytester: pytest.Pytester) -> None:
 
 
 def test_set_up_failure(pytester: pytest.Pytester) -> None:
-    """A shared fixture that breaks makes the run invalid; its material is collected once for all."""
+    """A shared fixture that fails makes the run invalid; its files are collected once."""
     result = run(
         pytester,
         '''
@@ -321,7 +321,7 @@ def test_b8(evidence):
 
 
 def test_skips(pytester: pytest.Pytester) -> None:
-    """A skip is reported with its reason; one that is not a limit of the host spoils the verdict."""
+    """A skip is reported with its reason; one that is not a limit of the host changes the verdict."""
     allowed = '''
 @scenario("A4", Level.SMOKE)
 def test_a4():
@@ -359,7 +359,7 @@ def test_c1(version, evidence):
 
 
 def test_broken_file(pytester: pytest.Pytester) -> None:
-    """A file that cannot be loaded makes the run invalid: nobody knows what was in it."""
+    """A file that cannot be loaded makes the run invalid: its scenarios are unknown."""
     pytester.makepyfile(test_other="import nothing_of_this_name")
     result = run(pytester, PASSES)
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -419,7 +419,7 @@ def test_a2(evidence):
 
 
 def test_a_folder_that_nothing_can_be_written_to_is_refused(pytester: pytest.Pytester) -> None:
-    """One sentence before anything is run, and nothing is made."""
+    """One sentence before anything is run, and nothing is created."""
     (pytester.path / "file").write_text("")
     result = run(pytester, PASSES, args=("--out", "file/out"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -21,7 +21,7 @@ Make = Callable[..., ScenarioResult]
 
 @pytest.fixture
 def run(sample: Verdict, make: Make) -> Callable[..., Verdict]:
-    """Makes a run with scenarios, by their outcomes, so many hours after the first."""
+    """Creates a run with scenarios, by their outcomes, so many hours after the first."""
 
     def made(hour: int, *scenarios: ScenarioResult, fluid: str = "v1.0.8", **facts: Any) -> Verdict:
         assert sample.system is not None

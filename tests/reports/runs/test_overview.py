@@ -25,7 +25,7 @@ SCENARIOS = (
 
 @pytest.fixture
 def run(sample: Verdict) -> Callable[..., Verdict]:
-    """Makes a run of some version, so many hours after the first."""
+    """Creates a run of a version, so many hours after the first."""
 
     def made(hour: int, *scenarios: ScenarioResult, fluid: str = "1.0.8", **more: Any) -> Verdict:
         assert sample.system is not None

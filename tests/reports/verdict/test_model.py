@@ -106,7 +106,7 @@ class TestWord:
         assert judge_run([make("A1"), make("A4", "skipped", reason="no time")]).word == "inconclusive"
 
     def test_allowed_skip(self, make: Make) -> None:
-        """What cannot run on this host does not spoil the run, and is named."""
+        """What cannot run on this host does not change the verdict, and is named."""
         judged = judge_run([make("A1"), make("A4", "skipped", reason=LIMIT)])
         assert judged.word == "pass"
         assert any("A4" in reason for reason in judged.reasons)
@@ -204,7 +204,7 @@ class TestFile:
             load(tmp_path / "verdict.json")
 
     def test_schema_is_current(self) -> None:
-        """The committed schema is that of the model (``python -m reports schema`` makes it)."""
+        """The committed schema is that of the model (``python -m reports schema`` prints it)."""
         assert SCHEMA_PATH.read_text() == schema_text()
 
     def test_frozen(self, sample: Verdict) -> None:

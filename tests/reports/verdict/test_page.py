@@ -182,14 +182,14 @@ def test_stopped_scenario_keeps_its_evidence(sample: Verdict, make: Make) -> Non
 
 
 def test_further_sections(sample: Verdict) -> None:
-    """A section made elsewhere is in the page and in its table of contents."""
+    """A section of another module is in the page and in its table of contents."""
     page = Reader(render_page(sample, [HtmlSection("speed", "Read throughput", Markup("<p>412 MiB/s</p>"))]))
     assert page.says("412 MiB/s")
     assert "#speed" in page.links
 
 
 def test_bars_add_up(make: Make) -> None:
-    """A scenario's bar is as long as its time, with what no phase explains as everything else."""
+    """A scenario's bar is as long as its time, and its last part is the time outside of all phases."""
     phases = (Phase(kind="waiting", name="a", seconds=4.0), Phase(kind="waiting", name="b", seconds=2.0))
     (bar,) = scenario_bars([make(seconds=10.0, phases=phases)])
     assert [(s.kind, s.seconds) for s in bar.slices] == [("waiting", 6.0), ("teardown", 2.0), ("other", 2.0)]

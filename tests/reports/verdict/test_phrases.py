@@ -26,7 +26,7 @@ def test_defect_is_only_gone_where_it_has_been(sample: Verdict, tested: str, exp
 
 
 def test_defect_without_a_version_is_gone_when_it_does_not_show(sample: Verdict) -> None:
-    """Where nobody says where a defect was found, nothing else can be said."""
+    """A defect without a place is described without it."""
     assert phrases.not_seen(DefectResult(key="k", says="it is wrong", seen=False), sample.system) == "is gone"
     found = DefectResult(key="k", says="it is wrong", source="create.go:194 (1.0.8)", seen=False)
     assert phrases.not_seen(found, None) == "is gone"

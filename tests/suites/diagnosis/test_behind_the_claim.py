@@ -24,7 +24,7 @@ from tests.suites.doctor.doctor_cluster import (
 
 
 class TestBehindTheClaim:
-    """Pods that ask for the right claim, and what is behind it is not there."""
+    """Pods with the right claim, while something behind it is missing."""
 
     def test_claim_deleted_while_used(self) -> None:
         """B8: a claim of Fluid that was deleted stays until its last Pod ends."""
@@ -142,7 +142,7 @@ class TestBehindTheClaim:
         assert found.change == "See the logs of Pod `demo-fuse-x1`."
 
     def test_fuse_elsewhere(self) -> None:
-        """A ready Fuse on another node serves nobody here."""
+        """A ready Fuse on another node does not serve this one."""
         cluster = Cluster.right().add(application())
         cluster.get("Pod", "demo-fuse-x1")["spec"]["nodeName"] = "n2"
         found = cluster.finding()
@@ -206,7 +206,7 @@ class TestSidecar:
         assert "CrashLoopBackOff" in all_evidence(found)
 
     def test_dataset_of_sidecar_gone(self) -> None:
-        """A sidecar does not protect its Dataset: that may be gone."""
+        """A sidecar does not protect its Dataset: that may be deleted."""
         cluster = Cluster.right().add(self._pod()).drop("Dataset", "demo")
         found = [f for f in cluster.findings() if f.pod == ("demo", "train-0")]
         assert [f.code for f in found] == [FindingCode.DATASET_NOT_BOUND]

@@ -127,7 +127,7 @@ class TestNotBound:
         assert "is in namespace `team`" in found.says
 
     def test_same_claim_twice(self) -> None:
-        """B18: one claim in two mounts makes two volumes of one name."""
+        """B18: one claim in two mounts leads to two volumes of one name."""
         cluster = unbound(mounts=mounts("pvc://demo-src/a", "pvc://demo-src/b"))
         self._only(cluster, CauseCode.SAME_CLAIM_TWICE, "B18")
 
@@ -183,13 +183,13 @@ class TestNotBound:
         return unbound().add(master, unscheduled(worker, "0/1 nodes are available: 1 Insufficient memory."))
 
     def test_too_little_memory(self) -> None:
-        """B21: no node has as much memory as the worker asks for."""
+        """B21: no node has as much memory as the worker requests."""
         found = self._only(self._with_worker("5Gi"), CauseCode.TOO_LITTLE_MEMORY, "B21")
         assert "requests 5.0 GiB of memory" in found.says
         assert "not scheduled: 0/1 nodes are available" in all_evidence(found)
 
     def test_memory_that_others_asked_for(self) -> None:
-        """B21: what other Pods of the node asked for is not free."""
+        """B21: the requests of other Pods of the node are not free."""
         cluster = self._with_worker("3Gi")
         request = {"resources": {"requests": {"memory": "2Gi"}}}
         cluster.add(application("other", "", spec={"volumes": [], "containers": [{"name": "m", **request}]}))
@@ -198,7 +198,7 @@ class TestNotBound:
         assert why_not_bound(state, "demo", "demo")[0].code is CauseCode.PART_NOT_SCHEDULED
 
     def test_no_node_fits(self) -> None:
-        """B26: the worker asks for a label that no node has."""
+        """B26: the worker requires a label that no node has."""
         found = self._only(self._with_worker(nodeSelector={"disk": "nvme"}), CauseCode.NO_NODE_FITS, "B26")
         assert "which asks for disk=nvme" in found.says
 
@@ -241,7 +241,7 @@ class TestNotBound:
         assert "Startup probe failed" in all_evidence(found)
 
     def test_controller_missing(self) -> None:
-        """Nobody sets a Dataset up while Fluid's controller does not run."""
+        """A Dataset is not set up while Fluid's controller does not run."""
         cluster = unbound()
         cluster.get("Deployment", "alluxioruntime-controller")["status"] = {}
         self._only(cluster, CauseCode.CONTROLLER_MISSING)
@@ -255,7 +255,7 @@ class TestNotBound:
         ],
     )
     def test_component_gone(self, kind: str, name: str, cause: CauseCode) -> None:
-        """D6-D8: what was deleted of a Dataset that was Bound is not made again."""
+        """D6-D8: deleted parts of a Bound Dataset are not created again."""
         cluster = Cluster.right().add(application()).drop(kind, name)
         cluster.get("Dataset", "demo")["status"]["phase"] = "Failed"
         self._only(cluster, cause)

@@ -23,7 +23,7 @@ from tests.suites.doctor.doctor_cluster import (
 
 
 class TestThroughFluid:
-    """Pods that use the claim that Fluid made."""
+    """Pods that use the claim of Fluid."""
 
     def test_served(self) -> None:
         """A Pod on Fluid's claim, with a labelled node and a ready Fuse, uses Fluid."""
@@ -95,7 +95,7 @@ class TestThroughFluid:
 
 
 class TestAnotherClaim:
-    """Pods that ask for something else than the claim that Fluid made."""
+    """Pods that use something else than the claim of Fluid."""
 
     def test_original_claim(self) -> None:
         """B1: a Pod on the source of a Dataset reads past Fluid; the claim to mount is named."""
@@ -109,7 +109,7 @@ class TestAnotherClaim:
         assert found.dataset == ("demo", "demo")
 
     def test_original_claim_of_unbound_dataset(self) -> None:
-        """B1 before the Dataset is Bound: what else has to be corrected first is named."""
+        """B1 before the Dataset is Bound: what has to be corrected first is named."""
         cluster = Cluster.right().add(application(claim="demo-src")).drop("AlluxioRuntime", "demo")
         cluster.get("Dataset", "demo")["status"]["phase"] = "NotBound"
         found = cluster.finding()
@@ -145,7 +145,7 @@ class TestAnotherClaim:
         assert found.claim == ""
 
     def test_same_export_in_another_namespace(self) -> None:
-        """Whoever uses the export from another namespace is left alone."""
+        """Pods that use the export from another namespace are not reported."""
         cluster = Cluster.right().add(
             application(claim="copy", namespace="team"),
             claim("copy", "pv-copy", "team"),
@@ -159,7 +159,7 @@ class TestAnotherClaim:
         assert cluster.finding().code is FindingCode.SERVED
 
     def test_namesake(self) -> None:
-        """B2: a claim of the Dataset's name that Fluid did not make is distinguished from Fluid's."""
+        """B2: a foreign claim with the Dataset's name is distinguished from Fluid's."""
         cluster = Cluster.right().add(application(), claim("demo", "pv-own"))
         cluster.add(nfs_volume("pv-own", ("demo", "demo"), "/own"))
         found = cluster.finding()
@@ -191,7 +191,7 @@ class TestAnotherClaim:
         ],
     )
     def test_broken_hand_made_volume(self, attributes: dict[str, str], fault: str) -> None:
-        """B3: a volume made by hand for Fluid's driver, with what is wrong in it."""
+        """B3: a hand-written volume for Fluid's driver, with its errors."""
         found = self._hand_made("mine", "demo", attributes)
         assert found.code is FindingCode.HAND_MADE_VOLUME
         assert "and cannot work: its " in found.says
@@ -213,7 +213,7 @@ class TestAnotherClaim:
         return cluster.finding()
 
     def test_other_namespace(self) -> None:
-        """B5: a claim that is asked for in the wrong namespace: the right one is named."""
+        """B5: a claim in the wrong namespace: the right one is named."""
         found = Cluster.right().add(unscheduled(application(namespace="team"))).finding()
         assert (found.code, found.rows) == (FindingCode.OTHER_NAMESPACE, ("B5",))
         assert "Dataset `demo` is in `demo`" in found.says
@@ -234,7 +234,7 @@ class TestAnotherClaim:
         assert found.change == "Mount claim `demo` instead."
 
     def test_labelled_for_fluid(self) -> None:
-        """A Pod that asks for Fluid by its label, and no Dataset has the name."""
+        """A Pod that requests Fluid by its label, and no Dataset has the name."""
         labels = {"fuse.serverful.fluid.io/inject": "true"}
         pod = application(claim="imagenet", metadata={"labels": labels})
         found = Cluster.right().add(unscheduled(pod)).finding()

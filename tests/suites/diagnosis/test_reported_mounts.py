@@ -306,7 +306,7 @@ class TestAdviceToDelete:
         assert "do not delete it before you know" in found.change
 
     def test_claims_of_users_are_kept(self) -> None:
-        """A claim with the Dataset's name and one made by hand stay: they may hold data."""
+        """A claim with the Dataset's name and a hand-written one stay: they may hold data."""
         own = Cluster.right().add(
             application(), claim("demo", "pv-own"), nfs_volume("pv-own", ("demo", "demo"))
         )
@@ -319,7 +319,7 @@ class TestAdviceToDelete:
 
 
 class TestRightUseOfTheSource:
-    """fluid#4388: whoever fills the source or writes to it uses its claim rightly."""
+    """fluid#4388: Pods that fill the source or write to it may use its claim."""
 
     @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
     def test_ended(self, phase: str) -> None:

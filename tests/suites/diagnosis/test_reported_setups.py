@@ -350,7 +350,7 @@ class TestOtherWaysToTheData:
 
 
 def test_advice_names_the_controller() -> None:
-    """Who creates a Pod again is said, since a Pod without a controller is gone once it is deleted."""
+    """The controller of a Pod is named, because a Pod without one is not created again."""
     metadata = {"ownerReferences": owned_by("StatefulSet", "train")}
     cluster = fuse_started(Cluster.right().add(application(metadata=metadata)), 5)
     assert cluster.finding().change == "Delete Pod `train-0`: its StatefulSet creates it again."

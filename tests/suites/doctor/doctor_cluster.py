@@ -1,4 +1,4 @@
-"""A cluster made of API objects, for tests of the diagnosis: without a fault until a test adds one."""
+"""A cluster of API objects, for tests of the diagnosis: without a fault until a test adds one."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def claim(name: str, volume: str = "", namespace: str = "demo", **more: Any) -> 
 
 
 def fluid_volume(name: str = "demo", namespace: str = "demo", **more: Any) -> Object:
-    """The volume that Fluid makes for a Dataset, or a copy of it."""
+    """The volume that Fluid creates for a Dataset, or a copy of it."""
     attributes = {
         "fluid_path": fluid_names.host_mount(namespace, name),
         "mount_type": "fuse.alluxio-fuse",
@@ -167,7 +167,7 @@ def fluid_volume(name: str = "demo", namespace: str = "demo", **more: Any) -> Ob
 
 
 def fluid_claim(name: str = "demo", namespace: str = "demo", **more: Any) -> Object:
-    """The claim that Fluid makes for a Dataset."""
+    """The claim that Fluid creates for a Dataset."""
     label = fluid_names.common_label(namespace, name)
     metadata = {"annotations": MARK, "labels": {label: "true"}, **more.pop("metadata", {})}
     volume = more.pop("volume", fluid_names.volume_name(namespace, name))
@@ -190,7 +190,7 @@ def csi_node(name: str = "n1", *drivers: str) -> Object:
 
 
 def fuse_labels(*keys: tuple[str, str]) -> dict[str, str]:
-    """The node labels that ask for the Fuses of Datasets."""
+    """The node labels that request the Fuses of Datasets."""
     return {fluid_names.fuse_label(*key): "true" for key in keys}
 
 

@@ -151,7 +151,7 @@ def test_different_pods(api: fakes.FakeApi) -> None:
 
 
 def test_reads_only(api: fakes.FakeApi) -> None:
-    """It sends nothing but lists, in pages: no object is asked for by name, and none is changed."""
+    """It sends nothing but lists, in pages: no object is requested by name, and none is changed."""
     serve(api, motley())
     ask(api)
     asked = [r for r in api.requests if r.path not in ("/version", "/api")]
@@ -220,7 +220,7 @@ def test_wrong_question(
 
 
 def test_missing_rights(api: fakes.FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every right that is missing is named at once: exit code 2, and no finding is made up."""
+    """Every right that is missing is named at once: exit code 2, and there is no finding."""
     serve(api, motley())
     for kind in (kinds.VOLUME, kinds.POD, kinds.DAEMON_SET):
         api.answer("GET", kind.path(), api.refusal(403, "Forbidden", "no"))
@@ -388,7 +388,7 @@ def test_page_has_a_section_for_every_code() -> None:
 
 
 def many(pods: int, datasets: int) -> Cluster:
-    """A large cluster: every fourth Pod mounts the source, every fourth asks in vain."""
+    """A large cluster: every fourth Pod mounts the source, every fourth requests a missing Dataset."""
     per_namespace = 10
     keys = [(f"team-{n // per_namespace}", f"data-{n}") for n in range(datasets)]
     labels = {f"fluid.io/f-{namespace}-{name}": "true" for namespace, name in keys}

@@ -28,7 +28,7 @@ def test_each_mutant_changes_something_and_names_rows_of_the_catalogue() -> None
 
 
 def test_edits_are_short_and_change_something() -> None:
-    """Next to nothing of Fluid's source is in this repository."""
+    """Almost nothing of Fluid's source is in this repository."""
     for one in MUTANTS:
         for edit in one.edits:
             assert edit.find != edit.put, one.id
@@ -49,7 +49,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_recorded_results_are_of_mutants_that_exist() -> None:
-    """None is left of a mutant that is gone, and each says the same of its mutant as the code does."""
+    """Each belongs to a mutant that exists, and describes it as the code does."""
     known = {one.id: one for one in MUTANTS}
     for id_, row in recorded().items():
         assert row["says"] == known[id_].says

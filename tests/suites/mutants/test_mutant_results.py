@@ -43,7 +43,7 @@ def test_the_outcome_follows_from_what_the_rows_said(
 
 
 def test_a_killed_mutant_that_turns_the_green_row_red_is_not_right() -> None:
-    """It says nothing of the row that it was made for."""
+    """It proves nothing about the row that it was written for."""
     result = Result(MUTANT, (("A2", PRODUCT),), PRODUCT)
     assert result.outcome == "killed"
     assert "turned B11 red too" in result.wrong

@@ -1,4 +1,4 @@
-"""Which Datasets are created ahead, for whom, and what becomes of those that nobody uses."""
+"""Datasets that are created ahead, the scenarios that use them, and the removal of unused ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def a_host(available: int) -> Host:
 
 @pytest.mark.parametrize(("available", "expected"), [(5, 1), (8, 1), (11, 2), (64, 2)])
 def test_a_small_host_makes_one_dataset_ahead(available: int, expected: int) -> None:
-    """Datasets are made ahead as far as memory allows, one in any case."""
+    """Datasets are created ahead as far as memory allows, one in any case."""
     assert room(a_host(available)) == expected
 
 
@@ -65,7 +65,7 @@ class Removals(BackgroundTeardown):
 
 @pytest.fixture
 def created(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DatasetCreator]]:
-    """The namespaces in which Datasets were made, and in which way."""
+    """The namespaces in which Datasets were created, and in which way."""
     made: list[tuple[str, DatasetCreator]] = []
 
     def create_bound(user: User, create: DatasetCreator = User.creates_dataset) -> ReadyDataset:
@@ -76,7 +76,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DatasetCreator]]
         return ReadyDataset(user.namespace, cast("Any", None), cast("Any", None), ())
 
     def start(watch: IdleWatch) -> None:
-        """See at once that nobody uses it."""
+        """Report at once that it is unused."""
         watch._result = IdleResult(3, 4.0)
 
     monkeypatch.setattr(IdleWatch, "start", start)
@@ -86,7 +86,7 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DatasetCreator]]
 
 
 def on_demand(user: User) -> None:
-    """One way to make a Dataset."""
+    """One way to create a Dataset."""
 
 
 def of_a_folder(user: User) -> None:
@@ -105,7 +105,7 @@ def a_pool(*requested: DatasetCreator) -> tuple[DatasetPool, Removals]:
 
 
 def all_made(pool: DatasetPool) -> None:
-    """Wait until all that was begun is made."""
+    """Wait until all that were started are created."""
     for prepared in pool._prepared:
         prepared.ready.result()
 
@@ -132,7 +132,7 @@ def test_dataset_is_made_while_others_are_still_in_use(created: list[tuple[str, 
 
 
 def test_dataset_whose_scenario_never_asked_is_removed(created: list[tuple[str, DatasetCreator]]) -> None:
-    """A scenario that failed before it asked leaves its Dataset; the next one still receives its own kind."""
+    """A scenario that failed before its request leaves its Dataset; the next one receives its own kind."""
     pool, removals = a_pool(on_demand, of_a_folder)
     user, _ = pool.acquire(Evidence(silent=True), of_a_folder)
     pool.close(clean=True)
@@ -143,7 +143,7 @@ def test_dataset_whose_scenario_never_asked_is_removed(created: list[tuple[str, 
 def test_dataset_that_was_not_planned_is_created_on_request(
     created: list[tuple[str, DatasetCreator]],
 ) -> None:
-    """A pool without a plan, as a sabotage's, still gives what is asked for."""
+    """A pool without a plan, such as that of a sabotage, still creates what is requested."""
     pool, _ = a_pool()
     user, ready = pool.acquire(Evidence(silent=True))
     assert created == [(user.namespace, User.creates_dataset)]
@@ -179,7 +179,7 @@ def test_dataset_that_does_not_become_bound_fails_the_scenario_that_acquires_it(
 
 
 def test_what_was_sent_ahead_is_kept_with_the_scenario(created: list[tuple[str, DatasetCreator]]) -> None:
-    """The manifests of a Dataset that was made ahead are evidence of the scenario that uses it."""
+    """The manifests of a Dataset that was created ahead are evidence of the scenario that uses it."""
     pool, _ = a_pool(on_demand)
     evidence = Evidence(silent=True)
     user, _ = pool.acquire(evidence, on_demand)

@@ -37,7 +37,7 @@ def a_scenario(id_: str = "B8", **more: Any) -> Scenario:
 
 
 def a_user(namespace: str = "fc-1") -> User:
-    """A user on a system whose source is as it was made."""
+    """A user on a system whose source is unchanged."""
     system = cast("System", SimpleNamespace())
     return User(system, Evidence(silent=True), namespace, folder="/export/smoke", files=FILES)
 
@@ -77,7 +77,7 @@ def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None])
 
 
 def test_what_stays_fails_the_scenario_as_the_products_fault(finds: Callable[[object], None]) -> None:
-    """What is left is a product failure of the scenario that made it, and names each part."""
+    """Leftovers are a product failure of the scenario that created them, and each part is named."""
     finds(TeardownResult(LEFT, SAME))
     removals = BackgroundTeardown()
     evidence = gone(removals, a_user(), a_scenario())
@@ -142,7 +142,7 @@ def test_leftover_needs_a_defect_of_the_scenario() -> None:
 
 
 def test_removal_that_fails_is_the_scenarios_own_failure(finds: Callable[[object], None]) -> None:
-    """A Dataset that would not go is reported at its scenario, with the class of the error."""
+    """A Dataset that was not deleted is reported with its scenario, with the class of the error."""
     finds(ProductFailureError("timed out after 240 s waiting for deletion of Dataset fc-1/demo"))
     removals = BackgroundTeardown()
     evidence = gone(removals, a_user(), a_scenario())
@@ -399,7 +399,7 @@ def test_lasting_trouble_is_reported_as_it_was() -> None:
 
 
 def test_nothing_is_tried_again_when_the_run_is_over() -> None:
-    """A cluster that is deleted does not answer any more, and nobody waits for it."""
+    """A cluster that is deleted does not answer any more, and is not waited for."""
     end, tries = RunEnd(), []
 
     def step() -> str:
@@ -517,7 +517,7 @@ def test_what_still_stays_at_the_end_is_returned_not_raised() -> None:
 
 
 def test_check_that_fails_is_repeated_and_then_is_the_infrastructures() -> None:
-    """A cluster that cannot be asked says nothing of leaks."""
+    """A cluster that does not answer proves nothing about leaks."""
 
     class Broken(FakeKube):
         def list(self, kind: Kind, namespace: str | None = None, **more: str) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def test_names_that_fluid_refuses_are_reported_by_the_diagnosis() -> None:
 
 
 def a_user(namespace: str) -> User:
-    """A user whose evidence nobody reads."""
+    """A user with unused evidence."""
     system = cast("System", SimpleNamespace())
     return User(system, Evidence(silent=True), namespace, folder="/export/a", files=one_file("data", 10))
 

@@ -1,4 +1,4 @@
-"""Fluid's CSI plugin: when it counts as gone, and when as back."""
+"""Fluid's CSI plugin: when it counts as removed, and when as ready again."""
 
 from typing import Any
 

@@ -66,7 +66,7 @@ def test_files_are_created_once(tmp_path: Path) -> None:
 
 
 def test_what_an_earlier_run_left_is_repaired_and_named(tmp_path: Path) -> None:
-    """A file that nobody put there is removed, one with other contents of the same size is written again."""
+    """An additional file is removed, one with other contents of the same size is written again."""
     system = a_system()
     source_files.ensure(system, FILES, str(tmp_path))
     right = (tmp_path / "data.bin").read_bytes()

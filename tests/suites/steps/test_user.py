@@ -18,7 +18,7 @@ from workloads.data import one_file
 
 
 class Touched:
-    """A Kubernetes access whose time is moved by hand, and which notes what is patched."""
+    """A Kubernetes access with a manual clock that records patches."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         """Nothing was touched yet, at second 0."""

@@ -292,7 +292,7 @@ def test_four_readers_share_the_file_without_overlap(data: Path, tmp_path: Path)
 
 @needs_fio
 def test_a_file_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
-    """Without its data a job fails; fio makes none."""
+    """Without its data a job fails; fio creates none."""
     plan = load("sequential-1m").plan(TINY, directory=str(tmp_path))
     (tmp_path / "job.fio").write_text(plan.text)
     done = SystemCommands().run(plan.argv(tmp_path / "job.fio"), check=False, timeout=60)

@@ -1,4 +1,4 @@
-"""What each artifact is made of, with programs that only pretend."""
+"""The content of each artifact, with fake programs."""
 
 from __future__ import annotations
 

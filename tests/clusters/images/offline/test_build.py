@@ -153,7 +153,7 @@ def test_a_half_made_or_old_image_does_not_count(
 
 
 def test_a_failed_build_is_a_sentence(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
-    """A full disk is called that, and the context is gone."""
+    """A full disk is reported as such, and the context is deleted."""
     docker.commands.on("docker", "build", exit_code=1, stdout="write /x: no space left on device")
     with pytest.raises(CommandError, match="image a:1 was not built: the disk is full"):
         build.build(cache, docker.engine, ImageDefinition(("a:1",), recipe, Origin.BUILT))
@@ -214,7 +214,7 @@ def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDo
 
 
 def sleeper(ready: Path) -> Callable[[Path], None]:
-    """Makes an artifact by a real program that would take a minute."""
+    """Creates an artifact with a real program that would run for a minute."""
 
     def make(folder: Path) -> None:
         SystemCommands().run(["sh", "-c", f"echo $$ > {ready}; sleep 60 & wait"], on_line=lambda line: None)
@@ -254,7 +254,7 @@ def test_one_failure_ends_the_other_lane(cache: ArtifactCache, tmp_path: Path) -
 
 
 def test_an_interruption_ends_what_is_running(cache: ArtifactCache, tmp_path: Path) -> None:
-    """Ctrl-C reaches the compilers, which a terminal's signal does not; nothing half made stays."""
+    """Ctrl-C reaches the compilers, which a terminal's signal does not; nothing incomplete stays."""
     ready = tmp_path / "ready"
 
     def interrupt() -> None:

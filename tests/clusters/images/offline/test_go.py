@@ -1,4 +1,4 @@
-"""Go builds, with a Go that only says what it was asked."""
+"""Go builds, with a fake Go that records its arguments."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_build_reports_its_progress(
 
 
 def test_staging_modules_have_the_version_they_are_published_as() -> None:
-    """Kubernetes 1.33.13 asks for v0.0.0 and publishes them as 0.33.13."""
+    """Kubernetes 1.33.13 requires v0.0.0 and publishes them as 0.33.13."""
     go_mod = "require (\n\tk8s.io/api v0.0.0\n\tk8s.io/klog/v2 v2.130.1\n\tk8s.io/cri-api v0.0.0\n)\n"
     assert go.staging_versions(go_mod, "1.33.13") == {"k8s.io/api": "0.33.13", "k8s.io/cri-api": "0.33.13"}
 

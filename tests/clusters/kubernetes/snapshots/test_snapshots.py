@@ -158,7 +158,7 @@ def test_text_of_a_failing_pod() -> None:
 
 
 def test_text_of_an_unscheduled_pod() -> None:
-    """The scheduler's message is there while it holds, and gone afterwards."""
+    """The scheduler's message is there while it is valid, and not afterwards."""
     refused = {"type": "PodScheduled", "status": "False", "message": 'persistentvolumeclaim "x" not found'}
     waiting = PodSnapshot.of(
         {"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [refused]}}

@@ -145,7 +145,7 @@ values = st.lists(st.floats(1e-3, 1e12), min_size=5, max_size=12)
 @settings(max_examples=60)
 @given(values, values)
 def test_swapping_arms_swaps_the_verdict(first: list[float], second: list[float]) -> None:
-    """Which arm is called the baseline decides between faster and slower and nothing else."""
+    """The choice of the baseline decides only between faster and slower."""
     one, other = judged(first, second), judged(second, first)
     assert one.ratio is not None
     assert other.ratio is not None
@@ -255,7 +255,7 @@ def test_going_on_until_the_interval_is_narrow_adds_no_false_alarms() -> None:
 
 
 def test_noise_like_measured_has_their_spread() -> None:
-    """Made-up noise keeps the spread of the arms that it was made from."""
+    """Synthetic noise keeps the spread of the arms that it is computed from."""
     measured = lognormal(0.07).draw(np.random.default_rng(9), 12) * 4e8
     drawn = like(list(measured)).draw(np.random.default_rng(10), 4000)
     expected = np.std(np.log(measured), ddof=1)

@@ -117,7 +117,7 @@ def test_fresh_client_must_be_another_than_the_one_that_cached() -> None:
 
 
 def test_fuse_pod_that_changed_during_the_round_is_seen() -> None:
-    """A Fuse Pod that was replaced while it was measured spoils the round."""
+    """A Fuse Pod that was replaced during the measurement makes the round invalid."""
     kind = ArmKind.FLUID_COLD
     assert "replaced during the round" in invalid(expected(kind), proof(kind, after_pod="new"))
     assert "no Fuse Pod" in invalid(expected(kind), proof(kind, before_pod="", after_pod=""))

@@ -1,4 +1,4 @@
-"""The data that a benchmark hands over: what fits together is taken, what does not is refused."""
+"""The results of a benchmark: consistent data are accepted, others are refused."""
 
 from __future__ import annotations
 

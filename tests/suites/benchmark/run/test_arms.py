@@ -74,7 +74,7 @@ def test_settings_that_cannot_be_are_refused(given: dict[str, object]) -> None:
 
 
 def test_time_for_not_even_one_round_is_refused() -> None:
-    """Two minutes are not enough, and that is said before anything is made."""
+    """Two minutes are not enough, which is reported before anything is created."""
     with pytest.raises(RefusalError, match="not enough"):
         Settings.of("default", minutes=2.0).series_specs()
 

@@ -231,7 +231,7 @@ def test_copy_that_comes_up_again_is_read_from_nfs_again(spec: SeriesSpec) -> No
 
 
 def test_short_reads_are_repeated_within_a_round() -> None:
-    """With NFS free a raw read is over at once: one value is made of several, cold each time."""
+    """With NFS free a raw read is over at once: one value is computed from several, cold each time."""
     one, model = measurer(Settings.of("default").series_specs()[0])
     raw = one(arms.RAW_COLD, 0)
     assert raw.reason == ""

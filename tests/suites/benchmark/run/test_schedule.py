@@ -58,7 +58,7 @@ def test_three_arms_are_at_each_place_equally_often() -> None:
 
 
 def test_arms_of_a_block_stay_together() -> None:
-    """What makes a state runs directly before what needs it, in each round."""
+    """The arm that prepares a state runs directly before the arm that needs it, in each round."""
     ran: list[str] = []
 
     def measure(arm: str, number: int) -> Round:
@@ -130,7 +130,7 @@ def test_too_few_rounds_to_be_judged_may_take_more_time() -> None:
 
 
 def test_a_budget_below_one_round_measures_nothing() -> None:
-    """Where not even one round fits, none is begun and the ending says so."""
+    """If not even one round fits, none is started and the ending says so."""
     outcome = run(Series("s", (B,), budget=19), make_round, clock=HandClock())
     assert (outcome.rounds, outcome.ending) == ((), Ending.TIME_UP)
 

@@ -104,7 +104,7 @@ def test_nfs_is_free_again_after_a_series(model: Model, benchmark_session: Bench
 def test_judge_is_judged_at_the_end(
     model: Model, benchmark_session: BenchmarkSession, seen: list[Benchmark]
 ) -> None:
-    """The finished results have the judge's own figures, and what was made is removed."""
+    """The finished results have the judge's own figures, and what was created is removed."""
     benchmark_session.series(NAME)
     benchmark_session.close(clean=True)
     assert seen[-1].finished
@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_complete_rounds(
     def third_time_lucky(*given: Any, **more: Any) -> Completed:
         nonlocal calls
         calls += 1
-        # Ten runs of fio a round (by hand it is read twice), after those that calibrate: the third round.
+        # Ten runs of fio a round (the standalone Job reads twice), after the calibration: the third round.
         if calls > session.BANDWIDTH_READS + 2 * ROUND + 5:
             raise KeyboardInterrupt
         return whole(*given, **more)
@@ -174,7 +174,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
 def test_series_that_fails_is_reported_and_tried_once(
     model: Model, benchmark_session: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be calibrated fails with its reason, each time it is asked for, and is not tried again."""
+    """What cannot be calibrated fails with its reason, each time it is requested, and is not tried again."""
     calls = 0
 
     def broken(*_: Any, **__: Any) -> Completed:
@@ -191,7 +191,7 @@ def test_series_that_fails_is_reported_and_tried_once(
 
 
 def test_series_share_the_time_that_is_really_left(benchmark_session: BenchmarkSession) -> None:
-    """What making the data took more or less than thought is shared out, and no series is left without."""
+    """The difference to the planned time of creating the data is shared by all series."""
     first, second, third = benchmark_session.settings.series_specs()
     benchmark_session.clock = FakeClock(time=0.0)
     benchmark_session._ends = 60 * benchmark_session.settings.minutes - TEARDOWN_SECONDS
@@ -206,7 +206,7 @@ def test_series_share_the_time_that_is_really_left(benchmark_session: BenchmarkS
 def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
     model: Model, benchmark_session: BenchmarkSession, monkeypatch: pytest.MonkeyPatch, seen: list[Benchmark]
 ) -> None:
-    """Without tbf a second bench behind a proxy is made, measured on and removed, the proxy last."""
+    """Without tbf a second testbed behind a proxy is created, measured and removed, the proxy last."""
     behind = Model(128 * MIB)
     means: list[float | None] = []
 

@@ -41,7 +41,7 @@ class Cluster:
     gone: list[str] = field(default_factory=list)
 
     def apply(self, manifest: Any) -> None:
-        """Something is made."""
+        """An object is created."""
         self.made.append(manifest["kind"])
 
     def delete(self, kind: object, name: str, namespace: str) -> None:
@@ -65,7 +65,7 @@ class Cluster:
     def exec(
         self, namespace: str, pod: str, container: str, argv: Any, *, timeout: float, stdin: bytes = b""
     ) -> Completed:
-        """Take the program in, or ask toxiproxy."""
+        """Receive the program, or send a request to toxiproxy."""
         if stdin:
             self.sent = gzip.decompress(stdin), argv[-1]
             return Completed(argv, 0, "", "")

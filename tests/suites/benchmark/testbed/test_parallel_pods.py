@@ -1,4 +1,4 @@
-"""Reading in a Job's Pods: the script that they run, run here, and what several of them make together."""
+"""Reads in a Job's Pods: their script, run here, and the combined figures of several Pods."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def read(seconds: float) -> FioRun:
 
 
 def test_total_counts_from_the_first_start_to_the_last_end() -> None:
-    """A Pod that starts late or reads slowly makes the whole slower; each Pod's own speed is kept."""
+    """A Pod that starts late or reads slowly lowers the total speed; each Pod's own speed is kept."""
     found = parallel_pods.combined(
         [
             parallel_pods.PodRun(0, "n1", read(1.0), 50.0),
@@ -181,7 +181,7 @@ class Cluster:
         return f"{what}-1"
 
     def create(self, manifest: Any) -> None:
-        """The Job is made."""
+        """The Job is created."""
         spread = manifest["spec"]["template"]["spec"].get("topologySpreadConstraints")
         self.did.append(f"{manifest['spec']['completions']} Pods{', spread' if spread else ''}")
 

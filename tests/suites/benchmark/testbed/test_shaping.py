@@ -81,7 +81,7 @@ def test_node_that_cannot_says_so(server: bool, tbf: bool) -> None:
 
 
 def test_limit_that_stays_is_reported() -> None:
-    """A limit that cannot be taken away would spoil all that is measured after it."""
+    """A limit that cannot be removed would make all later measurements invalid."""
     node = Node(sticks=True)
     node.rates = ["8bit"]
     with pytest.raises(HarnessError, match="not as it was set"):

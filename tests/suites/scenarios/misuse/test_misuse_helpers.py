@@ -56,7 +56,7 @@ def test_object_written_again_is_a_copy() -> None:
 
 
 def test_mount_point_may_be_missing_up_to_0_9() -> None:
-    """The CRD of 0.9.3 does not ask for it, that of 1.0.8 does."""
+    """The CRD of 0.9.3 does not require it, that of 1.0.8 does."""
     assert "without mountPoint" not in REFUSED_MOUNTS.of("v0.9.3-4f0aab7")
     assert "without mountPoint" in REFUSED_MOUNTS.of("v1.0.8-6533239")
     assert "with an empty list of mounts" in REFUSED_MOUNTS.of("v0.9.3")
