@@ -115,18 +115,18 @@ class SystemBuilder:
         Returns:
             What could not be taken down, a sentence each.
         """
-        troubles = []
+        errors = []
         for step in (self._remove_cluster, self._disconnect, self._stop_engine):
             try:
                 step()
             except (HarnessError, OSError) as error:
-                troubles.append(error.message if isinstance(error, HarnessError) else str(error))
-                self.progress.note(f"not taken down: {troubles[-1]}; `python -m clusters reap` tries again")
-        return tuple(troubles)
+                errors.append(error.message if isinstance(error, HarnessError) else str(error))
+                self.progress.note(f"not taken down: {errors[-1]}; `python -m clusters reap` tries again")
+        return tuple(errors)
 
     @contextmanager
     def running(self) -> Iterator[System]:
-        """The system for as long as the block lasts; then what this run made is taken down.
+        """The system for as long as the block lasts; then what this run created is removed.
 
         Raises:
             InfrastructureError: not all could be taken down. A failure of `up` or of the block comes
@@ -135,12 +135,12 @@ class SystemBuilder:
         try:
             yield self.up()
         except BaseException as error:
-            for trouble in self.down():
-                error.add_note(f"{_LEFT_BEHIND}: {trouble}")
+            for left in self.down():
+                error.add_note(f"{_LEFT_BEHIND}: {left}")
             raise
-        if troubles := self.down():
+        if errors := self.down():
             raise InfrastructureError(
-                f"{_LEFT_BEHIND}: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+                f"{_LEFT_BEHIND}: {'; '.join(errors)}", advice="run `python -m clusters reap`"
             )
 
     def _disconnect(self) -> None:

@@ -138,7 +138,7 @@ class ExistingProvider:
             wait(
                 pod,
                 lambda seen: seen.ready,
-                failed=_image_trouble,
+                failed=_image_error,
                 subject=f"Pod {NAMESPACE}/{name}",
                 condition="condition Ready",
                 timeout=READY_SECONDS,
@@ -220,7 +220,7 @@ def host_of(output: str, node: NodeSnapshot) -> probes.Host:
     return replace(found, name=node.name, kernel=node.kernel, cpus=int(node.cpu))
 
 
-def _image_trouble(pod: PodSnapshot) -> str | None:
+def _image_error(pod: PodSnapshot) -> str | None:
     for container in pod.containers:
         if any(word in container.state for word in _PULL_TROUBLE):
             return f"{container.image}: {container.message or container.state}"

@@ -120,8 +120,8 @@ class KindProvider:
                     self._keep_logs()
                 try:
                     self._delete()
-                except HarnessError as trouble:
-                    self.progress.note(f"remains of it could not be deleted: {trouble.message}")
+                except HarnessError as further:
+                    self.progress.note(f"remains of it could not be deleted: {further.message}")
                 else:
                     shutil.rmtree(self.state, ignore_errors=True)
                 raise

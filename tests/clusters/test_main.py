@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Made:
+class FakeBuilders:
     """The systems that a command created."""
 
-    stacks: list[FakeStack] = field(default_factory=list)
+    built: list[FakeBuilder] = field(default_factory=list)
     raises: BaseException | None = None
 
 
 @dataclass
-class FakeStack:
+class FakeBuilder:
     """Starts, or fails to start."""
 
-    made: Made
+    builders: FakeBuilders
     options: Options
     downs: int = 0
 
     def up(self) -> Any:
         """Start."""
-        if self.made.raises is not None:
-            raise self.made.raises
+        if self.builders.raises is not None:
+            raise self.builders.raises
         return SimpleNamespace(cluster=SimpleNamespace(kubeconfig=Path("/kc")))
 
     def down(self) -> tuple[str, ...]:
@@ -58,15 +58,15 @@ class FakeStack:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    """No stack yet."""
-    found = Made()
+def builders(monkeypatch: pytest.MonkeyPatch) -> FakeBuilders:
+    """No system yet."""
+    found = FakeBuilders()
 
-    def make(options: Options, run: str, progress: object) -> FakeStack:
-        found.stacks.append(FakeStack(found, options))
-        return found.stacks[-1]
+    def build(options: Options, run: str, progress: object) -> FakeBuilder:
+        found.built.append(FakeBuilder(found, options))
+        return found.built[-1]
 
-    monkeypatch.setattr(module, "SystemBuilder", make)
+    monkeypatch.setattr(module, "SystemBuilder", build)
     return found
 
 
@@ -83,44 +83,46 @@ def reaped(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return asked
 
 
-def test_up_says_how_to_reach_the_cluster(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_up_says_how_to_reach_the_cluster(builders: FakeBuilders, capsys: pytest.CaptureFixture[str]) -> None:
     """It is kept, twice if need be, and that is a success."""
     for _ in range(2):
         assert module.main(["up", "--cluster-name", "demo"]) == 0
     out, err = capsys.readouterr()
     assert out.count("export KUBECONFIG=/kc") == 2
     assert err == ""
-    assert all(one.options.keep_cluster and one.options.cluster_name == "demo" for one in made.stacks)
-    assert [one.downs for one in made.stacks] == [0, 0]
+    assert all(one.options.keep_cluster and one.options.cluster_name == "demo" for one in builders.built)
+    assert [one.downs for one in builders.built] == [0, 0]
 
 
 @pytest.mark.parametrize("raised", [RefusalError("cannot be had"), InfrastructureError("broke")])
 def test_a_failure_is_reported_and_undone(
-    made: Made, capsys: pytest.CaptureFixture[str], raised: Exception
+    builders: FakeBuilders, capsys: pytest.CaptureFixture[str], raised: Exception
 ) -> None:
     """Exit code 2, the sentence on stderr, and no engine left behind."""
-    made.raises = raised
+    builders.raises = raised
     assert module.main(["up"]) == module.FAILED
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"{raised}\n")
-    assert made.stacks[0].downs == 1
+    assert builders.built[0].downs == 1
 
 
-def test_an_interruption_is_undone(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_is_undone(builders: FakeBuilders, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 130, as in a shell, and the command that removes what is left."""
-    made.raises = KeyboardInterrupt()
+    builders.raises = KeyboardInterrupt()
     assert module.main(["up"]) == module.INTERRUPTED
     assert "python -m clusters reap" in capsys.readouterr().err
-    assert made.stacks[0].downs == 1
-    made.raises = None
+    assert builders.built[0].downs == 1
+    builders.raises = None
     assert module.main(["up"]) == 0  # the lock is free again
 
 
-def test_bad_options_make_nothing(made: Made, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """One sentence, exit code 2, no stack."""
+def test_bad_options_make_nothing(
+    builders: FakeBuilders, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One sentence, exit code 2, no system."""
     for argv in (["--nodes", "0"], ["--fluid", "newest"], ["--kubeconfig", str(tmp_path / "none")]):
         assert module.main(["up", *argv]) == 2
-    assert made.stacks == []
+    assert builders.built == []
     output = capsys.readouterr().err
     assert all(word in output for word in ("--nodes 0", "'newest' is not a version", "there is no such file"))
 
@@ -134,19 +136,22 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_cache_that_cannot_be_written_to_is_refused(
-    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    builders: FakeBuilders,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Before anything is created."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "file" / "cache"))
     assert module.main(["up"]) == 2
     assert "cannot be written to" in capsys.readouterr().err
-    assert made.stacks == []
+    assert builders.built == []
 
 
 @pytest.mark.parametrize("command", ["up", "down", "reap"])
 def test_no_command_disturbs_a_run_under_way(
-    made: Made,
+    builders: FakeBuilders,
     reaped: list[str | None],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -157,7 +162,7 @@ def test_no_command_disturbs_a_run_under_way(
     with machine_lock(cache_root()):
         assert module.main([command]) == 2
     assert "another run of the harness is under way" in capsys.readouterr().err
-    assert made.stacks == []
+    assert builders.built == []
     assert reaped == []
 
 

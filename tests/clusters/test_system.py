@@ -50,23 +50,23 @@ class FakeProvider:
 
 
 @dataclass
-class Fate:
+class EngineStops:
     """What became of our engine."""
 
     stopped: list[Path] = field(default_factory=list)
-    trouble: BaseException | None = None
+    error: BaseException | None = None
 
     def stop(self, cache: Path, commands: object, progress: object) -> None:
         """Stop it."""
         self.stopped.append(cache)
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.fixture
-def fate(monkeypatch: pytest.MonkeyPatch) -> Fate:
+def engine_stops(monkeypatch: pytest.MonkeyPatch) -> EngineStops:
     """Nothing has become of it yet."""
-    result = Fate()
+    result = EngineStops()
     monkeypatch.setattr(own_engine, "stop", result.stop)
     return result
 
@@ -88,10 +88,10 @@ def of(docker: FakeDocker, **options: Any) -> SystemBuilder:
     return SystemBuilder(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
 
 
-def progress_output(made: SystemBuilder) -> str:
+def progress_output(builder: SystemBuilder) -> str:
     """What its progress said."""
-    assert isinstance(made.progress.stream, io.StringIO)
-    return made.progress.stream.getvalue()
+    assert isinstance(builder.progress.stream, io.StringIO)
+    return builder.progress.stream.getvalue()
 
 
 def a_state(cluster: str, *, kept: bool) -> Path:
@@ -108,40 +108,42 @@ def the_build_breaks(*_: object) -> None:
     raise InfrastructureError("the build broke")
 
 
-def test_removing_nothing_does_nothing(docker: FakeDocker, fate: Fate) -> None:
+def test_removing_nothing_does_nothing(docker: FakeDocker, engine_stops: EngineStops) -> None:
     """A stack that never came up has nothing to take down, and no engine of others is stopped."""
     assert of(docker).down() == ()
     assert docker.commands.ran == []
-    assert fate.stopped == []
+    assert engine_stops.stopped == []
 
 
-def test_an_engine_is_stopped_though_no_cluster_came_up(docker: FakeDocker, fate: Fate) -> None:
+def test_an_engine_is_stopped_though_no_cluster_came_up(
+    docker: FakeDocker, engine_stops: EngineStops
+) -> None:
     """What was started for a build that failed does not run on, kept cluster or not."""
     for keep in (False, True):
-        made = of(docker, keep_cluster=keep)
-        made._started = docker.engine
-        assert made.down() == ()
-    assert fate.stopped == [cache_root()] * 2
+        builder = of(docker, keep_cluster=keep)
+        builder._started = docker.engine
+        assert builder.down() == ()
+    assert engine_stops.stopped == [cache_root()] * 2
 
 
-def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, fate: Fate) -> None:
+def test_a_kept_cluster_keeps_its_engine(docker: FakeDocker, engine_stops: EngineStops) -> None:
     """A warm cluster in an engine that was stopped would be a cold one, whichever run was to keep it."""
     docker.node("demo-0", "demo", managed=True, state=a_state("demo", kept=True))
     for keep in (True, False):
-        made = of(docker, keep_cluster=keep)
-        made._started, made._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
-        assert made.down() == ()
-    assert fate.stopped == []
+        builder = of(docker, keep_cluster=keep)
+        builder._started, builder._provider = docker.engine, FakeProvider()  # type: ignore[assignment] # as much as is used
+        assert builder.down() == ()
+    assert engine_stops.stopped == []
     assert list(docker.containers) == ["demo-0"]
 
 
-def test_the_cluster_is_deleted_before_its_engine(docker: FakeDocker, fate: Fate) -> None:
+def test_the_cluster_is_deleted_before_its_engine(docker: FakeDocker, engine_stops: EngineStops) -> None:
     """Without keeping, both end."""
     provider = FakeProvider()
-    made = of(docker)
-    made._started, made._provider = docker.engine, provider  # type: ignore[assignment] # as much as is used
-    assert made.down() == ()
-    assert (provider.downs, len(fate.stopped)) == (1, 1)
+    builder = of(docker)
+    builder._started, builder._provider = docker.engine, provider  # type: ignore[assignment] # as much as is used
+    assert builder.down() == ()
+    assert (provider.downs, len(engine_stops.stopped)) == (1, 1)
 
 
 def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
@@ -149,47 +151,51 @@ def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
     engine.RUN_FOLDER.mkdir(exist_ok=True)
     config = own_engine.daemon_config(HOST, cache_root(), None)
     (engine.RUN_FOLDER / "daemon.json").write_text(json.dumps(config))
-    made = of(docker, **options)
-    made._found = replace(docker.engine, managed=True)
-    return made
+    builder = of(docker, **options)
+    builder._found = replace(docker.engine, managed=True)
+    return builder
 
 
-def test_an_idle_engine_that_a_killed_run_left_is_stopped(docker: FakeDocker, fate: Fate) -> None:
+def test_an_idle_engine_that_a_killed_run_left_is_stopped(
+    docker: FakeDocker, engine_stops: EngineStops
+) -> None:
     """Nothing else would; kind's network is removed before, because it would stay on the host as a bridge."""
     for keep in (False, True):
         assert found(docker, keep_cluster=keep).down() == ()
-    assert fate.stopped == [cache_root()] * 2
+    assert engine_stops.stopped == [cache_root()] * 2
     assert docker.commands.asked("docker", "network", "rm", "kind")
 
 
-def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, fate: Fate) -> None:
+def test_an_engine_that_something_still_uses_runs_on(docker: FakeDocker, engine_stops: EngineStops) -> None:
     """Another warm cluster, even a stopped one, or a container of the user's own."""
     docker.node("other-0", "other", managed=True)
     assert found(docker).down() == ()
     docker.containers.clear()
     docker.commands.on("docker", "ps", "-q", stdout="0123456789ab\n")
     assert found(docker).down() == ()
-    assert fate.stopped == []
+    assert engine_stops.stopped == []
 
 
 @pytest.mark.parametrize("config", ['{"data-root": "/other/engine"}', "{", None])
-def test_an_engine_of_another_cache_runs_on(docker: FakeDocker, fate: Fate, config: str | None) -> None:
+def test_an_engine_of_another_cache_runs_on(
+    docker: FakeDocker, engine_stops: EngineStops, config: str | None
+) -> None:
     """Another run may build with it, and only the lock of its own cache would show that."""
-    made = found(docker)
+    builder = found(docker)
     file = engine.RUN_FOLDER / "daemon.json"
     file.unlink()
     if config is not None:
         file.write_text(config)
-    assert made.down() == ()
-    assert fate.stopped == []
+    assert builder.down() == ()
+    assert engine_stops.stopped == []
 
 
-def test_a_systems_engine_is_never_stopped(docker: FakeDocker, fate: Fate) -> None:
+def test_a_systems_engine_is_never_stopped(docker: FakeDocker, engine_stops: EngineStops) -> None:
     """However idle it is."""
-    made = of(docker)
-    made._found = docker.engine
-    assert made.down() == ()
-    assert fate.stopped == []
+    builder = of(docker)
+    builder._found = docker.engine
+    assert builder.down() == ()
+    assert engine_stops.stopped == []
 
 
 def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,18 +205,18 @@ def test_the_engine_that_answers_is_remembered(docker: FakeDocker, monkeypatch: 
         raise InterruptedError
 
     monkeypatch.setattr(module, "ImageResolver", further)
-    made = of(docker)
+    builder = of(docker)
     with pytest.raises(InterruptedError):
-        made.up()
-    assert made._found is not None
-    assert made._started is None
+        builder.up()
+    assert builder._found is not None
+    assert builder._started is None
 
 
 @dataclass
 class IncompleteTeardown(SystemBuilder):
     """Starts nothing, and cannot be removed completely."""
 
-    troubles: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
     def up(self) -> Any:
         """A system."""
@@ -218,12 +224,12 @@ class IncompleteTeardown(SystemBuilder):
 
     def down(self) -> tuple[str, ...]:
         """The errors of the removal."""
-        return self.troubles
+        return self.errors
 
 
-def a_system(*troubles: str) -> IncompleteTeardown:
+def a_system(*errors: str) -> IncompleteTeardown:
     """A system whose removal has these errors."""
-    return IncompleteTeardown(Options(), "r1", Progress(io.StringIO()), FakeCommands(), troubles=troubles)
+    return IncompleteTeardown(Options(), "r1", Progress(io.StringIO()), FakeCommands(), errors=errors)
 
 
 def test_what_cannot_be_removed_is_an_error() -> None:
@@ -249,18 +255,18 @@ def test_what_cannot_be_removed_hides_no_failure(failure: BaseException) -> None
     assert caught.value.__notes__ == ["not all could be taken down: it hangs"]
 
 
-@pytest.mark.parametrize("trouble", [CommandError("hangs"), OSError("gone"), RefusalError("not managed")])
+@pytest.mark.parametrize("error", [CommandError("hangs"), OSError("gone"), RefusalError("not managed")])
 def test_a_step_that_fails_hides_nothing_and_stops_nothing(
-    docker: FakeDocker, fate: Fate, trouble: Exception
+    docker: FakeDocker, engine_stops: EngineStops, error: Exception
 ) -> None:
     """Each error is reported with advice, the other steps run, and no error is raised."""
-    made = of(docker)
-    made._started = docker.engine
-    made._provider = FakeProvider(trouble)  # type: ignore[assignment] # as much as is used
-    fate.trouble = InfrastructureError("resists")
-    assert made.down() == (str(trouble), "resists")
-    assert fate.stopped == [cache_root()]
-    assert progress_output(made).count("python -m clusters reap") == 2
+    builder = of(docker)
+    builder._started = docker.engine
+    builder._provider = FakeProvider(error)  # type: ignore[assignment] # as much as is used
+    engine_stops.error = InfrastructureError("resists")
+    assert builder.down() == (str(error), "resists")
+    assert engine_stops.stopped == [cache_root()]
+    assert progress_output(builder).count("python -m clusters reap") == 2
 
 
 def test_no_engine_is_refused(docker: FakeDocker) -> None:
@@ -336,18 +342,18 @@ def test_a_kubernetes_that_this_host_cannot_run_is_refused(
 ) -> None:
     """Whatever the origin of its images."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, cgroup_v1=True))
-    made = SystemBuilder(
+    builder = SystemBuilder(
         Options(images="pull", versions=versions(kubernetes="1.35.0")),
         "r1",
         Progress(io.StringIO()),
         docker.commands,
     )
     with pytest.raises(RefusalError, match=r"Kubernetes 1\.35\.0 cannot run on this host"):
-        made.up()
+        builder.up()
 
 
 def test_an_engine_that_was_started_is_remembered_at_once(
-    docker: FakeDocker, fate: Fate, monkeypatch: pytest.MonkeyPatch
+    docker: FakeDocker, engine_stops: EngineStops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure right after it, such as of a build, still ends it."""
     docker.commands.on("docker", "version", exit_code=1)
@@ -355,13 +361,13 @@ def test_an_engine_that_was_started_is_remembered_at_once(
     monkeypatch.setattr(own_engine, "start", lambda *_: docker.engine)
     monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
     docker.node("killed-0", "killed", managed=True, state=a_state("killed", kept=False))
-    made = of(docker, bootstrap=True)
+    builder = of(docker, bootstrap=True)
     with pytest.raises(InfrastructureError, match="the build broke"):
-        made.up()
+        builder.up()
     # When the engine starts, it starts the nodes of a killed run again.
     assert docker.containers == {}
-    made.down()
-    assert fate.stopped == [cache_root()]
+    builder.down()
+    assert engine_stops.stopped == [cache_root()]
 
 
 @dataclass
@@ -402,7 +408,7 @@ class FakeSupply:
 
 
 def test_the_whole_way_up(
-    docker: FakeDocker, api: FakeApi, monkeypatch: pytest.MonkeyPatch, fate: Fate
+    docker: FakeDocker, api: FakeApi, monkeypatch: pytest.MonkeyPatch, engine_stops: EngineStops
 ) -> None:
     """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
     order: list[str] = []
@@ -430,16 +436,16 @@ def test_the_whole_way_up(
     monkeypatch.setattr(module, "KindProvider", Provider)
     monkeypatch.setattr(nfs, "install", install_nfs)
     monkeypatch.setattr(fluid, "install", install_fluid)
-    made = of(docker)
-    system = made.up()
+    builder = of(docker)
+    system = builder.up()
     assert order == ["cluster", "nfs:1 on demo-0", "fluid by helm, replacing True"]
     assert (system.kubernetes, system.nodes, system.nfs_client) == ("1.33.13", ("demo-0",), "user-space")
     assert system.limits == ("a limit of the registry",)
-    assert made.provider is system.provider
-    assert made.down() == ()
-    assert isinstance(made.provider, Provider)
-    assert made.provider.downs == 1
-    assert fate.stopped == []
+    assert builder.provider is system.provider
+    assert builder.down() == ()
+    assert isinstance(builder.provider, Provider)
+    assert builder.provider.downs == 1
+    assert engine_stops.stopped == []
 
 
 def test_clusters_of_killed_runs_are_deleted_before_anything_is_created(
@@ -453,13 +459,13 @@ def test_clusters_of_killed_runs_are_deleted_before_anything_is_created(
     # What it holds does not count against the new one.
     crowded = replace(HOST, memory_available=GIB)
     monkeypatch.setattr(probes, "probe", lambda: crowded if "killed-0" in docker.containers else HOST)
-    made = of(docker)
+    builder = of(docker)
     monkeypatch.setattr(module, "ImageResolver", the_build_breaks)
     with pytest.raises(InfrastructureError, match="the build broke"):
-        made.up()
+        builder.up()
     assert sorted(docker.containers) == ["elsewhere-0", "foreign-0", "kept-0"]
     assert [path.name for path in (cache_root() / "clusters").iterdir()] == ["kept"]
-    assert "cluster killed was left by a run that was killed" in progress_output(made)
+    assert "cluster killed was left by a run that was killed" in progress_output(builder)
 
 
 def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
