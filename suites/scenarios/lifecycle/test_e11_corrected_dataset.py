@@ -14,7 +14,7 @@ from clusters.waiting import WaitError, exists, is_gone, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.steps import checks
-from suites.steps.events import wait_for_event
+from suites.steps.events import wait_for_event, wait_for_refused_duplicate_volume
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import AlluxioRuntime, Component
 from workloads.models.dataset import Dataset, Mount
@@ -78,14 +78,7 @@ def test_dataset_gets_bound_after_its_user_corrects_it(user: User) -> None:
     corrected = laptop_runtime(user.namespace, DATASET, quota="128Mi")
     user.applies(corrected.manifest())
     user.evidence.fact("AlluxioRuntime", "the user removes the worker's limit")
-    wait_for_event(
-        user,
-        "StatefulSet",
-        fluid_names.master_name(DATASET),
-        reason="FailedCreate",
-        says="Duplicate value",
-        timeout=AGAIN_SECONDS * user.timeout_factor,
-    )
+    wait_for_refused_duplicate_volume(user, timeout=AGAIN_SECONDS * user.timeout_factor)
     _check_not_bound(user)
 
     if not _correct_mounts(user):

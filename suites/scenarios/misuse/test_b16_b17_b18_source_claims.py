@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clusters.product import fluid_names
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
 from suites.record.defects import Defect
@@ -10,7 +9,7 @@ from suites.run.unbindable import APPLICATION, ELSEWHERE, MISSING, OTHER_CLAIM, 
 from suites.scenarios.misuse import never_bound
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
-from suites.steps.events import wait_for_event
+from suites.steps.events import wait_for_refused_duplicate_volume
 from suites.steps.user import DATASET, SOURCE
 
 
@@ -68,18 +67,17 @@ def test_source_claim_of_another_namespace_keeps_the_master_pending(unbindable_d
     ),
 )
 def test_one_claim_in_two_mounts_does_not_get_bound(unbindable_dataset: WatchResult) -> None:
-    """A Dataset that mounts the same claim twice does not get Bound, and an event of its master says why.
+    """A Dataset that mounts the same claim twice does not get Bound, and an event says why.
 
     The user writes a mount for each of two folders of one NFS claim.
     """
     user = unbindable_dataset.user
     never_bound.check_never_bound(unbindable_dataset)
-    master = fluid_names.master_name(DATASET)
-    event = wait_for_event(user, "StatefulSet", master, reason="FailedCreate", says=SOURCE)
+    event = wait_for_refused_duplicate_volume(user)
     user.evidence.defect(
         "same-claim-twice",
-        seen="Duplicate value" in event.message,
-        says=f"the StatefulSet that Fluid wrote cannot create its master Pod: {event.message[:300]}",
+        seen=SOURCE in event.message,
+        says=f"Kubernetes refuses what Fluid wrote for the master: {event.message[:300]}",
     )
     never_bound.check_still_not_bound(user)
     assert_diagnosis(
