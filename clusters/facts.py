@@ -28,7 +28,7 @@ class _Fact(BaseModel):
 
 
 class Image(_Fact):
-    """An image that the system was made of."""
+    """An image of the system."""
 
     name: str
     digest: str = Field(description="sha256:…, or empty where none is known")

@@ -50,12 +50,12 @@ class System:
         kube: reaches its API.
         nfs: its NFS server.
         fluid: what of Fluid is there.
-        options: that it was made by.
+        options: that it was created with.
         host: facts of the machine.
         images: what runs on it.
         toolbox: image of application Pods.
         nodes: names of the nodes that Pods may run on.
-        nfs_client: how nodes mount NFS; None where nobody knows before a mount was seen.
+        nfs_client: how nodes mount NFS; None if that is unknown before the first mount.
         kubernetes: version that the API server says.
         limits: of the host, worked round.
     """
@@ -99,8 +99,8 @@ class SystemBuilder:
         """The system, ready for a Dataset.
 
         Raises:
-            RefusalError: it cannot be had with these options on this host; nothing was made.
-            InfrastructureError: something broke on the way; what was made half-way is removed.
+            RefusalError: it cannot be created with these options on this host; nothing was created.
+            InfrastructureError: a step failed; what was created before it is removed.
         """
         if self.options.kubeconfig is not None:
             return self._up_existing(self.options.kubeconfig)
@@ -109,7 +109,7 @@ class SystemBuilder:
     def down(self) -> tuple[str, ...]:
         """Take down what this run made, also when `up` failed half-way; bounded in time.
 
-        Each step is tried whatever became of the others, and none raises: that would hide the
+        Each step is tried even if others failed, and none raises: that would hide the
         failure which led here.
 
         Returns:

@@ -118,7 +118,7 @@ def wait(
         subject: the observed object, such as ``Dataset demo/imagenet``.
         condition: a noun phrase that reads well between "waiting for" and "of <subject>", such as
             ``phase Bound`` or ``deletion``.
-        timeout: seconds. At least one observation is made.
+        timeout: seconds. There is at least one observation.
         failed: returns a reason if the condition cannot become true any more, else None.
         changes: ends the pause between two observations early.
         successes: number of consecutive observations that must be ready.

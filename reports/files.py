@@ -12,7 +12,7 @@ NAME_LENGTH: Final = 120
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; its folder is made.
+    """Write a file completely or not at all; its folder is created.
 
     Raises:
         OSError: the file cannot be written.

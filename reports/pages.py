@@ -1,4 +1,4 @@
-"""The templates of all HTML pages, and the sections that a page is made of."""
+"""The templates of all HTML pages, and the sections of a page."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SUMMARY: Final = "summary.md"
 
 
 def write(folder: Path, verdict: Verdict | None, benchmark: Benchmark | None) -> str:
-    """Write all reports of a run that are made from its `verdict.json` and `benchmark.json`.
+    """Write all reports of a run that are derived from its `verdict.json` and `benchmark.json`.
 
     Args:
         folder: of the run.

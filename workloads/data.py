@@ -1,7 +1,7 @@
 """Data files whose checksums are known without asking anyone.
 
-A file is made of pieces of 8 MiB; piece ``i`` is the output of SHAKE-128 over the text
-``<seed>/<i>``. Python's hashlib and openssl in a Pod make the same bytes, so that what the
+A file consists of pieces of 8 MiB; piece ``i`` is the output of SHAKE-128 over the text
+``<seed>/<i>``. Python's hashlib and openssl in a Pod compute the same bytes, so that what the
 harness expects and what the file server holds are computed by two independent programs.
 """
 
@@ -80,7 +80,7 @@ def _sha256(size: int, seed: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How files that were read differ from those that were made; empty when they are the same."""
+    """How files that were read differ from those that were created; empty if they are the same."""
 
     missing: tuple[str, ...]
     changed: tuple[str, ...]
@@ -148,7 +148,7 @@ class Files:
         return Files(self.files + other.files)
 
     def shell(self, root: str) -> str:
-        """The script (POSIX sh, coreutils, openssl 1.1.1 or later) that makes the files under ``root``.
+        """The script (POSIX sh, coreutils, openssl 1.1.1 or later) that creates the files under ``root``.
 
         Files of the right size are kept, so that it can be run again. A file gets its name
         only when all of it is there, so that a right size means right content, also after an

@@ -1,4 +1,4 @@
-"""The source of the data: a claim on an NFS export, as users make it before they meet Fluid."""
+"""The source of the data: a claim on an NFS export, as users create it before they use Fluid."""
 
 from collections.abc import Mapping
 from typing import Final

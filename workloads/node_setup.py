@@ -67,7 +67,7 @@ def _label(node: Mapping[str, Any], key: str) -> str | None:
 
 
 def _ours(node: Mapping[str, Any], key: str) -> bool:
-    """The node has the label, and nobody but the harness is noted as the one who set it."""
+    """The node has the label, and only the harness is recorded as its owner."""
     setters = {
         text(entry, "manager")
         for entry in items(node, "metadata", "managedFields")

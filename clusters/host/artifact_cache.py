@@ -1,7 +1,7 @@
 """Artifacts in the cache folder, named by what decides their content.
 
 An artifact is a folder whose name has a digest of its recipe, its versions and the artifacts that it
-is made from. It is made next to its place and moved there when it is complete, so that an interrupted
+is built from. It is built next to its place and moved there when it is complete, so that an interrupted
 build leaves no partial artifact.
 """
 
@@ -32,7 +32,7 @@ class Artifact:
         inputs: versions and settings that decide its content.
         make: fills the given empty folder.
         recipe: files of the harness that decide its content too.
-        needs: artifacts that it is made from.
+        needs: artifacts that it is built from.
     """
 
     name: str
@@ -65,7 +65,7 @@ class ArtifactCache:
     go: Path = field(default=Path("go"))
 
     def path(self, artifact: Artifact) -> Path:
-        """Where the artifact is once it is made."""
+        """Path of the artifact once it is built."""
         return self.root / "artifacts" / f"{artifact.name}-{artifact.key}"
 
     def obtain(self, artifact: Artifact) -> Path:

@@ -62,7 +62,7 @@ _KNOWN: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (
         ("cannot connect to the docker daemon", "is the docker daemon running"),
         "the container engine does not answer any more",
-        "see that it runs, then run again; what was made half-way is recognised",
+        "see that it runs, then run again; incomplete clusters are recognised",
     ),
     (
         (*_NO_IMAGE, "no such image"),

@@ -29,7 +29,7 @@ MEMORY_FOR_RUN: Final = 5 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Facts of the machine that a run is made on.
+    """Facts of the machine of a run.
 
     Attributes:
         name: as the host names itself.

@@ -30,7 +30,7 @@ from clusters.progress import Progress
 
 T = TypeVar("T")
 
-#: Labels of the harness's own node image (recipes/node): what it is made for.
+#: Labels of the harness's own node image (recipes/node): the host that it is built for.
 NETWORK_LABEL: Final = "fluid-conformance.network"
 WRAPPED_LABEL: Final = "fluid-conformance.wrapped"
 NFS_LABEL: Final = "fluid-conformance.nfs-client"
@@ -45,7 +45,7 @@ SLIM: Final = "-slim"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedImages:
-    """What a kind cluster with Fluid is made of.
+    """The parts of a kind cluster with Fluid.
 
     Attributes:
         node: node image.

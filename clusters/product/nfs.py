@@ -145,7 +145,7 @@ class NfsServer:
         """Export a folder once more, with the super-user squashed; returns the path to mount.
 
         The running server adds the export through its D-Bus interface (Ganesha 4.3,
-        org.ganesha.nfsd.exportmgr.AddExport), so that whoever uses the first one notices nothing. It
+        org.ganesha.nfsd.exportmgr.AddExport), so that clients of the first one notice nothing. It
         stays until the server ends; that it is there already is fine.
 
         Args:

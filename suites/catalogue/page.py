@@ -1,4 +1,4 @@
-"""The page of all scenarios, made from the code: ``python -m suites.catalogue`` writes docs/scenarios.md.
+"""The page of all scenarios, generated from code: ``python -m suites.catalogue`` writes docs/scenarios.md.
 
 With ``--check`` it writes nothing, and ends with 1 when the page is not what the code says.
 """

@@ -13,7 +13,7 @@ SIMILARITY: Final = 0.75
 def nearest(name: str, names: Iterable[str]) -> str:
     """The most similar name, or an empty text if none is similar enough.
 
-    Equivalent to difflib.get_close_matches, but the costly comparison is made only for names that
+    Equivalent to difflib.get_close_matches, but the costly comparison is done only for names that
     can still win: a cluster may have hundreds that are similar to each other.
     """
     matcher = difflib.SequenceMatcher(b=name)

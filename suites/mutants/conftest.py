@@ -51,10 +51,10 @@ def stage(request: pytest.FixtureRequest, system: System, progress: Progress) ->
     made = ScenarioRunner(system, files, READ_ONLY_FOLDER, request.getfixturevalue("shared_dataset"), pool)
     yield made
     with progress.stage("what mutants left is removed"):
-        troubles = made.close(clean=cluster_stays(system))
-    if troubles:
+        errors = made.close(clean=cluster_stays(system))
+    if errors:
         raise HarnessError(
-            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+            f"not all could be removed: {'; '.join(errors)}", advice="run `python -m clusters reap`"
         )
 
 

@@ -1,4 +1,4 @@
-"""The page of all mutants, docs/mutants.md, made from the code and the recorded results."""
+"""The page of all mutants, docs/mutants.md, generated from the code and the recorded results."""
 
 from __future__ import annotations
 

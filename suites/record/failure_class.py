@@ -18,7 +18,7 @@ REASON_LENGTH: Final = 300
 #: Kubernetes client needs more than a second.
 TRANSPORT_PACKAGES: Final = frozenset({"urllib3", "requests", "http", "ssl", "socket"})
 
-#: The API server's answers that report its own trouble: too many requests, and from here on.
+#: The API server's status codes of its own failures: too many requests, and all from here on.
 TOO_MANY_REQUESTS: Final = 429
 SERVER_TROUBLE: Final = 500
 
@@ -37,7 +37,7 @@ def failure_class(error: BaseException, phase: When) -> FailureClass:
       API server: that is the product's, since the API server itself answers.
     - A plain assertion (or ``pytest.fail``) is a finding about the product in the test's body. In
       set-up and teardown it is the harness's: fixtures raise `ProductFailureError` for a finding.
-    - Broken connections, server trouble, a program that failed, memory and disk: infrastructure.
+    - Broken connections, failures of the server, a program that failed, memory and disk: infrastructure.
     - Anything else, and a test that ran into pytest-timeout, is a defect of the harness.
 
     Args:

@@ -25,7 +25,7 @@ When = Literal["setup", "call", "teardown"]
 #: How the reason of an allowed skip begins; any other skip leaves the run without a clear verdict.
 CANNOT_RUN_HERE: Final = "cannot run here: "
 
-#: Where the folders of runs are made unless ``--out`` says otherwise.
+#: Where the folders of runs are created if ``--out`` is not given.
 DEFAULT_OUT: Final = "out"
 
 
@@ -52,7 +52,7 @@ class BundleCollector:
 
     Attributes:
         name: what it collects, such as ``events``.
-        collect: returns the texts by file name (``pods/app.log`` makes a folder). It may
+        collect: returns the texts by file name (``pods/app.log`` creates a folder). It may
             raise or hang: the bundle then has a note instead.
         seconds: how long it may take.
     """
@@ -125,7 +125,7 @@ def run_of(config: pytest.Config) -> Run:
 
 @cache
 def own_digest() -> str:
-    """Digest of all Python code of the harness that a run is made by."""
+    """Digest of all Python code of the harness."""
     house = Path(__file__).parents[2]
     folders = ("clusters", "workloads", "suites", "reports")
     files = sorted(file for folder in folders for file in (house / folder).rglob("*.py"))

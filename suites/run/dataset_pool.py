@@ -41,7 +41,7 @@ class ReadyDataset:
         dataset: the Dataset.
         fuse: its Fuse.
         phases: of its creation.
-        idle: what was observed while nobody used it.
+        idle: what was observed while it was unused.
         reconcile_requests: how often a controller was asked to reconcile sooner while it was created.
     """
 
@@ -100,7 +100,7 @@ class DatasetPool:
         files: in that folder.
         requested: how the Datasets are created that scenarios will ask for, in that order.
         teardown: removes them.
-        watches: a scenario will ask what was observed of its Dataset while nobody used it.
+        watches: a scenario will ask what was observed of its Dataset while it was unused.
         untouched: no reconcile is requested for any of them.
         shared: who created the Dataset that reading scenarios share, while it is there.
     """

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 #: Where the images that really ran are collected.
 RUNNING: Final = pytest.StashKey[RunningImages]()
-#: Folder of the export with the data that scenarios read; nobody writes there.
+#: Folder of the export with the data that scenarios read; it is never written to.
 READ_ONLY_FOLDER: Final = "/export/smoke"
 
 
@@ -168,7 +168,7 @@ def _lacks(system: System, declared: Scenario | None) -> str:
 
 @pytest.fixture(autouse=True)
 def _has_what_it_needs(request: pytest.FixtureRequest) -> None:
-    """Before anything is made for a scenario: see that the cluster has what it needs."""
+    """Before anything is created for a scenario: check that the cluster has what it needs."""
     found = scenarios.of(request.node)
     if found is not None and (found.nodes > 1 or found.since):
         lacks = _lacks(request.getfixturevalue("system"), found)
@@ -272,12 +272,12 @@ def pool(
     yield made
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
     with progress.stage("last Datasets are deleted and checked"):
-        troubles = made.close(
+        errors = made.close(
             clean=cluster_stays(system), last_check_timeout=0.0 if interrupted else LAST_CHECKS_SECONDS
         )
-    if troubles:
+    if errors:
         raise HarnessError(
-            f"not all could be removed: {'; '.join(troubles)}", advice="run `python -m clusters reap`"
+            f"not all could be removed: {'; '.join(errors)}", advice="run `python -m clusters reap`"
         )
     if made.teardown.reported:
         raise ExceptionGroup("found when scenarios had ended", made.teardown.reported)
@@ -301,7 +301,7 @@ def idle_watch(acquired: tuple[User, ReadyDataset]) -> IdleResult:
 def dataset_owner(
     acquired: tuple[User, ReadyDataset], declared: Scenario, pool: DatasetPool
 ) -> Iterator[User]:
-    """A user with a Dataset of their own that nobody used yet, made in the scenario's own way."""
+    """A user with their own unused Dataset, created in the scenario's own way."""
     user, _ = acquired
     pool.teardown.started(declared, user)
     yield user
@@ -376,5 +376,5 @@ def _stop_applications(user: User) -> None:
 
 
 def cluster_stays(system: System) -> bool:
-    """The cluster outlives the run, so what was made on it has to go one by one."""
+    """The cluster outlives the run, so everything that was created on it is deleted one by one."""
     return system.options.keep_cluster or system.cluster.provider == "existing"

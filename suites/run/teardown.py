@@ -76,7 +76,7 @@ class PendingTeardown:
     """A removal under way.
 
     Attributes:
-        scenarios: ids of the scenarios that used it, in their order; none if nobody is to be informed.
+        scenarios: ids of the scenarios that used it, in their order; empty if no scenario is to be informed.
         user: who created it, with the evidence of the last of these scenarios.
         known: leftovers that the scenario declares.
         ran: the scenarios that ran since the source was last seen unchanged, each with its number.
@@ -300,7 +300,7 @@ class BackgroundTeardown:
         )
 
     def _judge_source(self, evidence: Evidence, changed: Difference, ran: Sequence[tuple[int, str]]) -> None:
-        """Report whether the files at the source are as they were made; a change is reported once."""
+        """Report whether the files at the source are unchanged; a change is reported once."""
         if self._source_changed:
             return
         if not changed:

@@ -83,16 +83,16 @@ def remove(users: Sequence[User]) -> list[str]:
     if not users:
         return []
     with ThreadPoolExecutor(len(users), "remove") as threads:
-        return [trouble for trouble in threads.map(_remove_one, users) if trouble]
+        return [error for error in threads.map(_remove_one, users) if error]
 
 
 def _remove_one(user: User) -> str:
-    trouble = _trouble(user)
+    error = _removal_error(user)
     remove_by_force(user.system.kube, user.namespace)
-    return _trouble(user) if trouble else ""
+    return _removal_error(user) if error else ""
 
 
-def _trouble(user: User) -> str:
+def _removal_error(user: User) -> str:
     """Why a user's namespace cannot be removed; empty when it is."""
     try:
         user.removes_everything()

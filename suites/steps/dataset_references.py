@@ -1,6 +1,6 @@
 """Datasets that refer to another one, and the controller that Fluid starts for them when it is needed.
 
-A Dataset over ``dataset://namespace/name`` has no cache of its own: Fluid makes a ThinRuntime, a claim
+A Dataset over ``dataset://namespace/name`` has no cache of its own: Fluid creates a ThinRuntime, a claim
 and a volume for it, and its applications read through the Fuse of the Dataset that it refers to.
 """
 
@@ -28,7 +28,7 @@ REFERENCE: Final = "borrowed"
 CONTROLLER: Final = "thinruntime-controller"
 #: Seconds until Fluid has started its controller, and it is ready.
 CONTROLLER_SECONDS: Final = 180.0
-#: Seconds until a reference is gone with its ThinRuntime, and the other Dataset knows of it.
+#: Seconds until a reference is gone with its ThinRuntime, and the other Dataset lists it.
 RETURNED_SECONDS: Final = 120.0
 
 

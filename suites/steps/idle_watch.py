@@ -1,4 +1,4 @@
-"""Datasets that nobody uses yet are watched, so that windows of absence pass while other scenarios run."""
+"""Unused Datasets are watched, so that windows of absence pass while other scenarios run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two observations.
 DELAY: Final = 2.0
-#: What must hold of a Dataset that nobody uses.
+#: What must hold of an unused Dataset.
 CONDITION: Final = "absence of a Fuse Pod"
 #: What to do if it does not.
 ADVICE: Final = "another application may be using the Dataset's claim"
@@ -31,7 +31,7 @@ class IdleResult:
     Attributes:
         observations: how many.
         seconds: from the first to the last of them.
-        error: a Fuse Pod was there although nobody used the Dataset.
+        error: a Fuse Pod was there although the Dataset was unused.
     """
 
     observations: int = 0

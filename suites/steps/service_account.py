@@ -1,6 +1,6 @@
 """A user with few rights on the cluster: a ServiceAccount with only the rights that it is given.
 
-What the harness ships to be run by others is run as such a one, with a kubeconfig of its own.
+Programs that the harness ships to users run under this account, with its own kubeconfig.
 """
 
 from __future__ import annotations

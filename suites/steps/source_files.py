@@ -21,7 +21,7 @@ def ensure(system: System, files: Files, folder: str) -> Difference:
     """Create the files in a folder of the export, or repair what an interrupted or failed run left there.
 
     Returns:
-        What was repaired: files with other contents, and files that nobody put there. They are removed, the
+        What was repaired: files with other contents, and additional files. They are removed, the
         former are written again.
 
     Raises:

@@ -21,7 +21,7 @@ from suites.record.versions import ByVersion
 from suites.steps.node_placement import LABELLED_SECONDS
 from suites.steps.user import DATASET, User
 
-#: The Deployment of the webhook, and what the API server knows of it.
+#: The Deployment of the webhook, and its registration at the API server.
 DEPLOYMENT: Final = "fluid-webhook"
 REGISTERED: Final = "fluid-pod-admission-webhook"
 #: Names the Datasets of a Pod (pkg/common/label.go:85).

@@ -84,7 +84,7 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
 
 
 def of(docker: FakeDocker, **options: Any) -> SystemBuilder:
-    """A stack on that host."""
+    """A builder on that host."""
     return SystemBuilder(Options(images="build", **options), "r1", Progress(io.StringIO()), docker.commands)
 
 
@@ -109,7 +109,7 @@ def the_build_breaks(*_: object) -> None:
 
 
 def test_removing_nothing_does_nothing(docker: FakeDocker, engine_stops: EngineStops) -> None:
-    """A stack that never came up has nothing to take down, and no engine of others is stopped."""
+    """A system that never started has nothing to remove, and no foreign engine is stopped."""
     assert of(docker).down() == ()
     assert docker.commands.ran == []
     assert engine_stops.stopped == []
@@ -147,7 +147,7 @@ def test_the_cluster_is_deleted_before_its_engine(docker: FakeDocker, engine_sto
 
 
 def found(docker: FakeDocker, **options: Any) -> SystemBuilder:
-    """A stack that found our own engine up, at work in the cache of this run."""
+    """A builder that found the harness's own engine running in the cache of this run."""
     engine.RUN_FOLDER.mkdir(exist_ok=True)
     config = own_engine.daemon_config(HOST, cache_root(), None)
     (engine.RUN_FOLDER / "daemon.json").write_text(json.dumps(config))

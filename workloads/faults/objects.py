@@ -30,7 +30,7 @@ def delete_pod(
         name: of the Pod.
         because: why a Pod that may not be managed by the harness is deleted.
         grace_seconds: overrides the Pod's own.
-        timeout: seconds until it must be gone.
+        timeout: seconds until it must be deleted.
         clock: replaced by tests.
 
     Raises:

@@ -46,7 +46,7 @@ class Resource(Model):
     """A namespaced custom resource: metadata, and the fields of its ``spec``.
 
     Attributes:
-        namespace: where it is made.
+        namespace: where it is created.
         name: its name.
         labels: sent as they are; the harness's own are added where the object is sent.
         annotations: sent as they are.

@@ -1,4 +1,4 @@
-"""The DataBackup: keep what Alluxio's master knows of a Dataset.
+"""The DataBackup: a backup of the metadata of a Dataset in Alluxio's master.
 
 Fields: charts/fluid/fluid/crds/data.fluid.io_databackups.yaml of Fluid 1.0.8 and 0.9.3; Go types in
 api/v1alpha1/databackup_types.go:26-39 (1.0.8). ``runAfter`` is left out.

@@ -20,7 +20,7 @@ class Mount(Model):
     Attributes:
         mount_point: such as ``pvc://nfs-src`` or ``pvc://nfs-src/sub/folder``.
         name: names the folder when there is no ``path``.
-        path: where in the Dataset it appears; ``/`` makes it the root.
+        path: where in the Dataset it appears; ``/`` is the root.
         read_only: Fluid 1.0.8 ignores it for ``pvc://`` and ``local://``
             (pkg/ddc/alluxio/ufs_internal.go:231 mounts only the others).
         shared: the same holds.

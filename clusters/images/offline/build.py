@@ -30,7 +30,7 @@ from clusters.progress import RunningStage
 KEY_LABEL: Final = "fluid-conformance.key"
 #: Parallel lanes: compiling uses the CPUs, unpacking and downloading wait for disk and network.
 _LANES: Final = 2
-#: Programs that artifacts are made with besides Go, by the first word of their names.
+#: Programs that artifacts are built with in addition to Go, by the first word of their names.
 _PROGRAMS: Final = {"debian": ("debootstrap",), "alluxio": ("mvn", "java")}
 
 
@@ -79,7 +79,7 @@ def obtain_all(cache: ArtifactCache, artifacts: Iterable[Artifact]) -> None:
 
 
 def _require_programs(artifacts: Sequence[Artifact]) -> None:
-    """Refuse before the first artifact is made if a program for one of them is missing."""
+    """Refuse before the first artifact is built if a program for one of them is missing."""
     for artifact in artifacts:
         kind = artifact.name.partition("-")[0]
         lacking = [name for name in _PROGRAMS.get(kind, ()) if bootstrap.find(name) is None]
@@ -90,7 +90,7 @@ def _require_programs(artifacts: Sequence[Artifact]) -> None:
             )
         if kind == "debian" and os.geteuid() != 0:
             raise RefusalError(
-                f"building {artifact.name} needs root (debootstrap makes it)",
+                f"building {artifact.name} needs root (debootstrap creates it)",
                 advice="run as root, or use --images=pull",
             )
 

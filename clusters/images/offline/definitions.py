@@ -1,4 +1,4 @@
-"""Which images a system is made of, under their published names, and how each is built."""
+"""The images of a system, under their published names, and how each is built."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The order in which the arms are measured, the number of rounds, and the time that they take.
 
 The arms of a round run one after another and take turns in being first, so that a machine that becomes
-slower or faster during a run affects all arms alike.
+slower or faster during a run affects all arms equally.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Limits the bandwidth of the NFS server with the kernel's token bucket filter on the interface of its Pod.
 
 `tbf` on the server's side limits what the server sends and nothing else on the host, for kernel and
-user-space clients alike. `tc` runs on the node, because the image of the server has none. If the kernel
+user-space clients equally. `tc` runs on the node, because the image of the server has none. If the kernel
 has no `tbf`, a proxy in front of the server limits it: `suites.benchmark.testbed.nfs_proxy`.
 """
 

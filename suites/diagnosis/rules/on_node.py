@@ -198,15 +198,15 @@ def _fuse_not_ready(
     if use.info.volumes_mounted:
         if ready:
             return None
-        trouble = why_no_fuse(use, fuse)
+        why = why_no_fuse(use, fuse)
         return use.finding(
             FindingCode.FUSE_NOT_READY,
-            f"{use.subject()} of Dataset {shown(dataset.name)}, and {trouble.says}: its reads fail.",
-            trouble.change,
+            f"{use.subject()} of Dataset {shown(dataset.name)}, and {why.says}: its reads fail.",
+            why.change,
             *facts,
-            *trouble.evidence,
+            *why.evidence,
             dataset=key_of(dataset),
-            causes=trouble.causes,
+            causes=why.causes,
         )
     recent = use.state.recent(use.pod.started or use.pod.created)
     says, change = (
@@ -216,8 +216,8 @@ def _fuse_not_ready(
     evidence: tuple[Evidence, ...] = ()
     causes: tuple[Cause, ...] = ()
     if not ready:
-        trouble = why_no_fuse(use, fuse)
-        says, change, evidence, causes = trouble.says, trouble.change, trouble.evidence, trouble.causes
+        why = why_no_fuse(use, fuse)
+        says, change, evidence, causes = why.says, why.change, why.evidence, why.causes
     return use.finding(
         FindingCode.STARTING if recent else FindingCode.FUSE_NOT_READY,
         f"{use.subject('waits for')} of Dataset {shown(dataset.name)}: {says}.",

@@ -66,7 +66,7 @@ def source_claim(use: ClaimUse, claim: ClaimSnapshot, volume: VolumeInfo | None)
 
 
 def _ended(use: ClaimUse, what: str, dataset: DatasetSnapshot, *evidence: Evidence) -> Finding:
-    """D12: whoever filled the source did so rightly, and nothing can be changed any more."""
+    """D12: a Pod that filled the source was right to use its claim, and nothing can be changed any more."""
     return use.finding(
         FindingCode.ENDED,
         f"{use.subject('used')}, {what}, and has ended.",

@@ -1,4 +1,4 @@
-"""Objects that Fluid made or relies on, edited by hand."""
+"""Objects that Fluid created or relies on, edited by hand."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def source_file_changed(environment: Environment, users: Users, path: str) -> It
 
 
 def check_source_unchanged(environment: Environment) -> None:
-    """Check that the export has the files that were made at the start.
+    """Check that the export has the files that were created at the start.
 
     Raises:
         FaultError: it has not.

@@ -1,6 +1,6 @@
 """All sabotages: each breaks the product in one way and names the scenarios that must notice.
 
-The order keeps the number of Datasets small: first the cases that leave an unused Dataset as it was, last
+The order keeps the number of Datasets small: first the cases that leave an unused Dataset unchanged, last
 those that delete it.
 """
 

@@ -16,7 +16,7 @@ from suites.steps.user import DATASET, User
 from suites.steps.webhook import AdmissionChanges
 from workloads.application import Application
 
-#: Chooses how a sidecar is made (pkg/common/label.go:119).
+#: Chooses how a sidecar is created (pkg/common/label.go:119).
 PLATFORM: Final = "serverless.fluid.io/platform"
 #: Seconds for which refusals are watched.
 WINDOW_SECONDS: Final = 20.0

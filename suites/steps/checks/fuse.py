@@ -1,4 +1,4 @@
-"""What must hold of the Fuse: served by it, one Pod on a node, none where nobody needs it."""
+"""What must hold of the Fuse: served by it, one Pod on a node, none where it is not needed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from clusters.product.nfs import ServedBytes
 from suites.steps.checks.failure import fail
 from suites.steps.user import User
 
-#: Bytes that an interface carries while nobody reads: address resolution, mount traffic, attributes.
+#: Bytes that an interface carries without reads: address resolution, mount traffic, attributes.
 IDLE_BYTES: Final = 256 * 1024
 
 
