@@ -178,10 +178,10 @@ class SystemBuilder:
         options, facts = self.options, probes.probe()
         if options.images == "build":
             require_buildable(options.versions)
-        if options.bootstrap:
-            bootstrap.require_root(facts)
         require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
         found = engine.find(self.commands)
+        if options.bootstrap and found is None:
+            bootstrap.require_root(facts)
         if found is not None:
             reaper.remove_orphans(found, self.progress)
             facts = probes.probe()  # they held memory

@@ -52,7 +52,7 @@ def missing(packages: dict[str, str]) -> list[str]:
 
 
 def require_root(host: Host) -> None:
-    """Refuse `--bootstrap` to anyone but root."""
+    """Refuse `--bootstrap` to anyone but root, where something has to be installed or started."""
     if not host.root:
         raise RefusalError(
             "--bootstrap installs packages and starts a container engine, which only root may do",

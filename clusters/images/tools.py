@@ -41,6 +41,8 @@ class Tools:
         require_disk(cache.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
         if self.options.bootstrap:
             needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
+            if needed:
+                bootstrap.require_root(self.host)
             bootstrap.install(needed, cache.commands, cache.progress)
         self._find_go()
 

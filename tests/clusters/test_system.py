@@ -278,12 +278,28 @@ def test_no_engine_is_refused(docker: FakeDocker) -> None:
     assert not (cache_root() / "artifacts").exists()
 
 
-def test_bootstrap_is_for_root(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is reported before anything is run."""
+def test_bootstrap_needs_root_where_no_engine_answers(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ordinary user cannot start one; nothing is created."""
     monkeypatch.setattr(probes, "probe", lambda: replace(HOST, root=False))
+    monkeypatch.setattr(engine, "find", lambda _: None)
     with pytest.raises(RefusalError, match="only root may do"):
         of(docker, bootstrap=True).up()
-    assert docker.commands.ran == []
+
+
+def test_bootstrap_needs_no_root_where_an_engine_answers(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with Docker it has nothing to install, so an ordinary user may give it."""
+
+    def resolve(tools: object, running: object) -> None:
+        raise RefusalError("it came as far as the images")
+
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, root=False))
+    monkeypatch.setattr(module, "ImageResolver", resolve)
+    with pytest.raises(RefusalError, match="as far as the images"):
+        of(docker, bootstrap=True).up()
 
 
 def test_too_little_memory_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
