@@ -34,7 +34,7 @@ class Image(_Fact):
     digest: str = Field(description="sha256:…, or empty where none is known")
     origin: Origin = Field(
         description="built: the product's own code at that version; substitute: something of the harness "
-        "that stands in for a part that is not under test"
+        "that replaces a part that is not under test"
     )
 
 

@@ -77,7 +77,7 @@ class System:
 
 @dataclass
 class SystemBuilder:
-    """Brings the system up, and takes down what it created.
+    """Starts the system, and removes what it created.
 
     Attributes:
         options: of the run.

@@ -150,7 +150,7 @@ class Files:
     def shell(self, root: str) -> str:
         """The script (POSIX sh, coreutils, openssl 1.1.1 or later) that creates the files under ``root``.
 
-        Files of the right size are kept, so that it can be run again. A file gets its name
+        Files of the right size are kept, so that it can be run again. A file receives its name
         only when all of it is there, so that a right size means right content, also after an
         interruption. It ends with an error when a file is not complete. It may be given to a
         shell on its standard input.

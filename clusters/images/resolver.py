@@ -37,7 +37,7 @@ NFS_LABEL: Final = "fluid-conformance.nfs-client"
 #: Parts of a built node that are not kind's own, because no package registry has those.
 SUBSTITUTES: Final = (
     "the node image is built from kind's recipe with Debian's containerd and runc; a bridge of the harness "
-    "stands in for kindnetd, and there is no local-path-provisioner"
+    "replaces kindnetd, and there is no local-path-provisioner"
 )
 #: Added to the tag of an image of the harness that is based on Debian's published image.
 SLIM: Final = "-slim"

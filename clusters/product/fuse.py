@@ -114,7 +114,7 @@ def read_fuse(reader: ClusterReader, namespace: str, dataset: str, uid: str = ""
         reader: reads the cluster.
         namespace: of the Dataset.
         dataset: its name.
-        uid: its uid; only long names need it. It is then looked up if it is left out.
+        uid: its uid; only long names need it. If it is left out, it is read from the cluster.
     """
     label = fluid_names.fuse_label(namespace, dataset, uid)
     if not uid and len(label) >= fluid_names.LABEL_LIMIT:

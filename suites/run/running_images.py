@@ -28,8 +28,8 @@ class RunningImages:
         """
         now: dict[str, set[str]] = {}
         for pod in kube.list(kinds.POD):
-            ours = text(pod, "metadata", "namespace") == fluid.NAMESPACE
-            if not ours and not text(pod, "metadata", "labels", "role").startswith(ALLUXIO_ROLE):
+            of_fluid = text(pod, "metadata", "namespace") == fluid.NAMESPACE
+            if not of_fluid and not text(pod, "metadata", "labels", "role").startswith(ALLUXIO_ROLE):
                 continue
             names = {text(one, "name"): text(one, "image") for one in items(pod, "spec", "containers")}
             for status in items(pod, "status", "containerStatuses"):

@@ -55,7 +55,7 @@ class PluginState:
 
     def __str__(self) -> str:
         return (
-            f"wanted on {self.desired} nodes, Pods on {len(self.pods)}, ready on {len(self.ready)}, "
+            f"needed on {self.desired} nodes, Pods on {len(self.pods)}, ready on {len(self.ready)}, "
             f"known to the kubelet of {', '.join(sorted(self.registered)) or 'none'}"
         )
 

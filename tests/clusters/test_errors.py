@@ -11,7 +11,7 @@ def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
         condition="phase Bound",
         elapsed=1.25,
         last_seen="NotBound\nsecond line",
-        advice="look at its events",
+        advice="check its events",
     )
     assert str(error).splitlines() == [
         "it did not start",
@@ -20,7 +20,7 @@ def test_an_error_shows_its_data_and_one_line_of_advice() -> None:
         "  elapsed:   1.2 s",
         "  last seen: NotBound",
         "             second line",
-        "  to do:     look at its events",
+        "  to do:     check its events",
     ]
 
 

@@ -252,7 +252,7 @@ def _dead_mount(
         )
     mounted = use.info.mounted_by
     since = clock_time(mounted) if mounted and mounted < started else "an earlier time"
-    doubt = "" if stuck else ", unless somebody mounted it again"
+    doubt = "" if stuck else ", unless it was mounted again"
     return use.finding(
         FindingCode.FUSE_RESTARTED,
         f"{use.subject()} of Dataset {shown(dataset.name)}, and the Fuse on its node started again at "

@@ -96,7 +96,7 @@ def fuse_absent(user: User, fuse: FuseSnapshot) -> None:
 def why_fuse_present(fuse: FuseSnapshot) -> str | None:
     """What contradicts the absence of a Fuse, or None. A DaemonSet must be there to need none."""
     if fuse.daemon_set is None:
-        return "there is no Fuse DaemonSet to tell"
+        return "there is no Fuse DaemonSet"
     if fuse.labelled:
         return f"node {', '.join(fuse.labelled)} is labelled for a Fuse Pod"
     if fuse.desired or fuse.pods or fuse.unplaced:

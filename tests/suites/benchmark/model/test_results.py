@@ -146,9 +146,9 @@ def test_round_that_hung() -> None:
 def test_series_that_cannot_be() -> None:
     """Rounds of an unknown arm, twins and missing figures are refused."""
     one = series(rounds=5)
-    stranger = one.rounds[0].model_copy(update={"arm": "somebody"})
+    stranger = one.rounds[0].model_copy(update={"arm": "unknown"})
     for fields, why in (
-        ({"rounds": (*one.rounds, stranger)}, "somebody is no arm"),
+        ({"rounds": (*one.rounds, stranger)}, "unknown is no arm"),
         ({"rounds": (*one.rounds, one.rounds[0])}, "twice in one round"),
         ({"arms": (*one.arms, one.arms[0])}, "same name"),
         ({"figures": one.figures[1:]}, "each arm has its figures"),
