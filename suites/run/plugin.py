@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import pytest
 
 from suites.run.options import add_options, read_options
@@ -21,6 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sabotage: breaks the product on purpose; a level of its own")
     config.addinivalue_line("markers", "mutants: changes the product's source; a level of its own")
     read_options(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let SIGTERM, with which CI systems end a job, end the run as Ctrl-C does: with its teardown."""
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def restore() -> None:
+            signal.signal(signal.SIGTERM, before)
+
+        session.config.add_cleanup(restore)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
