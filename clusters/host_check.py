@@ -113,7 +113,7 @@ def _engine_requirements(
         "" if may_start else "a kind cluster needs a container engine",
         "start Docker, or add --bootstrap as root",
     )
-    packages = bootstrap.missing(bootstrap.ENGINE_PACKAGES)
+    packages = bootstrap.missing(bootstrap.ENGINE_PACKAGES | bootstrap.CLIENT_PACKAGES)
     if packages and may_start:
         yield CheckedRequirement("packages", f"--bootstrap would install {', '.join(packages)}")
 

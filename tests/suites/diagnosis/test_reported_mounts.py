@@ -5,18 +5,14 @@ Each test is named for what is true of the cluster; the issue that reported it i
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.kinds import Kind
 from suites.diagnosis import CauseCode, Finding, FindingCode, State
+from tests.suites.diagnosis.reported_objects import DEAD, conditions, crashing, fuse_started, minutes, warning
 from tests.suites.doctor.doctor_cluster import (
     NOW,
     Cluster,
-    Object,
     all_evidence,
     application,
     claim,
@@ -24,7 +20,6 @@ from tests.suites.doctor.doctor_cluster import (
     fluid_claim,
     fluid_volume,
     fuse_labels,
-    make,
     nfs_volume,
     node,
     owned_by,
@@ -34,52 +29,6 @@ from tests.suites.doctor.doctor_cluster import (
     stamp,
     unscheduled,
 )
-
-DEAD = "transport endpoint is not connected"
-_HOUR = timedelta(hours=1)
-
-
-def minutes(count: float) -> timedelta:
-    """Minutes."""
-    return timedelta(minutes=count)
-
-
-def warning(kind: Kind, name: str, reason: str, message: str, namespace: str = "demo") -> Object:
-    """An event about an object."""
-    event = make(kinds.EVENT, namespace, f"{name}.{reason}", type="Warning", reason=reason, message=message)
-    return event | {"involvedObject": {"kind": kind.name, "namespace": namespace, "name": name}}
-
-
-def fuse_started(cluster: Cluster, minutes_ago: float) -> Cluster:
-    """The Fuse on the node started that long ago."""
-    started = running(since=NOW - minutes(minutes_ago), restartCount=1)
-    cluster.get("Pod", "demo-fuse-x1")["status"]["containerStatuses"] = [started]
-    return cluster
-
-
-def crashing(
-    reason: str = "CrashLoopBackOff", message: str = "", *, restarts: int = 4, last: float = 2.0, **more: Any
-) -> Object:
-    """The status of a container that cannot run; its last run ended that many minutes ago."""
-    run = {"startedAt": stamp(NOW - minutes(last)), "finishedAt": stamp(NOW - minutes(last)), "exitCode": 1}
-    state = {"waiting": {"reason": reason, "message": message}}
-    return {
-        "name": "main",
-        "ready": False,
-        "restartCount": restarts,
-        "state": state,
-        "lastState": {"terminated": run},
-        **more,
-    }
-
-
-def conditions(*, accepted: timedelta = _HOUR, ready: str = "False") -> Object:
-    """A Pod's status: accepted by the kubelet that long ago, its sandbox ready soon after."""
-    return {
-        "phase": "Running",
-        "startTime": stamp(NOW - accepted),
-        "conditions": [{"type": "Ready", "status": ready}, {"type": "PodScheduled", "status": "True"}],
-    }
 
 
 class TestContainersOnADeadMount:
