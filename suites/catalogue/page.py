@@ -1,18 +1,12 @@
-"""The page of all scenarios, generated from code: ``python -m suites.catalogue`` writes docs/scenarios.md.
-
-With ``--check`` it writes nothing, and ends with 1 when the page is not what the code says.
-"""
+"""The page of all scenarios, docs/scenarios.md."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from clusters.pins import pins
-from suites.catalogue.discovery import declared
 from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import GROUPS, UNWRITTEN_ROWS, rows
 from suites.record.defects import Defect
@@ -92,17 +86,3 @@ def _unwritten_rows() -> str:
     lines = ["| id | what a user does, or what happens | why |", "|---|---|---|"]
     lines += [table_row(row.id, row.does, f"{row.why}: {row.reason}") for row in UNWRITTEN_ROWS]
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or check that it is current."""
-    parser = argparse.ArgumentParser(prog="python -m suites.catalogue", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; 1 when the page is not current")
-    expected = page(declared())
-    if parser.parse_args(arguments).check:
-        current = PAGE.is_file() and PAGE.read_text() == expected
-        if not current:
-            sys.stderr.write("docs/scenarios.md is not current: run `python -m suites.catalogue`\n")
-        return int(not current)
-    PAGE.write_text(expected)
-    return 0

@@ -59,6 +59,8 @@ class Scenario:
         leftovers: what is known to be left when its Datasets are removed; anything else is a failure.
         dataset: how its Dataset (``dataset_owner``) is created, ahead of time where there is room.
         untouched: at level full it also runs in a form in which no reconcile is requested from Fluid.
+        fields: fields of Fluid's resources, such as ``Dataset.spec.accessModes``, that turn it red when they
+            are ignored or wrong; only those that its checks assert.
         file: its test file, relative to the repository.
     """
 
@@ -74,6 +76,7 @@ class Scenario:
     leftovers: tuple[Leftover, ...] = ()
     dataset: DatasetCreator = User.creates_dataset
     untouched: bool = False
+    fields: tuple[str, ...] = ()
     file: str = ""
 
 
@@ -89,6 +92,7 @@ def scenario(
     leftovers: tuple[Leftover, ...] = (),
     dataset: DatasetCreator = User.creates_dataset,
     untouched: bool = False,
+    fields: tuple[str, ...] = (),
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold."""
 
@@ -112,6 +116,7 @@ def scenario(
             leftovers=leftovers,
             dataset=dataset,
             untouched=untouched,
+            fields=fields,
             file=f"{test.__module__.replace('.', '/')}.py",
         )
         marked: Test = pytest.mark.scenario(declared)(test)

@@ -17,7 +17,19 @@ RATIO_SECONDS: Final = 420.0
 NEARLY_ALL: Final = 90.0
 
 
-@scenario("C4", Level.CONFORMANCE, alone=True, untouched=True)
+@scenario(
+    "C4",
+    Level.CONFORMANCE,
+    alone=True,
+    untouched=True,
+    fields=(
+        "Dataset.status.cacheStates.cached",
+        "Dataset.status.cacheStates.cachedPercentage",
+        "Dataset.status.cacheStates.cacheHitRatio",
+        "Dataset.status.cacheStates.localHitRatio",
+        "Dataset.status.cacheStates.remoteHitRatio",
+    ),
+)
 def test_status_shows_what_is_cached_and_how_reads_are_served(dataset_owner: User) -> None:
     """The Dataset's status shows size and number of files, what is cached, and that reads hit the cache.
 

@@ -18,7 +18,7 @@ NODE_FOLDER: Final = "/var/lib/fluid-conformance-nfs"
 UNDER_STORE: Final = "/underFSStorage"
 
 
-@scenario("A12", Level.FULL, issues=(1935,))
+@scenario("A12", Level.FULL, issues=(1935,), fields=("Dataset.spec.nodeAffinity.required",))
 def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
     """A Dataset over an NFS mount of a node has its master and worker on that node, and serves the data.
 

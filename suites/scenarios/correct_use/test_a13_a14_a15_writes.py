@@ -18,7 +18,7 @@ WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
 WRITTEN: Final = "written by the conformance harness\n"
 
 
-@scenario("A13", Level.SMOKE)
+@scenario("A13", Level.SMOKE, fields=("Dataset.spec.accessModes",))
 def test_default_access_is_read_only(shared_user: User) -> None:
     """A Dataset without access modes is read-only: a write is refused and the source does not change.
 
@@ -54,7 +54,15 @@ def _read_write(user: User) -> None:
     )
 
 
-@scenario("A14", Level.CONFORMANCE, dataset=_read_write)
+@scenario(
+    "A14",
+    Level.CONFORMANCE,
+    dataset=_read_write,
+    fields=(
+        "Dataset.spec.accessModes",
+        "AlluxioRuntime.spec.properties",
+    ),
+)
 def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner: User) -> None:
     """A file that is written through a read-write Dataset with write type CACHE_THROUGH is on the NFS server.
 
@@ -125,6 +133,7 @@ def _check_claim_is_read_write(user: User) -> None:
             "pkg/ddc/alluxio/transform_ufs.go:44-66 (1.0.8)",
         ),
     ),
+    fields=("Dataset.spec.mounts[].readOnly",),
 )
 def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
     """A write to a read-write Dataset does not reach a source whose mount has ``readOnly: true``.

@@ -21,7 +21,15 @@ SECOND: Final = "second"
 THIRD: Final = "third"
 
 
-@scenario("A17", Level.CONFORMANCE, nodes=2)
+@scenario(
+    "A17",
+    Level.CONFORMANCE,
+    nodes=2,
+    fields=(
+        "Dataset.spec.placement",
+        "AlluxioRuntime.status.workerPhase",
+    ),
+)
 def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) -> None:
     """Workers of Exclusive Datasets never share a node; a worker without a free node is Pending.
 
@@ -98,7 +106,7 @@ def _shared_on_one_node(user: User, name: str = DATASET) -> None:
     user.creates_dataset(dataset.evolve(placement="Shared", node_affinity=pinned))
 
 
-@scenario("A18", Level.CONFORMANCE, dataset=_shared_on_one_node)
+@scenario("A18", Level.CONFORMANCE, dataset=_shared_on_one_node, fields=("Dataset.spec.placement",))
 def test_shared_datasets_share_a_node_that_no_exclusive_one_may_use(dataset_owner: User) -> None:
     """Workers of Shared Datasets share a node, and a worker of an Exclusive Dataset is Pending there.
 

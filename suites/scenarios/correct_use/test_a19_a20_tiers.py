@@ -38,7 +38,15 @@ FILLED_TO_THE_END: Final = {
 DISK_TIER: Final = "/var/lib/fluid-conformance-tier"
 
 
-@scenario("A19", Level.CONFORMANCE)
+@scenario(
+    "A19",
+    Level.CONFORMANCE,
+    fields=(
+        "AlluxioRuntime.spec.tieredstore.levels[].quota",
+        "AlluxioRuntime.spec.tieredstore.levels[].path",
+        "Dataset.status.cacheStates.cacheCapacity",
+    ),
+)
 def test_quota_of_the_memory_tier_is_the_size_of_the_cache(shared_user: User) -> None:
     """The quota of a memory tier is the size of the cache, and the worker requests as much memory.
 
@@ -103,7 +111,17 @@ def _two_tiers(user: User) -> None:
     user.creates_dataset(runtime=runtime.evolve(tieredstore=TieredStore(levels=levels)))
 
 
-@scenario("A20", Level.CONFORMANCE, alone=True, dataset=_two_tiers)
+@scenario(
+    "A20",
+    Level.CONFORMANCE,
+    alone=True,
+    dataset=_two_tiers,
+    fields=(
+        "AlluxioRuntime.spec.tieredstore.levels[].quota",
+        "AlluxioRuntime.spec.tieredstore.levels[].path",
+        "Dataset.status.cacheStates.cacheCapacity",
+    ),
+)
 def test_data_that_are_too_large_for_one_tier_are_cached_in_two(dataset_owner: User) -> None:
     """With a memory tier that is too small and a disk tier, all data are cached, some in each tier.
 

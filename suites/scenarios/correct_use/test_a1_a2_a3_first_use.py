@@ -8,7 +8,7 @@ from suites.steps import checks
 from suites.steps.user import DATASET, User
 
 
-@scenario("A1", Level.SMOKE, issues=(4388,), untouched=True)
+@scenario("A1", Level.SMOKE, issues=(4388,), untouched=True, fields=("Dataset.status.phase",))
 def test_dataset_over_an_nfs_claim_is_bound_without_a_fuse_pod(
     shared_user: User, ready_dataset: ReadyDataset
 ) -> None:
@@ -25,7 +25,7 @@ def test_dataset_over_an_nfs_claim_is_bound_without_a_fuse_pod(
     checks.fuse_absent(shared_user, ready_dataset.fuse)
 
 
-@scenario("A2", Level.SMOKE, issues=(4388,))
+@scenario("A2", Level.SMOKE, issues=(4388,), fields=("Dataset.spec.mounts[].mountPoint",))
 def test_application_on_fluids_claim_reads_through_a_fuse_pod(shared_user: User) -> None:
     """An application on Fluid's claim reads the right data through a Fuse Pod on its own node.
 

@@ -50,6 +50,10 @@ NO_VOLUME: Final = "empty-dir-without-medium-has-no-volume"
             "pkg/ddc/alluxio/transform.go:588-598, charts/alluxio/templates/_helpers.tpl:182-271 (1.0.8)",
         ),
     ),
+    fields=(
+        "AlluxioRuntime.spec.tieredstore.levels[].volumeType",
+        "AlluxioRuntime.spec.tieredstore.levels[].volumeSource",
+    ),
 )
 def test_tier_of_type_empty_dir_is_a_volume_of_the_worker(user: User) -> None:
     """A tier of volume type emptyDir is a volume of the worker's Pod, and no folder of the node.

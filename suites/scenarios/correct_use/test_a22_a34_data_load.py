@@ -12,7 +12,20 @@ from workloads.models.data_load import DataLoad, TargetPath
 FOLDER: Final = "labels"
 
 
-@scenario("A22", Level.SMOKE, defects=(data_loads.NOT_NOTICED,), untouched=True)
+@scenario(
+    "A22",
+    Level.SMOKE,
+    defects=(data_loads.NOT_NOTICED,),
+    untouched=True,
+    fields=(
+        "DataLoad.spec.dataset.name",
+        "DataLoad.status.phase",
+        "Dataset.status.fileNum",
+        "Dataset.status.ufsTotal",
+        "Dataset.status.cacheStates.cached",
+        "Dataset.status.cacheStates.cachedPercentage",
+    ),
+)
 def test_data_load_caches_all_files_before_any_application_reads(dataset_owner: User) -> None:
     """When a DataLoad is Complete its Job has completed and all files are cached, without any application.
 
@@ -27,7 +40,9 @@ def test_data_load_caches_all_files_before_any_application_reads(dataset_owner: 
     checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
 
 
-@scenario("A34", Level.CONFORMANCE, defects=(data_loads.NOT_NOTICED,))
+@scenario(
+    "A34", Level.CONFORMANCE, defects=(data_loads.NOT_NOTICED,), fields=("DataLoad.spec.target[].path",)
+)
 def test_data_load_with_a_target_caches_only_that_folder(dataset_owner: User) -> None:
     """A DataLoad with a target caches the files of that folder, and no others.
 

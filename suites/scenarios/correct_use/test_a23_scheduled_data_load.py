@@ -29,6 +29,11 @@ STATUS_SECONDS: Final = 90.0
     "A23",
     Level.FULL,
     since=Since("1.0", "a DataLoad of 0.9 has no schedule (api/v1alpha1/dataload_types.go of 0.9.3)"),
+    fields=(
+        "DataLoad.spec.policy",
+        "DataLoad.spec.schedule",
+        "DataLoad.status.lastScheduleTime",
+    ),
 )
 def test_scheduled_data_load_fills_the_cache_each_time(dataset_owner: User) -> None:
     """A DataLoad with a schedule runs one Job each time, and each Job fills the cache.

@@ -15,7 +15,20 @@ from workloads.data_process_script import parse_log, reading_script
 from workloads.models.data_process import DataProcess, MountedDataset, Processor, ScriptProcessor
 
 
-@scenario("A24", Level.FULL, since=Since("1.0", "0.9 has no DataProcess (api/v1alpha1 of 0.9.3)"))
+@scenario(
+    "A24",
+    Level.FULL,
+    since=Since("1.0", "0.9 has no DataProcess (api/v1alpha1 of 0.9.3)"),
+    fields=(
+        "DataProcess.spec.dataset.name",
+        "DataProcess.spec.dataset.mountPath",
+        "DataProcess.spec.processor.script.image",
+        "DataProcess.spec.processor.script.imageTag",
+        "DataProcess.spec.processor.script.command",
+        "DataProcess.spec.processor.script.source",
+        "DataProcess.status.phase",
+    ),
+)
 def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None:
     """A DataProcess runs the user's script, which reads the right data of the Dataset through Fluid.
 

@@ -16,7 +16,17 @@ def _forgetting_soon(user: User) -> None:
     user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=workers.FORGETS_SOON))
 
 
-@scenario("A28", Level.CONFORMANCE, nodes=2, alone=True, dataset=_forgetting_soon)
+@scenario(
+    "A28",
+    Level.CONFORMANCE,
+    nodes=2,
+    alone=True,
+    dataset=_forgetting_soon,
+    fields=(
+        "AlluxioRuntime.spec.replicas",
+        "Dataset.status.cacheStates.cacheCapacity",
+    ),
+)
 def test_workers_can_be_added_and_removed_while_an_application_reads(dataset_owner: User) -> None:
     """A second worker on another node doubles the cache, and its removal disturbs no reader.
 

@@ -60,7 +60,15 @@ def test_size_of_fluids_claim_can_be_set(user: User) -> None:
     user.reads_right(pod)
 
 
-@scenario("A33", Level.FULL)
+@scenario(
+    "A33",
+    Level.FULL,
+    fields=(
+        "AlluxioRuntime.spec.management.metadataSyncPolicy.autoSync",
+        "Dataset.status.fileNum",
+        "Dataset.status.ufsTotal",
+    ),
+)
 def test_count_of_files_can_be_disabled_and_enabled(user: User) -> None:
     """With the count of files disabled the status has no count and data are served; enabled, it has one.
 

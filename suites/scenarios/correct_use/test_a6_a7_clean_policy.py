@@ -63,7 +63,13 @@ def _on_demand(user: User) -> None:
     user.creates_dataset(runtime=runtime.evolve(fuse=fuse))
 
 
-@scenario("A7", Level.CONFORMANCE, issues=(3552,), dataset=_on_demand)
+@scenario(
+    "A7",
+    Level.CONFORMANCE,
+    issues=(3552,),
+    dataset=_on_demand,
+    fields=("AlluxioRuntime.spec.fuse.cleanPolicy",),
+)
 def test_fuse_pod_on_demand_is_deleted_with_the_last_application(dataset_owner: User) -> None:
     """With cleanPolicy OnDemand the Fuse Pod is deleted after the last application of its node, not before.
 

@@ -31,7 +31,13 @@ def _over_folder(user: User) -> None:
     )
 
 
-@scenario("A9", Level.CONFORMANCE, issues=(2752,), dataset=_over_folder)
+@scenario(
+    "A9",
+    Level.CONFORMANCE,
+    issues=(2752,),
+    dataset=_over_folder,
+    fields=("Dataset.spec.mounts[].mountPoint",),
+)
 def test_dataset_over_a_folder_of_the_claim_shows_only_that_folder(dataset_owner: User) -> None:
     """A Dataset over a folder of an NFS claim shows the files of that folder, and no others.
 
@@ -116,7 +122,7 @@ def _over_two_claims(user: User) -> None:
     user.creates_dataset(Dataset(namespace=user.namespace, name=DATASET, mounts=mounts, placement="Shared"))
 
 
-@scenario("A11", Level.CONFORMANCE, dataset=_over_two_claims)
+@scenario("A11", Level.CONFORMANCE, dataset=_over_two_claims, fields=("Dataset.spec.mounts[].path",))
 def test_two_claims_appear_as_two_folders_of_one_dataset(dataset_owner: User) -> None:
     """A Dataset with two mounts of two NFS claims shows each in a folder of its own.
 

@@ -11,7 +11,7 @@ from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET
 
 
-@scenario("B20", Level.CONFORMANCE)
+@scenario("B20", Level.CONFORMANCE, fields=("AlluxioRuntime.spec.worker.resources.limits",))
 def test_cache_larger_than_the_workers_memory_limit_is_refused(unbindable_dataset: WatchResult) -> None:
     """A memory tier larger than the worker's memory limit is refused, and an event names both sizes.
 

@@ -38,6 +38,7 @@ WAITING_SECONDS = 25.0
             "pkg/controllers/operation_controller.go:197-200 (1.0.8)",
         ),
     ),
+    fields=("DataLoad.spec.dataset.namespace",),
 )
 def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     unbindable_dataset: WatchResult, ready_dataset: ReadyDataset

@@ -34,6 +34,7 @@ LEFT_BEHIND: Final = "blocks-left-on-former-node"
         ),
     ),
     leftovers=(Leftover(LEFT_BEHIND, r"/alluxioworker/"),),
+    fields=("AlluxioRuntime.spec.worker.nodeSelector",),
 )
 def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None:
     """A worker that is created again on another node serves from there, and the cache fills again.
