@@ -90,8 +90,16 @@ CASES: Final = (
                 reason=f"the files at the source are not those.*changed: {CHANGED_FILE}",
                 failure_class=FailureClass.INFRASTRUCTURE,
             ),
-            Target("A13", reason=f"the data at the source changed.*changed: {CHANGED_FILE}"),
         ),
+        ("B6", "B11"),
+    ),
+    # On its own: A13 repairs the files at the source when it ends.
+    Sabotage(
+        "source-changed-by-a-write",
+        "other data at the source",
+        "a file at the source has other bytes after an application was refused to write through Fluid",
+        partial(source.source_file_changed, path=CHANGED_FILE),
+        (Target("A13", reason=f"the data at the source changed.*changed: {CHANGED_FILE}"),),
         ("B6", "B11"),
     ),
 )
