@@ -54,6 +54,7 @@ class SystemFacts(_Fact):
     alluxio: str
     cluster: ProviderName
     nodes: int
+    node_names: tuple[str, ...] = Field((), description="of the nodes that Pods may run on")
     nfs_client: NfsClient | None = Field(
         None, description="who mounts NFS in the nodes; null while not known"
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from clusters.errors import HarnessError
 from reports import run_files
+from reports.certificate import command as certificate
 from reports.files import write_atomically
 from reports.performance.report import load_results
 from reports.runs import flakiness
@@ -76,6 +77,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "overview", help="each row of the catalogue and each sabotage, over many runs, by version of Fluid"
     )
     overview.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
+    certificate.add_commands(commands)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -90,6 +92,8 @@ def _run(options: argparse.Namespace) -> int:
             return _repeats(options.dirs)
         case "overview":
             _overview(options.dirs)
+        case name if name in certificate.COMMANDS:
+            return certificate.run(options)
         case _:
             _history(options.dir, options.to)
     return 0

@@ -28,6 +28,8 @@ COMMANDS = (
     "history",
     "repeats",
     "overview",
+    "certificate",
+    "verify",
     "completion",
 )
 

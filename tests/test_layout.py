@@ -67,7 +67,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("svg", "verdict"),
         ("performance",),
         ("run_files",),
-        ("recorder", "runs"),
+        ("recorder", "runs", "certificate"),
         ("__main__",),
     ),
 }

@@ -80,6 +80,7 @@ def _facts(system: System) -> SystemFacts:
         alluxio=system.options.versions.alluxio,
         cluster=system.cluster.provider,
         nodes=len(system.nodes),
+        node_names=system.nodes,
         nfs_client=system.nfs_client,
         images=system.images,
         host_limits=system.limits,

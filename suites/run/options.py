@@ -84,6 +84,27 @@ def read_options(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def selection_options(config: pytest.Config) -> dict[str, str]:
+    """What decides which scenarios run and on what, by option, as the report lists it."""
+    options = config.stash[OPTIONS]
+    chosen = {
+        "level": config.getoption("level"),
+        "scenario": config.getoption("scenario"),
+        "kubernetes": options.versions.kubernetes,
+        "fluid": options.versions.fluid,
+        "alluxio": options.versions.alluxio,
+        "nodes": options.nodes,
+        "images": options.images,
+        "window": f"{config.getoption('window'):g}",
+        "shuffle": config.getoption("shuffle"),
+        "untouched": "yes" if config.getoption("untouched") else None,
+    }
+    if options.kubeconfig is not None:
+        for name in ("kubernetes", "fluid", "alluxio", "nodes", "images"):
+            del chosen[name]
+    return {name: str(value) for name, value in chosen.items() if value is not None}
+
+
 def special_level(config: pytest.Config) -> str | None:
     """The level, where it is one of its own; None for a level of scenarios."""
     level: str = config.getoption("level")

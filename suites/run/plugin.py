@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from suites.run.options import add_options, read_options
+from suites.record.run import run_of
+from suites.run.options import add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
 pytest_plugins = ("suites.run.fixtures",)
@@ -27,7 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let SIGTERM, with which CI systems end a job, end the run as Ctrl-C does: with its teardown."""
+    """Record the options of the run.
+
+    Let SIGTERM, with which CI systems end a job, end the run as Ctrl-C does: with its teardown.
+    """
+    run_of(session.config).options |= selection_options(session.config)
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -47,3 +47,33 @@ def test_handler_of_before_is_back_after_the_run(pytester: pytest.Pytester) -> N
     pytester.makepyfile(test_rows="def test_nothing(): pass")
     pytester.runpytest_inprocess("-p", plugin.__name__, "-p", "no:cacheprovider")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_run_records_its_options(pytester: pytest.Pytester) -> None:
+    """What decides which scenarios run and on what; not what describes the machine."""
+    pytester.makepyfile(
+        test_rows="""
+        from suites.record.run import run_of
+
+        def test_options(request):
+            assert run_of(request.config).options == {
+                "level": "conformance", "fluid": "0.9.3", "kubernetes": "1.34.0", "alluxio": "2.9.0",
+                "nodes": "3", "images": "auto", "window": "60", "shuffle": "7",
+            }
+        """
+    )
+    words = [
+        "--level",
+        "conformance",
+        "--fluid",
+        "0.9.3",
+        "--nodes",
+        "3",
+        "--shuffle",
+        "7",
+        "--registry",
+        "mirror.example:5000",
+    ]
+    pytester.runpytest_inprocess("-p", plugin.__name__, "-p", "no:cacheprovider", *words).assert_outcomes(
+        passed=1
+    )

@@ -1,0 +1,1 @@
+"""The certificate of a run: a folder that a third party can check and share."""

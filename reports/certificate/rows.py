@@ -1,0 +1,86 @@
+"""The list of all rows of the catalogue: what each came to, and why a row was not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from pydantic import Field
+
+from reports.verdict.model import Model, Outcome, ScenarioResult, Verdict
+from suites.catalogue.discovery import declared
+from suites.catalogue.scenario import Level, Scenario
+from suites.catalogue.unwritten import UNWRITTEN_ROWS, rows
+from suites.record.run import CANNOT_RUN_HERE
+
+#: Rows beyond the level of the run.
+_ABOVE: Final = "belongs to level {level}"
+
+
+class RowResult(Model):
+    """A row of the catalogue."""
+
+    id: str
+    case: str = Field("", description="which form of the row, where it has several")
+    level: Literal["smoke", "conformance", "full", ""] = Field(description="empty: no scenario is written")
+    outcome: Outcome | Literal["not run"]
+    why: str = Field("", description="why it was not run, or did not pass")
+
+
+class RowList(Model):
+    """`rows.json`."""
+
+    level: Literal["smoke", "conformance", "full"]
+    rows: tuple[RowResult, ...]
+
+
+def level_of(verdict: Verdict) -> Level:
+    """The level of a run.
+
+    Raises:
+        ValueError: it is none of those that include each other, or is not recorded.
+    """
+    return Level.of(verdict.run.options.get("level", ""))
+
+
+def list_rows(verdict: Verdict) -> RowList:
+    """Every row of the catalogue, in its order."""
+    level = level_of(verdict)
+    return RowList.model_validate({"level": str(level), "rows": tuple(_rows(verdict, level))})
+
+
+def missing_rows(verdict: Verdict) -> list[Scenario]:
+    """Scenarios of the level of the run that the verdict does not list."""
+    level, listed = level_of(verdict), {one.id for one in verdict.scenarios}
+    return [one for one in declared() if one.level <= level and one.id not in listed]
+
+
+def unpermitted_skips(verdict: Verdict) -> list[ScenarioResult]:
+    """Rows that were skipped for another reason than that this host or cluster cannot run them."""
+    return [
+        one
+        for one in verdict.scenarios
+        if one.outcome == "skipped" and not one.reason.startswith(CANNOT_RUN_HERE)
+    ]
+
+
+def _rows(verdict: Verdict, level: Level) -> Iterator[RowResult]:
+    known = {one.id: one for one in declared()}
+    unwritten = {one.id: one for one in UNWRITTEN_ROWS}
+    for row in rows():
+        found = [one for one in verdict.scenarios if one.id == row]
+        for one in found:
+            outcome = "not run" if one.outcome == "skipped" else one.outcome
+            yield _row(row, one.level, outcome, one.reason, one.case)
+        if found:
+            continue
+        if row in unwritten:
+            yield _row(row, "", "not run", f"{unwritten[row].why}: {unwritten[row].reason}")
+        else:
+            above = known[row].level > level
+            why = _ABOVE.format(level=known[row].level) if above else "missing"
+            yield _row(row, str(known[row].level), "not run", why)
+
+
+def _row(row: str, level: str, outcome: str, why: str, case: str = "") -> RowResult:
+    return RowResult.model_validate({"id": row, "case": case, "level": level, "outcome": outcome, "why": why})
