@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +54,8 @@ def is_signed_by(text: str, signature: Path, public_key: Path, commands: Command
     with tempfile.TemporaryDirectory() as folder:
         signers = Path(folder) / "allowed_signers"
         signers.write_text(f'{_SIGNER} namespaces="{NAMESPACE}" {_public_key(public_key)}\n')
-        words = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", _SIGNER, "-n", NAMESPACE, "-s", signature]
+        words = ["ssh-keygen", "-Y", "verify", "-n", NAMESPACE, "-I", _SIGNER]
+        words += ["-f", str(signers), "-s", str(signature)]
         return _run(commands, words, stdin=text).exit_code == 0
 
 
@@ -70,7 +72,7 @@ def _public_key(file: Path) -> str:
     return " ".join(fields[:_FIELDS])
 
 
-def _run(commands: Commands, words: list[str | Path], stdin: str | None = None) -> Completed:
+def _run(commands: Commands, words: Sequence[str | Path], stdin: str | None = None) -> Completed:
     try:
         return commands.run(words, check=False, timeout=60, stdin=stdin)
     except CommandError as error:

@@ -15,6 +15,7 @@ import pytest
 from clusters.errors import RefusalError
 from reports.__main__ import main
 from reports.certificate import contents
+from reports.certificate.harness import harness_facts
 from reports.certificate.issue import issue
 from reports.certificate.verification import verify
 from reports.verdict.model import ScenarioResult
@@ -236,7 +237,7 @@ def test_certificate_of_another_harness_is_not_judged(
     """Its rows and texts may differ, so the version that made it has to check it."""
     from reports.certificate import verification  # noqa: PLC0415 - patched in this test only
 
-    other = verification.harness_facts().model_copy(update={"files": {"suites/new.py": "0" * 64}})
+    other = harness_facts().model_copy(update={"files": {"suites/new.py": "0" * 64}})
     monkeypatch.setattr(verification, "harness_facts", lambda: other)
     (problem,) = verify(certificate).problems
     assert problem.startswith("it was made by another version of the harness (")

@@ -62,18 +62,7 @@ def test_run_records_its_options(pytester: pytest.Pytester) -> None:
             }
         """
     )
-    words = [
-        "--level",
-        "conformance",
-        "--fluid",
-        "0.9.3",
-        "--nodes",
-        "3",
-        "--shuffle",
-        "7",
-        "--registry",
-        "mirror.example:5000",
-    ]
-    pytester.runpytest_inprocess("-p", plugin.__name__, "-p", "no:cacheprovider", *words).assert_outcomes(
-        passed=1
-    )
+    words = ["--level", "conformance", "--fluid", "0.9.3", "--nodes", "3", "--shuffle", "7"]
+    words += ["--registry", "mirror.example:5000"]
+    done = pytester.runpytest_inprocess("-p", plugin.__name__, "-p", "no:cacheprovider", *words)
+    done.assert_outcomes(passed=1)
