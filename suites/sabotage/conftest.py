@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import cast
 
 import pytest
 
@@ -18,9 +18,6 @@ from suites.sabotage.runner import ScenarioRunner
 from suites.steps.user import User
 from workloads.data import Files
 
-#: Places where scenarios need a Dataset that only they use.
-_OWN: Final = {Place.UNUSED, Place.TO_DELETE}
-
 
 @pytest.fixture(scope="session")
 def runner(
@@ -33,7 +30,7 @@ def runner(
     """Runs scenarios while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * _datasets_needed(places))
+    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * datasets_needed(places))
     made = ScenarioRunner(system, files, READ_ONLY_FOLDER, shared_dataset, pool)
     pool.prepare_ahead()
     yield made
@@ -45,13 +42,19 @@ def runner(
         )
 
 
-def _datasets_needed(places: list[set[Place]]) -> int:
-    """Number of Datasets of their own that the sabotages need: one is used until a scenario deletes it."""
-    count, exists = 0, False
+def datasets_needed(places: list[set[Place]]) -> int:
+    """Number of Datasets that the sabotages need: one is used until a case deletes it.
+
+    Args:
+        places: those of each case, in the order of the cases.
+    """
+    count, exists, deleted = 0, False, False
     for found in places:
-        if found & _OWN and not exists:
+        deletes = Place.TO_DELETE in found or (Place.DELETED in found and not deleted)
+        if not exists and (Place.UNUSED in found or deletes):
             count, exists = count + 1, True
-        exists = exists and Place.TO_DELETE not in found
+        if deletes:
+            exists, deleted = False, True
     return count
 
 

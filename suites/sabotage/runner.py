@@ -230,8 +230,9 @@ class ScenarioRunner:
         if place in {Place.UNUSED, Place.TO_DELETE}:
             return self._unused.obtain().namespace
         if place is Place.DELETED:
-            if not self._deleted:
-                raise HarnessError("no Dataset was deleted yet")
+            if not self._deleted:  # no earlier case of this run has deleted one
+                self._unused.obtain()
+                self._delete_unused()
             return self._deleted
         return unique("fc-broken")
 
@@ -243,13 +244,19 @@ class ScenarioRunner:
         for place, user in users.by_place.items():
             if place in {Place.NEW, Place.NO_DATASET}:
                 self.pool.remove(_with_everything_sent(user, attempted))
-            elif place is Place.TO_DELETE and (deleted := self._unused.release()) is not None:
-                self._remove_deleted()
-                self._deleted = deleted.namespace
-                deleted.deletes_dataset()
+            elif place is Place.TO_DELETE:
+                self._delete_unused()
         for user in attempted:
             if user.namespace.startswith("fc-by"):
                 self.pool.remove(user)
+
+    def _delete_unused(self) -> None:
+        """Delete the Dataset on which cases run, where a scenario has not done so, and keep its namespace."""
+        user = self._unused.release()
+        if user is not None:
+            self._remove_deleted()
+            self._deleted = user.namespace
+            user.deletes_dataset()
 
     def _remove_deleted(self) -> None:
         """Remove the namespace of the Dataset that was deleted."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import typing
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from suites.record.evidence import Evidence
 from suites.record.failure_class import failure_class, reason
 from suites.sabotage.breaks.components import rules_without
 from suites.sabotage.cases import CASES
-from suites.sabotage.model import Kind, Place, Row, Sabotage, Seen, Tampering, Target
+from suites.sabotage.conftest import datasets_needed
+from suites.sabotage.model import Kind, Place, Row, Sabotage, Seen, Tampering, Target, Users
+from suites.sabotage.runner import ScenarioRunner
 from suites.sabotage.tampered_user import WatchedEvidence
 
 TARGET = Target("A2", reason="still does not read.*nfs")
@@ -144,6 +147,75 @@ def test_datasets_are_deleted_after_all_cases_that_use_one() -> None:
     needs_deleted = [number for number, case in enumerate(CASES) if _on(case, Place.DELETED)]
     assert max(uses) < min(deletes)
     assert max(deletes) < min(needs_deleted)
+
+
+@dataclass
+class FakeOwner:
+    """The user of a Dataset that exists."""
+
+    namespace: str = "fc-unused"
+    deleted: int = 0
+
+    def deletes_dataset(self) -> None:
+        """Count the deletions."""
+        self.deleted += 1
+
+
+class FakePool:
+    """Provides one Dataset."""
+
+    def __init__(self) -> None:
+        self.owner = FakeOwner()
+        self.removed: list[str] = []
+
+    def acquire(self, _: Evidence) -> tuple[FakeOwner, None]:
+        """The Dataset."""
+        return self.owner, None
+
+    def remove(self, user: Any) -> None:
+        """Note the namespace."""
+        self.removed.append(user.namespace)
+
+    def close(self, *, clean: bool) -> list[str]:
+        """Nothing is left."""
+        assert clean
+        return []
+
+
+def test_case_on_a_deleted_dataset_runs_alone() -> None:
+    """Without an earlier case that deleted a Dataset, the case deletes one before it breaks anything."""
+    pool: Any = FakePool()
+    shared: Any = None
+    runner = ScenarioRunner(shared, shared, "", shared, pool, before={"A2": seen(None)})
+    broken: list[tuple[str, int]] = []
+
+    def breaks(_: Any, users: Users) -> AbstractContextManager[Tampering]:
+        broken.append((users.only.namespace, pool.owner.deleted))
+        return nullcontext(Tampering())
+
+    case = Sabotage("x", "stale or lost cache", "is left", breaks, (Target("E3", Place.DELETED),), ())
+    runner.run_case(case)
+    runner.run_case(case)
+    assert broken == [("fc-unused", 1), ("fc-unused", 1)]
+    assert pool.removed == []
+    runner.close(clean=True)
+    assert pool.removed == ["fc-unused"]
+
+
+@pytest.mark.parametrize(
+    ("places", "count"),
+    [
+        ([], 0),
+        ([{Place.SHARED}, {Place.NEW}], 0),
+        ([{Place.UNUSED}, {Place.UNUSED}], 1),
+        ([{Place.UNUSED}, {Place.TO_DELETE}, {Place.TO_DELETE}, {Place.DELETED}], 2),
+        ([{Place.DELETED}, {Place.DELETED}], 1),
+        ([{Place.UNUSED}, {Place.DELETED}, {Place.UNUSED}], 2),
+    ],
+)
+def test_datasets_are_counted_ahead(places: list[set[Place]], count: int) -> None:
+    """A case on a deleted Dataset needs one too, unless an earlier case deleted one."""
+    assert datasets_needed(places) == count
 
 
 def _on(case: Sabotage, place: Place) -> bool:
