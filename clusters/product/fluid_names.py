@@ -73,6 +73,14 @@ def worker_labels(namespace: str, name: str, uid: str = "") -> tuple[str, ...]:
     return tuple(_with_prefix(STORAGE_LABEL_PREFIX + part, namespace, name, uid) for part in middle)
 
 
+def cache_size_label(namespace: str, name: str, uid: str = "") -> str:
+    """Key on workers' nodes whose value is the size of the node's cache, such as ``512MiB``.
+
+    pkg/utils/dataset/lifecycle/node.go:332-361.
+    """
+    return _with_prefix(f"{STORAGE_LABEL_PREFIX}h-alluxio-t-", namespace, name, uid)
+
+
 def exclusive_value(namespace: str, name: str, uid: str = "") -> str:
     """Value of the label ``fluid_exclusive`` of a node (pkg/ddc/base/label.go:56)."""
     value = f"{namespace}_{name}"

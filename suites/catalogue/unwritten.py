@@ -39,9 +39,9 @@ class UnwrittenRow:
 #: D15 was not read in Fluid's source: it showed on three nodes, as what D4 left behind.
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
-        "A": (34, frozenset()),
+        "A": (35, frozenset()),
         "B": (39, frozenset({9, 33, 34})),
-        "C": (8, frozenset()),
+        "C": (9, frozenset()),
         "D": (15, frozenset()),
         "E": (13, frozenset({12})),
         "DOC": (1, frozenset()),

@@ -81,6 +81,7 @@ class Mutant:
         hang: the process that is stopped.
         green: id of the row that has to stay green meanwhile, on a Dataset that was there before.
         timeout_factor: share of the usual time limits for which the rows wait.
+        untouched: the rows request no reconcile from Fluid, which would hide that it retries no more.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Mutant:
     hang: Hang | None = None
     green: str = "A2"
     timeout_factor: float = 1.0
+    untouched: bool = False
 
     @property
     def templates(self) -> bool:

@@ -109,7 +109,9 @@ def _run(
         said: list[tuple[str, Seen]] = []
         for row in rows:
             target = Target(row, Place.OWN, timeout_factor=mutant.timeout_factor)
-            said.append((row, runner.attempt(target, runner.user(tampering, mutant.timeout_factor))))
+            user = runner.user(tampering, mutant.timeout_factor)
+            user.requests_reconciles = not mutant.untouched
+            said.append((row, runner.attempt(target, user)))
             if said[-1][1].outcome == "fail":
                 break
         return tuple(said)

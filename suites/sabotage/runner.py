@@ -214,6 +214,7 @@ class ScenarioRunner:
     def _second_user(self, user: TamperedUser) -> User:
         """Another user with the same tampering, for a scenario that needs two."""
         other = self.user(user.tampering, user.timeout_factor)
+        other.requests_reconciles = user.requests_reconciles
         self._own.append(other)
         return other
 

@@ -9,7 +9,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.steps import checks
 from suites.steps.node_placement import LABELLED_SECONDS
 from suites.steps.user import DATASET, User
@@ -25,6 +25,24 @@ def of_dataset(user: User, dataset: str = DATASET) -> tuple[PodSnapshot, ...]:
     return user.observer.objects.list(
         PodSnapshot, user.namespace, labels=fluid_names.pod_labels(dataset, "worker")
     )
+
+
+def wait_for_ready(user: User, number: int, dataset: str = DATASET) -> tuple[PodSnapshot, ...]:
+    """Wait until a Dataset has so many workers, all of them ready."""
+
+    def all_ready(found: tuple[PodSnapshot, ...]) -> bool:
+        return len(found) == number and all(worker.ready for worker in found)
+
+    with user.evidence.phase("waiting", f"{number} workers are ready"):
+        return wait(
+            lambda: of_dataset(user, dataset),
+            all_ready,
+            subject=f"AlluxioRuntime {user.namespace}/{dataset}",
+            condition=f"{number} ready workers",
+            timeout=SCALE_SECONDS * user.timeout_factor,
+            delay=1.0,
+            describe=lambda found: "; ".join(map(str, found)) or "no worker",
+        )
 
 
 def find(user: User, dataset: str) -> PodSnapshot:
@@ -55,6 +73,31 @@ def check_node_label(user: User, node: str, key: str, value: str, dataset: str =
 
     wait_for_node_label(user, node, key, same, value, name=dataset)
     user.evidence.fact("node labels", f"{node} carries {key}={value}")
+
+
+def check_node_labels_removed(user: User, node: str, dataset: str = DATASET) -> None:
+    """A node that runs no worker of a Dataset any more loses the labels of its cache.
+
+    Fluid compares the labelled nodes with the workers' nodes in each complete reconcile
+    (pkg/utils/dataset/lifecycle/node.go:56-77 of 1.0.8).
+    """
+    keys = fluid_names.worker_labels(user.namespace, dataset)
+
+    def observe() -> tuple[str, ...]:
+        found = user.observer.objects.get(NodeSnapshot, node)
+        return tuple(key for key in keys if found is not None and key in found.labels)
+
+    with user.evidence.phase("waiting", "Fluid removes the labels of the cache from the node"):
+        wait(
+            user.with_reconcile_requests(observe, dataset),
+            is_empty,
+            subject=f"node {node}",
+            condition="no label of a worker that is not there any more",
+            timeout=LABELLED_SECONDS * user.timeout_factor,
+            describe=lambda left: ", ".join(left) or "no such label",
+            advice="check the log of alluxioruntime-controller",
+        )
+    user.evidence.fact("node labels", f"{node} has no label of the Dataset's cache any more")
 
 
 def wait_for_node_label(

@@ -132,7 +132,7 @@ CSI_PLUGIN: Final = (
     _mutant(
         "M15",
         "a read-only Dataset is bound into the application without the option ro",
-        ("A13",),
+        ("A35",),
         Edit(NODE_SERVER, 177, '"-o", "ro", ', ""),
     ),
 )

@@ -36,7 +36,7 @@ ENGINE: Final = (
     _mutant(
         "M117",
         "what a reader receives from another node is cached a second time on its own",
-        ("C8",),
+        ("C9",),
         Edit(OPTIONS, 64, '"false"', '"true"'),
     ),
     _mutant(

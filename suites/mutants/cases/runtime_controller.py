@@ -23,8 +23,23 @@ VOLUME: Final = "pkg/utils/kubeclient/volume.go"
 WORKER: Final = "pkg/ctrl/worker.go"
 
 
-def _mutant(id_: str, says: str, rows: tuple[str, ...], *edits: Edit, timeout_factor: float = 1.0) -> Mutant:
-    return Mutant(id_, says, Part.RUNTIME_CONTROLLER, rows, edits, timeout_factor=timeout_factor)
+def _mutant(
+    id_: str,
+    says: str,
+    rows: tuple[str, ...],
+    *edits: Edit,
+    timeout_factor: float = 1.0,
+    untouched: bool = False,
+) -> Mutant:
+    return Mutant(
+        id_,
+        says,
+        Part.RUNTIME_CONTROLLER,
+        rows,
+        edits,
+        timeout_factor=timeout_factor,
+        untouched=untouched,
+    )
 
 
 _VOLUMES: Final = (
@@ -181,12 +196,15 @@ _SET_UP: Final = (
         "a Dataset whose set-up is not done yet is not looked at again",
         ("A1",),
         Edit(RUNTIMES, 284, "20 * time.Second", "20 * time.Hour"),
+        timeout_factor=0.6,
+        untouched=True,
     ),
     _mutant(
         "M64",
         "the status of a Bound Dataset is not refreshed any more",
         ("C4", "A22"),
         Edit(RUNTIMES, 308, "(requeueInterval)", "(100 * requeueInterval)"),
+        untouched=True,
     ),
     _mutant(
         "M65",
@@ -201,6 +219,7 @@ _SET_UP: Final = (
         ("B12",),
         Edit(RUNTIMES, 177, "5 * time.Second", "5 * time.Hour"),
         timeout_factor=0.4,
+        untouched=True,
     ),
     _mutant(
         "M67",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.steps import checks, source_files
 from suites.steps.user import DATASET, User
+from workloads.models.alluxio_runtime import Fuse
 from workloads.models.dataset import Dataset, Mount
 from workloads.models.small_runtime import laptop_runtime
 
@@ -27,16 +29,38 @@ def test_default_access_is_read_only(shared_user: User) -> None:
     pod = shared_user.starts(shared_user.application("a13-writer", DATASET))
     checks.served_by_fluid(shared_user, pod)
     with source_files.restored(shared_user):
-        result = shared_user.observer.write(pod, "/data/written-by-a13")
-        if result.written or not result.refused:
-            checks.fail(
-                "a write through a read-only Dataset was not refused",
-                subject=f"Pod {pod.namespace}/{pod.name}",
-                expected="Read-only file system",
-                seen=result.message or "it was written",
-            )
-        shared_user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
+        _check_write_is_refused(shared_user, pod, "/data/written-by-a13")
         checks.source_unchanged(shared_user)
+    _check_fuse_is_read_only(shared_user, pod)
+
+
+def _check_write_is_refused(user: User, pod: PodSnapshot, path: str) -> None:
+    result = user.observer.write(pod, path)
+    if result.written or not result.read_only:
+        checks.fail(
+            "a write through a read-only Dataset was not refused",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            expected="Read-only file system",
+            seen=result.message or "it was written",
+        )
+    user.evidence.fact("application", f"a write is refused: {result.message.splitlines()[-1]}")
+
+
+def _check_fuse_is_read_only(user: User, pod: PodSnapshot) -> None:
+    """The Fuse itself refuses writes, not only the mount of one application.
+
+    Fluid passes ``ro`` to the Fuse of a read-only Dataset (pkg/ddc/alluxio/transform_optimization.go:234-264
+    of 1.0.8), so that nothing on the node can write through it.
+    """
+    mount = user.observer.mount(pod)
+    if "ro" not in mount.super_options:
+        checks.fail(
+            "the Fuse of a read-only Dataset allows writes; only the application's mount refuses them",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            expected="a file system of type fuse.alluxio-fuse with the option ro",
+            seen=f"{mount}; options of the file system: {','.join(mount.super_options)}",
+        )
+    user.evidence.fact("application mountinfo", "the Fuse itself is mounted read-only")
 
 
 def _folder_for_writing(user: User) -> str:
@@ -52,6 +76,31 @@ def _read_write(user: User) -> None:
         dataset.evolve(placement="Shared", access_modes=("ReadWriteMany",)),
         laptop_runtime(user.namespace, DATASET, properties=WRITE_THROUGH),
     )
+
+
+def _fuse_allows_writes(user: User) -> None:
+    runtime = laptop_runtime(user.namespace, DATASET)
+    fuse = (runtime.fuse or Fuse()).evolve(args=("fuse", "--fuse-opts=kernel_cache,rw"))
+    user.creates_dataset(runtime=runtime.evolve(fuse=fuse))
+
+
+@scenario(
+    "A35",
+    Level.FULL,
+    dataset=_fuse_allows_writes,
+    fields=("AlluxioRuntime.spec.fuse.args",),
+)
+def test_read_only_dataset_refuses_writes_whatever_the_fuse_allows(dataset_owner: User) -> None:
+    """A read-only Dataset refuses writes also when the arguments that the user sets for the Fuse allow them.
+
+    The user sets ``fuse.args`` with the option ``rw``, which replaces Fluid's own ``ro``, and the application
+    tries to write a file. Fluid binds the volume read-only into the application.
+    """
+    pod = dataset_owner.starts(dataset_owner.application("a35-writer", DATASET))
+    checks.served_by_fluid(dataset_owner, pod)
+    with source_files.restored(dataset_owner):
+        _check_write_is_refused(dataset_owner, pod, "/data/written-by-a35")
+        checks.source_unchanged(dataset_owner)
 
 
 @scenario(

@@ -30,8 +30,9 @@ def _forgetting_soon(user: User) -> None:
 def test_workers_can_be_added_and_removed_while_an_application_reads(dataset_owner: User) -> None:
     """A second worker on another node doubles the cache, and its removal disturbs no reader.
 
-    The user sets the runtime's ``replicas`` to 2 and back to 1 while an application reads. Alluxio is
-    configured to forget a lost worker after 20 s; the status shows its capacity until then.
+    The user sets the runtime's ``replicas`` to 2 and back to 1 while an application reads. The nodes are
+    labelled for the cache while they have a worker. Alluxio is configured to forget a lost worker after
+    20 s; the status shows its capacity until then.
     """
     pod = dataset_owner.starts(dataset_owner.application("a28-reader", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
@@ -39,13 +40,16 @@ def test_workers_can_be_added_and_removed_while_an_application_reads(dataset_own
     workers.scale(dataset_owner, DATASET, 2)
     _wait_for_workers(dataset_owner, pod, 2, "1.00GiB")
     wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled out")
-    for node in sorted({worker.node for worker in workers.of_dataset(dataset_owner)}):
+    nodes = {worker.node for worker in workers.of_dataset(dataset_owner)}
+    for node in sorted(nodes):
         workers.check_node_label(
             dataset_owner, node, fluid_names.common_label(dataset_owner.namespace, DATASET), "true"
         )
     workers.scale(dataset_owner, DATASET, 1)
     _wait_for_workers(dataset_owner, pod, 1, "512.00MiB")
     wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
+    for node in sorted(nodes - {worker.node for worker in workers.of_dataset(dataset_owner)}):
+        workers.check_node_labels_removed(dataset_owner, node)
     dataset_owner.observer.drop_page_cache(pod.node)
     dataset_owner.reads_right(pod, who="application, with one worker again")
 

@@ -11,19 +11,23 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.kubernetes.watch import Topic
-from clusters.product import nfs
+from clusters.product import fluid_names, nfs
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DatasetSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks
+from suites.steps import checks, workers
 from suites.steps.user import DATASET, User, fluid_volume
 from workloads.data import DataFile, Files
 from workloads.models.dataset import Dataset
+from workloads.models.small_runtime import laptop_runtime
 
 #: Seconds until Dataset and runtime are deleted.
 OBJECTS_SECONDS: Final = 240.0
 #: A claim whose files have the names and sizes of the others, and other contents.
 AGAIN: Final = "nfs-again"
+#: Size of the new cache, other than that of the old one, and how Fluid writes it on the worker's node.
+QUOTA: Final = "384Mi"
+QUOTA_ON_NODE: Final = "384MiB"
 #: Seconds to create them.
 DATA_SECONDS: Final = 300.0
 
@@ -33,7 +37,8 @@ def test_dataset_created_again_under_its_name_has_new_data(dataset_owner: User) 
     """A Dataset that is created again under its old name has a new volume, new data, and nothing cached.
 
     The user deletes a Dataset that is completely cached and, as soon as it and its runtime are deleted,
-    creates it again over another claim, whose files have the same names and sizes and other contents.
+    creates it again with a smaller cache over another claim, whose files have the same names and sizes and
+    other contents.
     """
     objects = dataset_owner.observer.objects
     pod = dataset_owner.starts(dataset_owner.application("e6-before", DATASET))
@@ -46,7 +51,8 @@ def test_dataset_created_again_under_its_name_has_new_data(dataset_owner: User) 
     with _other_data(dataset_owner) as other:
         _delete_dataset_and_runtime(dataset_owner)
         dataset_owner.creates_dataset(
-            Dataset.over_claim(dataset_owner.namespace, DATASET, AGAIN).evolve(placement="Shared")
+            Dataset.over_claim(dataset_owner.namespace, DATASET, AGAIN).evolve(placement="Shared"),
+            laptop_runtime(dataset_owner.namespace, DATASET, quota=QUOTA),
         )
         dataset_owner.waits_until_bound()
         new = objects.get(VolumeSnapshot, fluid_volume(dataset_owner))
@@ -64,6 +70,9 @@ def test_dataset_created_again_under_its_name_has_new_data(dataset_owner: User) 
         checks.served_by_fluid(other, reader)
         other.reads_right(reader, who="application on the new Dataset")
         checks.all_cached(other)
+        # Fluid sets the label from what its engine remembers of the runtime, not from the runtime's object.
+        label = fluid_names.cache_size_label(other.namespace, DATASET)
+        workers.check_node_label(other, workers.find(other, DATASET).node, label, QUOTA_ON_NODE)
         other.stops(reader)
 
 

@@ -64,7 +64,7 @@ def test_runtime_without_a_dataset_starts_nothing_until_it_exists(unbindable_dat
             exists,
             subject=f"StatefulSet {user.namespace}/{name}",
             condition="creation once the Dataset exists",
-            timeout=MASTER_SECONDS,
+            timeout=MASTER_SECONDS * user.timeout_factor,
             describe=lambda seen: "exists" if seen else "does not exist",
             advice="check the events of the AlluxioRuntime",
         )

@@ -6,6 +6,7 @@ from typing import Final
 
 from clusters.kubernetes.predicates import is_ready_on
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect, Leftover
@@ -40,7 +41,8 @@ def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None
     """A worker that is created again on another node serves from there, and the cache fills again.
 
     The administrator moves the label of ``worker.nodeSelector`` from one node to another, and the worker's
-    Pod is deleted while everything is cached. Alluxio is configured to forget a lost worker after 20 s.
+    Pod is deleted while everything is cached. The nodes' labels follow the worker. Alluxio is
+    configured to forget a lost worker after 20 s.
     """
     former, latter = user.system.nodes[:2]
     runtime = laptop_runtime(user.namespace, DATASET, properties=workers.FORGETS_SOON)
@@ -66,5 +68,8 @@ def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None
                 timeout=workers.SCALE_SECONDS,
             )
         user.observer.drop_page_cache(pod.node)
+        label = fluid_names.common_label(user.namespace, DATASET)
+        workers.check_node_label(user, latter, label, "true")
+        workers.check_node_labels_removed(user, former)
         checks.reads_again(user, pod, workers.SCALE_SECONDS, advice="check the worker's log")
         checks.all_cached(user)
