@@ -5,11 +5,12 @@ Only where the event itself is what a user needs to see; nothing else is ever co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
@@ -26,6 +27,32 @@ class EventSource:
     kind: str
     name: str
     reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Events about several objects.
+
+    Attributes:
+        events: those with the right reason, oldest first.
+        deleted: all the objects existed before and do not exist any more.
+    """
+
+    events: tuple[EventSnapshot, ...]
+    deleted: bool
+
+    def matching(self, says: str) -> EventSnapshot | None:
+        """The first event with a text, in any case of letters."""
+        return next((event for event in self.events if says.lower() in event.message.lower()), None)
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.events[-4:])) or "no event"
+
+
+_KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in kinds.KINDS.values()}
 
 
 def wait_for_event(
@@ -64,37 +91,51 @@ def wait_for_event_of_any(
 
     Raises:
         ProductTimeoutError: there was no such event in time.
+        ProductGaveUpError: the objects were deleted before there was one.
     """
-    place, objects = namespace or user.namespace, user.observer.objects
-    about = " or ".join(f"{source.kind} {source.name}" for source in sources)
+    place, objects, kube = namespace or user.namespace, user.observer.objects, user.system.kube
+    about = " or ".join(map(str, sources))
+    sent = {
+        (manifest["kind"], manifest["metadata"]["name"])
+        for manifest in user.sent
+        if manifest["metadata"].get("namespace") == place
+    }
+    existed = {source for source in sources if (source.kind, source.name) in sent}
 
-    def observe() -> tuple[EventSnapshot, ...]:
-        return tuple(
+    def observe() -> Reported:
+        events = tuple(
             event
             for source in sources
             for event in objects.events(place, source.name, source.kind)
             if not source.reason or event.reason == source.reason
         )
+        there = {s for s in sources if kube.get(_KINDS[s.kind], s.name, place) is not None}
+        existed.update(there)
+        return Reported(events, deleted=not there and existed.issuperset(sources))
 
-    def match(events: tuple[EventSnapshot, ...]) -> EventSnapshot | None:
-        return next((event for event in events if says.lower() in event.message.lower()), None)
+    def is_reported(seen: Reported) -> bool:
+        return seen.matching(says) is not None
+
+    def why_never(seen: Reported) -> str | None:
+        return f"{about} is deleted" if seen.deleted and not is_reported(seen) else None
 
     with (
         user.evidence.phase("waiting", f"{about} is reported"),
         user.system.kube.changes(kinds.EVENT, place) as changed,
     ):
-        events = wait(
+        seen = wait(
             observe,
-            lambda seen: match(seen) is not None,
+            is_reported,
             subject=" or ".join(f"{source.kind} {place}/{source.name}" for source in sources),
             condition="event "
             + " or ".join(source.reason or "with any reason" for source in sources)
             + (f" with the text “{says}”" if says else ""),
             timeout=timeout * user.timeout_factor,
+            failed=why_never,
             changes=changed,
-            describe=lambda seen: "; ".join(map(str, seen[-4:])) or "no event",
+            clock=kube.clock,
         )
-    found = match(events)
+    found = seen.matching(says)
     assert found is not None
     user.evidence.fact("event", f"{found.type} {found.reason}: {found.message[:400]}", about=about)
     return found
