@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reports.recorder.failures import failures
-from reports.verdict.judgement import judge_run
+from reports.verdict.judgement import decisive, judge_run
 from reports.verdict.model import (
     AttemptResult,
     DefectResult,
@@ -118,7 +118,7 @@ class ScenarioRecord:
                 "title": self.scenario.title,
                 "level": str(self.scenario.level),
                 "outcome": shown.outcome if shown else "skipped",
-                "class": wrong[0].failure_class if wrong else None,
+                "class": decisive(wrong).failure_class if wrong else None,
                 "reason": self._reason(shown),
                 "seconds": round(sum(a.setup + a.call + a.teardown for a in attempts), 3),
                 "evidence": tuple(evidence.facts) if evidence else (),
@@ -128,6 +128,9 @@ class ScenarioRecord:
                 "issues": self.scenario.issues,
                 "phases": tuple(evidence.phases) if evidence else (),
                 "defects": self._defects(evidence),
+                "wrong_diagnoses": tuple(evidence.wrong_diagnoses) if evidence else (),
+                "reconcile_requests": evidence.reconcile_requests if evidence else None,
+                "signals": evidence.signals if evidence else 0,
                 "attachments": tuple(self.attachments),
                 "bundles": tuple(self.bundles),
                 "attempts": attempts,
@@ -138,10 +141,10 @@ class ScenarioRecord:
         if shown is None:
             return NOT_RUN
         if wrong := shown.all_failures:
-            first, *more = wrong
-            part = {"setup": "in set-up: ", "teardown": "in teardown: "}.get(first.phase or "", "")
-            also = f" (and {len(more)} more)" if more else ""
-            return f"{part}{first.reason}{also}"
+            shown_first = decisive(wrong)
+            part = {"setup": "in set-up: ", "teardown": "in teardown: "}.get(shown_first.phase or "", "")
+            also = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            return f"{part}{shown_first.reason}{also}"
         if shown.skipped is not None:
             return shown.skipped
         return "; ".join(d.says for d in self._defects(shown.evidence) if d.seen)

@@ -13,6 +13,8 @@ from suites.record.run import CANNOT_RUN_HERE
 
 #: A run in which a greater share of the scenarios could not be run here says too little.
 SKIPPED_SHARE: Final = 0.5
+#: Begins the ids of the rows that are about the doctor, not about Fluid.
+DOCTOR: Final = "DOC"
 
 
 class Judgement(Model):
@@ -41,13 +43,38 @@ def judge_run(
 
     A known defect of the product counts for nothing: a run of known defects alone is inconclusive.
 
+    What the doctor says is no part of the verdict on Fluid: a row of the doctor that fails as the harness's,
+    and a wrong diagnosis elsewhere, are named and change no word. Only such a row by itself is inconclusive.
+
     Args:
         scenarios: every scenario that was selected, those that did not run as ``skipped``.
         problems: what broke outside of any scenario.
         stopped: why the run ended early, if it did.
     """
+    judged = _judge(scenarios, problems, stopped)
+    return Judgement(word=judged.word, reasons=(*judged.reasons, *_about_the_doctor(scenarios)))
+
+
+def decisive(failures: Sequence[Failure]) -> Failure:
+    """The one of several failures of a scenario that says whose fault it is.
+
+    It is the first one, but a failure of the harness never hides one of the product that came after it. One
+    of the infrastructure does, because it makes the system doubtful.
+
+    Args:
+        failures: at least one, in the order in which they came.
+    """
+    serious = (one for one in failures if one.failure_class is not FailureClass.HARNESS)
+    return next(serious, failures[0])
+
+
+def _judge(scenarios: Sequence[ScenarioResult], problems: Sequence[Failure], stopped: str) -> Judgement:
     counted, doubted = _product_failures(scenarios, problems)
-    broken = [s for s in scenarios if s.outcome == "fail" and s.failure_class is not FailureClass.PRODUCT]
+    broken = [
+        s
+        for s in scenarios
+        if s.outcome == "fail" and s.failure_class is not FailureClass.PRODUCT and not is_doctors(s)
+    ]
     if counted:
         reasons = [f"{s.anchor}: {s.reason}" for s in counted]
         if broken or doubted:
@@ -60,6 +87,27 @@ def judge_run(
             reasons.append(f"{_names(doubted)} failed after the system broke, so Fluid is not to blame.")
         return Judgement(word="invalid", reasons=tuple(reasons))
     return _judge_coverage(scenarios, stopped)
+
+
+def is_doctors(scenario: ScenarioResult) -> bool:
+    """Whether a row failed because of the doctor, which says nothing about Fluid."""
+    return (
+        scenario.id.startswith(DOCTOR)
+        and scenario.outcome == "fail"
+        and scenario.failure_class is FailureClass.HARNESS
+    )
+
+
+def _about_the_doctor(scenarios: Sequence[ScenarioResult]) -> list[str]:
+    """One sentence for each defect of the doctor that the run showed."""
+    wrong = [s for s in scenarios if s.wrong_diagnoses]
+    reasons = [f"{s.anchor}, no part of this verdict: {s.reason}" for s in scenarios if is_doctors(s)]
+    if wrong:
+        reasons.append(
+            f"The doctor's diagnosis was wrong in {_names(wrong)}: a defect of the harness, and no part of "
+            "this verdict."
+        )
+    return reasons
 
 
 def _judge_coverage(scenarios: Sequence[ScenarioResult], stopped: str) -> Judgement:
@@ -130,7 +178,12 @@ def _product_failures(
     doubted: list[ScenarioResult] = []
     for s in scenarios:
         if s.outcome == "fail" and s.failure_class is FailureClass.PRODUCT:
-            seen = [f.at for attempt in s.attempts for f in attempt.failures]
+            seen = [
+                f.at
+                for attempt in s.attempts
+                for f in attempt.failures
+                if f.failure_class is FailureClass.PRODUCT
+            ]
             (counted if min(seen, default=0.0) <= end else doubted).append(s)
     return counted, doubted
 

@@ -88,6 +88,17 @@ class ScenarioResult(Model):
     issues: tuple[int, ...] = Field((), description="issues of Fluid that it guards")
     phases: tuple[Phase, ...] = ()
     defects: tuple[DefectResult, ...] = ()
+    wrong_diagnoses: tuple[str, ...] = Field(
+        (), description="where the doctor was wrong: a defect of the harness, and no part of the outcome"
+    )
+    reconcile_requests: int | None = Field(
+        None,
+        description="how often Fluid's controllers were asked to reconcile sooner than by themselves; "
+        "null: unknown",
+    )
+    signals: int = Field(
+        0, description="how often a process of Fluid was sent a signal that it would have waited for"
+    )
     attachments: tuple[KeptFile, ...] = ()
     bundles: tuple[KeptFile, ...] = Field((), description="collected material, one per failed part")
     attempts: tuple[AttemptResult, ...] = Field((), description="empty: it did not run")

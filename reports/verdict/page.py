@@ -61,6 +61,8 @@ def render_page(verdict: Verdict, sections: Sequence[HtmlSection] = ()) -> str:
             classes=phrases.CLASSES,
             blame=phrases.blame,
             not_seen=phrases.not_seen,
+            help_of=phrases.help_of,
+            help_in_detail=phrases.help_in_detail,
             phases=PHASES,
             ran=[s for s in verdict.scenarios if s.outcome != "skipped" or s.evidence],
             skipped=[s for s in verdict.scenarios if s.outcome == "skipped"],

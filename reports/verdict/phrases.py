@@ -56,6 +56,28 @@ def blame(scenario: ScenarioResult) -> str:
     return CLASSES[scenario.failure_class.value] if scenario.failure_class else ""
 
 
+def help_of(scenario: ScenarioResult) -> str:
+    """Whether the harness sped Fluid up in a scenario, in a word; empty where that is not known."""
+    if scenario.reconcile_requests is None:
+        return ""
+    return "helped" if scenario.reconcile_requests or scenario.signals else "untouched"
+
+
+def help_in_detail(scenario: ScenarioResult) -> str:
+    """How the harness sped Fluid up in a scenario, in a sentence; empty where that is not known."""
+    if scenario.reconcile_requests is None:
+        return ""
+    parts = [
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in (
+            (scenario.reconcile_requests, "reconcile request"),
+            (scenario.signals, "signal to a master that was being deleted"),
+        )
+        if number
+    ]
+    return f"The harness helped: {', '.join(parts)}." if parts else "Untouched: all times are Fluid's own."
+
+
 def not_seen(defect: DefectResult, system: SystemFacts | None) -> str:
     """What is said of a known defect that did not show: that it is gone, unless it may still appear.
 

@@ -39,12 +39,17 @@ def render_summary(verdict: Verdict) -> str:
         "",
         *_system_lines(verdict),
         "",
-        "| | scenario | what must hold | seconds | why |",
-        "|---|---|---|---:|---|",
+        "| | scenario | what must hold | harness | seconds | why |",
+        "|---|---|---|---|---:|---|",
     ]
     lines += [
         table_row(
-            f"{MARKS[s.outcome]} {s.outcome}", escape(s.anchor), escape(s.title), f"{s.seconds:.1f}", _why(s)
+            f"{MARKS[s.outcome]} {s.outcome}",
+            escape(s.anchor),
+            escape(s.title),
+            phrases.help_of(s),
+            f"{s.seconds:.1f}",
+            _why(s),
         )
         for s in verdict.scenarios
     ]
@@ -66,6 +71,7 @@ def terminal_lines(verdict: Verdict) -> list[tuple[str, Mapping[str, bool]]]:
             for defect in s.defects
             if not defect.seen
         ]
+        notes += [f"the doctor was wrong: {text}" for text in s.wrong_diagnoses]
         notes += [f"{bundle.name}: {bundle.path}" for bundle in s.bundles]
         lines += [(f"{'':<{width}}  {text}", {}) for text in notes]
     lines.append(("", {}))

@@ -36,8 +36,9 @@ def page(scenarios: Sequence[Scenario]) -> str:
         (
             "Each level includes those before it: `smoke`, `conformance`, `full`. “Alone” means that "
             "nothing else runs at the same time. “Again untouched in full” means that level `full` also runs "
-            "it without any request for a reconcile, so that all times are Fluid's own. The id links to the "
-            "test."
+            "it without any request for a reconcile, so that all times are Fluid's own: "
+            f"{', '.join(s.id for s in scenarios if s.untouched)}. With `--untouched` all rows run so. The "
+            "report says of each row whether the harness helped. The id links to the test."
         ),
     ]
     for group in GROUPS:

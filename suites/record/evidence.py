@@ -78,7 +78,9 @@ class Evidence:
     Attributes:
         silent: nothing is sent to Allure, which accepts only steps of the test that it knows to run.
         late_failures: failures that did not end the scenario; they count as failures of its teardown.
+        wrong_diagnoses: where the doctor's diagnosis was wrong; no finding about Fluid, and no failure.
         reconcile_requests: how often a controller of Fluid was asked to reconcile sooner than by itself.
+        signals: how often a process of Fluid was sent a signal that it would have waited for.
         leftover_nodes: nodes on which the scenario's known leftovers may stay; nowhere else are they known.
         is_known: whether the tested version of Fluid is known to have the defect of that key.
     """
@@ -92,7 +94,9 @@ class Evidence:
     defects_gone: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
     late_failures: list[LateFailure] = field(default_factory=list)
+    wrong_diagnoses: list[str] = field(default_factory=list)
     reconcile_requests: int = 0
+    signals: int = 0
     leftover_nodes: set[str] = field(default_factory=set)
     is_known: Callable[[str], bool] = lambda _: True
     started: float = field(default=-1.0)

@@ -216,4 +216,5 @@ class DatasetSteps(ReconcileSteps):
                 )
             except HarnessError:
                 continue  # it is gone already, and the signal only saves time
+            self.evidence.signals += 1
             self.evidence.fact("master Pod", f"{pod.name} was deleted by Fluid; it receives SIGTERM now")

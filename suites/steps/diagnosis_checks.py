@@ -1,8 +1,8 @@
 """The doctor's diagnosis of a Pod, checked by scenarios that know what is wrong with it.
 
 Kubernetes and Fluid report little about a claim that is used wrongly, so the doctor has to. A wrong
-diagnosis is a defect of the harness, never a finding about Fluid: it is recorded next to the course of the
-scenario, whose own checks and controls go on.
+diagnosis is a defect of the harness, never a finding about Fluid: it is recorded next to the verdict of the
+scenario, whose own checks and controls go on, and it is no failure.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def assert_diagnosis(
 ) -> None:
     """The diagnosis finds that very case for a Pod, and names what the user has to know.
 
-    It does not end the scenario: a diagnosis that finds nothing, or another case, or leaves a name out, or
-    breaks, is recorded as a late failure of the harness.
+    It does not end the scenario, nor does it fail it: a diagnosis that finds nothing, or another case, or
+    leaves a name out, or breaks, is recorded in `Evidence.wrong_diagnoses`.
 
     Args:
         user: whose cluster is checked.
@@ -51,7 +51,8 @@ def assert_diagnosis(
         match = _matching(user, key, code, cause, names, inside=inside)
     except HarnessError as error:
         user.evidence.fact("diagnosis", f"wrong, a defect of the harness: {error.message}", pod=pod)
-        user.evidence.fail_late(error)
+        user.evidence.wrong_diagnoses.append(f"{error.message}: {error.condition}")
+        user.evidence.attach("wrong diagnosis", str(error))
         return
     user.evidence.fact(
         "diagnosis",

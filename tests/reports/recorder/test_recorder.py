@@ -291,6 +291,35 @@ def test_b1(clean):
     assert verdict(pytester)["verdict"] == "fail"
 
 
+DOCTOR_FAILS = '''
+@scenario("DOC1", Level.FULL)
+def test_doc1(evidence):
+    """The doctor is right."""
+    raise HarnessError("the doctor is wrong for 1 of 12 Pods")
+'''
+
+SPED_UP = '''
+@scenario("A22", Level.SMOKE)
+def test_a22(evidence):
+    """A DataLoad fills the cache."""
+    evidence.reconcile_requests += 3
+    evidence.wrong_diagnoses.append("the diagnosis does not say what is wrong")
+'''
+
+
+def test_doctor_decides_neither_verdict_nor_exit_code(pytester: pytest.Pytester) -> None:
+    """Its row and its wrong diagnosis are named, and Fluid passed; another failed test counts."""
+    assert run(pytester, PASSES, SPED_UP, DOCTOR_FAILS).ret == 0
+    assert verdict(pytester)["verdict"] == "pass"
+    assert rows(pytester)["A22"]["wrong_diagnoses"] == ["the diagnosis does not say what is wrong"]
+    assert [row["reconcile_requests"] for row in rows(pytester).values()] == [0, 3, 0]
+    reasons = verdict(pytester)["reasons"]
+    assert any(reason.startswith("DOC1, no part of this verdict") for reason in reasons)
+    assert any("wrong in A22" in reason for reason in reasons)
+    ordinary = "def test_ordinary():\n    raise ValueError\n"
+    assert run(pytester, PASSES, DOCTOR_FAILS, ordinary).ret == 1
+
+
 def test_known_defect(pytester: pytest.Pytester) -> None:
     """A known defect that shows is reported with its text, and changes the verdict in neither direction."""
     result = run(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import FailureClass, RefusalError
-from reports.verdict.judgement import exit_status, judge_run
+from reports.verdict.judgement import decisive, exit_status, judge_run
 from reports.verdict.model import (
     SCHEMA_PATH,
     Failure,
@@ -96,6 +96,42 @@ class TestWord:
         """A scenario that fails as the product's and then cannot be torn down stays the product's."""
         both = (failure(FailureClass.PRODUCT, 5.0), failure(FailureClass.INFRASTRUCTURE, 9.0))
         assert judge_run([make("B1", "fail", failures=both)]).word == "fail"
+
+    def test_harness_failure_does_not_hide_a_later_finding_of_its_scenario(self, make: Make) -> None:
+        """What is left behind counts, also where the harness failed in the body of the test."""
+        both = (failure(FailureClass.HARNESS, 5.0), failure(FailureClass.PRODUCT, 9.0))
+        assert decisive(both).failure_class is FailureClass.PRODUCT
+        assert decisive(both[:1]).failure_class is FailureClass.HARNESS
+        doubtful = (failure(FailureClass.INFRASTRUCTURE, 5.0), failure(FailureClass.PRODUCT, 9.0))
+        assert decisive(doubtful).failure_class is FailureClass.INFRASTRUCTURE
+
+    def test_finding_counts_from_its_own_time(self, make: Make) -> None:
+        """A product failure after the system broke is doubtful, also behind an early harness failure."""
+        broken = [
+            make(s, "fail", failures=(failure(FailureClass.INFRASTRUCTURE, 7.0),)) for s in ("A2", "A3")
+        ]
+        both = (failure(FailureClass.HARNESS, 5.0), failure(FailureClass.PRODUCT, 9.0))
+        late = make("B1", "fail", failures=both, **{"class": "product"})
+        assert judge_run([*broken, late]).word == "invalid"
+
+    def test_wrong_diagnosis_is_no_part_of_the_verdict(self, make: Make) -> None:
+        """It is named, and the word is what Fluid did."""
+        said = make("B1", wrong_diagnoses=("the diagnosis does not say what is wrong",))
+        judged = judge_run([make("A1"), said])
+        assert judged.word == "pass"
+        assert any("wrong in B1" in reason for reason in judged.reasons)
+        assert judge_run([said, make("A2", "fail")]).word == "fail"
+
+    def test_row_of_the_doctor_changes_no_word(self, make: Make) -> None:
+        """One that fails as the harness's is named; by itself it proves nothing about Fluid."""
+        doctor = make("DOC1", "fail", failures=(failure(FailureClass.HARNESS),))
+        judged = judge_run([make("A1"), doctor])
+        assert judged.word == "pass"
+        assert any("DOC1, no part of this verdict: harness broke" in reason for reason in judged.reasons)
+        assert judge_run([doctor]).word == "inconclusive"
+        assert judge_run([make("A1", "fail"), doctor]).word == "fail"
+        product = make("DOC1", "fail", failures=(failure(FailureClass.PRODUCT),))
+        assert judge_run([make("A1"), product]).word == "fail"
 
     def test_problem_outside_of_scenarios(self, make: Make) -> None:
         """A run that broke outside of its scenarios is invalid, although they passed."""

@@ -216,7 +216,7 @@ def test_summary_table(sample: Verdict, make: Make) -> None:
     summary = render_summary(sample.model_copy(update={"scenarios": (*sample.scenarios, odd)}))
     rows = [line for line in summary.splitlines() if line.startswith("| ")]
     assert len(rows) == len(sample.scenarios) + 2
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
 
 
 @pytest.mark.parametrize(
