@@ -188,7 +188,6 @@ UNCOVERED_FIELDS: Final = (
     UncoveredFields("AlluxioRuntime.spec.*.resources.limits", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.spec.*.resources.requests", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.spec.*.volumeMounts", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.fuse.args", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.spec.fuse.image*", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.apiGateway.endpoint", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.cacheAffinity", WhyUncovered.NO_ROW, _NO_ROW),
