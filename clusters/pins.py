@@ -53,10 +53,19 @@ class KubernetesPin(_Pinned):
 
 
 class FluidPin(_Pinned):
-    """Further programs in the images of one Fluid version."""
+    """What the images of one Fluid version are built with.
+
+    Attributes:
+        helm: version of the helm in its images.
+        kubectl: its controllers call kubectl.
+        go: least version of Go that its go.mod asks for; empty: `BuildPin.go_least` is enough.
+        module: the Go module proxy has it. Otherwise it is built from a local checkout only.
+    """
 
     helm: str
     kubectl: bool = False
+    go: str = ""
+    module: bool = True
 
 
 class AlluxioPin(_Pinned):
@@ -127,7 +136,7 @@ def require_buildable(chosen: Versions, *products: Product) -> None:
     known = pins()
     tables: dict[Product, Mapping[str, object]] = {
         "kubernetes": {version: pin for version, pin in known.kubernetes.items() if pin.build is not None},
-        "fluid": known.fluid,
+        "fluid": {version: pin for version, pin in known.fluid.items() if pin.module},
         "alluxio": known.alluxio,
     }
     for product in products or PRODUCTS:
@@ -137,6 +146,19 @@ def require_buildable(chosen: Versions, *products: Product) -> None:
                 f"{product.capitalize()} {version} cannot be built here; {', '.join(table)} can",
                 advice="choose one of these, or pull the published images with --images=pull",
             )
+
+
+def fluid_pin(version: str) -> FluidPin:
+    """With what a version of Fluid is built: its own pin, else that of the last pinned version before it."""
+    known = pins().fluid
+    ordered = sorted(known, key=_numbers)
+    reached = [one for one in ordered if _numbers(one) <= _numbers(version)]
+    return known[version] if version in known else known[(reached or ordered[:1])[-1]]
+
+
+def go_least(fluid: str) -> str:
+    """The least version of Go that builds the harness's programs and that version of Fluid."""
+    return max(pins().build.go_least, fluid_pin(fluid).go, key=_numbers)
 
 
 def kubernetes_parts(version: str) -> KubernetesParts:

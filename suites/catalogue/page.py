@@ -54,7 +54,7 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         "| id | what a user does | what must hold | level | Fluid | issues |",
         "|---|---|---|---|---|---|",
     ]
-    pinned = sorted(pins().fluid, reverse=True)
+    pinned = sorted((version for version, pin in pins().fluid.items() if pin.module), reverse=True)
     for s in scenarios:
         needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
         needs += ["alone"] if s.alone else []

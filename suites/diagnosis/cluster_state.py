@@ -307,7 +307,9 @@ class ClusterState:
 
     def _fuse(self, namespace: str, name: str) -> FuseSnapshot:
         dataset = self.datasets_by_key.get((namespace, name))
-        label = fluid_names.fuse_label(namespace, name, dataset.uid if dataset else "")
+        volume = self.volumes_by_name.get(fluid_names.volume_name(namespace, name))
+        named = volume.snapshot.attributes.get(fluid_names.FUSE_LABEL_ATTRIBUTE) if volume else None
+        label = named or fluid_names.fuse_label(namespace, name, dataset.uid if dataset else "")
         found = [name + suffix for facts in self.facts((namespace, name)) for suffix in facts.fuse]
         daemon_set = next(filter(None, (self.daemon_sets_by_key.get((namespace, n)) for n in found)), None)
         pods = [pod.snapshot for n in found for pod in self.owned_by(namespace, "DaemonSet", n)]

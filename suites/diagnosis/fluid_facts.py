@@ -13,6 +13,11 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.product import fluid_names
+from clusters.product.fluid_versions import (
+    SIDECAR_MAPPING_PREFIX,
+    SIDECAR_NAME_PREFIX,
+    SIDECAR_NAMESPACE_PREFIX,
+)
 from suites.diagnosis.findings import Key
 
 _FLUID_API: Final = kinds.DATASET.api_version
@@ -89,11 +94,6 @@ SERVERFUL_LABEL: Final = "fuse.serverful.fluid.io/inject"
 SIDECAR_DONE_LABEL: Final = "done.sidecar.fluid.io/inject"
 #: Prefix of the names of the containers that the webhook adds to a Pod (pkg/common/volume.go:42).
 SIDECAR_CONTAINER: Final = "fluid-fuse"
-#: Since 1.0: key prefix and container name; the value is ``namespace_name`` (pkg/common/label.go:99).
-SIDECAR_MAPPING_PREFIX: Final = "container-dataset-mapping.sidecar.fluid.io/"
-#: Since 1.1: key prefixes of the two labels that replace it.
-SIDECAR_NAMESPACE_PREFIX: Final = "dataset-namespace.sidecar.fluid.io/"
-SIDECAR_NAME_PREFIX: Final = "dataset-name.sidecar.fluid.io/"
 #: charts/alluxio/templates/worker/statefulset.yaml:28-29
 WORKER_OF_LABEL: Final = "fluid.io/dataset"
 PLACEMENT_LABEL: Final = "fluid.io/dataset-placement"

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from packaging.version import Version
 
+from clusters.product.fluid_versions import number
+
 if TYPE_CHECKING:
     from clusters.system import System
 
 T = TypeVar("T")
-
-#: The release in a version as it is published, such as ``1.0.8`` in ``v1.0.8-6533239``.
-_RELEASE: Final = re.compile(r"\d+(?:\.\d+)+")
-
-
-def number(version: str) -> Version | None:
-    """The release of a version, to put versions in order; None for a build of a branch, which has none."""
-    found = _RELEASE.search(version)
-    return Version(found.group()) if found else None
 
 
 def order(version: str) -> tuple[bool, Version, str]:

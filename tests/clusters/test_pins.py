@@ -7,7 +7,16 @@ import re
 import pytest
 
 from clusters.errors import RefusalError
-from clusters.pins import NEEDS_CGROUP_V2, at_least, pins, require_buildable, require_runs_on, versions
+from clusters.pins import (
+    NEEDS_CGROUP_V2,
+    at_least,
+    fluid_pin,
+    go_least,
+    pins,
+    require_buildable,
+    require_runs_on,
+    versions,
+)
 
 
 def test_the_defaults_can_be_built() -> None:
@@ -74,3 +83,23 @@ def test_kubernetes_without_cgroup_v1_is_refused_on_it() -> None:
 def test_versions_compare_by_their_numbers(version: str, least: str, expected: bool) -> None:
     """1.24 is newer than 1.9, and a missing version is the oldest."""
     assert at_least(version, least) is expected
+
+
+def test_version_that_is_not_published_cannot_be_built_from_modules() -> None:
+    """Fluid 1.1.0 has pins for a local checkout; the proxy does not have it."""
+    with pytest.raises(RefusalError, match=r"Fluid 1\.1\.0 cannot be built here; 1\.0\.8, 0\.9\.3 can"):
+        require_buildable(versions(fluid="1.1.0"))
+
+
+def test_pins_of_a_version_are_those_of_the_last_pinned_one_before_it() -> None:
+    """A checkout of any commit is built with them."""
+    assert fluid_pin("1.0.9") == pins().fluid["1.0.8"]
+    assert fluid_pin("1.1.3").helm == "3.19.5"
+    assert fluid_pin("0.9.5").kubectl
+    assert fluid_pin("0.8.0") == pins().fluid["0.9.3"]
+
+
+def test_each_version_is_built_with_a_go_that_is_new_enough() -> None:
+    """Fluid 1.1 needs 1.24.12; what other programs need is enough for the others."""
+    assert go_least("1.0.8") == pins().build.go_least
+    assert go_least("1.1.0") == "1.24.12"

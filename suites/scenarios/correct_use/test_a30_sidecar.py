@@ -7,6 +7,7 @@ from typing import Final
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_versions import known_version
 from clusters.waiting import is_empty, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
@@ -14,10 +15,8 @@ from suites.diagnosis.fluid_facts import (
     SERVERLESS_LABEL,
     SIDECAR_CONTAINER,
     SIDECAR_DONE_LABEL,
-    SIDECAR_MAPPING_PREFIX,
 )
 from suites.record.defects import Defect, Leftover
-from suites.record.versions import ByVersion
 from suites.steps import checks, webhook
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
@@ -25,8 +24,6 @@ from workloads import pod_commands
 
 #: The container that the webhook adds to a Pod with one Dataset.
 SIDECAR: Final = f"{SIDECAR_CONTAINER}-0"
-#: Whether a label of the Pod names each sidecar's Dataset (mutator_default.go:438-467 of 1.0.8).
-LABELLED: Final = ByVersion({"0.9": False, "1.0": True})
 #: Grace period of a Pod with a sidecar: the default of Kubernetes, so that the sidecar can unmount.
 GRACE_SECONDS: Final = 30
 #: Seconds for which the absence of a Fuse Pod is watched.
@@ -95,8 +92,10 @@ def _check_has_sidecar(user: User, pod: PodSnapshot) -> None:
     """The Pod has a running Fuse container, and its claim was replaced by the Fuse's folder on the node."""
     sidecar, mount = pod.container(SIDECAR), user.observer.mount(pod)
     folder = fluid_names.host_mount(user.namespace, DATASET)
-    mapped = pod.labels.get(f"{SIDECAR_MAPPING_PREFIX}{SIDECAR}", "")
-    mapping = f"{user.namespace}_{DATASET}" if LABELLED.on(user.system) else ""
+    # Labels that name the Dataset of each sidecar (mutator_default.go:438-467 of 1.0.8).
+    version = known_version(user.system.fluid.version)
+    expected = version.labels_of_sidecar(SIDECAR, user.namespace, DATASET)
+    mapped = {key: value for key, value in pod.labels.items() if key.endswith(f".sidecar.fluid.io/{SIDECAR}")}
     wrong = [
         says
         for holds, says in (
@@ -104,7 +103,7 @@ def _check_has_sidecar(user: User, pod: PodSnapshot) -> None:
             (DATASET not in pod.claim_names, f"it still uses claim {DATASET}"),
             (folder in pod.host_paths.values(), f"its folders of the node are {dict(pod.host_paths)}"),
             (pod.labels.get(SIDECAR_DONE_LABEL) == "true", f"it lacks label {SIDECAR_DONE_LABEL}"),
-            (mapped == mapping, f"{SIDECAR} is mapped to {mapped or 'nothing'}"),
+            (mapped == expected, f"its labels of {SIDECAR} are {mapped or 'none'}, not {expected or 'none'}"),
             (mount.serves == "fluid", f"/data is {mount}"),
         )
         if not holds

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from clusters.product.fluid_versions import VERSIONS
+from suites.catalogue.discovery import declared
 from suites.record.versions import Affected, ByVersion, Since, order
 
 SAID = ByVersion({"0.9": "by the controller", "1.0": "by the probe", "1.0.10": "by both"})
@@ -61,3 +63,13 @@ def test_versions_are_sorted_by_their_numbers() -> None:
     """1.0.10 is after 1.0.8, and a build of a branch after all."""
     versions = ["master", "1.0.10", "0.9.3", "1.0.8"]
     assert sorted(versions, key=order) == ["0.9.3", "1.0.8", "1.0.10", "master"]
+
+
+def test_boundaries_of_the_catalogue_are_known_versions() -> None:
+    """A row or a defect that begins or ends with a version names one of the ordered list."""
+    rows = declared()
+    named = {one.since.version for one in rows if one.since}
+    named |= {defect.affected.first for one in rows for defect in one.defects}
+    named |= {defect.affected.last for one in rows for defect in one.defects}
+    releases = {one.release for one in VERSIONS}
+    assert {".".join(version.split(".")[:2]) for version in named if version} <= releases

@@ -79,6 +79,18 @@ def test_two_labels_name_the_dataset_of_a_sidecar() -> None:
     assert (found.code, found.dataset) == (FindingCode.SIDECAR, ("demo", "demo"))
 
 
+def test_volume_names_the_label_of_the_fuse() -> None:
+    """Since 1.1 the plugin labels a node as the volume says, whatever the names of the Dataset give."""
+    key = "fluid.io/f-0f1e2d3c-4b5a"
+    cluster = Cluster.right().add(application())
+    attributes = cluster.get("PersistentVolume", "demo-demo")["spec"]["csi"]["volumeAttributes"]
+    attributes["mount_pod_node_selector_key"] = key
+    labels = cluster.get("Node", "n1")["metadata"]["labels"]
+    assert cluster.finding().code is not FindingCode.SERVED
+    labels[key] = labels.pop("fluid.io/f-demo-demo")
+    assert cluster.finding().code is FindingCode.SERVED
+
+
 def test_kinds_are_named_once() -> None:
     """Each kind of runtime has one row."""
     assert len({kind.name for kind in RUNTIME_KINDS}) == len(RUNTIME_KINDS)
