@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
+from clusters import disruption
+from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.facts import Image, NfsClient
 from clusters.host import bootstrap, engine, own_engine, probes
@@ -22,6 +24,7 @@ from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
 from clusters.paths import cache_root
 from clusters.pins import require_buildable, require_runs_on
@@ -84,12 +87,14 @@ class SystemBuilder:
         run: its id.
         progress: shows stages.
         commands: runs programs.
+        guard: permits writes to the cluster.
     """
 
     options: Options
     run: str
     progress: Progress
     commands: Commands = field(default_factory=SystemCommands)
+    guard: WriteGuard = field(default_factory=lambda: WriteGuard(fluid.NAMESPACE))
     _provider: Provider | None = field(default=None, init=False)
     _kube: Kube | None = field(default=None, init=False)
     _started: engine.Engine | None = field(default=None, init=False)
@@ -104,7 +109,8 @@ class SystemBuilder:
         """
         if self.options.kubeconfig is not None:
             return self._up_existing(self.options.kubeconfig)
-        return self._up_kind()
+        with self.guard.permitting(disruption.ALL):  # the whole cluster is the harness's
+            return self._up_kind()
 
     def down(self) -> tuple[str, ...]:
         """Take down what this run made, also when `up` failed half-way; bounded in time.
@@ -210,10 +216,11 @@ class SystemBuilder:
             run=self.run,
             keep=options.keep_cluster,
             own_network=resolved.own_network,
+            guard=self.guard,
         )
         self._provider = provider
         cluster = provider.up()
-        kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run)
+        kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run, guard=self.guard)
         nodes = schedulable(kube)
         server = nfs.install(kube, resolved.nfs_server, _first_node(kube), self.progress)
         installed = fluid.install(
@@ -264,7 +271,7 @@ class SystemBuilder:
 
     def _up_existing(self, kubeconfig: Path) -> System:
         options = self.options
-        kube = self._kube = Kube.connect(kubeconfig, run=self.run)
+        kube = self._kube = Kube.connect(kubeconfig, run=self.run, guard=self.guard)
         existing.require_free(kube)
         found = existing_fluid.has_fluid(kube)
         if not found and not options.install_fluid:
@@ -282,7 +289,8 @@ class SystemBuilder:
         memory_tier.require(provider.node_exec, nodes)
         server = nfs.install(kube, server_image, _first_node(kube), self.progress)
         if not found:
-            self._install_on_existing(provider, facts, seen)
+            with self.guard.permitting(frozenset({Disruption.FLUID_COMPONENTS})):
+                self._install_on_existing(provider, facts, seen)
         state = existing_fluid.wait_for_fluid(kube, self.progress)
         versions = existing_fluid.versions_there(kube, state)
         return System(

@@ -24,7 +24,7 @@ FOLDERS = ("clusters", "workloads", "suites", "reports")
 UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "clusters": (
         ("clock", "errors", "digests", "facts", "image_names"),
-        ("paths", "pins", "progress", "waiting"),
+        ("disruption", "paths", "pins", "progress", "waiting"),
         ("options",),
         ("host",),
         ("kubernetes",),

@@ -22,6 +22,7 @@ from clusters.kubernetes.kinds import POD, Kind, kind_of
 from clusters.kubernetes.ownership import FIELD_MANAGER, MANAGED_SELECTOR, is_managed, with_owner_labels
 from clusters.kubernetes.requests import list_pages, request_json
 from clusters.kubernetes.watch import Topic, Watch
+from clusters.kubernetes.write_guard import WriteGuard
 
 #: Attempts to list when the pages of a list expire (410 Gone).
 LIST_ATTEMPTS: Final = 4
@@ -59,18 +60,26 @@ class Kube:
             raise HarnessError(f"{self.run!r} cannot be the name of a run: it is not a valid label value")
 
     @classmethod
-    def connect(cls, kubeconfig: Path | None, context: str | None = None, *, run: str) -> Kube:
+    def connect(
+        cls,
+        kubeconfig: Path | None,
+        context: str | None = None,
+        *,
+        run: str,
+        guard: WriteGuard | None = None,
+    ) -> Kube:
         """Connect to the cluster of a kubeconfig.
 
         Args:
             kubeconfig: the file; without it ``$KUBECONFIG``, else ``~/.kube/config``.
             context: one of its contexts; without it the current one.
             run: name of the run.
+            guard: permits writes; None permits all.
 
         Raises:
             RefusalError: it cannot be reached; raised within about 5 s.
         """
-        return cls(connect(kubeconfig, context), run)
+        return cls(connect(kubeconfig, context, guard=guard), run)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -282,7 +291,10 @@ class Kube:
             ExecTimeoutError: it did not end in time, or wrote nothing for ``idle_timeout``; carries what it
                 wrote so far.
             KubeError: refused, or the connection broke.
+            UndeclaredWriteError: the Pod is foreign, and the guard does not permit it.
         """
+        if self.connection.guard is not None:
+            self.connection.guard.check_exec(namespace, pod, argv, self.connection.read)
         return run_in_pod(
             self.connection.credentials(),
             namespace,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -16,6 +16,7 @@ import urllib3
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.kubernetes.kubeconfig import configure
+from clusters.kubernetes.write_guard import WriteGuard
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -73,10 +74,17 @@ class Credentials:
 
 @dataclass
 class Connection:
-    """A pool of connections to one API server; safe to share between threads."""
+    """A pool of connections to one API server; safe to share between threads.
+
+    Attributes:
+        api: client library, for credentials and the pool.
+        clock: replaced by tests.
+        guard: is asked before each request that changes something; None permits all.
+    """
 
     api: ApiClient
     clock: Clock = SYSTEM_CLOCK
+    guard: WriteGuard | None = None
     _pool: urllib3.PoolManager = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,7 +137,10 @@ class Connection:
 
         Raises:
             KubeError: refused, or not reached.
+            UndeclaredWriteError: the guard does not permit it; nothing was sent.
         """
+        if self.guard is not None and method != "GET":
+            self.guard.check_request(method, path, query, body, self.read)
         deadline = self.clock.now() + retry_for
         while True:
             try:
@@ -149,6 +160,20 @@ class Connection:
             if not again or self.clock.now() + RETRY_PAUSE >= deadline:
                 raise failure
             self.clock.sleep(RETRY_PAUSE)
+
+    def read(self, path: str) -> Mapping[str, Any] | None:
+        """The object at a path, or None.
+
+        Raises:
+            KubeError: refused, or not reached.
+        """
+        try:
+            answer = json.loads(self.request("GET", path, what=f"get {path}"))
+        except KubeError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        return answer if isinstance(answer, dict) else None
 
     def stream(self, path: str, *, what: str, query: Query, timeout: float) -> urllib3.BaseHTTPResponse:
         """Send a GET with a streamed answer; the caller reads and closes it.
@@ -247,7 +272,9 @@ def _known_cause(cause: object) -> str:
     return text
 
 
-def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
+def connect(
+    kubeconfig: Path | None, context: str | None = None, *, guard: WriteGuard | None = None
+) -> Connection:
     """Connect to a cluster, and check that it answers and accepts the user.
 
     Without a kubeconfig anywhere, a Pod uses its service account, as kubectl does.
@@ -255,6 +282,7 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
     Args:
         kubeconfig: the file; without it ``$KUBECONFIG``, else ``~/.kube/config``.
         context: one of its contexts; without it the current one.
+        guard: permits writes; None permits all.
 
     Raises:
         RefusalError: the file or the cluster cannot be used; raised within about 5 s.
@@ -272,7 +300,7 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> Connection:
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
     try:
-        connection = Connection(ApiClient(configuration))
+        connection = Connection(ApiClient(configuration), guard=guard)
     except (OSError, ssl.SSLError, ValueError) as error:
         raise RefusalError(
             f"the credentials {where} cannot be used: {error}", advice="see its certificates"

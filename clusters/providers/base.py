@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from clusters.disruption import Disruption
 from clusters.facts import ProviderName
 from clusters.host.commands import Completed
 
@@ -39,8 +40,26 @@ class Provider(Protocol):
         """Delete the cluster if the harness created it."""
         ...
 
-    def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
-        """Run a program on a node, as its root; a non-zero exit is returned, not raised."""
+    def node_exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        changes: Disruption | None = None,
+    ) -> Completed:
+        """Run a program on a node, as its root; a non-zero exit is returned, not raised.
+
+        Args:
+            node: its name.
+            argv: program and arguments; no shell.
+            timeout: seconds.
+            changes: what it changes, `Disruption.NOTHING` for things of the harness only. None is for
+                programs that are known to read only.
+
+        Raises:
+            UndeclaredWriteError: the scenario that runs has not declared such a change.
+        """
         ...
 
     def logs(self) -> Mapping[str, str]:

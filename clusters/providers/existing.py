@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass, InfrastructureError, RefusalError
 from clusters.host import probes
 from clusters.host.commands import Completed
@@ -98,8 +99,17 @@ class ExistingProvider:
                     advice=f"kubectl describe namespace {NAMESPACE} says what holds it",
                 )
 
-    def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+    def node_exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        changes: Disruption | None = None,
+    ) -> Completed:
         """Run a program in the node's own namespaces, through a privileged Pod on it."""
+        if self.kube.connection.guard is not None:
+            self.kube.connection.guard.check_node_command(node, argv, changes)
         name = f"node-{node}"[:63].rstrip("-.")
         self._agent(name, node)
         enter = ["nsenter", "--target", "1", "--mount", "--uts", "--net", "--", *argv]
@@ -111,7 +121,7 @@ class ExistingProvider:
 
     def host(self, node: NodeSnapshot) -> probes.Host:
         """The facts of a node, read on the node."""
-        done = self.node_exec(node.name, ["sh", "-c", _PROBE])
+        done = self.node_exec(node.name, ["sh", "-c", _PROBE], changes=Disruption.NOTHING)
         if done.exit_code != 0:
             raise InfrastructureError(
                 f"node {node.name} cannot be probed",

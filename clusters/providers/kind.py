@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import yaml
 
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass, HarnessError, RefusalError
 from clusters.host.commands import CommandError, Completed
 from clusters.host.engine import Engine
@@ -25,6 +26,7 @@ from clusters.host.probes import Host
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
 from clusters.providers import memory_tier
@@ -67,6 +69,7 @@ class KindProvider:
         run: run that created it, for labels.
         keep: it must outlive the run.
         own_network: the node image has no kindnetd, so that the harness connects the nodes.
+        guard: permits commands on nodes; None permits all.
         kubeconfig: where to write the kubeconfig; in the state folder when None.
     """
 
@@ -83,6 +86,7 @@ class KindProvider:
     run: str
     keep: bool = False
     own_network: bool = True
+    guard: WriteGuard | None = None
     kubeconfig: Path | None = None
 
     def __post_init__(self) -> None:
@@ -186,8 +190,17 @@ class KindProvider:
         """Whether one of the containers has the harness's mark."""
         return any(managed_node(self.engine, container) is not None for container in containers)
 
-    def node_exec(self, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+    def node_exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        changes: Disruption | None = None,
+    ) -> Completed:
         """Run a program on a node; a non-zero exit is returned, not raised."""
+        if self.guard is not None:
+            self.guard.check_node_command(node, argv, changes)
         return self.engine.exec(node, argv, check=False, timeout=timeout)
 
     def logs(self) -> Mapping[str, str]:

@@ -126,6 +126,7 @@ class ScenarioRecord:
                 "does": self.scenario.does,
                 "test": self.test,
                 "issues": self.scenario.issues,
+                "disturbs": tuple(map(str, self.scenario.disturbs)),
                 "phases": tuple(evidence.phases) if evidence else (),
                 "defects": self._defects(evidence),
                 "wrong_diagnoses": tuple(evidence.wrong_diagnoses) if evidence else (),

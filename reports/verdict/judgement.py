@@ -9,7 +9,7 @@ import pytest
 
 from clusters.errors import FailureClass
 from reports.verdict.model import WORKED, Failure, Model, ScenarioResult, VerdictWord
-from suites.record.run import CANNOT_RUN_HERE
+from suites.record.run import CANNOT_RUN_HERE, NOT_RUN_DISRUPTIVE
 
 #: A run in which a greater share of the scenarios could not be run here says too little.
 SKIPPED_SHARE: Final = 0.5
@@ -37,8 +37,8 @@ def judge_run(
     2. ``invalid``: something else failed (harness, infrastructure or host), in a scenario or
        outside of any. A product failure seen after the infrastructure broke proves nothing.
     3. ``inconclusive``: a selected scenario was not run, or was skipped for another reason than
-       `suites.record.run.cannot_run_here`; or more than `SKIPPED_SHARE` of them could not run here; or
-       none passed.
+       `suites.record.run.cannot_run_here` or because it would disturb others; or more than
+       `SKIPPED_SHARE` of them were left out; or none passed.
     4. ``pass``.
 
     A known defect of the product counts for nothing: a run of known defects alone is inconclusive.
@@ -113,7 +113,9 @@ def _about_the_doctor(scenarios: Sequence[ScenarioResult]) -> list[str]:
 def _judge_coverage(scenarios: Sequence[ScenarioResult], stopped: str) -> Judgement:
     """Nothing failed: was enough run to call that a pass?"""
     skipped = [s for s in scenarios if s.outcome == "skipped"]
-    allowed = [s for s in skipped if s.reason.startswith(CANNOT_RUN_HERE)]
+    unable = [s for s in skipped if s.reason.startswith(CANNOT_RUN_HERE)]
+    disruptive = [s for s in skipped if s.reason.startswith(NOT_RUN_DISRUPTIVE)]
+    allowed = [*unable, *disruptive]
     lost = [s for s in skipped if s not in allowed]
     passed = [s for s in scenarios if s.outcome == "pass"]
     defects = [s for s in scenarios if s.outcome == "known-defect"]
@@ -130,15 +132,18 @@ def _judge_coverage(scenarios: Sequence[ScenarioResult], stopped: str) -> Judgem
     elif not passed:
         reasons.append("No scenario passed.")
     if len(allowed) > SKIPPED_SHARE * len(scenarios):
-        reasons.append(f"{len(allowed)} of {len(scenarios)} scenarios cannot run on this host or cluster.")
+        reasons.append(f"{len(allowed)} of {len(scenarios)} scenarios could not run on this host or cluster.")
+    left_out = [f"{_names(disruptive)} would disturb others on this cluster, and did not run."]
+    left_out = left_out if disruptive else []
     if reasons:
-        return Judgement(word="inconclusive", reasons=tuple(reasons))
+        return Judgement(word="inconclusive", reasons=(*reasons, *left_out))
     count = "the scenario" if len(passed) == 1 else f"all {len(passed)} scenarios"
     reasons.append(f"Fluid did what it must in {count} that could be judged.")
     if defects:
         reasons.append(f"{_names(defects)} showed a known defect of Fluid, which counts neither way.")
-    if allowed:
-        reasons.append(f"{_names(allowed)} cannot run on this host or cluster.")
+    if unable:
+        reasons.append(f"{_names(unable)} cannot run on this host or cluster.")
+    reasons += left_out
     return Judgement(word="pass", reasons=tuple(reasons))
 
 

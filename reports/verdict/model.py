@@ -86,6 +86,9 @@ class ScenarioResult(Model):
     does: str = Field("", description="what the user does")
     test: str = Field("", description="pytest's node id")
     issues: tuple[int, ...] = Field((), description="issues of Fluid that it guards")
+    disturbs: tuple[str, ...] = Field(
+        (), description="what it does outside the namespaces of the harness, after its kind; empty: nothing"
+    )
     phases: tuple[Phase, ...] = ()
     defects: tuple[DefectResult, ...] = ()
     wrong_diagnoses: tuple[str, ...] = Field(

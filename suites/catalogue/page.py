@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from clusters.disruption import ALL, Disruption
 from clusters.pins import pins
 from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import GROUPS, UNWRITTEN_ROWS, rows
@@ -26,6 +27,7 @@ _TITLES: Final = {
 def page(scenarios: Sequence[Scenario]) -> str:
     """The page as Markdown."""
     total = len(rows())
+    kinds = ", ".join(f"`{kind.option}`" for kind in Disruption if kind in ALL)
     parts = [
         "# Scenarios",
         (
@@ -40,6 +42,13 @@ def page(scenarios: Sequence[Scenario]) -> str:
             f"{', '.join(s.id for s in scenarios if s.untouched)}. With `--untouched` all rows run so. The "
             "report says of each row whether the harness helped. The id links to the test."
         ),
+        (
+            "“Disturbs” says what a scenario does outside the namespaces of the harness. On a cluster that "
+            "the harness did not create, only those run that disturb nothing; the others run with "
+            f"`--allow-disruptive KINDS`. Kinds are {kinds}. "
+            "Each Dataset also uses up to 1 GiB of the memory of the nodes of its workers, and by default no "
+            "other Dataset with placement Exclusive can use these nodes."
+        ),
     ]
     for group in GROUPS:
         parts.append(f"## {group}. {_TITLES[group]}")
@@ -51,8 +60,8 @@ def page(scenarios: Sequence[Scenario]) -> str:
 
 def _scenarios(scenarios: Iterable[Scenario]) -> str:
     lines = [
-        "| id | what a user does | what must hold | level | Fluid | issues |",
-        "|---|---|---|---|---|---|",
+        "| id | what a user does | what must hold | level | disturbs | Fluid | issues |",
+        "|---|---|---|---|---|---|---|",
     ]
     pinned = sorted((version for version, pin in pins().fluid.items() if pin.module), reverse=True)
     for s in scenarios:
@@ -63,7 +72,8 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
         versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))
         versions += f" ({s.since.why})" if s.since else ""
         issues = ", ".join(f"[#{n}](https://github.com/fluid-cloudnative/fluid/issues/{n})" for n in s.issues)
-        lines.append(table_row(f"[{s.id}](../{s.file})", s.does, s.title, level, versions, issues))
+        disturbs = "; ".join(map(str, s.disturbs)) or "nothing"
+        lines.append(table_row(f"[{s.id}](../{s.file})", s.does, s.title, level, disturbs, versions, issues))
     return "\n".join(lines)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeVar
 
 import pytest
 
+from clusters.disruption import Disruption
 from suites.record.defects import Defect, Leftover
 from suites.record.versions import Since
 from suites.steps.user import User
@@ -43,6 +44,22 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What a scenario does to things that others on the cluster use, too.
+
+    Attributes:
+        kind: of these things.
+        does: what it does to them, such as "drops the page cache of the reader's node".
+    """
+
+    kind: Disruption
+    does: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.does}"
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A scenario as its marker and docstring declare it.
 
@@ -61,6 +78,7 @@ class Scenario:
         untouched: at level full it also runs in a form in which no reconcile is requested from Fluid.
         fields: fields of Fluid's resources, such as ``Dataset.spec.accessModes``, that turn it red when they
             are ignored or wrong; only those that its checks assert.
+        disturbs: what it does outside the namespaces of the harness; nothing if it is empty.
         file: its test file, relative to the repository.
     """
 
@@ -77,6 +95,7 @@ class Scenario:
     dataset: DatasetCreator = User.creates_dataset
     untouched: bool = False
     fields: tuple[str, ...] = ()
+    disturbs: tuple[Disturbance, ...] = ()
     file: str = ""
 
 
@@ -93,8 +112,13 @@ def scenario(
     dataset: DatasetCreator = User.creates_dataset,
     untouched: bool = False,
     fields: tuple[str, ...] = (),
+    disturbs: Mapping[Disruption, str] | None = None,
 ) -> Callable[[Test], Test]:
-    """Mark a test function as the scenario ``id``; its docstring says what must hold."""
+    """Mark a test function as the scenario ``id``; its docstring says what must hold.
+
+    Everything that it changes outside the namespaces of the harness has to be in ``disturbs``: a change that
+    is not declared is refused, and fails the scenario.
+    """
 
     def mark(test: Test) -> Test:
         lines = (test.__doc__ or "").strip().splitlines()
@@ -117,6 +141,7 @@ def scenario(
             dataset=dataset,
             untouched=untouched,
             fields=fields,
+            disturbs=tuple(Disturbance(kind, does) for kind, does in (disturbs or {}).items()),
             file=f"{test.__module__.replace('.', '/')}.py",
         )
         marked: Test = pytest.mark.scenario(declared)(test)

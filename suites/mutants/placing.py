@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
@@ -132,7 +133,9 @@ def hanging(system: System, hang: Hang) -> Iterator[None]:
 
 
 def _runner(system: System, node: str) -> faults.Run:
-    return lambda argv, timeout: system.provider.node_exec(node, argv, timeout=timeout)
+    return lambda argv, timeout: system.provider.node_exec(
+        node, argv, timeout=timeout, changes=Disruption.NODE
+    )
 
 
 def _get(kube: Kube, workload: Workload) -> dict[str, Any]:
@@ -238,6 +241,6 @@ def _pods(kube: Kube, workload: Workload) -> list[dict[str, Any]]:
 
 
 def _on_node(system: System, node: str, *argv: str) -> None:
-    done = system.provider.node_exec(node, argv)
+    done = system.provider.node_exec(node, argv, changes=Disruption.NODE)
     if done.exit_code != 0:
         raise InfrastructureError(f"`{' '.join(argv)}` failed on {node}", last_seen=done.stderr.strip())

@@ -24,6 +24,8 @@ When = Literal["setup", "call", "teardown"]
 
 #: How the reason of an allowed skip begins; any other skip leaves the run without a clear verdict.
 CANNOT_RUN_HERE: Final = "cannot run here: "
+#: How the reason begins if a scenario was left out because it would disturb others on the cluster.
+NOT_RUN_DISRUPTIVE: Final = "not run, disruptive: "
 
 #: Where the folders of runs are created if ``--out`` is not given.
 DEFAULT_OUT: Final = "out"

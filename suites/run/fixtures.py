@@ -23,7 +23,8 @@ from suites.record.versions import release
 from suites.run import unbindable as unbindable_cases
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
-from suites.run.options import OPTIONS, TERMINAL
+from suites.run.disruptive import will_run
+from suites.run.options import GUARD, OPTIONS, TERMINAL
 from suites.run.running_images import RunningImages
 from suites.run.selection import is_untouched
 from suites.run.teardown import LAST_CHECKS_SECONDS
@@ -61,7 +62,9 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
     try:
         with (
             machine_lock(cache_root()),
-            SystemBuilder(config.stash[OPTIONS], run.id, progress).running() as made,
+            SystemBuilder(
+                config.stash[OPTIONS], run.id, progress, guard=config.stash[GUARD]
+            ).running() as made,
         ):
             config.stash[RUNNING] = RunningImages()
             run.system = _facts(made)
@@ -226,7 +229,7 @@ def _shared_goes_with_its_last_user(request: pytest.FixtureRequest) -> Iterator[
 
 def _uses_shared(item: pytest.Item) -> bool:
     own = is_untouched(item) and not item.config.getoption("untouched")
-    return "ready_dataset" in getattr(item, "fixturenames", ()) and not own
+    return "ready_dataset" in getattr(item, "fixturenames", ()) and not own and will_run(item)
 
 
 @pytest.fixture
@@ -261,7 +264,11 @@ def pool(
 ) -> Iterator[DatasetPool]:
     """Fresh Datasets, made ahead."""
     every_one: bool = request.config.getoption("untouched")
-    asking = [item for item in request.session.items if "dataset_owner" in getattr(item, "fixturenames", ())]
+    asking = [
+        item
+        for item in request.session.items
+        if "dataset_owner" in getattr(item, "fixturenames", ()) and will_run(item)
+    ]
     found = [
         declared
         for item in asking
@@ -340,7 +347,9 @@ def unbindable_datasets(
     ids = [
         declared.id
         for item in request.session.items
-        if "unbindable_dataset" in getattr(item, "fixturenames", ()) and (declared := scenarios.of(item))
+        if "unbindable_dataset" in getattr(item, "fixturenames", ())
+        and will_run(item)
+        and (declared := scenarios.of(item))
     ]
     return unbindable_cases.watch(
         ids,

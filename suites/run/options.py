@@ -8,8 +8,11 @@ from typing import Final, TextIO
 
 import pytest
 
+from clusters.disruption import ALL, Disruption, disruptions
 from clusters.errors import RefusalError
+from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
+from clusters.product import fluid
 from suites.catalogue.scenario import Level
 
 #: pytest-kind's own default name; the harness has another one, so that it leaves those clusters alone.
@@ -17,6 +20,10 @@ _PYTEST_KIND_NAME: Final = "pytest-kind"
 #: Levels of their own, and the markers of their tests: they break, or change, the product on purpose.
 SPECIAL_LEVELS: Final = ("sabotage", "mutants")
 OPTIONS: Final = pytest.StashKey[Options]()
+#: The kinds of disruption that are permitted on the cluster of this run.
+PERMITTED: Final = pytest.StashKey[frozenset[Disruption]]()
+#: Refuses writes to the cluster that are not declared.
+GUARD: Final = pytest.StashKey[WriteGuard]()
 #: The terminal itself, on which long stages report their progress.
 TERMINAL: Final = pytest.StashKey[TextIO]()
 DEFAULT_WINDOW: Final = 60.0
@@ -50,6 +57,13 @@ def add_options(parser: pytest.Parser) -> None:
         default=False,
         help="never request a reconcile from Fluid's controllers: slower, and as users see it",
     )
+    group.addoption(
+        "--allow-disruptive",
+        default="",
+        metavar="KINDS",
+        help="kinds of disruption that are permitted on the cluster of --kubeconfig, such as "
+        f"{Disruption.NODE_LABELS.option},{Disruption.FLUID_COMPONENTS.option} (default none)",
+    )
     group.addoption("--out", default=None, help="folder for the folders of runs (default out)")
 
 
@@ -78,6 +92,8 @@ def read_options(config: pytest.Config) -> None:
         if given.get("cluster_name") == _PYTEST_KIND_NAME:
             given["cluster_name"] = DEFAULT_NAME
         config.stash[OPTIONS] = options_of(given)
+        config.stash[PERMITTED] = permitted(config.stash[OPTIONS], config.getoption("allow_disruptive"))
+        config.stash[GUARD] = WriteGuard(fluid.NAMESPACE)
         if special_level(config) is None:
             Level.of(config.getoption("level"))
     except (RefusalError, ValueError) as error:
@@ -98,11 +114,22 @@ def selection_options(config: pytest.Config) -> dict[str, str]:
         "window": f"{config.getoption('window'):g}",
         "shuffle": config.getoption("shuffle"),
         "untouched": "yes" if config.getoption("untouched") else None,
+        "allow-disruptive": config.getoption("allow_disruptive") or None,
     }
     if options.kubeconfig is not None:
         for name in ("kubernetes", "fluid", "alluxio", "nodes", "images"):
             del chosen[name]
     return {name: str(value) for name, value in chosen.items() if value is not None}
+
+
+def permitted(options: Options, allowed: str) -> frozenset[Disruption]:
+    """What a run may disturb: on a cluster that the harness created, everything.
+
+    Raises:
+        RefusalError: ``allowed`` names something else than kinds of disruption.
+    """
+    kinds = disruptions(allowed)
+    return ALL if options.kubeconfig is None else kinds
 
 
 def special_level(config: pytest.Config) -> str | None:

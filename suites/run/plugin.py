@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Generator
 
 import pytest
 
 from suites.record.run import run_of
-from suites.run.options import add_options, read_options, selection_options
+from suites.run.disruptive import disturbed_by, leave_out_disruptive
+from suites.run.options import GUARD, add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
-pytest_plugins = ("suites.run.fixtures",)
+pytest_plugins = ("suites.run.disruptive", "suites.run.fixtures")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     add_untouched_form(metafunc)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """While a test runs, permit the writes that it declares, and refuse others that disturb anybody."""
+    with item.config.stash[GUARD].permitting(disturbed_by(item)):
+        return (yield)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Select the scenarios of the run and put them in order."""
     select(config, items)
+    leave_out_disruptive(config, items)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
@@ -23,7 +24,7 @@ from clusters.system import System
 from suites.steps.read_controls import blame_read
 from workloads import pod_commands
 from workloads.application import CONTAINER
-from workloads.faults import Dropped, Run, drop_page_cache
+from workloads.faults import Run
 
 #: Seconds for a program inside an application; reading all of the smoke data needs a few.
 INSIDE_SECONDS: Final = 120.0
@@ -220,13 +221,9 @@ class Observer:
         """What the NFS server has sent by now."""
         return self.system.nfs.served()
 
-    def on_node(self, node: str) -> Run:
-        """Runs programs on a node."""
-        return partial(self.system.provider.node_exec, node)
-
-    def drop_page_cache(self, node: str) -> Dropped:
-        """Drop the page cache of the machine, so that a read has to ask its file system."""
-        return drop_page_cache(self.on_node(node))
+    def on_node(self, node: str, changes: Disruption) -> Run:
+        """Runs programs on a node; ``changes`` says what they may change there."""
+        return partial(self.system.provider.node_exec, node, changes=changes)
 
     def at_the_source(self, folder: str) -> Mapping[str, str]:
         """Checksums of the files below a folder of the export, read on the server's own disk."""

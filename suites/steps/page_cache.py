@@ -21,7 +21,7 @@ _DROP_SECONDS: Final = 120.0
 _ALLOWED: Final = 0.05
 
 
-def drop_files(user: User, *pods: PodSnapshot) -> None:
+def drop_files(user: User, *pods: PodSnapshot, silent: bool = False) -> None:
     """Drop the pages of the user's files on the mounts of applications and of the Dataset's workers.
 
     An application then asks the file system behind its mount, and a worker that read a file from NFS once
@@ -30,13 +30,14 @@ def drop_files(user: User, *pods: PodSnapshot) -> None:
     Args:
         user: owner of the Dataset.
         pods: applications that mount the Dataset or its source.
+        silent: state no fact about it, for callers that do so repeatedly.
 
     Raises:
         InfrastructureError: the pages are still there.
     """
     for pod in pods:
         done = user.observer.inside(pod, page_cache.drop_argv(_MOUNT), _DROP_SECONDS)
-        _check(user, f"Pod {pod.name}", page_cache.bytes_left(done))
+        _check(user, f"Pod {pod.name}", page_cache.bytes_left(done), silent=silent)
     for pod in workers.of_dataset(user):
         done = user.system.kube.exec(
             pod.namespace,
@@ -45,10 +46,10 @@ def drop_files(user: User, *pods: PodSnapshot) -> None:
             page_cache.drop_argv(_SOURCE_IN_WORKER),
             timeout=_DROP_SECONDS,
         )
-        _check(user, f"worker {pod.name}", page_cache.bytes_left(done))
+        _check(user, f"worker {pod.name}", page_cache.bytes_left(done), silent=silent)
 
 
-def _check(user: User, whose: str, left: int | None) -> None:
+def _check(user: User, whose: str, left: int | None, *, silent: bool) -> None:
     allowed = _ALLOWED * user.files.total_bytes
     if left is not None and left > allowed:
         raise InfrastructureError(
@@ -57,5 +58,7 @@ def _check(user: User, whose: str, left: int | None) -> None:
             last_seen=f"{left} bytes",
             advice="check for programs that read these files all the time",
         )
+    if silent:
+        return
     text = "dropped" if left is None else f"dropped, {left} bytes left"
     user.evidence.fact("page cache", f"files on the mount of {whose}: {text}", bytes=left)

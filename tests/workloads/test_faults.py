@@ -12,11 +12,8 @@ from clusters.kubernetes.kinds import Kind
 from clusters.waiting import WaitTimeoutError
 from workloads.faults import (
     FaultError,
-    PageCache,
     delete_pod,
-    drop_page_cache,
     kill_process,
-    page_cache,
     processes,
     stopped,
     without_node_label,
@@ -283,50 +280,3 @@ def test_a_deleted_pod_is_waited_for() -> None:
     assert clock.time > 0
     with pytest.raises(FaultError, match="no Pod"):
         delete_pod(Cluster(), "demo", "gone", because="", clock=clock)
-
-
-def meminfo(cached: int, *, mapped: int = 100, shmem: int = 1000) -> str:
-    """The lines of /proc/meminfo that count, in kB."""
-    return (
-        f"MemTotal: 9999999 kB\nBuffers: 10 kB\nCached: {cached} kB\nMapped: {mapped} kB\n"
-        f"Shmem: {shmem} kB\nHugePages_Total: 0\n"
-    )
-
-
-def test_only_pages_of_files_count_as_page_cache() -> None:
-    """Memory tiers and mapped programs do not count as pages that should have been dropped."""
-    seen = page_cache(meminfo(5000))
-    assert seen == PageCache(file=4010 * 1024, mapped=100 * 1024)
-    assert seen.droppable == 3910 * 1024
-    assert page_cache(Path("/proc/meminfo").read_text()).file > 0
-    with pytest.raises(FaultError, match="Shmem"):
-        page_cache(meminfo(1).replace("Shmem", "Shm"))
-
-
-@pytest.mark.parametrize(("left", "works"), [(50_000, True), (900_000, False)])
-def test_dropping_is_checked(left: int, works: bool) -> None:
-    """A page cache that is still there after it was dropped is an error."""
-    said = f"{meminfo(1_000_000)}\n{meminfo(left)}"
-
-    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
-        assert "drop_caches" in argv[2]
-        return Completed(tuple(argv), 0, said, "")
-
-    if works:
-        dropped = drop_page_cache(run)
-        assert dropped.fault.says == "the page cache was dropped"
-        assert dropped.after.droppable < dropped.before.droppable
-    else:
-        with pytest.raises(FaultError, match="was not dropped"):
-            drop_page_cache(run)
-
-
-def test_dropping_that_is_not_allowed_is_reported() -> None:
-    """A Pod that may not drop the page cache says so."""
-
-    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
-        return Completed(tuple(argv), 2, meminfo(1), "sh: cannot create /proc/sys/vm/drop_caches")
-
-    with pytest.raises(FaultError, match="could not be dropped") as caught:
-        drop_page_cache(run)
-    assert "privileged" in caught.value.advice

@@ -5,23 +5,18 @@ A fault is verified: one without effect is an infrastructure failure, never a fi
 
 from workloads.faults.base import Fault, FaultError, Objects, Run
 from workloads.faults.objects import delete_pod, without_node_label
-from workloads.faults.page_cache import Dropped, PageCache, drop_page_cache, page_cache
 from workloads.faults.processes import Process, any_stopped, kill_process, none_stopped, processes, stopped
 
 __all__ = [
-    "Dropped",
     "Fault",
     "FaultError",
     "Objects",
-    "PageCache",
     "Process",
     "Run",
     "any_stopped",
     "delete_pod",
-    "drop_page_cache",
     "kill_process",
     "none_stopped",
-    "page_cache",
     "processes",
     "stopped",
     "without_node_label",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.errors import HarnessError
 from clusters.facts import NfsClient
 from clusters.host.mountinfo import Mount
@@ -140,7 +141,9 @@ def _nfs(testbed: Testbed, mount: Mount) -> Nfs:
     record: Mapping[str, Any] = {}
     if user_space:
         script = f"cat {_RECORDS}/*.json"
-        done = testbed.system.provider.node_exec(testbed.raw.node, ("sh", "-c", script))
+        done = testbed.system.provider.node_exec(
+            testbed.raw.node, ("sh", "-c", script), changes=Disruption.NOTHING
+        )
         record = mount_record(done.stdout, mount.device)
     client: NfsClient = "user-space" if user_space else "kernel"
     rsize, nconnect = option_of(mount, "rsize"), option_of(mount, "nconnect")

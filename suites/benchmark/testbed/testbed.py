@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Final
 
+from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.exec import ExecTimeoutError
@@ -107,7 +108,7 @@ class Testbed:
         if layouts:
             create_data(system, progress, layouts)
         user = User(system, Evidence(silent=True), unique("fc-bench"), folder=FOLDER, files=Files(()))
-        run = partial(system.provider.node_exec, system.nfs.node)
+        run = partial(system.provider.node_exec, system.nfs.node, changes=Disruption.NOTHING)
         testbed = cls(system, progress, user, proxy or TokenBucket(run))
         try:
             with progress.stage("Dataset of the benchmark becomes Bound"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clusters.disruption import Disruption
 from suites.sabotage.model import Environment, Tampering
 from workloads.faults import FaultError
 
@@ -15,7 +16,7 @@ def run_on_node(environment: Environment, node: str, *argv: str) -> str:
     Raises:
         FaultError: the program failed.
     """
-    done = environment.system.provider.node_exec(node, argv)
+    done = environment.system.provider.node_exec(node, argv, changes=Disruption.NODE)
     if done.exit_code != 0:
         raise FaultError(
             f"`{' '.join(argv)}` failed on {node}", last_seen=(done.stdout + done.stderr).strip()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from clusters.disruption import Disruption
 from suites.sabotage.breaks.manifests import claim_replaced
 from suites.sabotage.model import Environment, Tampering, Users
 from suites.steps.user import DATASET, SOURCE
@@ -30,7 +31,7 @@ def slow_api_server(environment: Environment, users: Users) -> Iterator[Tamperin
         FaultError: its answers did not become slow.
     """
     del users
-    first = environment.observer.on_node(environment.system.nodes[0])
+    first = environment.observer.on_node(environment.system.nodes[0], Disruption.NODE)
     with slowed(first, "kube-apiserver", stopped=API_STOPPED, going=API_RUNS):
         longest = _longest_answer(environment)
         if longest < SLOW_ANSWER:
@@ -43,7 +44,10 @@ def slow_nfs_server(environment: Environment, users: Users) -> Iterator[Tamperin
     """The NFS server runs for a third of the time."""
     del users
     with slowed(
-        environment.observer.on_node(environment.system.nfs.node), "ganesha.nfsd", stopped=0.2, going=0.1
+        environment.observer.on_node(environment.system.nfs.node, Disruption.NOTHING),
+        "ganesha.nfsd",
+        stopped=0.2,
+        going=0.1,
     ):
         yield Tampering()
 

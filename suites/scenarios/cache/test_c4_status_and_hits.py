@@ -7,7 +7,7 @@ from typing import Final
 from clusters.product.fluid_snapshots import CacheStates
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, dataset_status
+from suites.steps import checks, dataset_status, page_cache
 from suites.steps.user import DATASET, User
 
 #: Seconds until the hit ratio shows reads: it is computed at most once a minute, in a reconcile of the
@@ -45,7 +45,7 @@ def test_status_shows_what_is_cached_and_how_reads_are_served(dataset_owner: Use
 
     def read_again() -> CacheStates:
         # Otherwise the reads would be served from the page cache, and Alluxio would count nothing.
-        observer.drop_page_cache(pod.node)
+        page_cache.drop_files(dataset_owner, pod, silent=True)
         dataset_owner.reads_right_quietly(pod)
         dataset_owner.request_reconcile()
         return observer.dataset(dataset_owner.namespace, DATASET).cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.catalogue.scenario import Level, scenario
@@ -42,7 +43,7 @@ def test_cached_read_costs_the_nfs_server_nothing(shared_user: User) -> None:
     checks.assert_nfs_sent_all(shared_user, observer.served().since(before), "a read of raw NFS")
 
     page_cache.drop_files(shared_user, warm)
-    server = observer.on_node(shared_user.system.nfs.node)
+    server = observer.on_node(shared_user.system.nfs.node, Disruption.NOTHING)
     with stopped(server, "ganesha.nfsd") as fault:
         shared_user.evidence.fact("NFS server", fault.says)
         shared_user.reads_right(warm, who="application, NFS server stopped", source_stopped=True)

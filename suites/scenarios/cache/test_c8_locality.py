@@ -10,7 +10,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks
+from suites.steps import checks, page_cache
 from suites.steps.user import DATASET, User
 
 #: Seconds until a read is in the master's counters: clients and workers report every 10 s.
@@ -100,7 +100,7 @@ def _read_and_count(user: User, pod: PodSnapshot, part: Callable[[Read], float],
     def is_counted(read: Read) -> bool:
         return part(read) >= (1 - SLACK) * total
 
-    user.observer.drop_page_cache(pod.node)
+    page_cache.drop_files(user, pod)
     user.reads_right(pod, who=f"application on {pod.node}, page cache dropped")
     with user.evidence.phase("waiting", "Alluxio counts the read"):
         wait(

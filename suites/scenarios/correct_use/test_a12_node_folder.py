@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from suites.catalogue.scenario import Level, scenario
@@ -18,7 +19,13 @@ NODE_FOLDER: Final = "/var/lib/fluid-conformance-nfs"
 UNDER_STORE: Final = "/underFSStorage"
 
 
-@scenario("A12", Level.FULL, issues=(1935,), fields=("Dataset.spec.nodeAffinity.required",))
+@scenario(
+    "A12",
+    Level.FULL,
+    issues=(1935,),
+    disturbs={Disruption.NODE: "mounts NFS on a folder of a node"},
+    fields=("Dataset.spec.nodeAffinity.required",),
+)
 def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
     """A Dataset over an NFS mount of a node has its master and worker on that node, and serves the data.
 
@@ -28,7 +35,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
     node, folder = user.system.nodes[0], f"{NODE_FOLDER}-{user.namespace}"
     source = Mount(mount_point=f"local://{folder}", name="nfs", path="/")
     dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(source,), placement="Shared")
-    run = user.observer.on_node(node)
+    run = user.observer.on_node(node, Disruption.NODE)
     with nfs_mounted(run, user.system.nfs.address, user.folder, folder) as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"
         user.evidence.fact("node's mounts", says, mounted_from=mount.source)

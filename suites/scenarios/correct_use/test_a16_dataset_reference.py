@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.waiting import hold
@@ -24,7 +25,13 @@ from suites.steps.user import DATASET, User, fluid_volume
 WATCH_SECONDS: Final = 25.0
 
 
-@scenario("A16", Level.FULL, issues=(2061, 199), fields=("Dataset.status.datasetRef",))
+@scenario(
+    "A16",
+    Level.FULL,
+    issues=(2061, 199),
+    disturbs={Disruption.FLUID_COMPONENTS: "lets Fluid start its thinruntime-controller"},
+    fields=("Dataset.status.datasetRef",),
+)
 def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: User) -> None:
     """A Dataset that refers to one of another namespace serves its data through the other's Fuse and cache.
 

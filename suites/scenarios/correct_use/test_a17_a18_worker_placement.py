@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
@@ -29,6 +30,7 @@ THIRD: Final = "third"
         "Dataset.spec.placement",
         "AlluxioRuntime.status.workerPhase",
     ),
+    disturbs={Disruption.NODE_RESOURCES: "occupies every node with Exclusive Datasets"},
 )
 def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) -> None:
     """Workers of Exclusive Datasets never share a node; a worker without a free node is Pending.

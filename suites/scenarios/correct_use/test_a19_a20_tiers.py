@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import quantity_at
 from clusters.product import fluid_names
@@ -12,7 +13,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.predicates import is_fully_cached
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks
+from suites.steps import checks, page_cache
 from suites.steps.user import DATASET, User
 from workloads.models.alluxio_runtime import Level as Tier
 from workloads.models.alluxio_runtime import TieredStore
@@ -121,6 +122,7 @@ def _two_tiers(user: User) -> None:
         "AlluxioRuntime.spec.tieredstore.levels[].path",
         "Dataset.status.cacheStates.cacheCapacity",
     ),
+    disturbs={Disruption.NODE_RESOURCES: "caches up to 1.3 GiB in the memory and on the disk of a node"},
 )
 def test_data_that_are_too_large_for_one_tier_are_cached_in_two(dataset_owner: User) -> None:
     """With a memory tier that is too small and a disk tier, all data are cached, some in each tier.
@@ -135,7 +137,7 @@ def test_data_that_are_too_large_for_one_tier_are_cached_in_two(dataset_owner: U
 
     def observe() -> Listing:
         # A block for which a nearly full tier had no room is cached only when it is read again.
-        dataset_owner.observer.drop_page_cache(pod.node)
+        page_cache.drop_files(dataset_owner, pod, silent=True)
         dataset_owner.reads_right_quietly(pod)
         return dataset_owner.observer.listing(dataset_owner.namespace, DATASET)
 

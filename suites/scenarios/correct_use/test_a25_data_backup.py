@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, texts
 from clusters.kubernetes.kinds import Kind
@@ -30,6 +31,7 @@ ALLUXIO_BACKUPS: Final = "/alluxio_backups"
 @scenario(
     "A25",
     Level.FULL,
+    disturbs={Disruption.NODE: "lets a backup be written to a folder of a node"},
     issues=(745,),
     defects=(
         Defect(
@@ -87,7 +89,7 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     finally:
         data_operations.delete(shared_user, kinds.DATA_BACKUP, name)
         for node in shared_user.system.nodes:
-            shared_user.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER])
+            shared_user.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER], changes=Disruption.NODE)
         stays = _why_not_deleted(shared_user, name)
     if stays and permitted:
         checks.fail(

@@ -6,7 +6,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, workers
+from suites.steps import checks, page_cache, workers
 from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
 from workloads.models.small_runtime import laptop_runtime
@@ -50,7 +50,7 @@ def test_workers_can_be_added_and_removed_while_an_application_reads(dataset_own
     wait_for_event(dataset_owner, "AlluxioRuntime", DATASET, reason="Succeed", says="scaled in")
     for node in sorted(nodes - {worker.node for worker in workers.of_dataset(dataset_owner)}):
         workers.check_node_labels_removed(dataset_owner, node)
-    dataset_owner.observer.drop_page_cache(pod.node)
+    page_cache.drop_files(dataset_owner, pod)
     dataset_owner.reads_right(pod, who="application, with one worker again")
 
 

@@ -17,7 +17,7 @@ from suites.diagnosis.fluid_facts import (
     SIDECAR_DONE_LABEL,
 )
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, webhook
+from suites.steps import checks, page_cache, webhook
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
 from workloads import pod_commands
@@ -127,7 +127,7 @@ def _check_has_sidecar(user: User, pod: PodSnapshot) -> None:
 def _check_reads_from_cache(user: User, pod: PodSnapshot) -> None:
     """Whether the sidecar serves a cached file after its pages were dropped."""
     file = user.files.files[0]
-    user.observer.drop_page_cache(pod.node)
+    page_cache.drop_files(user, pod)
     try:
         done = user.observer.inside(pod, pod_commands.read_argv(f"/data/{file.path}"), timeout=READ_SECONDS)
         said = done.stderr.strip() if done.exit_code else ""

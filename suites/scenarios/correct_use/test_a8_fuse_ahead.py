@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.host.mountinfo import Mount
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -20,7 +21,11 @@ AHEAD_SECONDS: Final = 180.0
 DELETED_SECONDS: Final = 90.0
 
 
-@scenario("A8", Level.FULL)
+@scenario(
+    "A8",
+    Level.FULL,
+    disturbs={Disruption.NODE_LABELS: "labels a node for the Fuse of its Dataset"},
+)
 def test_node_labelled_by_its_user_has_a_fuse_pod_before_any_application(dataset_owner: User) -> None:
     """A node that its user labels has a Fuse Pod before any application, and the first application uses it.
 

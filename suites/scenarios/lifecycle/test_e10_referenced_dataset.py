@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.disruption import Disruption
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, deletion, leaks
 from suites.steps.dataset_references import (
@@ -15,7 +16,11 @@ from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
 
 
-@scenario("E10", Level.FULL)
+@scenario(
+    "E10",
+    Level.FULL,
+    disturbs={Disruption.FLUID_COMPONENTS: "lets Fluid start its thinruntime-controller"},
+)
 def test_referenced_dataset_is_deleted_after_the_reference(dataset_owner: User) -> None:
     """A Dataset that is deleted while another one refers to it still serves, and is deleted after it.
 

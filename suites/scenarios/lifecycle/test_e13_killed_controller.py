@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.predicates import is_deleting
@@ -24,7 +25,12 @@ CONTROLLER_SECONDS: Final = 120.0
 RUNTIME_CONTROLLER: Final = "alluxioruntime-controller"
 
 
-@scenario("E13", Level.FULL, alone=True)
+@scenario(
+    "E13",
+    Level.FULL,
+    alone=True,
+    disturbs={Disruption.FLUID_COMPONENTS: "kills Fluid's alluxioruntime-controller"},
+)
 def test_deletion_completes_after_fluids_controller_was_killed(dataset_owner: User) -> None:
     """A deletion during which Fluid's controller is killed completes once the controller runs again.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
 from clusters.product import fluid_names
 from clusters.waiting import is_gone, wait
@@ -100,4 +101,4 @@ def _remove_cached_data(user: User) -> None:
     """Remove cached data that Fluid does not remove: they use the node's memory."""
     folder = fluid_names.tier_folder(user.namespace, DATASET)
     for node in user.system.nodes:
-        user.system.provider.node_exec(node, ["rm", "-rf", folder])
+        user.system.provider.node_exec(node, ["rm", "-rf", folder], changes=Disruption.NOTHING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.images.charts import chart_folder
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -32,7 +33,13 @@ WATCH_SECONDS: Final = 25.0
 SPARE_SECONDS: Final = 120.0
 
 
-@scenario("E7", Level.FULL, alone=True, issues=(2081,))
+@scenario(
+    "E7",
+    Level.FULL,
+    alone=True,
+    issues=(2081,),
+    disturbs={Disruption.FLUID_COMPONENTS: "upgrades Fluid's helm release"},
+)
 def test_fluid_can_be_upgraded_under_a_running_dataset(user: User, progress: Progress) -> None:
     """While Fluid is upgraded a Dataset stays Bound, its Pods are not replaced, and applications read.
 
@@ -63,7 +70,12 @@ def test_fluid_can_be_upgraded_under_a_running_dataset(user: User, progress: Pro
     checks.source_unchanged(user)
 
 
-@scenario("E8", Level.FULL, alone=True)
+@scenario(
+    "E8",
+    Level.FULL,
+    alone=True,
+    disturbs={Disruption.FLUID_COMPONENTS: "uninstalls Fluid and installs it again"},
+)
 def test_datasets_survive_the_uninstallation_of_fluid(user: User, progress: Progress) -> None:
     """Without Fluid applications still read, new ones are Pending and deletions wait; a new Fluid continues.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.controllers import StatefulSetSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -36,6 +37,7 @@ TAKES_ALONG: Final = "second-runtime-takes-the-first-along"
 @scenario(
     "B13",
     Level.FULL,
+    disturbs={Disruption.FLUID_COMPONENTS: "lets Fluid start its thinruntime-controller"},
     defects=(
         Defect(
             "second-kind-of-runtime-accepted",

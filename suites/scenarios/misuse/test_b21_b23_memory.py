@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, quantity_at, text
@@ -32,7 +33,13 @@ ROOM: Final = 0.8
 NO_CAPACITY: Final = ("", "0.00B")
 
 
-@scenario("B21", Level.FULL)
+@scenario(
+    "B21",
+    Level.FULL,
+    disturbs={
+        Disruption.NODE_RESOURCES: "requests more memory than any node has, which may start an autoscaler"
+    },
+)
 def test_worker_that_needs_more_memory_than_any_node_stays_pending(
     user: User, ready_dataset: ReadyDataset
 ) -> None:
@@ -83,7 +90,11 @@ def _requested_memory(user: User, pod: PodSnapshot) -> float:
     )
 
 
-@scenario("B23", Level.FULL)
+@scenario(
+    "B23",
+    Level.FULL,
+    disturbs={Disruption.NODE_RESOURCES: "requests up to 80 % of the memory of a node"},
+)
 def test_memory_tier_larger_than_shared_memory_has_no_worker(user: User, ready_dataset: ReadyDataset) -> None:
     """A tier in memory that is larger than the node's /dev/shm caches nothing, because its worker crashes.
 

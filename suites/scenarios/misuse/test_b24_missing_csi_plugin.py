@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
@@ -16,7 +17,12 @@ from suites.steps.user import DATASET, User
 STUCK_SECONDS: Final = 20.0
 
 
-@scenario("B24", Level.FULL, alone=True)
+@scenario(
+    "B24",
+    Level.FULL,
+    alone=True,
+    disturbs={Disruption.FLUID_COMPONENTS: "takes Fluid's CSI plugin off every node for a minute"},
+)
 def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: User) -> None:
     """An application on a node without Fluid's CSI plugin is Pending, and starts once the plugin runs.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.predicates import is_on
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import hold, wait
@@ -30,7 +31,12 @@ FUSE_KEY: Final = "fluid-conformance/fuse"
 CACHE_KEY: Final = "fluid-conformance/cache"
 
 
-@scenario("B25", Level.FULL, fields=("AlluxioRuntime.spec.fuse.nodeSelector",))
+@scenario(
+    "B25",
+    Level.FULL,
+    disturbs={Disruption.NODE_LABELS: "labels a node"},
+    fields=("AlluxioRuntime.spec.fuse.nodeSelector",),
+)
 def test_application_stays_pending_where_its_fuse_may_not_run(user: User) -> None:
     """An application stays Pending where the Fuse may not run, and starts once a node is labelled for it.
 
@@ -88,7 +94,13 @@ def _check_stays_pending(user: User, name: str) -> None:
     user.evidence.fact("Pod condition", last.scheduling if last else "", looks=len(observations))
 
 
-@scenario("B26", Level.FULL, issues=(1729,), fields=("Dataset.spec.nodeAffinity.required",))
+@scenario(
+    "B26",
+    Level.FULL,
+    issues=(1729,),
+    disturbs={Disruption.NODE_LABELS: "labels a node"},
+    fields=("Dataset.spec.nodeAffinity.required",),
+)
 def test_worker_stays_pending_until_a_node_matches_its_affinity(user: User) -> None:
     """A worker whose nodeAffinity matches no node stays Pending, and its Dataset is not Bound.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
 from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -25,6 +26,7 @@ REFUSED_SECONDS: Final = 25.0
 @scenario(
     "B27",
     Level.FULL,
+    disturbs={Disruption.NODE: "lets an empty folder be created on a node, and removes it"},
     issues=(1935, 1726),
     defects=(
         Defect(
@@ -66,7 +68,7 @@ def test_dataset_over_a_missing_local_folder_shows_no_data(user: User) -> None:
         )
     finally:
         # It may still be mounted in Fluid's Pods; an empty folder can be removed nevertheless.
-        user.system.provider.node_exec(node, ["rmdir", folder])
+        user.system.provider.node_exec(node, ["rmdir", folder], changes=Disruption.NODE)
 
 
 def _is_folder(user: User, node: str, folder: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
 from suites.steps import checks, fuse_pods
@@ -15,7 +16,11 @@ from workloads.faults import without_node_label
 WATCH_SECONDS: Final = 25.0
 
 
-@scenario("B31", Level.FULL)
+@scenario(
+    "B31",
+    Level.FULL,
+    disturbs={Disruption.NODE_LABELS: "removes the label of its Dataset's Fuse from a node"},
+)
 def test_removing_the_fuses_node_label_kills_the_mounts_on_the_node(dataset_owner: User) -> None:
     """A node without the Fuse's label has no Fuse Pod; mounts there are dead until Pods are created again.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import Json, items, text
@@ -29,6 +30,9 @@ def _pod(user: User, application: Application) -> Json:
 @scenario(
     "B37",
     Level.FULL,
+    disturbs={
+        Disruption.FLUID_COMPONENTS: "scales Fluid's webhook to zero, so that Pods that need it are refused"
+    },
     alone=True,
     defects=(
         Defect(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.alluxio.output import Entry
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, predicates
+from suites.steps import checks, page_cache, predicates
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 from workloads.faults import stopped
@@ -42,8 +43,9 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
             expected="0 %",
             seen=str(other),
         )
-    observer.drop_page_cache(pod.node)
-    with stopped(observer.on_node(dataset_owner.system.nfs.node), "ganesha.nfsd") as fault:
+    page_cache.drop_files(dataset_owner, pod, raw)
+    server = observer.on_node(dataset_owner.system.nfs.node, Disruption.NOTHING)
+    with stopped(server, "ganesha.nfsd") as fault:
         dataset_owner.evidence.fact("NFS server", fault.says)
         _check_reads_file(dataset_owner, pod, cached, source_stopped=True)
         _check_does_not_read(dataset_owner, pod, uncached)

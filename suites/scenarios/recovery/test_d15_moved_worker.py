@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.predicates import is_ready_on
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, workers
+from suites.steps import checks, page_cache, workers
 from suites.steps.node_placement import labelled
 from suites.steps.user import DATASET, User
 from workloads.faults import delete_pod
@@ -25,6 +26,7 @@ LEFT_BEHIND: Final = "blocks-left-on-former-node"
 @scenario(
     "D15",
     Level.FULL,
+    disturbs={Disruption.NODE_LABELS: "labels two nodes, one after the other"},
     nodes=2,
     defects=(
         Defect(
@@ -67,9 +69,9 @@ def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None
                 condition=f"readiness on {latter}",
                 timeout=workers.SCALE_SECONDS,
             )
-        user.observer.drop_page_cache(pod.node)
         label = fluid_names.common_label(user.namespace, DATASET)
         workers.check_node_label(user, latter, label, "true")
         workers.check_node_labels_removed(user, former)
+        page_cache.drop_files(user, pod)
         checks.reads_again(user, pod, workers.SCALE_SECONDS, advice="check the worker's log")
         checks.all_cached(user)

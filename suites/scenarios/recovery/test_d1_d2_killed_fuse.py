@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
 from clusters.product import fluid_names
 from clusters.product.fuse import FuseSnapshot
@@ -56,6 +57,7 @@ def test_killed_fuse_serves_new_applications_but_not_old_ones(dataset_owner: Use
 @scenario(
     "D2",
     Level.CONFORMANCE,
+    disturbs={Disruption.FLUID_COMPONENTS: "restarts Fluid's CSI plugin on every node twice"},
     alone=True,
     issues=(2719, 3399, 5416),
     defects=(
@@ -107,7 +109,7 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
     assert was is not None
     mount_point = fluid_names.host_mount(user.namespace, DATASET)
     # Only this Fuse has the mount point in its arguments.
-    fault = kill_process(user.observer.on_node(node), mount_point)
+    fault = kill_process(user.observer.on_node(node, Disruption.NOTHING), mount_point)
     user.evidence.fact("fault", fault.says, node=node)
 
     def observe() -> tuple[FuseSnapshot, bool]:

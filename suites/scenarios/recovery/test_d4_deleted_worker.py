@@ -11,7 +11,7 @@ from clusters.product.predicates import is_bound
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import ByVersion
-from suites.steps import checks
+from suites.steps import checks, page_cache
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.faults import delete_pod
 from workloads.models.dataset import Dataset, NodeAffinity
@@ -45,11 +45,11 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
     name = fluid_names.worker_pod(DATASET)
     objects, allowed = dataset_owner.observer.objects, WITHOUT_WORKER.on(dataset_owner.system)
     was = objects.get(PodSnapshot, name, dataset_owner.namespace)
+    page_cache.drop_files(dataset_owner, pod)
     fault = delete_pod(
         dataset_owner.system.kube, dataset_owner.namespace, name, because="the scenario's fault"
     )
     dataset_owner.evidence.fact("fault", fault.says)
-    dataset_owner.observer.drop_page_cache(pod.node)
 
     def observe() -> tuple[PodSnapshot | None, DatasetSnapshot]:
         return objects.get(PodSnapshot, name, dataset_owner.namespace), dataset_owner.observer.dataset(

@@ -19,7 +19,7 @@ from reports.verdict.model import (
     load,
     schema_text,
 )
-from suites.record.run import CANNOT_RUN_HERE
+from suites.record.run import CANNOT_RUN_HERE, NOT_RUN_DISRUPTIVE
 
 Make = Callable[..., ScenarioResult]
 
@@ -151,6 +151,15 @@ class TestWord:
         """A run of which most could not run here says too little."""
         skips = [make(f"A{n}", "skipped", reason=LIMIT) for n in (4, 5)]
         assert judge_run([make("A1"), *skips]).word == "inconclusive"
+
+    def test_disruptive_rows_that_did_not_run_are_named(self, make: Make) -> None:
+        """They do not change the verdict unless they are most of the run, and are always named."""
+        left = [make(f"B{n}", "skipped", reason=NOT_RUN_DISRUPTIVE + "it restarts Fluid") for n in (24, 37)]
+        says = "B24, B37 would disturb others on this cluster, and did not run."
+        passed = judge_run([make("A1"), make("A2"), *left])
+        assert (passed.word, passed.reasons[-1]) == ("pass", says)
+        most = judge_run([make("A1"), *left])
+        assert (most.word, most.reasons[-1]) == ("inconclusive", says)
 
     def test_not_run(self, make: Make) -> None:
         """A scenario that was not started is named, and makes the run inconclusive."""

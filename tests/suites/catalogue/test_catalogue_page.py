@@ -60,7 +60,7 @@ def test_cell_with_a_bar_does_not_break_its_table() -> None:
 
     found = test_bar.pytestmark[0].args[0]  # type: ignore[attr-defined]
     row = next(line for line in page.page([found]).splitlines() if line.startswith("| [A1]("))
-    assert row.count("|") == 7
+    assert row.count("|") == 8
     assert "One &#124; two." in row
 
 
