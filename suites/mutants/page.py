@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from suites.mutants.cases import ROWS_WITHOUT_MUTANT
 from suites.mutants.model import FLUID, Edit, Mutant, Part
 from suites.mutants.result import scores
 from suites.record.markdown import table_row
@@ -53,7 +54,14 @@ def page(mutants: Sequence[Mutant], results: Mapping[str, Mapping[str, Any]]) ->
     for part in Part:
         parts.append(f"## {part.value[0].upper()}{part.value[1:]}")
         parts.append(_table([one for one in mutants if one.part is part], results))
+    parts += ["## Rows without a mutant", _without_mutant()]
     return "\n\n".join(parts) + "\n"
+
+
+def _without_mutant() -> str:
+    lines = ["| row | why no change of Fluid's programs and charts turns it red |", "|---|---|"]
+    lines += [table_row(row, why) for row, why in ROWS_WITHOUT_MUTANT.items()]
+    return "\n".join(lines)
 
 
 def _total(found: Mapping[str, Any]) -> str:

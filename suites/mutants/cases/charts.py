@@ -66,11 +66,26 @@ CHARTS: Final = (
     _mutant(
         "M129",
         "a Dataset over a claim that does not exist starts over an empty folder",
-        ("B16", "B17"),
+        ("B16",),
         Edit(MASTER, 491, "persistentVolumeClaim:", "emptyDir: {}"),
         Edit(MASTER, 492, 'claimName: "{{ .name }}"', ""),
         Edit(WORKER, 359, "persistentVolumeClaim:", "emptyDir: {}"),
         Edit(WORKER, 360, 'claimName: "{{ .name }}"', ""),
+    ),
+    _mutant(
+        "M157",
+        "a Dataset over a claim that is not in its namespace starts over a folder of the node",
+        ("B17",),
+        Edit(MASTER, 491, "persistentVolumeClaim:", "hostPath: {path: /etc/cni}"),
+        Edit(MASTER, 492, 'claimName: "{{ .name }}"', ""),
+        Edit(WORKER, 359, "persistentVolumeClaim:", "hostPath: {path: /etc/cni}"),
+        Edit(WORKER, 360, 'claimName: "{{ .name }}"', ""),
+    ),
+    _mutant(
+        "M161",
+        "the Fuse DaemonSet has no node selector",
+        ("C1",),
+        Edit(FUSE, 86, "if .Values.fuse.nodeSelector", "if false"),
     ),
     _mutant(
         "M130",

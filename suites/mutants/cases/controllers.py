@@ -190,6 +190,12 @@ DATASET_CONTROLLER: Final = (
         ("A24",),
         Edit("pkg/dataprocess/generate_values.go", 84, "dataset.Name", '"nfs"'),
     ),
+    _mutant(
+        "M162",
+        "a Dataset that is not Bound has no finalizer, so that nothing of it is cleaned up without Fluid",
+        ("E8",),
+        Edit(DATASETS, 141, "!utils", "ctx.Dataset.Status.Phase == datav1alpha1.BoundDatasetPhase && !utils"),
+    ),
 )
 
 THIN_CONTROLLER: Final = (
@@ -207,6 +213,21 @@ THIN_CONTROLLER: Final = (
         Part.THIN_CONTROLLER,
         ("A16",),
         (Edit("pkg/ddc/thin/referencedataset/volume.go", 95, "subPaths[0]", '""'),),
+        program=Program.THIN_CONTROLLER,
+    ),
+    Mutant(
+        "M148",
+        "a second runtime of another kind sets the phase of the first one's Dataset to Failed",
+        Part.THIN_CONTROLLER,
+        ("B13",),
+        (
+            Edit(
+                "pkg/ddc/thin/dataset.go",
+                111,
+                "return",
+                "return t.UpdateDatasetStatus(datav1alpha1.FailedDatasetPhase)",
+            ),
+        ),
         program=Program.THIN_CONTROLLER,
     ),
 )

@@ -27,7 +27,7 @@ CSI_PLUGIN: Final = (
     _mutant(
         "M01",
         "no Fuse Pod starts when an application uses the Dataset: its node is labelled with another value",
-        ("A2", "B1"),
+        ("A2",),
         Edit(NODE_SERVER, 350, '"true"', '"false"'),
         timeout_factor=0.5,
     ),
@@ -134,5 +134,33 @@ CSI_PLUGIN: Final = (
         "a read-only Dataset is bound into the application without the option ro",
         ("A35",),
         Edit(NODE_SERVER, 177, '"-o", "ro", ', ""),
+    ),
+    _mutant(
+        "M150",
+        "an application that has waited for the CSI plugin for more than 20 s is never served",
+        ("B24",),
+        Edit(
+            NODE_SERVER,
+            101,
+            "glog.Infof(",
+            "pod := targetPath; for range 4 { pod = filepath.Dir(pod) }; "
+            "if made, e := os.Stat(pod); e == nil && time.Since(made.ModTime()) > 20*time.Second { "
+            'return nil, status.Error(codes.DeadlineExceeded, "too late") }; glog.Infof(',
+        ),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M160",
+        "the plugin labels a node for the Fuse of a Dataset only once, so that a lost label stays lost",
+        ("B31",),
+        Edit(
+            NODE_SERVER,
+            350,
+            "labelsToModify.Add(",
+            'seen := "/tmp/" + filepath.Base(fuseLabelKey); if _, e := os.Stat(seen); e != nil { '
+            '_ = os.WriteFile(seen, nil, 0o600); labelsToModify.Add(fuseLabelKey, "true") }; '
+            "var unused common.LabelsToModify; unused.Add(",
+        ),
+        timeout_factor=0.5,
     ),
 )

@@ -24,7 +24,7 @@ ENGINE: Final = (
     _mutant(
         "M116",
         "each read asks the source whether the file is still the same",
-        ("C5", "D12"),
+        ("D12", "C5"),
         Edit(
             OPTIONS,
             64,
@@ -48,6 +48,18 @@ ENGINE: Final = (
             153,
             "Spec.Properties",
             'Spec.Properties; delete(value.Properties, "alluxio.user.file.writetype.default")',
+        ),
+    ),
+    _mutant(
+        "M147",
+        "what is written through a read-only mount of a read-write Dataset stays in the cache",
+        ("A15",),
+        Edit(
+            VALUES,
+            153,
+            "Spec.Properties",
+            "Spec.Properties; if len(dataset.Spec.Mounts) > 0 && dataset.Spec.Mounts[0].ReadOnly { "
+            'delete(value.Properties, "alluxio.user.file.writetype.default") }',
         ),
     ),
     _mutant(

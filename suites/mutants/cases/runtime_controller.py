@@ -9,9 +9,12 @@ from suites.mutants.model import NOTHING, Edit, Mutant, Part
 AFFINITY: Final = "pkg/ctrl/affinity.go"
 CREATE: Final = "pkg/utils/dataset/volume/create.go"
 DATASET: Final = "pkg/utils/dataset.go"
+FUSE: Final = "pkg/ddc/alluxio/transform_fuse.go"
+HEALTH: Final = "pkg/ddc/alluxio/health_check.go"
 DELETE: Final = "pkg/utils/dataset/volume/delete.go"
 LEVELS: Final = "pkg/ddc/alluxio/transform.go"
 METADATA: Final = "pkg/ddc/alluxio/metadata.go"
+IMPLEMENT: Final = "pkg/controllers/v1alpha1/alluxio/implement.go"
 QUOTA: Final = "pkg/ddc/alluxio/transform_resources.go"
 REPLICAS: Final = "pkg/ctrl/replicas.go"
 RUNTIMES: Final = "pkg/controllers/runtime_controller.go"
@@ -30,6 +33,7 @@ def _mutant(
     *edits: Edit,
     timeout_factor: float = 1.0,
     untouched: bool = False,
+    green: str = "A2",
 ) -> Mutant:
     return Mutant(
         id_,
@@ -39,6 +43,7 @@ def _mutant(
         edits,
         timeout_factor=timeout_factor,
         untouched=untouched,
+        green=green,
     )
 
 
@@ -112,6 +117,32 @@ _VOLUMES: Final = (
     ),
 )
 
+_VOLUMES_IN_USE: Final = (
+    _mutant(
+        "M146",
+        "the volume and the Fuse of a read-only Dataset allow writing, so that misspelt folders are created",
+        ("A10",),
+        Edit(
+            CREATE,
+            78,
+            " accessModes,",
+            " append([]corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}, accessModes...),",
+        ),
+        Edit("pkg/ddc/alluxio/transform_optimization.go", 248, ",ro,", ",rw,"),
+    ),
+    _mutant(
+        "M153",
+        "the source claim loses the protection of Kubernetes, as Fluid's own claim does when it is deleted",
+        ("E9",),
+        Edit(
+            HEALTH,
+            36,
+            "masterReady, err",
+            '_ = kubeclient.RemoveProtectionFinalizer(e.Client, "nfs-src", e.namespace); masterReady, err',
+        ),
+    ),
+)
+
 _CLEAN_UP: Final = (
     _mutant(
         "M54",
@@ -164,7 +195,7 @@ _CLEAN_UP: Final = (
     _mutant(
         "M61",
         "a deletion that began before the controller was started is not finished",
-        ("E13", "E8"),
+        ("E13",),
         Edit(
             "pkg/controllers/v1alpha1/alluxio/alluxio_runtime_controller.go",
             101,
@@ -262,7 +293,7 @@ _SET_UP: Final = (
     _mutant(
         "M72",
         "a worker does not ask for the memory that its cache may use",
-        ("A19", "B21"),
+        ("A19",),
         Edit(QUOTA, 123, "needSetMem.String()", '"1Mi"'),
     ),
     _mutant(
@@ -298,21 +329,102 @@ _SET_UP: Final = (
     _mutant(
         "M78",
         "a Fuse Pod runs on every node although nobody uses the Dataset",
-        ("A1", "C1", "A4", "B31"),
+        ("A1",),
+        Edit(FUSE, 103, "value.Fuse.NodeSelector[utils", "map[string]string{}[utils"),
+    ),
+    _mutant(
+        "M155",
+        "the Fuse runs on every node with Linux, not only where the Dataset is used",
+        ("B1",),
         Edit(
-            "pkg/ddc/alluxio/transform_fuse.go",
+            FUSE,
             103,
             "value.Fuse.NodeSelector[utils",
-            "map[string]string{}[utils",
+            'value.Fuse.NodeSelector["kubernetes.io/os"] = "linux"; map[string]string{}[utils',
         ),
+    ),
+    _mutant(
+        "M154",
+        "the Fuse runs on the nodes of the workers, not on those of the applications",
+        ("A4",),
+        Edit(
+            FUSE,
+            103,
+            "utils.GetFuseLabelName(runtime.Namespace",
+            "func(_, _, _ string) string { return e.runtimeInfo.GetCommonLabelName() }(runtime.Namespace",
+        ),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M149",
+        "a tier of more than 1 GiB is given 1 GB",
+        ("B23",),
+        Edit(
+            LEVELS,
+            203,
+            "utils.TransformQuantityToAlluxioUnit(cachePath.Quota)",
+            'map[bool]string{true: "1GB", false: utils.TransformQuantityToAlluxioUnit(cachePath.Quota)}'
+            "[cachePath.Quota.Value() > 1<<30]",
+        ),
+    ),
+    _mutant(
+        "M151",
+        "a Dataset over a folder that a node does not have shows another folder of the node",
+        ("B27",),
+        Edit(SOURCES, 41, "HostPath = ", 'HostPath = "/etc/cni"; _ = '),
+    ),
+    _mutant(
+        "M156",
+        "a mount point with its scheme in capitals is accepted",
+        ("B15",),
+        Edit(
+            LEVELS,
+            48,
+            "value = &Alluxio{",
+            "for i, one := range dataset.Spec.Mounts { dataset.Spec.Mounts[i].MountPoint = "
+            'strings.Replace(one.MountPoint, "PVC://", "pvc://", 1) }; value = &Alluxio{',
+        ),
+    ),
+    _mutant(
+        "M158",
+        "of several mounts of claims only the first one is made, and nothing says so",
+        ("B18",),
+        Edit(SOURCES, 52, "if len", "if len(value.UFSVolumes) > 0 { continue }; if len"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M159",
+        "a worker with a cache of more than 4 GiB asks for no memory",
+        ("B21",),
+        Edit(QUOTA, 105, "needSetMem.Add(req)", "if req.Value() < 4<<30 { needSetMem.Add(req) }"),
+    ),
+    _mutant(
+        "M152",
+        "a controller that starts replaces the workers of each Dataset",
+        ("E7",),
+        Edit(
+            IMPLEMENT,
+            20,
+            "datav1alpha1 ",
+            'appsv1 "k8s.io/api/apps/v1"; "k8s.io/apimachinery/pkg/types"; "time"; datav1alpha1 ',
+        ),
+        Edit(
+            IMPLEMENT,
+            54,
+            "= engine",
+            "= engine; workers := &appsv1.StatefulSet{}; "
+            'name := types.NamespacedName{Namespace: ctx.Namespace, Name: ctx.Name + "-worker"}; '
+            "if r.Get(ctx, name, workers) == nil { "
+            'workers.Spec.Template.Annotations = map[string]string{"started": time.Now().String()}; '
+            "_ = r.Update(ctx, workers) }",
+        ),
+        green="B11",
     ),
     _mutant(
         "M79",
         "the node selector of the Fuse is ignored",
         ("B25",),
-        Edit(
-            "pkg/ddc/alluxio/transform_fuse.go", 99, "runtime.Spec.Fuse.NodeSelector", "map[string]string{}"
-        ),
+        Edit(FUSE, 99, "runtime.Spec.Fuse.NodeSelector", "map[string]string{}"),
     ),
     _mutant(
         "M80",
@@ -504,4 +616,4 @@ _STATUS: Final = (
     ),
 )
 
-RUNTIME_CONTROLLER: Final = (*_VOLUMES, *_CLEAN_UP, *_SET_UP, *_PLACEMENT, *_STATUS)
+RUNTIME_CONTROLLER: Final = (*_VOLUMES, *_VOLUMES_IN_USE, *_CLEAN_UP, *_SET_UP, *_PLACEMENT, *_STATUS)
