@@ -46,6 +46,18 @@ class RunningImage(_Fact):
     at_end: tuple[str, ...] = Field(description="image ids when it was observed last")
 
 
+class FluidSourceFacts(_Fact):
+    """The local checkout that Fluid was built from."""
+
+    commit: str = Field(description="of git; empty where git knows none")
+    changed: bool = Field(description="its files differ from the commit")
+    digest: str = Field(description="of the files that programs and charts are made from")
+
+    def __str__(self) -> str:
+        commit = f"commit {self.commit[:12]}" if self.commit else "no commit"
+        return f"{commit}{', changed' if self.changed else ''}, digest {self.digest}"
+
+
 class SystemFacts(_Fact):
     """The system that was tested."""
 
@@ -57,6 +69,9 @@ class SystemFacts(_Fact):
     node_names: tuple[str, ...] = Field((), description="of the nodes that Pods may run on")
     nfs_client: NfsClient | None = Field(
         None, description="who mounts NFS in the nodes; null while not known"
+    )
+    fluid_source: FluidSourceFacts | None = Field(
+        None, description="the local checkout that Fluid was built from; null: a published version"
     )
     images: tuple[Image, ...] = ()
     running: tuple[RunningImage, ...] = Field((), description="what ran, whatever was built or pulled")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from clusters.errors import RefusalError
+from clusters.fluid_source import FluidSource
 from clusters.pins import Versions, versions
 
 ImagesFrom = Literal["auto", "pull", "build"]
@@ -21,7 +22,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 #: Names of folders next to those of the clusters.
 _RESERVED: Final = ("bin",)
 #: Options without a meaning for an existing cluster.
-_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin")
+_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source")
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 
 #: Options of pytest-kind; the harness keeps their names and meanings.
@@ -38,6 +39,14 @@ KIND_OPTIONS: Final = (
 OWN_OPTIONS: Final = (
     ("--kubernetes", {"default": None, "metavar": "VERSION", "help": "version of Kubernetes"}),
     ("--fluid", {"default": None, "metavar": "VERSION", "help": "version of Fluid"}),
+    (
+        "--fluid-source",
+        {
+            "default": None,
+            "metavar": "DIR",
+            "help": "build Fluid from this local checkout, at any commit, in place of a published version",
+        },
+    ),
     ("--alluxio", {"default": None, "metavar": "VERSION", "help": "version of Alluxio"}),
     ("--nodes", {"type": int, "default": 1, "help": "nodes of the kind cluster (default 1)"}),
     (
@@ -77,6 +86,7 @@ class Options:
         registry: mirror that serves the published names.
         bootstrap: permission to install packages and to start a container engine.
         install_fluid: permission to install Fluid on an existing cluster.
+        fluid_source: the checkout to build Fluid from; its version is that of ``versions``.
     """
 
     cluster_name: str = DEFAULT_NAME
@@ -91,6 +101,7 @@ class Options:
     registry: str | None = None
     bootstrap: bool = False
     install_fluid: bool = False
+    fluid_source: FluidSource | None = None
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
@@ -120,6 +131,8 @@ def options_of(given: Mapping[str, Any]) -> Options:
         )
     kubeconfig = _file(given, "kubeconfig")
     _require_sense(given, kubeconfig)
+    source = _fluid_source(given)
+    fluid = source.version if source is not None else given.get("fluid")
     return Options(
         cluster_name=name,
         keep_cluster=bool(given.get("keep_cluster")),
@@ -127,12 +140,13 @@ def options_of(given: Mapping[str, Any]) -> Options:
         kind_image=given.get("kind_image"),
         kind_bin=_program(given, "kind_bin"),
         kubectl_bin=_program(given, "kind_kubectl_bin"),
-        versions=versions(given.get("kubernetes"), given.get("fluid"), given.get("alluxio")),
+        versions=versions(given.get("kubernetes"), fluid, given.get("alluxio")),
         nodes=nodes,
         images=images,
         registry=registry,
         bootstrap=bool(given.get("bootstrap")),
         install_fluid=bool(given.get("install_fluid")),
+        fluid_source=source,
     )
 
 
@@ -167,6 +181,18 @@ def _require_sense(given: Mapping[str, Any], kubeconfig: Path | None) -> None:
                 f"--{name.replace('_', '-')} describes a new cluster, and --kubeconfig names an existing one",
                 advice="omit one of the two",
             )
+
+
+def _fluid_source(given: Mapping[str, Any]) -> FluidSource | None:
+    folder = given.get("fluid_source")
+    if folder is None:
+        return None
+    if given.get("fluid") is not None:
+        raise RefusalError(
+            "--fluid and --fluid-source both choose the version of Fluid",
+            advice="omit --fluid: the version is that of the checkout's chart",
+        )
+    return FluidSource.of(Path(folder).expanduser().absolute())
 
 
 def _program(given: Mapping[str, Any], name: str) -> Path | None:

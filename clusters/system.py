@@ -13,12 +13,13 @@ from filelock import FileLock, Timeout
 from clusters import disruption
 from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
-from clusters.facts import Image, NfsClient
+from clusters.facts import FluidSourceFacts, Image, NfsClient
 from clusters.host import bootstrap, engine, own_engine, probes
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
 from clusters.images import charts, on_nodes
 from clusters.images.offline import artifacts, definitions
+from clusters.images.offline.checkout import source_facts
 from clusters.images.resolver import ImageResolver
 from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
@@ -61,6 +62,7 @@ class System:
         nfs_client: how nodes mount NFS; None if that is unknown before the first mount.
         kubernetes: version that the API server says.
         limits: of the host, worked round.
+        fluid_source: the local checkout that Fluid was built from; None for a published version.
     """
 
     cluster: Cluster
@@ -76,6 +78,7 @@ class System:
     nfs_client: NfsClient | None
     kubernetes: str
     limits: tuple[str, ...]
+    fluid_source: FluidSourceFacts | None = None
 
 
 @dataclass
@@ -247,6 +250,7 @@ class SystemBuilder:
             nfs_client=resolved.nfs_client,
             kubernetes=kube.server_version().removeprefix("v"),
             limits=(*facts.limits(), *resolved.limits, *_doubts(installed)),
+            fluid_source=source_facts(options.fluid_source, self.commands) if options.fluid_source else None,
         )
 
     def _tools(self, facts: probes.Host, cache: Path) -> Tools:

@@ -24,7 +24,7 @@ FOLDERS = ("clusters", "workloads", "suites", "reports")
 UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "clusters": (
         ("clock", "errors", "digests", "facts", "image_names"),
-        ("disruption", "paths", "pins", "progress", "waiting"),
+        ("disruption", "paths", "pins", "progress", "waiting", "fluid_source"),
         ("options",),
         ("host",),
         ("kubernetes",),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from clusters.errors import RefusalError
+from clusters.fluid_source import FLUID_CHART, FLUID_MODULE
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import artifacts, go
 from clusters.images.tools import Tools
@@ -26,8 +27,8 @@ def fluid_chart(version: str, helm: Helm) -> Artifact:
     """
 
     def from_module(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
-        stage.says(f"Go module {artifacts.FLUID_MODULE}")
-        module = go.download(cache, artifacts.FLUID_MODULE, version)
+        stage.says(f"Go module {FLUID_MODULE}")
+        module = go.download(cache, FLUID_MODULE, version)
         charts = folder / ".charts"
         go.copy_module(module, charts, "charts")
         restore_dependencies(charts)
@@ -60,9 +61,11 @@ def chart_folder(tools: Tools, helm: Helm) -> Path:
     Raises:
         RefusalError: the chart cannot be downloaded.
     """
-    version = tools.options.versions.fluid
+    version, checkout = tools.options.versions.fluid, tools.options.fluid_source
+    if checkout is not None:
+        return tools.obtain(artifacts.fluid(version, checkout)) / FLUID_CHART
     built = tools.cache.path(artifacts.fluid(version))
     if built.exists():
-        return built / artifacts.FLUID_CHART
+        return built / FLUID_CHART
     artifact = fluid_chart(version, helm)
     return (tools if in_module(version) else tools.cache).obtain(artifact) / "fluid"

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from clusters.errors import RefusalError
 from clusters.facts import Image, NfsClient, Origin
+from clusters.fluid_source import FLUID_CHART
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.engine import Engine
 from clusters.host.probes import Host
@@ -24,7 +25,7 @@ from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.pull import NotPublishedError, Pulled, Registry
 from clusters.images.tools import Tools
 from clusters.options import Options
-from clusters.pins import pins, published_nodes, require_buildable
+from clusters.pins import PRODUCTS, pins, published_nodes, require_buildable
 from clusters.product import fluid_chart
 from clusters.progress import Progress
 
@@ -162,14 +163,16 @@ class ImageResolver:
         """
         chosen = self.options.versions
         registry = Registry(self.engine, self.options.registry, self.progress)
+        checkout = self.options.fluid_source
         if not self._pulls(registry):
-            require_buildable(chosen)
+            require_buildable(chosen, *(("kubernetes", "alluxio") if checkout else PRODUCTS))
             node, product = self._node_built(), self._fluid_built()
             alluxio = self._alluxio_built()
             own = [_Piece.built(definitions.nfs_server()), _Piece.built(definitions.toolbox())]
         else:
             node = self._node(registry)
-            product = self._either(lambda: self._fluid_pulled(registry), self._fluid_built)
+            pulled = self._fluid_built if checkout else lambda: self._fluid_pulled(registry)
+            product = self._either(pulled, self._fluid_built)
             alluxio = self._either(
                 lambda: _Piece.taken(registry.pull(_alluxio(chosen.alluxio))),
                 self._alluxio_built,
@@ -290,13 +293,15 @@ class ImageResolver:
         return _Fluid(pulled, artifact, "fluid", {})
 
     def _fluid_built(self) -> _Fluid:
-        require_buildable(self.options.versions, "fluid")
-        images = definitions.fluid(self.options.versions)
+        versions, checkout = self.options.versions, self.options.fluid_source
+        if checkout is None:
+            require_buildable(versions, "fluid")
+        images = definitions.fluid(versions, checkout)
         names = {name: image.name for name, image in images.items()}
         return _Fluid(
             _Piece.built(*images.values()),
-            artifacts.fluid(self.options.versions.fluid),
-            artifacts.FLUID_CHART,
+            artifacts.fluid(versions.fluid, checkout),
+            FLUID_CHART,
             names,
         )
 

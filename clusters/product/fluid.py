@@ -16,7 +16,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import items, text
 from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot, DeploymentSnapshot
-from clusters.product import mounted_files
+from clusters.product import fluid_crds, mounted_files
 from clusters.product.helm import UNFINISHED, Helm, HelmRelease
 from clusters.progress import Progress, RunningStage
 from clusters.waiting import wait
@@ -142,6 +142,8 @@ def install(
         for name in mounted_files.remove(kube, NAMESPACE):
             stage.says(f"{name} had a mutant of a run that was killed")
         folder.mkdir(parents=True, exist_ok=True)
+        if changed := fluid_crds.upgrade(kube, chart):
+            stage.says(f"CRDs upgraded: {', '.join(changed)}")
         file = folder / "fluid-values.yaml"
         file.write_text(yaml.safe_dump(dict(chart_values), sort_keys=False))
         fluid = release(helm, kubeconfig)

@@ -24,7 +24,8 @@ from clusters.product.helm import Helm
 Values = dict[str, Any]
 Place = tuple[str, ...]
 
-#: Places of Fluid's images in the values, by the image's own name (the same in 0.9.3 and 1.0.8).
+#: Places of Fluid's images in the values, by the image's own name (the same in 0.9.3 and 1.0.8; the last one
+#: is new in 1.1).
 PLACES: Final[Mapping[str, Place]] = MappingProxyType(
     {
         "dataset-controller": ("dataset", "controller"),
@@ -34,6 +35,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "thinruntime-controller": ("runtime", "thin", "controller"),
         "fluid-webhook": ("webhook",),
         "application-controller": ("fluidapp", "controller"),
+        "cacheruntime-controller": ("runtime", "cache", "controller"),
     }
 )
 #: Controllers that the chart has with no replicas and that Fluid starts when they are needed: a Dataset

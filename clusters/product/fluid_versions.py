@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from packaging.version import Version
@@ -33,6 +33,8 @@ class FluidVersion:
         run: scenarios were run on it. Otherwise what is known of it comes from its source alone.
         sidecar_labels: labels that name the Dataset of a sidecar: key prefixes, each with its value, in which
             ``{namespace}`` and ``{name}`` are the Dataset's.
+        added_programs: commands that its chart starts and the version before lacks: folder under ``cmd``, and
+            name of program and image.
         changes: what users and rows notice, compared with the version before, a sentence each.
     """
 
@@ -40,6 +42,7 @@ class FluidVersion:
     read_in: str
     run: bool
     sidecar_labels: Mapping[str, str]
+    added_programs: dict[str, str] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
 
     def labels_of_sidecar(self, container: str, namespace: str, name: str) -> dict[str, str]:
@@ -69,6 +72,7 @@ VERSIONS: Final = (
         read_in="the main branch of July 2026, chart 1.1.0",
         run=False,
         sidecar_labels={SIDECAR_NAMESPACE_PREFIX: "{namespace}", SIDECAR_NAME_PREFIX: "{name}"},
+        added_programs={"cache": "cacheruntime-controller"},
         changes=(
             "CacheRuntime and AdvancedStatefulSet are new; GooseFSRuntime is removed.",
             "Two labels of the Pod name the Dataset of its sidecar, in place of one.",

@@ -111,11 +111,23 @@ def repeat_command(verdict: Verdict) -> str:
     if verdict.system is not None and verdict.system.cluster == "existing":
         words += ["--kubeconfig", "KUBECONFIG"]
     for name in _REPEATED:
-        if name in options:
+        if name in options and not (name == "fluid" and "fluid-source" in options):
             words += [f"--{name}", options[name]]
+    if "fluid-source" in options:
+        words += ["--fluid-source", "CHECKOUT"]
     if "untouched" in options:
         words.append("--untouched")
     return shlex.join(words)
+
+
+def _source(verdict: Verdict) -> list[str]:
+    """What CHECKOUT in the command is, where Fluid was built from a local one."""
+    source = verdict.system.fluid_source if verdict.system is not None else None
+    if source is None:
+        return []
+    commit = f"commit {source.commit} of Fluid" if source.commit else "source of Fluid without a commit"
+    changed = ", changed by hand, so that nobody else can have it" if source.changed else ""
+    return [f"CHECKOUT is {commit}{changed}; the digest of what was built is {source.digest}.", ""]
 
 
 def _product(verdict: Verdict) -> str:
@@ -164,6 +176,7 @@ def _readme(verdict: Verdict, rows: RowList, harness: HarnessFacts) -> str:
         repeat_command(verdict),
         "```",
         "",
+        *_source(verdict),
         "On a machine without a container engine or a registry, add `--bootstrap`.",
         "",
         "## Check it",

@@ -88,7 +88,8 @@ def _system_lines(verdict: Verdict) -> list[str]:
     client = f"{system.nfs_client} NFS client" if system.nfs_client else "NFS client unknown"
     made = {"kind": "kind cluster", "existing": "existing cluster"}[system.cluster]
     nodes = "node" if system.nodes == 1 else "nodes"
-    versions = f"Fluid {system.fluid}, Alluxio {system.alluxio}, Kubernetes {system.kubernetes}"
+    source = f" ({system.fluid_source})" if system.fluid_source else ""
+    versions = f"Fluid {system.fluid}{source}, Alluxio {system.alluxio}, Kubernetes {system.kubernetes}"
     return [escape(f"{versions} ({made}, {system.nodes} {nodes}, {client}).")]
 
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 import yaml
 
 from clusters.errors import InfrastructureError
+from clusters.fluid_source import FLUID_MODULE
 from clusters.host.artifact_cache import ArtifactCache
-from clusters.images.offline import artifacts, go
+from clusters.images.offline import go
 
 #: The version of Fluid whose fields the page lists.
 VERSION: Final = "1.0.8"
@@ -104,7 +105,7 @@ def read_crds(cache: ArtifactCache) -> tuple[str, ...]:
         CommandError: the module cannot be fetched.
         InfrastructureError: the module has no CRD of one of the kinds.
     """
-    module = go.download(cache, artifacts.FLUID_MODULE, VERSION)
+    module = go.download(cache, FLUID_MODULE, VERSION)
     found: list[str] = []
     for kind, plural in KINDS.items():
         file = module.folder / "charts" / "fluid" / "fluid" / "crds" / f"data.fluid.io_{plural}.yaml"

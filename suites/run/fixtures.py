@@ -85,6 +85,7 @@ def _facts(system: System) -> SystemFacts:
         nodes=len(system.nodes),
         node_names=system.nodes,
         nfs_client=system.nfs_client,
+        fluid_source=system.fluid_source,
         images=system.images,
         host_limits=system.limits,
     )

@@ -109,6 +109,7 @@ def selection_options(config: pytest.Config) -> dict[str, str]:
         "kubernetes": options.versions.kubernetes,
         "fluid": options.versions.fluid,
         "alluxio": options.versions.alluxio,
+        "fluid-source": options.fluid_source.digest if options.fluid_source else None,
         "nodes": options.nodes,
         "images": options.images,
         "window": f"{config.getoption('window'):g}",

@@ -197,6 +197,7 @@ def chart_values(tag: str, *, whole: bool = False) -> dict[str, Any]:
                 "alluxioruntime-controller", enabled=False, runtime=alluxio, fuse=dict(alluxio)
             ),
             "thin": controller("thinruntime-controller", enabled=False),
+            "cache": controller("cacheruntime-controller", replicas=0),
         },
         "webhook": {"enabled": True, **image("fluidcloudnative", "fluid-webhook")},
         "fluidapp": controller("application-controller", enabled=True),

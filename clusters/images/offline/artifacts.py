@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from clusters.fluid_source import FLUID_MODULE, FluidSource
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import go
 from clusters.pins import pins
 from clusters.product.fluid_chart import restore_dependencies
+from clusters.product.fluid_versions import known_version
 from clusters.progress import RunningStage
 
-#: Fluid's commands that the harness runs: folder under cmd/, and the program's name in its image.
+#: Fluid's commands that the harness runs: folder under cmd/, and the program's name in its image. A later
+#: version can have more (`fluid_programs`).
 FLUID_PROGRAMS: Final = {
     "alluxio": "alluxioruntime-controller",
     "dataset": "dataset-controller",
@@ -26,9 +29,6 @@ FLUID_PROGRAMS: Final = {
 #: Files of the harness that images are built with, a folder for each image or program.
 RECIPES: Final = Path(__file__).with_name("recipes")
 _KUBERNETES: Final = "k8s.io/kubernetes"
-FLUID_MODULE: Final = "github.com/fluid-cloudnative/fluid"
-#: Folder of Fluid's own chart in the artifact `fluid`.
-FLUID_CHART: Final = "charts/fluid/fluid"
 
 #: Alluxio's modules that hold the processes and tools which Fluid starts; the under-stores are added.
 ALLUXIO_MODULES: Final = (
@@ -119,6 +119,11 @@ def toxiproxy() -> Artifact:
     )
 
 
+def fluid_programs(version: str) -> dict[str, str]:
+    """As `FLUID_PROGRAMS`, with those that a version adds."""
+    return FLUID_PROGRAMS | known_version(version).added_programs
+
+
 def fluid_source(version: str) -> Artifact:
     """Fluid's Go module, unpacked: a mutant is built from it."""
 
@@ -151,7 +156,7 @@ def fluid_program(
         out: the file to write.
         overlay: see `clusters.images.offline.go.build`.
     """
-    command = next(name for name, built in FLUID_PROGRAMS.items() if built == program)
+    command = next(name for name, built in fluid_programs(version).items() if built == program)
     settings = {"version": f"v{version}", "gitTreeState": "clean"}
     go.build(
         cache,
@@ -164,14 +169,23 @@ def fluid_program(
     )
 
 
-def fluid(version: str) -> Artifact:
-    """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`."""
+def fluid(version: str, checkout: FluidSource | None = None) -> Artifact:
+    """Fluid's programs in `bin/`, its charts in `charts/`, its CSI scripts in `shell/`.
+
+    Args:
+        version: of Fluid.
+        checkout: the local source of that version; by default the published module.
+    """
+    programs = fluid_programs(version)
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
         source = folder / ".source"
-        go.copy_module(go.download(cache, FLUID_MODULE, version), source)
+        if checkout is None:
+            go.copy_module(go.download(cache, FLUID_MODULE, version), source)
+        else:
+            checkout.copy(source)
         (folder / "bin").mkdir()
-        for program in FLUID_PROGRAMS.values():
+        for program in programs.values():
             fluid_program(cache, source, version, stage, program=program, out=folder / "bin" / program)
         shutil.copytree(source / "charts", folder / "charts")
         restore_dependencies(folder / "charts")
@@ -180,7 +194,9 @@ def fluid(version: str) -> Artifact:
             script.chmod(0o755)
         shutil.rmtree(source)
 
-    return Artifact(f"fluid-{version}", (version, *FLUID_PROGRAMS), make)
+    if checkout is None:
+        return Artifact(f"fluid-{version}", (version, *programs), make)
+    return Artifact(f"fluid-source-build-{version}", (version, checkout.digest, *programs), make)
 
 
 def alluxio(version: str) -> Artifact:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from clusters.digests import digest, file_digest
 from clusters.facts import Origin
+from clusters.fluid_source import FluidSource
 from clusters.host.artifact_cache import Artifact
 from clusters.image_names import private_name
 from clusters.images.offline import artifacts
 from clusters.images.offline.artifacts import RECIPES
 from clusters.images.offline.kind_recipe import kind_recipe
-from clusters.pins import Versions, kubernetes_parts, pins
+from clusters.pins import Versions, fluid_pin, kubernetes_parts, pins
+from clusters.product.fluid_versions import known_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +163,17 @@ def alluxio(version: str) -> ImageDefinition:
     )
 
 
-def fluid(chosen: Versions) -> dict[str, ImageDefinition]:
+def fluid(chosen: Versions, checkout: FluidSource | None = None) -> dict[str, ImageDefinition]:
     """Fluid's images by the chart's name for each, and the CSI registrar.
 
     Those of a Fluid that calls kubectl have the one of the run's Kubernetes.
+
+    Args:
+        chosen: the versions.
+        checkout: the local source to build from; by default the published module.
     """
-    version = chosen.fluid
-    built, pin = artifacts.fluid(version), pins().fluid[version]
+    version, tag = chosen.fluid, checkout.tag if checkout else f"v{chosen.fluid}"
+    built, pin = artifacts.fluid(version, checkout), fluid_pin(version)
     tools = [Part(artifacts.helm(pin.helm), "helm", "tools/ddc-helm")]
     if pin.kubectl:
         tools.append(Part(artifacts.kubernetes(chosen.kubernetes), "kubernetes", "tools/kubectl"))
@@ -184,10 +190,10 @@ def fluid(chosen: Versions) -> dict[str, ImageDefinition]:
         "application-controller": "fluidapp-controller",
         "fluid-webhook": "fluid-webhook",
         "thinruntime-controller": "thinruntime-controller",
-    }
+    } | {program: program for program in known_version(version).added_programs.values()}
     images = {
         repository: ImageDefinition(
-            (f"fluidcloudnative/{repository}:v{version}",),
+            (f"fluidcloudnative/{repository}:{tag}",),
             RECIPES / "fluid",
             Origin.BUILT,
             base=base(),

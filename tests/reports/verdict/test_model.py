@@ -220,8 +220,8 @@ class TestFile:
         assert {"verdict", "system", "scenarios", "stages"} < data.keys()
         assert "sabotage" not in data
         assert set(data["system"]) == {
-            "kubernetes", "fluid", "alluxio", "cluster", "nodes", "node_names", "nfs_client", "images",
-            "running", "host_limits",
+            "kubernetes", "fluid", "alluxio", "cluster", "nodes", "node_names", "nfs_client",
+            "fluid_source", "images", "running", "host_limits",
         }  # fmt: skip
         row = data["scenarios"][2]
         assert (row["id"], row["outcome"], row["class"]) == ("B1", "fail", "product")
