@@ -272,6 +272,7 @@ _SET_UP: Final = (
         ("E11",),
         Edit(RUNTIMES, 275, "log.Error(", "return utils.NoRequeue(); log.Error("),
         timeout_factor=0.5,
+        untouched=True,
     ),
     _mutant(
         "M70",
@@ -563,6 +564,7 @@ _STATUS: Final = (
         ("C8",),
         Edit(STATUS, 88, "localHitRatio", "cacheHitRatio"),
         Edit(STATUS, 89, "states.cacheHitStates.remoteHitRatio", '"0.0%"'),
+        timeout_factor=0.5,
     ),
     _mutant(
         "M100",

@@ -61,7 +61,7 @@ def test_status_shows_what_is_cached_and_how_reads_are_served(dataset_owner: Use
             nearly_all_hits,
             subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
             condition=f"cacheHitRatio of {NEARLY_ALL:g} % and more while only cached files are read",
-            timeout=RATIO_SECONDS,
+            timeout=RATIO_SECONDS * dataset_owner.timeout_factor,
             delay=5.0,
             describe=lambda seen: f"hits {seen.hit_ratio} %, local and remote {_shares(seen):g} %",
             advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",

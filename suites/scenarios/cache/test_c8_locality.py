@@ -8,6 +8,7 @@ from typing import Final
 
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
+from clusters.product.fluid_snapshots import CacheStates
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, page_cache
@@ -15,6 +16,11 @@ from suites.steps.user import DATASET, User
 
 #: Seconds until a read is in the master's counters: clients and workers report every 10 s.
 REPORTED_SECONDS: Final = 90.0
+#: Seconds until the status shows where reads were served from, as in C4.
+RATIO_SECONDS: Final = 420.0
+#: Per cent from which a ratio counts as all, and up to which as none: readers overlap samples.
+NEARLY_ALL: Final = 90.0
+NEARLY_NONE: Final = 10.0
 #: Share of the bytes that may be missing, or on the other side: Alluxio prints two decimals.
 SLACK: Final = 0.05
 
@@ -58,12 +64,46 @@ def test_reads_on_the_workers_node_are_local_and_on_another_remote(dataset_owner
     total = dataset_owner.files.total_bytes
     remote = _read_and_count(dataset_owner, far, lambda read: read.remote, total)
     _check_origin(dataset_owner, far, remote, expected=remote.remote, other=remote.local, total=total)
+    _check_status_says_remote(dataset_owner, far)
     # Only now: a Fuse Pod remembers for 10 min where the blocks of a file were when it was opened
     # (alluxio.user.metadata.cache.expiration.time), so one that opened it before would read remotely.
     near = dataset_owner.starts(dataset_owner.application("c8-near", DATASET, node=worker.node))
     checks.served_by_fluid(dataset_owner, near)
     local = _read_and_count(dataset_owner, near, lambda read: read.local, total)
     _check_origin(dataset_owner, near, local, expected=local.local, other=local.remote, total=total)
+
+
+def _check_status_says_remote(user: User, pod: PodSnapshot) -> None:
+    """The Dataset's status says that reads on a node without a worker are remote hits, not local ones.
+
+    Fluid computes both ratios at most once a minute (pkg/ddc/alluxio/cache.go:99-120 of 1.0.8).
+    """
+
+    def read_again() -> CacheStates:
+        # Otherwise the reads would be served from the page cache, and Alluxio would count nothing.
+        page_cache.drop_files(user, pod, silent=True)
+        user.reads_right_quietly(pod)
+        user.request_reconcile()
+        return user.observer.dataset(user.namespace, DATASET).cache
+
+    def is_remote(cache: CacheStates) -> bool:
+        return (cache.remote_hit_ratio or 0.0) >= NEARLY_ALL and (cache.local_hit_ratio or 0.0) <= NEARLY_NONE
+
+    with user.evidence.phase("waiting", "the status shows where reads are served from"):
+        cache = wait(
+            read_again,
+            is_remote,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="remoteHitRatio of nearly 100 % and localHitRatio of nearly 0 %",
+            timeout=RATIO_SECONDS * user.timeout_factor,
+            delay=5.0,
+            describe=lambda seen: f"remote {seen.remote_hit_ratio} %, local {seen.local_hit_ratio} %",
+            advice="see `alluxio fsadmin report metrics`, Cluster.BytesRead…",
+        )
+    user.evidence.fact(
+        "Dataset status",
+        f"remoteHitRatio {cache.remote_hit_ratio} %, localHitRatio {cache.local_hit_ratio} %",
+    )
 
 
 def _counters(user: User) -> Read:

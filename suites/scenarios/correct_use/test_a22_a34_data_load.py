@@ -6,6 +6,7 @@ from typing import Final
 
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, data_loads, dataset_status, load_results
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
 from workloads.models.data_load import DataLoad, TargetPath
 
@@ -33,8 +34,10 @@ def test_data_load_caches_all_files_before_any_application_reads(dataset_owner: 
     """
     checks.nothing_cached(dataset_owner)
     dataset_owner.applies(DataLoad.whole(dataset_owner.namespace, "a22-load", DATASET).manifest())
-    data_loads.completes(dataset_owner, "a22-load")
+    noticed = data_loads.completes(dataset_owner, "a22-load")
     load_results.check_has_loaded(dataset_owner, "a22-load")
+    if noticed:
+        wait_for_event(dataset_owner, "DataLoad", "a22-load", reason="DataOperationSucceed", says="succeeded")
     checks.all_cached(dataset_owner)
     dataset_status.check_all_cached(dataset_owner)
     checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))

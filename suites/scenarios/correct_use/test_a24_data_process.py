@@ -10,6 +10,7 @@ from clusters.product.fluid_chart import ImageRef
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import Since
 from suites.steps import checks, data_operations
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
 from workloads.data_process_script import parse_log, reading_script
 from workloads.models.data_process import DataProcess, MountedDataset, Processor, ScriptProcessor
@@ -56,7 +57,7 @@ def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None
         _check_read_through_fluid(shared_user, pod)
         refused = data_operations.ends(shared_user, kinds.DATA_PROCESS, nothing.name)
         data_operations.ended_as(shared_user, kinds.DATA_PROCESS, refused, "Failed")
-        checks.reported_events(shared_user, nothing.name, "DataProcess")
+        wait_for_event(shared_user, "DataProcess", nothing.name, says="processor is missing")
         data_operations.no_job(shared_user, fluid_names.data_process_job(nothing.name))
     finally:
         data_operations.delete(shared_user, kinds.DATA_PROCESS, reads.name, nothing.name)

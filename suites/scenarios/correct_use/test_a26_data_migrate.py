@@ -10,6 +10,7 @@ from clusters.product.fluid_snapshots import DataMigrateSnapshot
 from clusters.waiting import hold, reason_if_any
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, data_loads, data_operations
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.data_load import DataLoad
 from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToMigrate, ExternalStorage
@@ -36,7 +37,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
     dataset_owner.applies(migrate.manifest())
     ended = data_operations.ends(dataset_owner, kinds.DATA_MIGRATE, name)
     data_operations.ended_as(dataset_owner, kinds.DATA_MIGRATE, ended, "Failed")
-    checks.reported_events(dataset_owner, name, "DataMigrate")
+    wait_for_event(dataset_owner, "DataMigrate", name, reason="DataOperationNotSupport")
     data_operations.usable_again(dataset_owner)
     with dataset_owner.evidence.phase("window", "no Job, phase Failed, Dataset Bound"):
         observations = hold(

@@ -24,6 +24,9 @@ OPT_OUT: Final = "fluid.io/enable-injection"
 MUST: Final = f"fluid.io/dataset.{DATASET}.sched"
 #: Weight of the preference for nodes with the cache (charts/fluid/fluid/values.yaml:399-400).
 WEIGHT: Final = 100
+#: Whether the webhook notes on a Pod which Datasets it uses: the plugin DatasetUsageInjector, which Fluid's
+#: chart enables, is in pkg/webhook/plugins of 1.0.8, not of 0.9.3.
+NOTES_USE: Final = ByVersion({"0.9": "", "1.0": DATASET})
 #: Whether the chart documents the value true (charts/fluid/fluid/values.yaml:407 of 1.0.8). All
 #: documentation says required, and that of 0.9 nothing else.
 SAYS_TRUE: Final = ByVersion({"0.9": False, "1.0": True})
@@ -100,14 +103,16 @@ def _check_placement(
     preferred: tuple[tuple[int, str, str], ...],
     required: tuple[tuple[str, str], ...],
 ) -> None:
-    """The webhook wrote exactly these preferences into a Pod, and mount propagation HostToContainer."""
-    said = AdmissionChanges.of(pod)
+    """The webhook wrote exactly these preferences into a Pod, mount propagation, and the Dataset's name."""
+    said, in_use = AdmissionChanges.of(pod), NOTES_USE.on(user.system)
     propagates = set(said.propagation) == {"HostToContainer"}
-    if said.preferred != preferred or said.required != required or not propagates:
+    placed = said.preferred == preferred and said.required == required
+    if not placed or not propagates or said.in_use != in_use:
         checks.fail(
             f"the webhook did not place Pod {name} near the cache",
             subject=f"Pod {user.namespace}/{name}",
-            expected=f"preferred {preferred}, required {required}, mounts with HostToContainer",
+            expected=f"preferred {preferred}, required {required}, mounts with HostToContainer, "
+            f"Datasets in use: {in_use or 'not noted'}",
             seen=str(said),
             advice="check the webhook's log",
         )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from clusters.kubernetes.snapshots.meta import find_condition
+from clusters.product.fluid_snapshots import DatasetSnapshot
+from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
 from suites.run.unbindable import APPLICATION, WatchResult
 from suites.scenarios.misuse import never_bound
 from suites.steps.diagnosis_checks import assert_diagnosis
-from suites.steps.events import wait_for_event
-from suites.steps.user import DATASET
+from suites.steps.events import EVENT_SECONDS, wait_for_event
+from suites.steps.user import DATASET, User
+
+#: How Fluid says that the quota is larger than the limit.
+GREATER: Final = "is greater than worker limits memory"
 
 
 @scenario("B20", Level.CONFORMANCE, fields=("AlluxioRuntime.spec.worker.resources.limits",))
@@ -24,8 +32,9 @@ def test_cache_larger_than_the_workers_memory_limit_is_refused(unbindable_datase
         "AlluxioRuntime",
         DATASET,
         reason="ErrorProcessRuntime",
-        says="is greater than worker limits memory",
+        says=GREATER,
     )
+    _check_not_ready(user)
     never_bound.check_no_pods(unbindable_dataset)
     assert_diagnosis(
         user,
@@ -34,6 +43,27 @@ def test_cache_larger_than_the_workers_memory_limit_is_refused(unbindable_datase
         cause=CauseCode.QUOTA_OVER_LIMIT,
         names=(DATASET, "512 MiB", "256 MiB"),
     )
+
+
+def _check_not_ready(user: User) -> None:
+    """The Dataset itself says why it cannot be set up (pkg/controllers/runtime_controller.go:391-416)."""
+
+    def is_said(dataset: DatasetSnapshot) -> bool:
+        condition = find_condition(dataset.conditions, "NotReady")
+        return condition is not None and condition.status == "True" and GREATER in condition.message
+
+    with user.evidence.phase("waiting", "the Dataset's conditions say why"):
+        wait(
+            lambda: user.observer.dataset(user.namespace, DATASET),
+            is_said,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition=f"condition NotReady=True with the text “{GREATER}”",
+            timeout=EVENT_SECONDS * user.timeout_factor,
+            describe=lambda seen: (
+                "; ".join(f"{one} {one.message[:200]}" for one in seen.conditions) or "no condition"
+            ),
+        )
+    user.evidence.fact("Dataset status", f"condition NotReady: {GREATER}")
 
 
 @scenario("B22", Level.FULL)

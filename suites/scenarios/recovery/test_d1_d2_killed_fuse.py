@@ -14,6 +14,7 @@ from suites.diagnosis import FindingCode
 from suites.record.defects import Defect
 from suites.steps import checks, fuse_recovery
 from suites.steps.diagnosis_checks import assert_diagnosis
+from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
 from workloads.faults import kill_process
 
@@ -92,9 +93,8 @@ def test_mount_is_restored_after_the_fuse_was_killed(dataset_owner: User) -> Non
                 dataset_owner.evidence.defect("recovered-event-without-recovery", seen=True, says=says)
             raise
         dataset_owner.reads_right(propagated, who="application with mount propagation")
-        dataset_owner.evidence.fact(
-            "events", _recovered_events(dataset_owner) or "none about a restored mount"
-        )
+        wait_for_event(dataset_owner, "Dataset", DATASET, reason="FuseRecoverSucceed", says=propagated.uid)
+        dataset_owner.evidence.fact("events", _recovered_events(dataset_owner))
         checks.dead_mount(dataset_owner, private)
 
 
