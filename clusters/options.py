@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 #: Names of folders next to those of the clusters.
 _RESERVED: Final = ("bin",)
 #: Options without a meaning for an existing cluster.
-_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source")
+_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source", "upgrade_from")
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 
 #: Options of pytest-kind; the harness keeps their names and meanings.
@@ -45,6 +45,14 @@ OWN_OPTIONS: Final = (
             "default": None,
             "metavar": "DIR",
             "help": "build Fluid from this local checkout, at any commit, in place of a published version",
+        },
+    ),
+    (
+        "--upgrade-from",
+        {
+            "default": None,
+            "metavar": "VERSION",
+            "help": "install this version of Fluid first; row E14 upgrades it while it is in use",
         },
     ),
     ("--alluxio", {"default": None, "metavar": "VERSION", "help": "version of Alluxio"}),
@@ -87,6 +95,7 @@ class Options:
         bootstrap: permission to install packages and to start a container engine.
         install_fluid: permission to install Fluid on an existing cluster.
         fluid_source: the checkout to build Fluid from; its version is that of ``versions``.
+        upgrade_from: the version of Fluid to install first, which row E14 then upgrades.
     """
 
     cluster_name: str = DEFAULT_NAME
@@ -102,6 +111,7 @@ class Options:
     bootstrap: bool = False
     install_fluid: bool = False
     fluid_source: FluidSource | None = None
+    upgrade_from: str | None = None
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
@@ -133,6 +143,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     _require_sense(given, kubeconfig)
     source = _fluid_source(given)
     fluid = source.version if source is not None else given.get("fluid")
+    chosen = versions(given.get("kubernetes"), fluid, given.get("alluxio"))
     return Options(
         cluster_name=name,
         keep_cluster=bool(given.get("keep_cluster")),
@@ -140,13 +151,14 @@ def options_of(given: Mapping[str, Any]) -> Options:
         kind_image=given.get("kind_image"),
         kind_bin=_program(given, "kind_bin"),
         kubectl_bin=_program(given, "kind_kubectl_bin"),
-        versions=versions(given.get("kubernetes"), fluid, given.get("alluxio")),
+        versions=chosen,
         nodes=nodes,
         images=images,
         registry=registry,
         bootstrap=bool(given.get("bootstrap")),
         install_fluid=bool(given.get("install_fluid")),
         fluid_source=source,
+        upgrade_from=_upgrade_from(given, chosen, source),
     )
 
 
@@ -193,6 +205,18 @@ def _fluid_source(given: Mapping[str, Any]) -> FluidSource | None:
             advice="omit --fluid: the version is that of the checkout's chart",
         )
     return FluidSource.of(Path(folder).expanduser().absolute())
+
+
+def _upgrade_from(given: Mapping[str, Any], chosen: Versions, source: FluidSource | None) -> str | None:
+    if given.get("upgrade_from") is None:
+        return None
+    before = versions(fluid=given["upgrade_from"]).fluid
+    if before == chosen.fluid and source is None:
+        raise RefusalError(
+            f"--upgrade-from {before} is the version that is to be tested, so there is nothing to upgrade",
+            advice="name an older version, or the newer one with --fluid",
+        )
+    return before
 
 
 def _program(given: Mapping[str, Any], name: str) -> Path | None:

@@ -18,6 +18,7 @@ from clusters.host import bootstrap, engine, own_engine, probes
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
 from clusters.images import charts, on_nodes
+from clusters.images.fluid_images import FluidRelease
 from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
 from clusters.images.resolver import ImageResolver
@@ -63,6 +64,8 @@ class System:
         kubernetes: version that the API server says.
         limits: of the host, worked round.
         fluid_source: the local checkout that Fluid was built from; None for a published version.
+        upgrade: the version of Fluid under test while an earlier one is installed (--upgrade-from); None if
+            the version under test is installed.
     """
 
     cluster: Cluster
@@ -79,6 +82,7 @@ class System:
     kubernetes: str
     limits: tuple[str, ...]
     fluid_source: FluidSourceFacts | None = None
+    upgrade: FluidRelease | None = None
 
 
 @dataclass
@@ -185,7 +189,7 @@ class SystemBuilder:
 
     def _up_kind(self) -> System:
         options, facts = self.options, probes.probe()
-        if options.images == "build":
+        if options.images == "build" and options.fluid_source is None:
             require_buildable(options.versions)
         require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
         found = engine.find(self.commands)
@@ -226,11 +230,15 @@ class SystemBuilder:
         kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run, guard=self.guard)
         nodes = schedulable(kube)
         server = nfs.install(kube, resolved.nfs_server, _first_node(kube), self.progress)
+        release = resolved.fluid
+        # A cluster that was kept may be upgraded already.
+        if resolved.earlier is not None and fluid.state(kube).version != release.version:
+            release = resolved.earlier
         installed = fluid.install(
             kube,
             helm=tools.helm(),
-            chart=resolved.chart,
-            chart_values=resolved.chart_values,
+            chart=release.chart,
+            chart_values=release.values,
             kubeconfig=cluster.kubeconfig,
             folder=state,
             progress=self.progress,
@@ -251,6 +259,7 @@ class SystemBuilder:
             kubernetes=kube.server_version().removeprefix("v"),
             limits=(*facts.limits(), *resolved.limits, *_doubts(installed)),
             fluid_source=source_facts(options.fluid_source, self.commands) if options.fluid_source else None,
+            upgrade=resolved.fluid if release is not resolved.fluid else None,
         )
 
     def _tools(self, facts: probes.Host, cache: Path) -> Tools:

@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from clusters.errors import RefusalError
 from clusters.facts import Image, NfsClient, Origin
-from clusters.fluid_source import FLUID_CHART
-from clusters.host.artifact_cache import Artifact, ArtifactCache
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.engine import Engine
 from clusters.host.probes import Host
-from clusters.images import charts
-from clusters.images.offline import artifacts, build, definitions
+from clusters.images import fluid_images
+from clusters.images.fluid_images import FluidImages, FluidRelease, Piece
+from clusters.images.offline import build, definitions
 from clusters.images.offline.artifacts import RECIPES
 from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.pull import NotPublishedError, Pulled, Registry
 from clusters.images.tools import Tools
 from clusters.options import Options
-from clusters.pins import PRODUCTS, pins, published_nodes, require_buildable
-from clusters.product import fluid_chart
+from clusters.pins import PRODUCTS, Versions, pins, published_nodes, require_buildable
 from clusters.progress import Progress
 
 T = TypeVar("T")
@@ -52,8 +51,8 @@ class ResolvedImages:
         node: node image.
         own_network: the node image has no kindnetd, so that the harness connects the nodes.
         archive: folder with the archive of all images that the nodes need.
-        chart: folder of Fluid's chart.
-        chart_values: what to set in it.
+        fluid: the version of Fluid under test.
+        earlier: the version to upgrade from; None if there is none.
         nfs_server: image of the NFS server.
         toolbox: image of application Pods.
         nfs_client: how the nodes mount NFS.
@@ -64,8 +63,8 @@ class ResolvedImages:
     node: str
     own_network: bool
     archive: Path
-    chart: Path
-    chart_values: Mapping[str, Any]
+    fluid: FluidRelease
+    earlier: FluidRelease | None
     nfs_server: str
     toolbox: str
     nfs_client: NfsClient
@@ -74,57 +73,14 @@ class ResolvedImages:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Images of the same origin: by name, and what is known of each."""
-
-    names: tuple[str, ...]
-    build: tuple[ImageDefinition, ...] = ()
-    pulled: tuple[Pulled, ...] = ()
-
-    @classmethod
-    def built(cls, *images: ImageDefinition) -> _Piece:
-        return cls(tuple(name for image in images for name in image.names), build=images)
-
-    @classmethod
-    def taken(cls, *images: Pulled) -> _Piece:
-        return cls(tuple(image.name for image in images), pulled=images)
-
-    @property
-    def local(self) -> dict[str, tuple[str, ...]]:
-        """The published names of each image by its name in the engine."""
-        found = {image.local: image.names for image in self.build}
-        found |= {image.local: (image.name,) for image in self.pulled}
-        known = {name for names in found.values() for name in names}
-        # Named by --kind-image: the engine has it under that name.
-        return found | {name: (name,) for name in self.names if name not in known}
-
-
-@dataclass(frozen=True, slots=True)
 class _Node:
     """The node image, and the images of the control plane where it carries none."""
 
-    piece: _Piece
-    control_plane: _Piece
+    piece: Piece
+    control_plane: Piece
     own_network: bool
     nfs_client: NfsClient
     limits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Fluid:
-    """Fluid's images with the chart that names them.
-
-    Attributes:
-        piece: the images.
-        chart: has the chart's folder.
-        inside: path of that folder in ``chart``.
-        images: image names to set in the chart, by Fluid's own names; empty to keep the chart's.
-    """
-
-    piece: _Piece
-    chart: Artifact
-    inside: str
-    images: Mapping[str, str]
 
 
 @dataclass
@@ -163,32 +119,34 @@ class ImageResolver:
         """
         chosen = self.options.versions
         registry = Registry(self.engine, self.options.registry, self.progress)
-        checkout = self.options.fluid_source
-        if not self._pulls(registry):
+        checkout, before = self.options.fluid_source, self.options.upgrade_from
+        pulls = self._pulls(registry)
+        if not pulls:
             require_buildable(chosen, *(("kubernetes", "alluxio") if checkout else PRODUCTS))
-            node, product = self._node_built(), self._fluid_built()
+            node = self._node_built()
             alluxio = self._alluxio_built()
-            own = [_Piece.built(definitions.nfs_server()), _Piece.built(definitions.toolbox())]
+            own = [Piece.built(definitions.nfs_server()), Piece.built(definitions.toolbox())]
         else:
             node = self._node(registry)
-            pulled = self._fluid_built if checkout else lambda: self._fluid_pulled(registry)
-            product = self._either(pulled, self._fluid_built)
             alluxio = self._either(
-                lambda: _Piece.taken(registry.pull(_alluxio(chosen.alluxio))),
+                lambda: Piece.taken(registry.pull(_alluxio(chosen.alluxio))),
                 self._alluxio_built,
             )
             own = self._own(registry)
-        loaded = (node.control_plane, product.piece, alluxio, *own)
+        origin = registry if pulls else None
+        product = fluid_images.built(chosen, checkout) if checkout else self._fluid(origin, chosen)
+        earlier = self._fluid(origin, chosen.model_copy(update={"fluid": before})) if before else None
+        old = (earlier.piece,) if earlier else ()
+        loaded = (node.control_plane, product.piece, *old, alluxio, *own)
         pieces = (node.piece, *loaded)
         self._build([image for piece in pieces for image in piece.build])
-        chart = self.tools.obtain(product.chart) / product.inside
         names = {local: found for piece in loaded for local, found in piece.local.items()}
         return ResolvedImages(
             node=next(iter(node.piece.local)),
             own_network=node.own_network,
             archive=build.pack(self.cache, self.engine, self._ids(loaded), names),
-            chart=chart,
-            chart_values=fluid_chart.values(chart, alluxio.names[0], product.images),
+            fluid=product.release(self.tools, alluxio.names[0]),
+            earlier=earlier.release(self.tools, alluxio.names[0]) if earlier else None,
             nfs_server=own[0].names[0],
             toolbox=own[1].names[0],
             nfs_client=node.nfs_client,
@@ -241,11 +199,11 @@ class ImageResolver:
         hindrance = unfit(pulled.labels, self.tools.host)
         if hindrance:
             return self._node_instead(hindrance)
-        node = self._node_by_labels(_Piece.taken(pulled), pulled.labels)
+        node = self._node_by_labels(Piece.taken(pulled), pulled.labels)
         if node.own_network:
             images = definitions.control_plane(version)
             names = [name for image in images for name in image.names]
-            node = replace(node, control_plane=_Piece.taken(*map(registry.pull, names)))
+            node = replace(node, control_plane=Piece.taken(*map(registry.pull, names)))
         if published and pulled.digest != published:
             limit = f"{pulled.name} of {registry} is not the published image: its digest is {pulled.digest}"
             node = replace(node, limits=(limit,))
@@ -255,14 +213,14 @@ class ImageResolver:
         """The node image of --kind-image, pulled if the engine does not have it."""
         if self.engine.inspect("image", name) is None:
             Registry(self.engine, None, self.progress).pull(name)
-        return self._node_by_labels(_Piece((name,)), self._labels(name))
+        return self._node_by_labels(Piece((name,)), self._labels(name))
 
-    def _node_by_labels(self, piece: _Piece, labels: Mapping[str, str]) -> _Node:
+    def _node_by_labels(self, piece: Piece, labels: Mapping[str, str]) -> _Node:
         """A node image of the harness has neither network nor control plane; kind's own has both."""
-        own, plane = labels.get(NETWORK_LABEL) == "bridge", _Piece(())
+        own, plane = labels.get(NETWORK_LABEL) == "bridge", Piece(())
         if own:
             require_buildable(self.options.versions, "kubernetes")
-            plane = _Piece.built(*definitions.control_plane(self.options.versions.kubernetes))
+            plane = Piece.built(*definitions.control_plane(self.options.versions.kubernetes))
         client: NfsClient = "user-space" if labels.get(NFS_LABEL) == "user-space" else "kernel"
         return _Node(piece, plane, own, client)
 
@@ -279,50 +237,36 @@ class ImageResolver:
         version, host = self.options.versions.kubernetes, self.tools.host
         require_buildable(self.options.versions, "kubernetes")
         node = definitions.node(version, wrapped=not host.sys_resource, user_space_nfs=not host.kernel_nfs)
-        plane = _Piece.built(*definitions.control_plane(version))
+        plane = Piece.built(*definitions.control_plane(version))
         client: NfsClient = "kernel" if host.kernel_nfs else "user-space"
-        return _Node(_Piece.built(node), plane, own_network=True, nfs_client=client, limits=(SUBSTITUTES,))
+        return _Node(Piece.built(node), plane, own_network=True, nfs_client=client, limits=(SUBSTITUTES,))
 
-    def _fluid_pulled(self, registry: Registry) -> _Fluid:
-        version, helm = self.options.versions.fluid, self.tools.helm()
-        artifact = charts.fluid_chart(version, helm)
-        chart = (self.tools if charts.in_module(version) else self.cache).obtain(artifact) / "fluid"
-        values = fluid_chart.values(chart, _alluxio(self.options.versions.alluxio))
-        names = fluid_chart.named_images(chart, values, helm, self.cache.root / "tools")
-        pulled = _Piece.taken(*(registry.pull(name) for name in names))
-        return _Fluid(pulled, artifact, "fluid", {})
-
-    def _fluid_built(self) -> _Fluid:
-        versions, checkout = self.options.versions, self.options.fluid_source
-        if checkout is None:
-            require_buildable(versions, "fluid")
-        images = definitions.fluid(versions, checkout)
-        names = {name: image.name for name, image in images.items()}
-        return _Fluid(
-            _Piece.built(*images.values()),
-            artifacts.fluid(versions.fluid, checkout),
-            FLUID_CHART,
-            names,
+    def _fluid(self, registry: Registry | None, versions: Versions) -> FluidImages:
+        """A version of Fluid; without a registry it is built."""
+        if registry is None:
+            return fluid_images.built(versions)
+        return self._either(
+            lambda: fluid_images.pulled(self.tools, registry, versions), lambda: fluid_images.built(versions)
         )
 
-    def _alluxio_built(self) -> _Piece:
+    def _alluxio_built(self) -> Piece:
         require_buildable(self.options.versions, "alluxio")
-        return _Piece.built(definitions.alluxio(self.options.versions.alluxio))
+        return Piece.built(definitions.alluxio(self.options.versions.alluxio))
 
-    def _own(self, registry: Registry) -> list[_Piece]:
+    def _own(self, registry: Registry) -> list[Piece]:
         """The NFS server and the toolbox: not published, so pulled from a mirror that has them, or built."""
         found = []
         base: ImageDefinition | None = None
         for image in (definitions.nfs_server(), definitions.toolbox()):
             if registry.mirror is not None:
                 try:
-                    found.append(_Piece.taken(registry.pull(image.name)))
+                    found.append(Piece.taken(registry.pull(image.name)))
                 except NotPublishedError:
                     self.progress.note(f"{registry} has no {image.name}: building it")
                 else:
                     continue
             base = base or self._base(registry)
-            found.append(_Piece.built(on(base, image)))
+            found.append(Piece.built(on(base, image)))
         return found
 
     def _base(self, registry: Registry) -> ImageDefinition:
@@ -332,7 +276,7 @@ class ImageResolver:
         except NotPublishedError:
             return definitions.base()
 
-    def _facts(self, piece: _Piece) -> list[Image]:
+    def _facts(self, piece: Piece) -> list[Image]:
         facts = [Image(name=image.name, digest=image.digest, origin=Origin.PULLED) for image in piece.pulled]
         for image in piece.build:
             digest = self._id(image.local)
@@ -345,7 +289,7 @@ class ImageResolver:
                 facts.append(Image(name=name, digest=self._id(name), origin=origin))
         return facts
 
-    def _ids(self, pieces: Sequence[_Piece]) -> list[str]:
+    def _ids(self, pieces: Sequence[Piece]) -> list[str]:
         """What decides an archive: the images and their names on the nodes."""
         built = [f"{self._id(image.local)} {image.names}" for piece in pieces for image in piece.build]
         return built + [f"{image.id} {image.name}" for piece in pieces for image in piece.pulled]
@@ -388,7 +332,7 @@ def _alluxio(version: str) -> str:
     return definitions.alluxio(version).name
 
 
-def _built_by_us(registry: Registry, pieces: Sequence[_Piece]) -> tuple[str, ...]:
+def _built_by_us(registry: Registry, pieces: Sequence[Piece]) -> tuple[str, ...]:
     """Pulled images with the harness's label: a registry of the harness serves what it built."""
     names = [image.name for piece in pieces for image in piece.pulled if build.KEY_LABEL in image.labels]
     if not names:

@@ -43,7 +43,7 @@ GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
         "B": (39, frozenset({9, 33, 34})),
         "C": (9, frozenset()),
         "D": (15, frozenset()),
-        "E": (13, frozenset({12})),
+        "E": (14, frozenset({12})),
         "DOC": (1, frozenset()),
     }
 )

@@ -108,6 +108,7 @@ def selection_options(config: pytest.Config) -> dict[str, str]:
         "scenario": config.getoption("scenario"),
         "kubernetes": options.versions.kubernetes,
         "fluid": options.versions.fluid,
+        "upgrade-from": options.upgrade_from,
         "alluxio": options.versions.alluxio,
         "fluid-source": options.fluid_source.digest if options.fluid_source else None,
         "nodes": options.nodes,

@@ -18,9 +18,9 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.helm import HelmRelease
 from clusters.progress import Progress
 from clusters.system import System
-from clusters.waiting import is_empty, wait
+from clusters.waiting import hold, is_empty, reason_if_any, wait
 from suites.record.run import cannot_run_here
-from suites.steps.user import User
+from suites.steps.user import DATASET, User
 
 #: Components of Fluid that these values replace in every version, with the label of their Pods.
 REPLACED: Final = {
@@ -29,6 +29,8 @@ REPLACED: Final = {
 }
 #: Seconds until no other Dataset is being deleted.
 QUIET_SECONDS: Final = 420.0
+#: Seconds for which a Dataset that must not change is watched.
+WATCH_SECONDS: Final = 25.0
 #: Seconds until Fluid's Pods are replaced, or deleted.
 FLUID_SECONDS: Final = 180.0
 
@@ -57,7 +59,11 @@ def restored(user: User, release: HelmRelease) -> Iterator[None]:
         user.evidence.fact("Fluid", f"is restored to revision {revision} of its release")
 
 
-def wait_until_settled(user: User) -> None:
+def wait_until_settled(
+    user: User,
+    phase: str = "Fluid is restored",
+    failure_class: FailureClass = FailureClass.INFRASTRUCTURE,
+) -> None:
     """Wait until Fluid is ready as at the start, and none of its Pods is starting or being deleted."""
     expected = user.system.fluid.desired.keys()
 
@@ -69,7 +75,7 @@ def wait_until_settled(user: User) -> None:
         state, unsettled = seen
         return state.ready and state.desired.keys() >= expected and not unsettled
 
-    with user.evidence.phase("waiting", "Fluid is restored"):
+    with user.evidence.phase("waiting", phase):
         wait(
             observe,
             is_restored,
@@ -80,7 +86,7 @@ def wait_until_settled(user: User) -> None:
             successes=5,
             delay=1.0,
             describe=lambda seen: "; ".join(map(str, (seen[0], *seen[1]))),
-            failure_class=FailureClass.INFRASTRUCTURE,
+            failure_class=failure_class,
         )
 
 
@@ -116,7 +122,12 @@ def uids_of_components(user: User) -> dict[str, frozenset[str]]:
     }
 
 
-def wait_until_replaced(user: User, reader: PodSnapshot, old: dict[str, frozenset[str]]) -> None:
+def wait_until_replaced(
+    user: User,
+    reader: PodSnapshot,
+    old: dict[str, frozenset[str]],
+    failure_class: FailureClass = FailureClass.INFRASTRUCTURE,
+) -> None:
     """Wait until Fluid runs in new Pods, while the application reads the right data."""
 
     def observe() -> tuple[dict[str, frozenset[str]], FluidState]:
@@ -135,7 +146,7 @@ def wait_until_replaced(user: User, reader: PodSnapshot, old: dict[str, frozense
             timeout=FLUID_SECONDS,
             delay=1.0,
             describe=lambda seen: f"{seen[1]}; Pods {seen[0]}",
-            failure_class=FailureClass.INFRASTRUCTURE,
+            failure_class=failure_class,
         )
     user.evidence.fact("Fluid", f"{' and '.join(REPLACED)} run in new Pods; the reads were right meanwhile")
 
@@ -155,3 +166,39 @@ def uninstall(user: User, release: HelmRelease) -> None:
             failure_class=FailureClass.INFRASTRUCTURE,
         )
     user.evidence.fact("Fluid", "is uninstalled: no controller and no CSI plugin runs")
+
+
+def pods_of(user: User, dataset: str = DATASET) -> dict[str, tuple[str, int]]:
+    """Uid and restarts of the Pods of a runtime and its Fuse, by name."""
+    pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={dataset}")
+    return {pod.name: (pod.uid, pod.restarts) for pod in pods}
+
+
+def check_still_serves(user: User, reader: PodSnapshot, before: dict[str, tuple[str, int]]) -> None:
+    """During a window the Dataset is Bound, all Pods of its runtime are the same, and reads are right."""
+
+    def observe() -> str:
+        user.reads_right_quietly(reader)
+        dataset, pods = user.observer.dataset(user.namespace, DATASET), pods_of(user)
+        if not dataset.bound:
+            return f"the Dataset's phase is {dataset.phase}"
+        return difference(before, pods)
+
+    with user.evidence.phase("window", "the Dataset still serves"):
+        observations = hold(
+            observe,
+            reason_if_any,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="phase Bound with the same Pods and the right data",
+            window=WATCH_SECONDS,
+            delay=2.0,
+        )
+    user.evidence.fact(
+        "Dataset", f"is Bound and served by the same {len(before)} Pods", looks=len(observations)
+    )
+
+
+def difference(before: dict[str, tuple[str, int]], now: dict[str, tuple[str, int]]) -> str:
+    """Pods of the runtime that were deleted, replaced or restarted."""
+    changed = [name for name, was in before.items() if now.get(name) != was]
+    return "; ".join(f"{name} was {before[name]} and is {now.get(name, 'deleted')}" for name in changed)

@@ -115,3 +115,13 @@ def test_a_wrong_version_among_options_is_refused() -> None:
     """Versions are checked with the other options."""
     with pytest.raises(RefusalError, match="'latest' is not a version of Fluid"):
         options_of({"fluid": "latest"})
+
+
+def test_upgrade_needs_two_versions() -> None:
+    """The version under test is the later one; the same twice is refused."""
+    options = options_of({"upgrade_from": "v0.9.3"})
+    assert (options.upgrade_from, options.versions.fluid) == ("0.9.3", versions().fluid)
+    with pytest.raises(RefusalError, match=r"--upgrade-from 1\.0\.8 is the version that is to be tested"):
+        options_of({"upgrade_from": "1.0.8", "fluid": "1.0.8"})
+    with pytest.raises(RefusalError, match="'latest' is not a version of Fluid"):
+        options_of({"upgrade_from": "latest"})

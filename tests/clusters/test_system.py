@@ -16,6 +16,7 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.host import engine, own_engine, probes
 from clusters.host.commands import CommandError, Completed
 from clusters.images import tools
+from clusters.images.fluid_images import FluidRelease
 from clusters.kubernetes.client import Kube
 from clusters.options import Options
 from clusters.paths import cache_root
@@ -410,8 +411,8 @@ class FakeSupply:
     node: str = "node:1"
     own_network: bool = True
     archive: Path | None = None
-    chart: Path = Path("/chart")
-    chart_values: dict[str, Any] = field(default_factory=dict)
+    fluid: FluidRelease = field(default_factory=lambda: FluidRelease("v1.0.8", Path("/chart"), {}))
+    earlier: FluidRelease | None = None
     nfs_server: str = "nfs:1"
     toolbox: str = "toolbox:1"
     nfs_client: str = "user-space"
@@ -423,10 +424,9 @@ class FakeSupply:
         return self
 
 
-def test_the_whole_way_up(
-    docker: FakeDocker, api: FakeApi, monkeypatch: pytest.MonkeyPatch, engine_stops: EngineStops
-) -> None:
-    """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
+@pytest.fixture
+def way_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Parts that are there at once; what is created, in order."""
     order: list[str] = []
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
     monkeypatch.setattr(SystemBuilder, "_tools", lambda self, facts, cache: FakeTools())
@@ -447,21 +447,45 @@ def test_the_whole_way_up(
 
     def install_fluid(kube: Kube, **given: Any) -> fluid.FluidState:
         order.append(f"fluid by {given['helm'].program.name}, replacing {given['replace_unfinished']}")
+        order.append(f"chart {given['chart']}")
         return fluid.FluidState({}, {}, 1, 1, "v1.0.8")
 
     monkeypatch.setattr(module, "KindProvider", Provider)
     monkeypatch.setattr(nfs, "install", install_nfs)
     monkeypatch.setattr(fluid, "install", install_fluid)
+    return order
+
+
+def test_the_whole_way_up(docker: FakeDocker, way_up: list[str], engine_stops: EngineStops) -> None:
+    """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
     builder = of(docker)
     system = builder.up()
-    assert order == ["cluster", "nfs:1 on demo-0", "fluid by helm, replacing True"]
+    assert way_up == ["cluster", "nfs:1 on demo-0", "fluid by helm, replacing True", "chart /chart"]
+    assert system.upgrade is None
     assert (system.kubernetes, system.nodes, system.nfs_client) == ("1.33.13", ("demo-0",), "user-space")
     assert system.limits == ("a limit of the registry",)
     assert builder.provider is system.provider
     assert builder.down() == ()
-    assert isinstance(builder.provider, Provider)
+    assert isinstance(builder.provider, FakeProvider)
     assert builder.provider.downs == 1
     assert engine_stops.stopped == []
+
+
+@pytest.mark.parametrize(("there", "chart"), [("", "/old"), ("v0.9.3", "/old"), ("v1.0.8", "/chart")])
+def test_version_to_upgrade_from_is_installed_first(
+    docker: FakeDocker,
+    way_up: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    there: str,
+    chart: str,
+) -> None:
+    """Unless the cluster was kept and is upgraded already; the system says what there is to upgrade to."""
+    supply = FakeSupply(earlier=FluidRelease("v0.9.3", Path("/old"), {}))
+    monkeypatch.setattr(module, "ImageResolver", lambda tools, running: supply)
+    monkeypatch.setattr(fluid, "state", lambda kube: fluid.FluidState({}, {}, 0, 0, there))
+    system = of(docker).up()
+    assert way_up[-1] == f"chart {chart}"
+    assert system.upgrade == (supply.fluid if chart == "/old" else None)
 
 
 def test_clusters_of_killed_runs_are_deleted_before_anything_is_created(

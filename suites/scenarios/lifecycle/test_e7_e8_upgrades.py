@@ -54,12 +54,12 @@ def test_fluid_can_be_upgraded_under_a_running_dataset(user: User, progress: Pro
     checks.served_by_fluid(user, reader)
     user.reads_right(reader)
     fluid_upgrade.wait_for_other_deletions(user)
-    before, old = _pods_of(user), fluid_upgrade.uids_of_components(user)
+    before, old = fluid_upgrade.pods_of(user), fluid_upgrade.uids_of_components(user)
     with fluid_upgrade.restored(user, release):
         release.change(chart_folder(tools, release.helm), CHANGED)
         user.evidence.fact("Fluid", f"is upgraded with other values: {CHANGED}")
         fluid_upgrade.wait_until_replaced(user, reader, old)
-        _check_still_serves(user, reader, before)
+        fluid_upgrade.check_still_serves(user, reader, before)
         new = user.starts(user.application("e7-after", DATASET, node=reader.node))
         checks.served_by_fluid(user, new)
         user.reads_right(new, who="application, started after the upgrade")
@@ -91,7 +91,7 @@ def test_datasets_survive_the_uninstallation_of_fluid(user: User, progress: Prog
     _check_spare_can_be_deleted(user, "while Fluid runs")
     _create_spare(user)
     fluid_upgrade.wait_for_other_deletions(user)
-    before = _pods_of(user)
+    before = fluid_upgrade.pods_of(user)
     late = user.application("e8-late", DATASET, node=reader.node)
     with fluid_upgrade.restored(user, release):
         fluid_upgrade.uninstall(user, release)
@@ -102,44 +102,8 @@ def test_datasets_survive_the_uninstallation_of_fluid(user: User, progress: Prog
     pod = user.waits_until_running(late)
     checks.served_by_fluid(user, pod)
     user.reads_right(pod, who="application that waited for Fluid")
-    _check_still_serves(user, reader, before)
+    fluid_upgrade.check_still_serves(user, reader, before)
     _wait_until_spare_gone(user, "after Fluid was installed again")
-
-
-def _pods_of(user: User) -> dict[str, tuple[str, int]]:
-    """Uid and restarts of the Pods of the runtime and its Fuse, by name."""
-    pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={DATASET}")
-    return {pod.name: (pod.uid, pod.restarts) for pod in pods}
-
-
-def _check_still_serves(user: User, reader: PodSnapshot, before: dict[str, tuple[str, int]]) -> None:
-    """During a window the Dataset is Bound, all Pods of its runtime are the same, and reads are right."""
-
-    def observe() -> str:
-        user.reads_right_quietly(reader)
-        dataset, pods = user.observer.dataset(user.namespace, DATASET), _pods_of(user)
-        if not dataset.bound:
-            return f"the Dataset's phase is {dataset.phase}"
-        return _difference(before, pods)
-
-    with user.evidence.phase("window", "the Dataset still serves"):
-        observations = hold(
-            observe,
-            reason_if_any,
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            condition="phase Bound with the same Pods and the right data",
-            window=WATCH_SECONDS,
-            delay=2.0,
-        )
-    user.evidence.fact(
-        "Dataset", f"is Bound and served by the same {len(before)} Pods", looks=len(observations)
-    )
-
-
-def _difference(before: dict[str, tuple[str, int]], now: dict[str, tuple[str, int]]) -> str:
-    """Pods of the runtime that were deleted, replaced or restarted."""
-    changed = [name for name, was in before.items() if now.get(name) != was]
-    return "; ".join(f"{name} was {before[name]} and is {now.get(name, 'deleted')}" for name in changed)
 
 
 def _check_nothing_changes(
@@ -158,7 +122,7 @@ def _check_nothing_changes(
             return f"the late application does not wait: {pod}"
         if spare is None or not spare.deleting or fluid_names.DATASET_FINALIZER not in spare.finalizers:
             return f"the deleted Dataset is not kept by its finalizer: {spare}"
-        return _difference(before, _pods_of(user))
+        return fluid_upgrade.difference(before, fluid_upgrade.pods_of(user))
 
     with user.evidence.phase("window", "nothing changes without Fluid"):
         observations = hold(

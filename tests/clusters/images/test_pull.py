@@ -360,7 +360,7 @@ def test_a_published_system_is_pulled_whole(shop: Shop) -> None:
     resolved = shop.resolved(images="pull")
     assert (resolved.node, resolved.own_network, resolved.nfs_client) == (NODE, False, "kernel")
     assert _packed(resolved)[:3] == [*FLUID_TAGS, ALLUXIO]
-    assert resolved.chart_values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
+    assert resolved.fluid.values["runtime"]["alluxio"]["runtime"]["imageTag"] == DEFAULT.alluxio
     assert {fact.origin for fact in resolved.facts if not fact.name.startswith("fluid-conformance/")} == {
         Origin.PULLED
     }
@@ -425,7 +425,7 @@ def test_auto_builds_everything_where_no_registry_answers(shop: Shop) -> None:
     resolved = shop.resolved(images="auto")
     assert len(shop.bench.pulled()) == 1
     assert {fact.origin for fact in resolved.facts} == {Origin.BUILT, Origin.SUBSTITUTE}
-    assert resolved.chart_values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
+    assert resolved.fluid.values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
 
 
 def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
