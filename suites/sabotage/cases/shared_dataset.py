@@ -93,13 +93,13 @@ CASES: Final = (
         ),
         ("B6", "B11"),
     ),
-    # On its own: A13 repairs the files at the source when it ends.
+    # On its own: A13 repairs the files at the source when it ends. It starts a Fuse Pod, which B6 forbids.
     Sabotage(
         "source-changed-by-a-write",
         "other data at the source",
         "a file at the source has other bytes after an application was refused to write through Fluid",
         partial(source.source_file_changed, path=CHANGED_FILE),
         (Target("A13", reason=f"the data at the source changed.*changed: {CHANGED_FILE}"),),
-        ("B6", "B11"),
+        ("A1", "B11"),
     ),
 )
