@@ -7,6 +7,7 @@ from typing import Final
 
 from reports.files import write_atomically
 from reports.performance import report as performance
+from reports.verdict import defect_pages
 from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from reports.verdict.sabotage_section import sabotage_sections
@@ -35,6 +36,7 @@ def write(folder: Path, verdict: Verdict | None, benchmark: Benchmark | None) ->
     if verdict is not None:
         summaries.append(render_summary(verdict))
         write_atomically(folder / SUMMARY, summaries[-1])
+        defect_pages.write(folder, verdict)
         sections = (*sabotage_sections(verdict), *performance.performance_sections(benchmark))
         write_atomically(folder / PAGE, render_page(verdict, sections))
     if benchmark is not None:

@@ -1,4 +1,4 @@
-"""``python -m suites.catalogue`` writes docs/scenarios.md and docs/fields.md from the code.
+"""``python -m suites.catalogue`` writes docs/scenarios.md, docs/fields.md and docs/defects.md.
 
 With ``--check`` it writes nothing, and ends with 1 when a page is not what the code says. With ``--crds`` it
 first reads the fields from the CRDs of Fluid, with Fluid's Go module, which needs Go.
@@ -15,7 +15,7 @@ from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.paths import cache_root
 from clusters.progress import Progress
-from suites.catalogue import crd_fields, fields_page, page
+from suites.catalogue import crd_fields, defects_page, fields_page, page
 from suites.catalogue.discovery import declared
 from suites.catalogue.uncovered_fields import UNCOVERED_FIELDS
 
@@ -25,6 +25,7 @@ def pages() -> Mapping[Path, str]:
     scenarios = declared()
     return {
         page.PAGE: page.page(scenarios),
+        defects_page.PAGE: defects_page.page(scenarios),
         fields_page.PAGE: fields_page.page(crd_fields.fields(), scenarios, UNCOVERED_FIELDS),
     }
 

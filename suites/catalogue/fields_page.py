@@ -65,8 +65,9 @@ def page(fields: Sequence[str], scenarios: Sequence[Scenario], reasons: Sequence
             "names a field that does not exist. `python -m suites.catalogue --crds` reads the CRDs again."
         ),
         (
-            "A row covers a field if one of its checks turns red when the field is ignored or wrong. A type "
-            "of Kubernetes itself, such as `affinity` or `volumes`, counts as one field."
+            "A row covers a field if one of its checks turns red when the field is ignored or wrong, or "
+            "records that as a known defect. A type of Kubernetes itself, such as `affinity` or `volumes`, "
+            "counts as one field."
         ),
         _summary(fields, rows, reasons),
         f"## No row yet ({len(missing)})",

@@ -8,12 +8,13 @@ from typing import Final
 
 from clusters.disruption import ALL, Disruption
 from clusters.pins import pins
+from suites.catalogue.defects_page import defects_of
 from suites.catalogue.scenario import Scenario
 from suites.catalogue.unwritten import GROUPS, UNWRITTEN_ROWS, rows
-from suites.record.defects import Defect
 from suites.record.markdown import table_row
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "scenarios.md"
+_DEFECTS: Final = "[defects.md](defects.md) has a report of each for Fluid's maintainers."
 _TITLES: Final = {
     "A": "Correct use",
     "B": "Misuse",
@@ -53,7 +54,7 @@ def page(scenarios: Sequence[Scenario]) -> str:
     for group in GROUPS:
         parts.append(f"## {group}. {_TITLES[group]}")
         parts.append(_scenarios(s for s in scenarios if s.id.rstrip("0123456789") == group))
-    parts += ["## Defects of Fluid that are checked", _defects(scenarios)]
+    parts += ["## Defects of Fluid that are checked", _DEFECTS, _defects(scenarios)]
     parts += ["## Rows without a scenario", _unwritten_rows()]
     return "\n\n".join(parts) + "\n"
 
@@ -82,13 +83,11 @@ def _defects(scenarios: Iterable[Scenario]) -> str:
         "| key | what seems wrong | versions of Fluid | where it was read | scenario |",
         "|---|---|---|---|---|",
     ]
-    shown: dict[Defect, list[str]] = {}
-    for scenario in scenarios:
-        for defect in scenario.defects:
-            shown.setdefault(defect, []).append(scenario.id)
     lines += [
-        table_row(f"`{d.key}`", d.says, str(d.affected), f"`{d.source}`", ", ".join(ids))
-        for d, ids in shown.items()
+        table_row(
+            f"`{d.key}`", d.says, str(d.affected), f"`{d.source}`", ", ".join(row.id for row in rows_of_it)
+        )
+        for d, rows_of_it in defects_of(tuple(scenarios)).items()
     ]
     return "\n".join(lines)
 

@@ -45,6 +45,7 @@ class UncoveredFields:
 _NO_ROW: Final = "nothing prevents it"
 _JOB_PARTS: Final = "a container in the Pod of {}, whose settings count"
 _RESOURCE_CLAIM: Final = "dynamic resource allocation: the chart's templates have limits and requests alone"
+_DEVICES: Final = "dynamic resource allocation needs a driver of devices"
 _BACKUP: Final = "a DataBackup never runs: backup-not-permitted (A25)"
 _MIGRATE: Final = "Alluxio supports no DataMigrate (pkg/ddc/alluxio/operate.go:40-46); A26 shows the refusal"
 
@@ -53,12 +54,6 @@ UNCOVERED_FIELDS: Final = (
     UncoveredFields(
         "Dataset.spec.dataRestoreLocation.*", WhyUncovered.BLOCKED, f"nothing to restore from: {_BACKUP}"
     ),
-    UncoveredFields("Dataset.spec.mounts[].encryptOptions[].**", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.mounts[].name", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.mounts[].options", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.mounts[].shared", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.owner.gid", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.owner.uid", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields(
         "Dataset.spec.owner.group",
         WhyUncovered.NOT_READ,
@@ -74,13 +69,9 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_SET_BY_USERS,
         "users create the runtime as an object of its own; Fluid writes the binding into the status",
     ),
-    UncoveredFields("Dataset.spec.sharedEncryptOptions[].**", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.sharedOptions", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.spec.tolerations", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("Dataset.status.cacheStates.*ThroughputRatio", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("Dataset.status.conditions[].message", WhyUncovered.FREE_TEXT, "for people"),
     UncoveredFields("Dataset.status.conditions[].last*", WhyUncovered.FREE_TEXT, "no row asserts times"),
-    UncoveredFields("Dataset.status.conditions[].*", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields(
         "Dataset.status.dataBackupRef",
         WhyUncovered.DEPRECATED,
@@ -91,14 +82,9 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.DEPRECATED,
         "operationRef replaces it (api/v1alpha1/dataset_types.go:220-228)",
     ),
-    UncoveredFields("Dataset.status.hcfs.*", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("Dataset.status.mounts[].**", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.status.operationRef", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("Dataset.status.runtimes[].*", WhyUncovered.NO_ROW, _NO_ROW),
     # AlluxioRuntime
     UncoveredFields("AlluxioRuntime.spec.alluxioVersion.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.apiGateway.enabled", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.apiGateway.ports", WhyUncovered.NO_ROW, _NO_ROW),
     *(
         UncoveredFields(
             f"AlluxioRuntime.spec.apiGateway.{field}",
@@ -114,20 +100,12 @@ UNCOVERED_FIELDS: Final = (
             "replicas",
         )
     ),
-    *(
-        UncoveredFields(
-            f"AlluxioRuntime.spec.apiGateway.{field}",
-            WhyUncovered.NOT_READ,
-            "the engine's values have only enabled and ports (pkg/ddc/alluxio/types.go:119-122)",
-        )
-        for field in ("env", "jvmOptions", "properties", "resources.limits", "resources.requests")
-    ),
     UncoveredFields("AlluxioRuntime.spec.*.resources.claims[].name", WhyUncovered.NOT_READ, _RESOURCE_CLAIM),
-    UncoveredFields("AlluxioRuntime.spec.apiGateway.volumeMounts", WhyUncovered.NOT_READ, "as above"),
-    UncoveredFields("AlluxioRuntime.spec.data.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.disablePrometheus", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.hadoopConfig", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.imagePullSecrets", WhyUncovered.NO_ROW, _NO_ROW),
+    UncoveredFields(
+        "AlluxioRuntime.spec.apiGateway.volumeMounts",
+        WhyUncovered.NOT_READ,
+        "the values have no place for it (pkg/ddc/alluxio/types.go:124-127)",
+    ),
     UncoveredFields(
         "AlluxioRuntime.spec.initUsers.**",
         WhyUncovered.NOT_AT_HAND,
@@ -138,14 +116,7 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_AT_HAND,
         "the Pods then start with the image init-users, which is in no package registry",
     ),
-    UncoveredFields("AlluxioRuntime.spec.jvmOptions", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.spec.management.cleanCachePolicy.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.podMetadata.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.tieredstore.levels[].high", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.tieredstore.levels[].low", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.tieredstore.levels[].mediumtype", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.tieredstore.levels[].quotaList", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.volumes", WhyUncovered.NO_ROW, _NO_ROW),
     *(
         UncoveredFields(
             f"AlluxioRuntime.spec.{part}.{field}",
@@ -177,32 +148,11 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_READ,
         "the number of workers is spec.replicas (pkg/ctrl/worker.go)",
     ),
-    UncoveredFields("AlluxioRuntime.spec.*.env", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.imagePullSecrets", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.jvmOptions", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.networkMode", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.master.nodeSelector", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.podMetadata.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.ports", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.properties", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.resources.limits", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.resources.requests", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.spec.*.volumeMounts", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.spec.fuse.image*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.apiGateway.endpoint", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.cacheAffinity", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.cacheStates.*", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.conditions[].message", WhyUncovered.FREE_TEXT, "for people"),
     UncoveredFields(
         "AlluxioRuntime.status.conditions[].last*", WhyUncovered.FREE_TEXT, "no row asserts times"
     ),
-    UncoveredFields("AlluxioRuntime.status.conditions[].*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.*NumberScheduled", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.*NumberAvailable", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.*NumberReady", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.*NumberUnavailable", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.fusePhase", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("AlluxioRuntime.status.masterPhase", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.*Reason", WhyUncovered.FREE_TEXT, "for people"),
     UncoveredFields("AlluxioRuntime.status.mountTime", WhyUncovered.FREE_TEXT, "no row asserts times"),
     UncoveredFields(
@@ -210,27 +160,20 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_OF_ALLUXIO,
         "the engine of Alluxio never writes it; the Dataset's status has them",
     ),
-    UncoveredFields("AlluxioRuntime.status.selector", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.setupDuration", WhyUncovered.FREE_TEXT, "no row asserts times"),
-    UncoveredFields("AlluxioRuntime.status.valueFile", WhyUncovered.NO_ROW, _NO_ROW),
     # Data operations
-    UncoveredFields("DataLoad.spec.affinity", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.loadMetadata", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.nodeSelector", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.options", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.podMetadata.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.resources.**", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.schedulerName", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.target[].replicas", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.tolerations", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataLoad.spec.ttlSecondsAfterFinished", WhyUncovered.NO_ROW, _NO_ROW),
+    UncoveredFields(
+        "DataLoad.spec.options",
+        WhyUncovered.NOT_OF_ALLUXIO,
+        "the engine of Alluxio reads no option (pkg/ddc/alluxio/load_data.go:94-158)",
+    ),
+    UncoveredFields("DataLoad.spec.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES),
     UncoveredFields("DataLoad.spec.runAfter.**", WhyUncovered.NO_ROW, "row A39 is not written"),
     UncoveredFields("DataProcess.spec.dataset.namespace", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.dataset.subPath", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.processor.job.podSpec", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.processor.podMetadata.*", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.processor.serviceAccountName", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.processor.script.**", WhyUncovered.NO_ROW, _NO_ROW),
+    UncoveredFields("DataProcess.spec.processor.script.imagePullPolicy", WhyUncovered.NO_ROW, _NO_ROW),
+    UncoveredFields(
+        "DataProcess.spec.processor.script.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES
+    ),
     UncoveredFields("DataProcess.spec.runAfter.**", WhyUncovered.NO_ROW, "row A39 is not written"),
     UncoveredFields("DataProcess.spec.ttlSecondsAfterFinished", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("DataMigrate.spec.**", WhyUncovered.NOT_OF_ALLUXIO, _MIGRATE),

@@ -10,14 +10,27 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import is_empty, wait
+from suites.record.defects import Defect
 from suites.steps import checks
 from suites.steps.node_placement import LABELLED_SECONDS
 from suites.steps.user import DATASET, User
+from workloads.models.small_runtime import laptop_runtime
 
 #: Seconds until the number of workers has changed, and until the status shows their capacity.
 SCALE_SECONDS: Final = 240.0
 #: Properties with which Alluxio forgets a lost worker after 20 s; its default is 5 min.
 FORGETS_SOON: Final = {"alluxio.master.worker.timeout": "20sec"}
+BLOCKS_LEFT: Final = Defect(
+    "blocks-left-on-former-node",
+    "When a worker's Pod is created again on another node, its cached blocks stay in the memory of "
+    "its former node, also after the Dataset is deleted: no worker is there to free them.",
+    "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
+)
+
+
+def creates_dataset_forgetting_soon(user: User) -> None:
+    """Create the Dataset with a runtime that forgets a lost worker soon."""
+    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
 
 
 def of_dataset(user: User, dataset: str = DATASET) -> tuple[PodSnapshot, ...]:
@@ -57,6 +70,29 @@ def find(user: User, dataset: str) -> PodSnapshot:
         )
     user.evidence.fact("worker", f"the worker of {dataset} runs on {found.node}")
     return found
+
+
+def wait_until_decided(user: User, dataset: str = DATASET) -> PodSnapshot:
+    """Wait until the first worker has a node, or the scheduler has said why it has none."""
+
+    def is_placed_or_refused(pod: PodSnapshot | None) -> bool:
+        return pod is not None and bool(pod.node or pod.scheduling)
+
+    name = fluid_names.worker_pod(dataset)
+    with user.evidence.phase("waiting", "the scheduler decides about the worker"):
+        pod = wait(
+            user.with_reconcile_requests(
+                lambda: user.observer.objects.get(PodSnapshot, name, user.namespace), dataset
+            ),
+            is_placed_or_refused,
+            subject=f"Pod {user.namespace}/{name}",
+            condition="a decision of the scheduler",
+            timeout=SCALE_SECONDS * user.timeout_factor,
+            delay=2.0,
+        )
+    assert pod is not None
+    user.evidence.fact("worker", str(pod))
+    return pod
 
 
 def scale(user: User, dataset: str, replicas: int) -> None:

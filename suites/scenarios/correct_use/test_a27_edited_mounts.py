@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
-from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
-from suites.steps import checks
+from suites.steps import checks, web_mounts
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 from workloads.models.dataset import Mount
-from workloads.web_server import PORT, web_server
 
 #: Seconds until a changed mount point is in use: a ConfigMap reaches the master's Pod after up to 90 s.
 UPDATE_SECONDS: Final = 300.0
 #: Seconds for which a change that Fluid ignores is watched, with reconcile requests.
 IGNORED_SECONDS: Final = 35.0
-WEB_FILE: Final = "hello.txt"
-WEB_TEXT: Final = "served by a web server"
 #: A file of the claim that the Dataset is over at first, and one of the claim that it is edited to.
 OLD_FILE: Final = "/data/train/part-0.bin"
 NEW_FILE: Final = "/data/00.txt"
@@ -52,11 +47,11 @@ def test_mount_points_can_be_added_to_a_bound_dataset(dataset_owner: User) -> No
     The user adds an http:// mount point while an application runs, removes it, and then
     changes the pvc:// mount point to another claim.
     """
-    server = _start_web_server(dataset_owner)
+    server = web_mounts.start_server(dataset_owner)
     pod = dataset_owner.starts(dataset_owner.application("a27-reader", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
     native = Mount(mount_point=f"pvc://{SOURCE}", name=SOURCE, path="/")
-    web = Mount(mount_point=f"http://{server.ip}:{PORT}/", name="web", path="/web")
+    web = web_mounts.mount_of(server)
     _edit_mounts(dataset_owner, native, web)
     _wait_for_mount(dataset_owner, "/web", there=True)
     dataset = dataset_owner.observer.dataset(dataset_owner.namespace, DATASET)
@@ -72,20 +67,6 @@ def test_mount_points_can_be_added_to_a_bound_dataset(dataset_owner: User) -> No
     dataset_owner.creates_source("nfs-other", folder=f"{dataset_owner.folder}/labels")
     _edit_mounts(dataset_owner, Mount(mount_point="pvc://nfs-other", name="nfs-other", path="/"))
     _check_native_edit(dataset_owner, pod)
-
-
-def _start_web_server(user: User) -> PodSnapshot:
-    user.applies(web_server(user.namespace, "web", user.system.toolbox, WEB_FILE, WEB_TEXT))
-    pod = wait(
-        lambda: user.observer.objects.get(PodSnapshot, "web", user.namespace),
-        is_ready,
-        subject=f"Pod {user.namespace}/web",
-        condition="condition Ready",
-        timeout=60.0,
-        failure_class=FailureClass.INFRASTRUCTURE,
-    )
-    assert pod is not None
-    return pod
 
 
 def _edit_mounts(user: User, *mounts: Mount) -> None:
@@ -122,13 +103,13 @@ def _wait_for_mount(user: User, path: str, *, there: bool) -> None:
 
 
 def _check_reads_web_file(user: User, pod: PodSnapshot) -> None:
-    path = f"/data/web/{WEB_FILE}"
+    path = f"/data/web/{web_mounts.FILE}"
     done = user.observer.inside(pod, ("cat", path))
-    if done.stdout != WEB_TEXT:
+    if done.stdout != web_mounts.TEXT:
         checks.fail(
             "the application does not read what the web server serves",
             subject=f"Pod {pod.namespace}/{pod.name}",
-            expected=f"{path} holds “{WEB_TEXT}”",
+            expected=f"{path} holds “{web_mounts.TEXT}”",
             seen=(done.stdout + done.stderr)[-500:],
         )
     user.evidence.fact("application", f"reads {path} from the web server", bytes=len(done.stdout))

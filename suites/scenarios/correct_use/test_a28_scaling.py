@@ -9,11 +9,6 @@ from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, page_cache, workers
 from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
-from workloads.models.small_runtime import laptop_runtime
-
-
-def _forgetting_soon(user: User) -> None:
-    user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=workers.FORGETS_SOON))
 
 
 @scenario(
@@ -21,7 +16,7 @@ def _forgetting_soon(user: User) -> None:
     Level.CONFORMANCE,
     nodes=2,
     alone=True,
-    dataset=_forgetting_soon,
+    dataset=workers.creates_dataset_forgetting_soon,
     fields=(
         "AlluxioRuntime.spec.replicas",
         "Dataset.status.cacheStates.cacheCapacity",

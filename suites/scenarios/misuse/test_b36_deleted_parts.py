@@ -6,24 +6,18 @@ from typing import Final
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.predicates import has_phase
 from clusters.product import fluid_names
-from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import CauseCode, FindingCode
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, fuse_pods, leaks, predicates
+from suites.steps import checks, fuse_pods, leaks, predicates, runtime_parts
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.object_copies import as_written
 from suites.steps.reconcile import FULL_RECONCILE_DELAY
 from suites.steps.user import DATASET, User
 from workloads.models.base import Manifest
 
-#: Seconds for which something that must not be created again is watched; Fluid reconciles every 20 s.
-WATCH_SECONDS: Final = 25.0
-#: Seconds until the Dataset's phase shows what was deleted, or restored.
-SHOWN_SECONDS: Final = 120.0
 #: Seconds after a reconcile in which the controller does not reconcile by itself (it does after 90 s).
 QUIET_SECONDS: Final = 60.0
 #: Seconds until it has reconciled by itself, and reported.
@@ -62,11 +56,11 @@ def test_deleted_parts_of_a_runtime_are_not_created_again(dataset_owner: User) -
     checks.served_by_fluid(dataset_owner, pod)
     name = fluid_names.fuse_name(DATASET)
     kept = _copy_of(dataset_owner, kinds.DAEMON_SET, name)
-    _delete(dataset_owner, kinds.DAEMON_SET, name)
+    runtime_parts.delete(dataset_owner, kinds.DAEMON_SET, name)
     fuse_pods.wait_until_gone(dataset_owner)
     checks.dead_mount(dataset_owner, pod)
-    _wait_for_phase(dataset_owner, "Failed")
-    _check_not_created_again(dataset_owner, kinds.DAEMON_SET, name)
+    runtime_parts.wait_for_phase(dataset_owner, "Failed")
+    runtime_parts.check_not_created_again(dataset_owner, kinds.DAEMON_SET, name)
     assert_diagnosis(
         dataset_owner,
         pod.name,
@@ -76,7 +70,7 @@ def test_deleted_parts_of_a_runtime_are_not_created_again(dataset_owner: User) -
     )
     dataset_owner.stops(pod)
     dataset_owner.applies(kept)
-    _wait_for_phase(dataset_owner, "Bound")
+    runtime_parts.wait_for_phase(dataset_owner, "Bound")
     bound_at = dataset_owner.system.kube.clock.now()
     again = dataset_owner.starts(application)
     checks.served_by_fluid(dataset_owner, again)
@@ -98,52 +92,6 @@ def _copy_of(user: User, kind: Kind, name: str) -> Manifest:
     return as_written(found)
 
 
-def _delete(user: User, kind: Kind, name: str) -> None:
-    user.system.kube.delete(kind, name, user.namespace, because="the user deletes a part of the runtime")
-    user.evidence.fact("fault", f"the user deletes {kind} {name}")
-
-
-def _wait_for_phase(user: User, phase: str) -> DatasetSnapshot:
-    """Wait until the Dataset has that phase; a reconcile is requested."""
-    with user.evidence.phase("waiting", f"the Dataset is {phase}"):
-        dataset = wait(
-            user.with_reconcile_requests(lambda: user.observer.dataset(user.namespace, DATASET)),
-            has_phase(phase),
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"phase {phase}",
-            timeout=SHOWN_SECONDS,
-            advice="check the events of the AlluxioRuntime",
-        )
-    user.evidence.fact("Dataset status", str(dataset))
-    return dataset
-
-
-def _check_not_created_again(user: User, kind: Kind, name: str) -> tuple[str, ...]:
-    """During a window the object does not exist. Returns the Dataset's phases meanwhile."""
-    kube = user.system.kube
-
-    def observe() -> tuple[bool, str]:
-        there = kube.get(kind, name, user.namespace) is not None
-        return there, user.observer.dataset(user.namespace, DATASET).phase
-
-    def why_created_again(seen: tuple[bool, str]) -> str | None:
-        return "it was created again" if seen[0] else None
-
-    with user.evidence.phase("window", f"{kind} {name} is not created again"):
-        observations = hold(
-            observe,
-            why_created_again,
-            subject=f"{kind} {user.namespace}/{name}",
-            condition="absence after its deletion",
-            window=WATCH_SECONDS,
-        )
-    phases = tuple(dict.fromkeys(phase for _, phase in observations))
-    user.evidence.fact(
-        str(kind), f"{name} is not created again; phase {', '.join(phases)}", looks=len(observations)
-    )
-    return phases
-
-
 def _check_master_loss(user: User, bound_at: float) -> None:
     """Delete the master's StatefulSet: it is not created again; record whether the status shows it."""
     with user.evidence.phase("window", "the Dataset stays Bound with all its parts"):
@@ -155,14 +103,14 @@ def _check_master_loss(user: User, bound_at: float) -> None:
             window=FULL_RECONCILE_DELAY,
         )
     name = fluid_names.master_name(DATASET)
-    before = _warnings(user)
+    before = runtime_parts.warnings(user)
     leaks.expect_on_worker_nodes(user)
-    _delete(user, kinds.STATEFUL_SET, name)
+    runtime_parts.delete(user, kinds.STATEFUL_SET, name)
     if user.system.kube.clock.now() - bound_at < QUIET_SECONDS:
         user.request_reconcile()
 
     def observe() -> tuple[frozenset[str], str]:
-        return _warnings(user) - before, user.observer.dataset(user.namespace, DATASET).phase
+        return runtime_parts.warnings(user) - before, user.observer.dataset(user.namespace, DATASET).phase
 
     def has_noticed(seen: tuple[frozenset[str], str]) -> bool:
         warnings, phase = seen
@@ -178,16 +126,10 @@ def _check_master_loss(user: User, bound_at: float) -> None:
             describe=lambda seen: f"{'; '.join(seen[0]) or 'no new warning'}; phase {seen[1]}",
             advice="check whether the alluxioruntime-controller runs",
         )
-    phases = _check_not_created_again(user, kinds.STATEFUL_SET, name)
+    phases = runtime_parts.check_not_created_again(user, kinds.STATEFUL_SET, name)
     said = "; ".join(sorted(warnings))[:300] or "none"
     user.evidence.defect(
         "master-loss-unseen",
         seen=phases == ("Bound",),
         says=f"without its master the Dataset is {', then '.join(phases)}; warnings of the runtime: {said}",
     )
-
-
-def _warnings(user: User) -> frozenset[str]:
-    """Messages of the warnings about the runtime."""
-    events = user.observer.objects.events(user.namespace, DATASET, "AlluxioRuntime")
-    return frozenset(event.message for event in events if event.type == "Warning")

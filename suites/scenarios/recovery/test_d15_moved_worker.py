@@ -10,7 +10,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.record.defects import Defect, Leftover
+from suites.record.defects import Leftover
 from suites.steps import checks, page_cache, workers
 from suites.steps.node_placement import labelled
 from suites.steps.user import DATASET, User
@@ -20,7 +20,6 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: Key of a label that no node has before the scenario sets it.
 WORKER_KEY: Final = "fluid-conformance/worker"
-LEFT_BEHIND: Final = "blocks-left-on-former-node"
 
 
 @scenario(
@@ -28,15 +27,8 @@ LEFT_BEHIND: Final = "blocks-left-on-former-node"
     Level.FULL,
     disturbs={Disruption.NODE_LABELS: "labels two nodes, one after the other"},
     nodes=2,
-    defects=(
-        Defect(
-            LEFT_BEHIND,
-            "When a worker's Pod is created again on another node, its cached blocks stay in the memory of "
-            "its former node, also after the Dataset is deleted: no worker is there to free them.",
-            "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
-        ),
-    ),
-    leftovers=(Leftover(LEFT_BEHIND, r"/alluxioworker/"),),
+    defects=(workers.BLOCKS_LEFT,),
+    leftovers=(Leftover(workers.BLOCKS_LEFT.key, r"/alluxioworker/"),),
     fields=("AlluxioRuntime.spec.worker.nodeSelector",),
 )
 def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None:

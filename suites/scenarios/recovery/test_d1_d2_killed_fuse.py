@@ -6,13 +6,14 @@ from typing import Final
 
 from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fuse import FuseSnapshot
-from clusters.waiting import WaitError, wait
+from clusters.waiting import WaitError
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
 from suites.record.defects import Defect
-from suites.steps import checks, fuse_recovery
+from suites.steps import checks, fuse_pods, fuse_recovery
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
@@ -112,27 +113,13 @@ def _kill_fuse(user: User, node: str, before: FuseSnapshot) -> None:
     fault = kill_process(user.observer.on_node(node, Disruption.NOTHING), mount_point)
     user.evidence.fact("fault", fault.says, node=node)
 
-    def observe() -> tuple[FuseSnapshot, bool]:
-        mounts = user.observer.host_mounts(node, user.namespace, DATASET)
-        there = any(m.mount_point == mount_point and m.serves == "fluid" for m in mounts)
-        return user.observer.fuse(user.namespace, DATASET), there
+    def has_restarted(pod: PodSnapshot) -> bool:
+        return pod.restarts > was.restarts
 
-    def back(seen: tuple[FuseSnapshot, bool]) -> bool:
-        pod = seen[0].pod_on(node)
-        return seen[0].ready_on(node) and pod is not None and pod.restarts > was.restarts and seen[1]
-
-    with user.evidence.phase("waiting", "the Fuse restarts"):
-        fuse, _ = wait(
-            observe,
-            back,
-            subject=f"Fuse of {user.namespace}/{DATASET}",
-            condition="restart, and its mount on the node",
-            timeout=FUSE_BACK_SECONDS,
-            describe=lambda seen: f"{seen[0]}; {'mounted' if seen[1] else 'not mounted'}",
-            advice="check the Fuse Pod's previous log",
-        )
-    pod = fuse.pod_on(node)
-    if pod is None or pod.uid != was.uid:
+    pod = fuse_pods.wait_until_mounted(
+        user, node, has_restarted, "restart, and its mount on the node", FUSE_BACK_SECONDS
+    )
+    if pod.uid != was.uid:
         checks.fail(
             "the Fuse Pod was replaced instead of restarted",
             subject=f"Fuse of {user.namespace}/{DATASET}",

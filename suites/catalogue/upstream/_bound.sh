@@ -1,0 +1,3 @@
+#include dataset
+#include runtime
+#include wait
