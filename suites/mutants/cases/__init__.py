@@ -30,6 +30,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
 #: Rows that no change of Fluid's programs or of the charts inside their images turns red, with the reason.
 ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "A45": "Fluid 1.0.8 itself has the fault that the row looks for, and the row shows it on each run",
+        "B33": "Fluid 1.0.8 itself has the faults that the row looks for, and the row shows them on each run",
+        "B34": "Fluid 1.0.8 itself has the faults that the row looks for, and the row shows them on each run",
         "B5": "Kubernetes decides that a Pod waits for a claim of another namespace; the sabotage "
         "claims-made-by-hand turns it red",
         "B6": "Kubernetes decides that a Pod waits for a claim that does not exist; the sabotage "

@@ -88,6 +88,30 @@ CHARTS: Final = (
         Edit(FUSE, 86, "if .Values.fuse.nodeSelector", "if false"),
     ),
     _mutant(
+        "M163",
+        "labels of fuse.podMetadata do not reach the Fuse Pod",
+        ("A37",),
+        Edit(FUSE, 63, ".Values.fuse.labels", "false"),
+    ),
+    _mutant(
+        "M164",
+        "imagePullSecrets of a runtime do not reach its master",
+        ("A42",),
+        Edit(MASTER, 80, ".Values.imagePullSecrets", "false"),
+    ),
+    _mutant(
+        "M165",
+        "the node selector of a DataLoad is ignored",
+        ("A44",),
+        Edit(
+            "charts/fluid-dataloader/alluxio/templates/job.yaml",
+            62,
+            ".Values.dataloader.nodeSelector",
+            "false",
+        ),
+        program=Program.DATASET_CONTROLLER,
+    ),
+    _mutant(
         "M130",
         "a DataLoad loads all of the Dataset, whatever it is asked for",
         ("A34",),

@@ -80,6 +80,12 @@ CSI_PLUGIN: Final = (
         Edit(RECOVER, 165, "r.doRecover(point)", "_ = point"),
     ),
     _mutant(
+        "M166",
+        "with FuseRecovery a mount that broke for the second time is unmounted before it is restored",
+        ("D3",),
+        Edit(RECOVER, 261, "> r.recoverWarningThreshold", "> 1"),
+    ),
+    _mutant(
         "M08",
         "with FuseRecovery a mended mount is not reported by an event",
         ("D2",),

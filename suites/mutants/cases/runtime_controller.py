@@ -428,6 +428,18 @@ _SET_UP: Final = (
         Edit(FUSE, 99, "runtime.Spec.Fuse.NodeSelector", "map[string]string{}"),
     ),
     _mutant(
+        "M167",
+        "all folders of a tier have the first size in quotaList",
+        ("A41",),
+        Edit("pkg/ddc/base/runtime.go", 424, "ParseQuantity(quotaStr)", "ParseQuantity(quotaStrs[0])"),
+    ),
+    _mutant(
+        "M168",
+        "options of all mounts do not reach Alluxio",
+        ("A43",),
+        Edit(LEVELS, 558, "dataset.Spec.SharedOptions", "nil"),
+    ),
+    _mutant(
         "M80",
         "web servers that are added to the mounts of a Bound Dataset are ignored",
         ("A27",),
@@ -510,6 +522,13 @@ _PLACEMENT: Final = (
         "a runtime whose number of workers is lowered keeps the old number",
         ("A28",),
         Edit(REPLICAS, 48, "!=", ">"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M169",
+        "the sub-resource scale of a runtime has no selector",
+        ("A46",),
+        Edit("pkg/ddc/alluxio/master.go", 103, "e.getWorkerSelectors()", '""'),
         timeout_factor=0.5,
     ),
     _mutant(
@@ -615,6 +634,27 @@ _STATUS: Final = (
             "{",
             "{ _ = e.UpdateDatasetStatus(data.FailedDatasetPhase)",
         ),
+    ),
+    _mutant(
+        "M170",
+        "a Dataset whose master is replaced is Failed meanwhile",
+        ("D5",),
+        Edit(HEALTH, 46, "{", "{ _ = e.UpdateDatasetStatus(data.FailedDatasetPhase)"),
+    ),
+    _mutant(
+        "M171",
+        "a Dataset whose workers' StatefulSet was deleted stays Bound",
+        ("D7",),
+        Edit(HEALTH, 54, "FailedDatasetPhase", "BoundDatasetPhase"),
+        Edit("pkg/ddc/alluxio/replicas.go", 77, "FailedDatasetPhase", "BoundDatasetPhase"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M172",
+        "the status says that no worker is available",
+        ("C10",),
+        Edit(WORKER, 194, "workers.Status.AvailableReplicas", "0"),
+        timeout_factor=0.5,
     ),
 )
 

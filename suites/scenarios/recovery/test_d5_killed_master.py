@@ -111,7 +111,8 @@ def _replace_master(user: User) -> None:
 
     with user.evidence.phase("waiting", "the master is replaced"):
         wait(
-            observe,
+            # The Dataset's phase is to be right also when Fluid reconciles without a master.
+            user.with_reconcile_requests(observe),
             is_replaced,
             subject=f"Pod {user.namespace}/{name}",
             condition="replacement by a ready Pod",
