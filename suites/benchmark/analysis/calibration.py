@@ -49,6 +49,25 @@ def heavy_tailed(variation: float) -> Noise:
     return Noise(f"heavy tails, {100 * variation:g} %", draw)
 
 
+def dependent(variation: float, correlation: float) -> Noise:
+    """Log-normal noise in which each round is correlated with the one before (an AR(1) process).
+
+    Args:
+        variation: standard deviation, about.
+        correlation: of successive rounds, from 0 to below 1.
+    """
+
+    def draw(generator: np.random.Generator, rounds: int) -> Floats:
+        steps = generator.standard_normal(rounds)
+        for number in range(1, rounds):
+            fresh = np.sqrt(1 - correlation**2) * steps[number]
+            steps[number] = correlation * steps[number - 1] + fresh
+        values: Floats = np.exp(variation * steps)
+        return values
+
+    return Noise(f"log-normal, {100 * variation:g} %, correlation {correlation:g}", draw)
+
+
 def like(*arms: Sequence[float]) -> Noise:
     """Noise like that of measured arms: their values over the median of their arm, resampled.
 

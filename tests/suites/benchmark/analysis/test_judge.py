@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from suites.benchmark.analysis.calibration import Noise, calibrate, heavy_tailed, like, lognormal
+from suites.benchmark.analysis.calibration import (
+    Noise,
+    calibrate,
+    dependent,
+    heavy_tailed,
+    like,
+    lognormal,
+)
 from suites.benchmark.analysis.judge import ArmValues, Interval, judge, narrow_enough
 from suites.benchmark.model.judgement import FEWEST_ROUNDS, Conclusion, Judgement
 from suites.benchmark.model.rounds import Round, Unit
@@ -30,9 +37,16 @@ def judged(
     baseline: tuple[float, ...] | list[float],
     candidate: tuple[float, ...] | list[float],
     unit: Unit = Unit.BYTES_PER_SECOND,
+    *,
+    repeated: list[float] | None = None,
 ) -> Judgement:
     """What the judge says of two arms' values."""
-    return judge(ArmValues("raw", tuple(baseline)), ArmValues("fluid", tuple(candidate)), unit)
+    return judge(
+        ArmValues("raw", tuple(baseline)),
+        ArmValues("fluid", tuple(candidate)),
+        unit,
+        repeated=ArmValues("raw again", tuple(repeated)) if repeated else None,
+    )
 
 
 def scaled(values: tuple[float, ...], factor: float) -> list[float]:
@@ -235,6 +249,26 @@ def test_what_could_have_been_found_is_found(variation: float) -> None:
     said = calibrate(lognormal(variation), series=200, seed=4).could_find
     found = calibrate(lognormal(variation), series=200, seed=5, effect=1 - 1 / (1 + said)).found
     assert 0.84 <= found <= 0.995
+
+
+@pytest.mark.parametrize(("correlation", "rounds"), [(0.5, 20), (0.5, 40), (0.8, 20), (0.8, 40)])
+def test_rounds_that_depend_on_each_other_raise_few_false_alarms(correlation: float, rounds: int) -> None:
+    """Dependent rounds are less evidence than as many independent ones."""
+    figures = calibrate(dependent(0.10, correlation), series=200, seed=7, rounds=rounds)
+    assert figures.false_alarms <= 0.05
+    assert figures.covered >= 0.88
+
+
+def test_drift_of_the_candidate_counts_as_noise() -> None:
+    """A steady second baseline does not make a candidate credible that became slower during the run."""
+    steady = [100.0, 101.0, 99.0, 100.5, 99.5] * 4
+    drifting = [value * factor for value, factor in zip(steady, np.linspace(1.0, 0.8, 20), strict=True)]
+    result = judged(steady, drifting, repeated=steady)
+    assert result.noise is not None
+    assert result.noise > 0.05
+    assert result.verdict is Conclusion.INCONCLUSIVE
+    flat = judged(steady, [0.9 * value for value in steady], repeated=steady)
+    assert flat.verdict is Conclusion.SLOWER
 
 
 def test_going_on_until_the_interval_is_narrow_adds_no_false_alarms() -> None:
