@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from clusters.errors import HarnessError
+from clusters.errors import HarnessError, RefusalError
 from reports import run_files
 from reports.certificate import command as certificate
 from reports.files import write_atomically
@@ -57,11 +57,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     schema.add_argument("file", nargs="?", choices=list(SCHEMAS), default="verdict")
     compare = commands.add_parser(
         "compare",
-        help="judge whether run B measured slower than run A",
-        description="Exit code 1 for a claimed regression, 0 for none, 2 when they cannot be compared.",
+        help="judge whether run B measured slower than run A, or runs B than runs A",
+        usage="%(prog)s A B | %(prog)s A [A ...] --to B [B ...]",
+        description="Exit code 1 for a claimed regression, 0 for none, 2 when they cannot be compared. With "
+        "three or more runs on each side the run is the unit; with one, its rounds are.",
     )
-    compare.add_argument("a", type=Path, metavar="A", help="the folder of the earlier run")
-    compare.add_argument("b", type=Path, metavar="B", help="the folder of the later run")
+    compare.add_argument("runs", nargs="+", type=Path, metavar="A", help="the folders of the earlier runs")
+    compare.add_argument("--to", nargs="+", type=Path, metavar="B", help="the folders of the later runs")
     history = commands.add_parser("history", help="plot what many runs measured, on one page")
     history.add_argument("dir", type=Path, metavar="DIR", help="the folder of the runs, such as out")
     history.add_argument("--to", type=Path, metavar="FILE", help="the page (default: DIR/history.html)")
@@ -87,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         case "show":
             _show(options.dir)
         case "compare":
-            return _compare(options.a, options.b)
+            return _compare(options.runs, options.to)
         case "repeats":
             return _repeats(options.dirs)
         case "overview":
@@ -113,10 +115,18 @@ def _show(folder: Path) -> None:
     sys.stdout.write("\n".join([*lines, f"report: {folder / run_files.PAGE}"]) + "\n")
 
 
-def _compare(a: Path, b: Path) -> int:
+def _compare(runs: Sequence[Path], to: Sequence[Path] | None) -> int:
     from reports.performance import compare, compare_text  # noqa: PLC0415 - the judge loads numpy
 
-    outcome = compare.compare(load_results(a), load_results(b))
+    if to is None:
+        if len(runs) != 2:  # noqa: PLR2004 - A and B
+            raise RefusalError(
+                f"compare needs two runs, and {len(runs)} are named",
+                advice="of several runs on each side, name the later ones after --to",
+            )
+        runs, to = runs[:1], runs[1:]
+    (a, *more_a), (b, *more_b) = (tuple(map(load_results, side)) for side in (runs, to))
+    outcome = compare.compare(a, b, repeats=(tuple(more_a), tuple(more_b)))
     sys.stdout.write(compare_text.render(outcome))
     return outcome.status
 

@@ -22,8 +22,9 @@ SAME_BANDWIDTH: Final = 0.10
 SAME_MEMORY: Final = 0.05
 
 
-def obstacles(a: Environment, b: Environment) -> Iterator[str]:
+def obstacles(a: Environment, b: Environment, names: tuple[str, str] = (EARLIER, LATER)) -> Iterator[str]:
     """Why two runs must not be compared: another machine, or another NFS."""
+    first, second = names
     for name, one, other in (
         ("NFS client", a.nfs.client, b.nfs.client),
         ("version of NFS", a.nfs.version, b.nfs.version),
@@ -40,14 +41,15 @@ def obstacles(a: Environment, b: Environment) -> Iterator[str]:
         ("number of nodes", a.nodes, b.nodes),
     ):
         if one != other:
-            yield f"another {name}: {_known(one)} in A, {_known(other)} in B"
+            yield f"another {name}: {_known(one)} in {first}, {_known(other)} in {second}"
     mine, theirs = a.machine.memory_bytes, b.machine.memory_bytes
     if mine and theirs and abs(math.log(mine / theirs)) > SAME_MEMORY:
-        yield f"another amount of memory: {units.size(mine)} in A, {units.size(theirs)} in B"
+        yield f"another amount of memory: {units.size(mine)} in {first}, {units.size(theirs)} in {second}"
 
 
-def changes(a: Environment, b: Environment) -> Iterator[str]:
+def changes(a: Environment, b: Environment, names: tuple[str, str] = (EARLIER, LATER)) -> Iterator[str]:
     """Differences between two comparable runs, which may explain different figures."""
+    first, second = names
     for what, one, other in (
         ("", a.versions, b.versions),
         (
@@ -60,7 +62,9 @@ def changes(a: Environment, b: Environment) -> Iterator[str]:
     ):
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name):
-                yield f"{what}{name}: {_known(one.get(name))} in A, {_known(other.get(name))} in B"
+                yield (
+                    f"{what}{name}: {_known(one.get(name))} in {first}, {_known(other.get(name))} in {second}"
+                )
     for what, before, after in (
         ("Fluid's mount options", ",".join(a.fuse.options), ",".join(b.fuse.options)),
         ("FUSE client", a.fuse.kind, b.fuse.kind),
@@ -71,32 +75,41 @@ def changes(a: Environment, b: Environment) -> Iterator[str]:
         ),
     ):
         if before != after:
-            yield f"{what}: {_known(before)} in A, {_known(after)} in B"
+            yield f"{what}: {_known(before)} in {first}, {_known(after)} in {second}"
 
 
-def series_obstacles(a: SeriesResult, b: SeriesResult) -> Iterator[str]:
+def series_obstacles(
+    a: SeriesResult, b: SeriesResult, names: tuple[str, str] = (EARLIER, LATER)
+) -> Iterator[str]:
     """Why two series must not be compared: another workload, or another bandwidth of NFS."""
+    first, second = names
     mine, theirs = (one.workload.model_dump(exclude={"says", "parameters"}) for one in (a, b))
     mine |= a.workload.parameters
     theirs |= b.workload.parameters
     for name in sorted({*mine, *theirs}):
         if mine.get(name) != theirs.get(name):
-            yield f"{a.name}: another {name}: {_known(mine.get(name))} in A, {_known(theirs.get(name))} in B"
+            yield (
+                f"{a.name}: another {name}: {_known(mine.get(name))} in {first}, "
+                f"{_known(theirs.get(name))} in {second}"
+            )
     if a.unit != b.unit:
-        yield f"{a.name}: measured in {a.unit} in A, in {b.unit} in B"
+        yield f"{a.name}: measured in {a.unit} in {first}, in {b.unit} in {second}"
     kinds, others = ({arm.name: arm.kind for arm in one.arms} for one in (a, b))
     for name in kinds:
         if name in others and kinds[name] != others[name]:
-            yield f"{a.name}: {name} is {kinds[name]} in A, {others[name]} in B"
+            yield f"{a.name}: {name} is {kinds[name]} in {first}, {others[name]} in {second}"
     if a.shaping.asked != b.shaping.asked:
-        yield f"{a.name}: NFS limited to {_rate(a.shaping.asked)} in A, to {_rate(b.shaping.asked)} in B"
+        yield (
+            f"{a.name}: NFS limited to {_rate(a.shaping.asked)} in {first}, "
+            f"to {_rate(b.shaping.asked)} in {second}"
+        )
     reached, others_reached = a.shaping.reached, b.shaping.reached
     if a.shaping.asked is not None and reached and others_reached and a.shaping.asked == b.shaping.asked:
         apart = abs(math.log(reached / others_reached))
         if apart > math.log1p(SAME_BANDWIDTH):
             yield (
-                f"{a.name}: with the same limit NFS reached {_rate(reached)} in A, "
-                f"{_rate(others_reached)} in B"
+                f"{a.name}: with the same limit NFS reached {_rate(reached)} in {first}, "
+                f"{_rate(others_reached)} in {second}"
             )
 
 

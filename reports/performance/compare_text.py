@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from reports import units
 from reports.performance.comparability import EARLIER, LATER
@@ -10,12 +11,19 @@ from reports.performance.compare import Metric, RunComparison
 from reports.performance.text import CLAIMS
 from suites.benchmark.model.judgement import Conclusion
 
+#: What is said where the rounds of one run a side were compared.
+ONE_RUN: Final = (
+    "One run on each side: its rounds do not show how runs of the same system differ. Before you act, repeat "
+    "both, and compare three or more a side: compare A1 A2 A3 --to B1 B2 B3."
+)
+
 
 def render(found: RunComparison) -> str:
-    """The figures of two runs next to each other, and the conclusion."""
-    a, b = found.earlier, found.later
+    """The figures of both sides next to each other, and the conclusion."""
     lines = [
-        f"{side}  run {run.id}, {run.started:%Y-%m-%d %H:%M} UTC" for side, run in ((EARLIER, a), (LATER, b))
+        f"{side}  run {run.id}, {run.started:%Y-%m-%d %H:%M} UTC"
+        for side, runs in zip((EARLIER, LATER), found.sides, strict=True)
+        for run in runs
     ]
     lines += [f"  changed: {text}" for text in found.changed]
     lines += [f"  {text}" for text in found.only]
@@ -55,12 +63,13 @@ def _conclusion(found: RunComparison) -> list[str]:
     if found.refused:
         return ["NOT COMPARABLE", *(f"  {reason}" for reason in found.refused)]
     gated = found.gated
+    caution = [] if found.by_run else [f"  {ONE_RUN}"]
     if found.regressions:
         names = [f"  {m.series}: {m.name}, {m.what}: {_percent_change(m)}" for m in found.regressions]
         return [
             f"REGRESSION: {len(names)} of {len(gated)} metrics became slower in B",
             *names,
-            "  Random conditions at the start of a run also contribute: repeat both runs before you act.",
+            *caution,
         ]
     reach_of = sorted(m.judgement.could_find for m in gated if m.judgement.could_find is not None)
     reach = (
@@ -70,7 +79,7 @@ def _conclusion(found: RunComparison) -> list[str]:
     )
     unsaid = sum(m.judgement.verdict is Conclusion.INCONCLUSIVE for m in gated)
     doubt = f"; {unsaid} of them inconclusive" if unsaid else ""
-    return [f"NO REGRESSION SHOWN in {len(gated)} metrics{doubt}{reach}"]
+    return [f"NO REGRESSION SHOWN in {len(gated)} metrics{doubt}{reach}", *caution]
 
 
 def _verdict_text(metric: Metric) -> str:

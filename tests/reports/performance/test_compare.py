@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -83,7 +84,8 @@ class TestClaims:
         text = render(outcome)
         assert "REGRESSION" in text
         assert "% slower than in A" in text
-        assert "repeat both" in text
+        assert "repeat both" in " ".join(text.split())
+        assert "One run on each side" in text
 
     def test_faster_fluid(self) -> None:
         """A fifth more is claimed as faster, and is no regression."""
@@ -189,6 +191,60 @@ class TestClaims:
         lame = series(arms=FEW, comparisons=PAIRS, invalid={(RAW, 3): "not proved"})
         counted = metric(compare(run(one), run(lame)), FLUID_FRESH, What.SPEED).later
         assert (len(counted.values), len(counted.invalid)) == (9, 1)
+
+
+class TestSeveralRuns:
+    """With several runs on each side the run is the unit."""
+
+    @staticmethod
+    def side(name: str, speeds: Sequence[float], *, env: Environment = ENVIRONMENT) -> tuple[Benchmark, ...]:
+        """Runs whose warm reads through Fluid have these speeds, steady within each run."""
+        return tuple(
+            run(few({FLUID_FRESH: (speed, 0.01)}, seed=number), id=f"{name}{number}", env=env)
+            for number, speed in enumerate(speeds, 1)
+        )
+
+    @staticmethod
+    def compared(a: tuple[Benchmark, ...], b: tuple[Benchmark, ...]) -> RunComparison:
+        """The comparison of two sides."""
+        return compare(a[0], b[0], repeats=(a[1:], b[1:]), bare_speeds=False)
+
+    def test_difference_of_single_runs_is_no_difference_of_systems(self) -> None:
+        """Runs that differ among themselves more than their rounds show raise no alarm."""
+        a, b = self.side("a", (540, 430, 600)), self.side("b", (430, 560, 500))
+        assert compare(a[0], b[0]).status == 1
+        outcome = self.compared(a, b)
+        assert outcome.status == 0
+        text = render(outcome)
+        assert "of 3 and 3 runs" in text
+        assert "One run on each side" not in text
+        assert all(f"run {one.id}," in text for one in (*a, *b))
+
+    def test_slower_system_is_claimed(self) -> None:
+        """A difference that is large among the runs is a regression."""
+        outcome = self.compared(self.side("a", (540, 545, 538, 542)), self.side("b", (430, 434, 428, 431)))
+        assert outcome.status == 1
+        speed = metric(outcome, FLUID_FRESH, What.SPEED)
+        assert len(speed.earlier.values) == 4
+        assert speed.judgement.mann_whitney_p is None
+        assert speed.p is not None
+        assert speed.p < 0.001
+
+    def test_two_runs_a_side_are_too_few(self) -> None:
+        """The spread of two runs is hardly known."""
+        outcome = self.compared(self.side("a", (540, 541)), self.side("b", (430, 431)))
+        assert outcome.status == 2
+        assert "in 3 runs of each side" in render(outcome)
+
+    def test_runs_of_a_side_are_of_one_system(self) -> None:
+        """Another version on the same side is no repetition."""
+        later = ENVIRONMENT.model_copy(update={"versions": {**ENVIRONMENT.versions, "fluid": "v1.0.9"}})
+        a = (*self.side("a", (540, 541)), *self.side("x", (540,), env=later))
+        outcome = self.compared(a, self.side("b", (540, 541, 542)))
+        assert outcome.status == 2
+        assert "the runs of A are not of one system: fluid: v1.0.8 in run a1, v1.0.9 in run x1" in render(
+            outcome
+        )
 
 
 class TestNotComparable:
@@ -309,6 +365,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", at["a"], at["a"]]) == 0
     assert main(["compare", at["a"], at["slow"]]) == 1
     assert main(["compare", at["slow"], at["a"]]) == 0
+    assert main(["compare", at["a"], "--to", at["a"]]) == 0
+    assert main(["compare", *[at["a"]] * 3, "--to", *[at["a"]] * 3]) == 2
+    assert "a run of A is named more than once: a, a, a" in capsys.readouterr().out
+    assert main(["compare", at["a"]]) == 2
+    assert "compare needs two runs" in capsys.readouterr().err
     assert main(["compare", at["a"], at["other"]]) == 2
     assert "NOT COMPARABLE" in capsys.readouterr().out
     assert main(["compare", at["a"], at["none"]]) == 2
