@@ -29,7 +29,7 @@ from clusters.host.engine import Engine, docker_client
 from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
-from clusters.images.offline.definitions import ImageDefinition
+from clusters.images.offline.definitions import ImageDefinition, SystemImages
 from clusters.images.tools import Tools
 from clusters.options import add_arguments, options_of
 from clusters.paths import cache_root
@@ -163,23 +163,32 @@ def push(running: Engine, registry: str, entries: Sequence[Entry], progress: Pro
                 )
 
 
-def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[Entry]:
-    """Have the images built, and say under which names a registry is to have them."""
-    versions, facts = tools.options.versions, tools.host
-    own: list[ImageDefinition] = [definitions.nfs_server(), definitions.toolbox()]
-    if not everything:
-        _build(tools, running, own)
-        return harness_entries()
-    require_buildable(versions)
-    images = definitions.system(
-        versions, wrapped=not facts.sys_resource, user_space_nfs=not facts.kernel_nfs
-    ).all
-    _build(tools, running, [*images, definitions.debian()])
+def published_images(tools: Tools, images: SystemImages) -> tuple[list[ImageDefinition], list[Entry]]:
+    """The images of a whole system, and the names under which a registry has them; nothing is built.
+
+    Raises:
+        RefusalError: a version cannot be built.
+    """
+    require_buildable(tools.options.versions)
     helm = tools.helm()
     chart = charts.chart_folder(tools, helm)
-    values = fluid_chart.values(chart, definitions.alluxio(versions.alluxio).name)
+    values = fluid_chart.values(chart, definitions.alluxio(tools.options.versions.alluxio).name)
     names = fluid_chart.named_images(chart, values, helm, tools.cache.root / "tools")
-    return system_entries(images, names)
+    return [*images.all, definitions.debian()], system_entries(images.all, names)
+
+
+def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[Entry]:
+    """Build the images that are missing; returns them with the names under which a registry has them."""
+    if not everything:
+        build_missing(tools, running, [definitions.nfs_server(), definitions.toolbox()])
+        return harness_entries()
+    facts = tools.host
+    images = definitions.system(
+        tools.options.versions, wrapped=not facts.sys_resource, user_space_nfs=not facts.kernel_nfs
+    )
+    needed, entries = published_images(tools, images)
+    build_missing(tools, running, needed)
+    return entries
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -222,7 +231,8 @@ def _say(text: str, stream: TextIO) -> None:
     print(text, file=stream, flush=True)
 
 
-def _build(tools: Tools, running: Engine, images: Sequence[ImageDefinition]) -> None:
+def build_missing(tools: Tools, running: Engine, images: Sequence[ImageDefinition]) -> None:
+    """Build the images that the engine does not have, and the artifacts that they need."""
     if build.missing_artifacts(tools.cache, running, images):
         tools.ready_to_build()
     build.build_all(tools.cache, running, images)

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, read
 from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway
 from tests.ordinary.guest import MEMORY, Guest, guest
+from tests.ordinary.mappings import many_mappings
 from tests.ordinary.network import GUEST, NAMESPACE, network
 from tests.ordinary.refusals import observe, prepare
 from tests.ordinary.registries import Registries, registries
@@ -80,6 +82,7 @@ def machine(own: ArtifactCache, store: Store, *, cpus: int, memory: str) -> Iter
     runs = own.root / "runs"
     runs.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(many_mappings())
         net = stack.enter_context(network(own.commands))
         # The namespace is this process's alone, so that no other run uses a folder here.
         for stale in runs.iterdir():
@@ -96,7 +99,7 @@ def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
     """Run the README's command in the guest; returns its exit code.
 
     Raises:
-        InfrastructureError: the run left containers in the guest.
+        InfrastructureError: the run left containers in the guest, or the guest's kernel failed.
     """
     command = readme_command((REPOSITORY / "README.md").read_text())
     if arguments:
@@ -112,8 +115,13 @@ def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "output.txt").write_text(done.stdout)
     (out / "requests.txt").write_text("\n".join(here.registries.requests) + "\n")
+    shutil.copy(here.guest.console, out / "console.txt")
     if here.guest.run(f"test -d {FOLDER}/out", check=False).exit_code == 0:
         here.guest.copy_out(f"{FOLDER}/out", out)
+    if complaints := here.guest.kernel_errors():
+        raise InfrastructureError(
+            "the guest's kernel could not run a program", last_seen="; ".join(complaints[-3:])
+        )
     left = here.guest.run("docker ps --all --format '{{.Names}}'").stdout.split()
     if left:
         raise InfrastructureError(f"the run left containers in the guest: {', '.join(left)}")
@@ -145,8 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.command == "build":
                 own.obtain(disk())
                 return 0
-            with machine_lock(images.root):
-                store = filled(own, images, Options())
+            store = filled(own, images, Options())
             with machine(own, store, cpus=options.cpus, memory=options.memory) as here:
                 if options.command == "check":
                     return check(here, passed, options.out)

@@ -27,6 +27,15 @@ BOOT_SECONDS: Final = 180.0
 #: States of Docker and of the system in which a user can work; degraded means that some unit failed.
 BOOTED: Final = ("active running", "active degraded")
 STOP_SECONDS: Final = 40.0
+#: Higher values leave more of the CPUs to this machine's other work (nice(1)).
+NICENESS: Final = 5
+#: Messages of User-Mode Linux, with the panic of any kernel.
+_KERNEL_ERRORS: Final = (
+    "UML ran out of memory",
+    "Error flushing stub syscalls",
+    "failed to wait for stub",
+    "Kernel panic",
+)
 _CONNECT_SECONDS: Final = 10
 _COMMAND_SECONDS: Final = 120.0
 _COPY_SECONDS: Final = 120.0
@@ -82,6 +91,11 @@ class Guest:
             stdin=done.stdout,
             timeout=_COPY_SECONDS,
         )
+
+    def kernel_errors(self) -> list[str]:
+        """Lines of the console by which the guest's kernel says that it could not run a program."""
+        lines = self.console.read_text(errors="replace").splitlines()
+        return [line.strip() for line in lines if any(error in line for error in _KERNEL_ERRORS)]
 
     def answers(self) -> str:
         """The states of Docker and of the system as systemd reports them; empty while there is no answer."""
@@ -145,7 +159,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     """Start the kernel, a program of this machine, in the namespace."""
     root = cache.obtain(kernel.compiler()) / "root"
-    words: list[str | Path] = [cache.obtain(kernel.kernel()) / "linux"]
+    words: list[str | Path] = ["nice", "-n", str(NICENESS), cache.obtain(kernel.kernel()) / "linux"]
     words += ["seccomp=on", f"mem={memory}", *([f"ncpus={cpus}"] if cpus > 1 else [])]
     words += [f"ubd0={drive}", "root=/dev/ubda", "rw", "rootfstype=ext4"]
     words += [f"vec0:transport=tap,ifname={TAP},depth=256,gro=1"]

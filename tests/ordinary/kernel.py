@@ -86,6 +86,21 @@ REPAIRS: Final = (
         r'\1\n\tseq_printf(m, "cpu MHz\\t\\t: 2000.000\\nphysical id\\t: 0\\ncore id\\t\\t: %d\\n", i);',
         "kubelet ends where /proc/cpuinfo has no clock speed",
     ),
+    Repair(
+        "arch/um/os-Linux/skas/process.c",
+        r"^(\t\t\tif \(sig == )SIGTRAP( && proc_data->err != 0\) \{)$",
+        r"\1SIGSYS\2\n\t\t\t\texit_turnstile(mm_id);",
+        "the stub reports mappings that the host refused by SIGSYS: taken for a system call of the program, "
+        "it ran any call and overwrote a register, seen as SIGSEGV at -EBADF in kube-apiserver; the mutex "
+        "would stay locked, so that the other threads could not end",
+    ),
+    Repair(
+        "arch/um/os-Linux/skas/process.c",
+        r"^(\t\t\t/\* Mark pending syscalls for flushing \*/)$",
+        r"\t\t\tif (mm_id->syscall_data_len < 0) {\n\t\t\t\texit_turnstile(mm_id);\n"
+        r"\t\t\t\tfatal_sigsegv();\n\t\t\t}\n\n\1",
+        "an earlier refusal was forgotten here, and the program ran into the same page fault for ever",
+    ),
 )
 
 

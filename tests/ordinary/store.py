@@ -18,11 +18,13 @@ from typing import Final
 from clusters.host import engine, probes
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.image_names import reference, split_host
-from clusters.images.offline import artifacts
+from clusters.images.offline import artifacts, definitions
+from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.progress import RunningStage
-from clusters.registry import Entry, built_entries, harness_entries, push, serving
+from clusters.registry import Entry, build_missing, harness_entries, published_images, push, serving
+from clusters.system import machine_lock
 from tests.ordinary.names import HUB
 
 #: Of the registry through which the store is filled; not the one that a user's registry may have.
@@ -104,6 +106,9 @@ def full_name(name: str) -> str:
 def filled(own: ArtifactCache, images: ArtifactCache, options: Options) -> Store:
     """The store with a whole system as a registry would publish it for an ordinary machine.
 
+    A store that is complete needs neither the engine nor the lock of the harness's cache, so that another
+    run may be under way.
+
     Args:
         own: the cache of this check.
         images: the harness's cache, in which images are built.
@@ -115,22 +120,39 @@ def filled(own: ArtifactCache, images: ArtifactCache, options: Options) -> Store
     # What is published has no work-around for the limits of the machine that builds it here.
     ordinary = replace(probes.probe(), cgroup_v1=False, sys_resource=True, kernel_nfs=True, fuse=True)
     tools = Tools(options, ordinary, images)
-    running = engine.require(images.commands)
-    # The harness's own images are published nowhere.
-    unpublished = {entry.published for entry in harness_entries()}
-    entries = built_entries(tools, running, everything=True)
-    entries = [entry for entry in entries if entry.published not in unpublished]
-    crane = tools.obtain(artifacts.crane()) / "crane"
+    needed, entries = _images(tools)
 
     def make(cache: ArtifactCache, folder: Path, _: RunningStage) -> None:
-        with serving(crane, folder, FILL_PORT) as address:
-            push(running, address, entries, cache.progress)
-            _write(folder, address, entries)
+        with machine_lock(images.root):
+            running = engine.require(images.commands)
+            build_missing(tools, running, needed)
+            crane = tools.obtain(artifacts.crane()) / "crane"
+            with serving(crane, folder, FILL_PORT) as address:
+                push(running, address, entries, cache.progress)
+                _write(folder, address, entries)
         (folder / "registry.log").unlink(missing_ok=True)
 
-    ids = [str((running.inspect("image", entry.local) or {}).get("Id")) for entry in entries]
+    keys = [image.key for image in needed]
     names = [entry.published for entry in entries]
-    return Store.read(own.obtain(Artifact("published-images", (*ids, *names), make)))
+    return Store.read(own.obtain(Artifact("published-images", (*keys, *names), make)))
+
+
+def _images(tools: Tools) -> tuple[list[ImageDefinition], list[Entry]]:
+    """The images to build, and those that are published; the harness's own are published nowhere."""
+    system = definitions.system(tools.options.versions, wrapped=False, user_space_nfs=False)
+    # The host's own runs may use another node of the same name, which stays in the engine.
+    node = replace(
+        system.node, names=(f"fluid-conformance/ordinary-node:{system.node.name.rpartition(':')[2]}",)
+    )
+    needed, entries = published_images(tools, system)
+    unpublished = {entry.published for entry in harness_entries()}
+    needed = [node if image is system.node else image for image in needed if image.name not in unpublished]
+    entries = [
+        replace(entry, local=node.local) if entry.local == system.node.local else entry
+        for entry in entries
+        if entry.published not in unpublished
+    ]
+    return needed, entries
 
 
 def _write(folder: Path, address: str, entries: list[Entry]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from clusters.images import pull
 from tests.clusters.fakes import FakeCommands
 from tests.ordinary.checkout import REPOSITORY, readme_command
 from tests.ordinary.debian import mirror
+from tests.ordinary.guest import Guest
 from tests.ordinary.kernel import Repair, configuration, newest_source, require_options
+from tests.ordinary.mappings import MAPPINGS, many_mappings
+from tests.ordinary.network import Network
 from tests.ordinary.settings import as_file
 
 
@@ -74,3 +79,43 @@ def test_the_limit_of_a_download_is_a_line_that_the_guest_can_change() -> None:
 def test_variables_are_written_as_pam_reads_them() -> None:
     """Each in quotes, since values may contain spaces and commas."""
     assert as_file({"B": "two words", "A": "1"}) == 'A="1"\nB="two words"\n'
+
+
+def test_the_hosts_limit_of_mappings_is_raised_and_restored(tmp_path: Path) -> None:
+    """A guest needs more than the default, and nothing of the host stays changed."""
+    limit = tmp_path / "max_map_count"
+    limit.write_text("65530\n")
+    with many_mappings(limit):
+        assert int(limit.read_text()) == MAPPINGS
+    assert int(limit.read_text()) == 65530
+
+
+def test_a_higher_limit_of_mappings_stays(tmp_path: Path) -> None:
+    """An administrator's own setting is not lowered."""
+    limit = tmp_path / "max_map_count"
+    limit.write_text(f"{MAPPINGS * 2}\n")
+    with many_mappings(limit):
+        assert int(limit.read_text()) == MAPPINGS * 2
+
+
+def test_a_limit_of_mappings_that_cannot_be_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where the file is read-only: by name, before anything is started."""
+    limit = tmp_path / "max_map_count"
+    limit.write_text("65530\n")
+
+    def read_only(_: Path, __: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "write_text", read_only)
+    with pytest.raises(RefusalError, match=r"needs vm\.max_map_count"), many_mappings(limit):
+        pass
+
+
+def test_the_kernels_errors_are_found_on_the_console(tmp_path: Path) -> None:
+    """The harness cannot see that the kernel refused a program its memory."""
+    console = tmp_path / "console.log"
+    console.write_text("Booting\nUML ran out of memory on the host side!\n  OK  Started\n")
+    made = Guest(Network(FakeCommands()), tmp_path / "id", console)
+    assert made.kernel_errors() == ["UML ran out of memory on the host side!"]
