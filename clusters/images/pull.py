@@ -130,7 +130,8 @@ class Registry:
         # A mirror may serve images of the harness under published names.
         local = name if self.mirror is None else private_name(name)
         found = self._found(name, local, source)
-        if found is not None and self.mirror is None:
+        # containerd's image store gives a digest also to an image that was built here, which its label shows.
+        if found is not None and self.mirror is None and KEY_LABEL not in found.labels:
             return found
         with self.progress.stage(f"pull {name}") as stage:
             try:
@@ -171,9 +172,6 @@ class Registry:
         if image is None:
             return None
         labels = (image.get("Config") or {}).get("Labels") or {}
-        if self.mirror is None and KEY_LABEL in labels:
-            # containerd's image store gives a digest also to an image that was built here.
-            return None
         digest = _digest(image, source)
         if not digest:
             return None

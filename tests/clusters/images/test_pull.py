@@ -202,6 +202,15 @@ def test_a_built_image_of_that_name_does_not_count_as_pulled(bench: Bench) -> No
         assert bench.registry(None).pull("a/b:1").id == "sha256:id-a/b:1"
 
 
+def test_an_image_with_the_harnesss_label_is_accepted_from_a_registry(bench: Bench) -> None:
+    """A stand-in for a public registry serves what the harness built, by tag and by digest."""
+    label = {build.KEY_LABEL: "k"}
+    bench.serve("a/b:1", None, **label)
+    assert bench.registry(None).pull("a/b:1").labels == label
+    bench.served[f"kindest/node@{DIGEST}"] = {"Id": "sha256:node", "Config": {"Labels": label}}
+    assert bench.registry(None).pull("kindest/node:v1", DIGEST).digest == DIGEST
+
+
 def test_a_known_digest_is_pulled_and_tagged(bench: Bench) -> None:
     """An image pulled by digest has no tag until it is given one."""
     bench.served[f"kindest/node@{DIGEST}"] = {"Id": "sha256:node", "Config": {"Labels": None}}
