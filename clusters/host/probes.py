@@ -44,6 +44,7 @@ class Host:
         kernel_nfs: the kernel has an NFS client, or a module of one.
         fuse: /dev/fuse exists.
         inotify_instances: inotify instances that one user may have; 0 if not known.
+        slowness: factor on limits in seconds, 1 or more, see `clusters.host.speed`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Host:
     kernel_nfs: bool
     fuse: bool
     inotify_instances: int = 0
+    slowness: float = 1.0
 
     def limits(self) -> tuple[str, ...]:
         """The limits that are worked round, each in a sentence for the report."""
@@ -70,6 +72,11 @@ class Host:
             found.append(
                 "no NFS client in the kernel: nodes mount NFS in user space (NFSv3 over FUSE); "
                 "the server's NFSv4.1 is not proved here"
+            )
+        if self.slowness > 1:
+            found.append(
+                f"programs start {self.slowness:g} times as slowly as where the time limits were chosen: "
+                "they are stretched by that factor"
             )
         return tuple(found)
 

@@ -74,7 +74,7 @@ class Tools:
         """Helm: the pinned one if it is built already, else this host's, else the pinned one built now."""
         pinned = artifacts.helm(fluid_pin(self.options.versions.fluid).helm)
         found = None if self.cache.path(pinned).exists() else bootstrap.find("helm")
-        return Helm(found or self.obtain(pinned) / "helm", self.cache.commands)
+        return Helm(found or self.obtain(pinned) / "helm", self.cache.commands, self.host.slowness)
 
     def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
         """The kubectl program: given, built, this host's, or the one in the node image.

@@ -121,6 +121,7 @@ def install(
     folder: Path,
     progress: Progress,
     replace_unfinished: bool = False,
+    slowness: float = 1.0,
 ) -> FluidState:
     """Install Fluid's chart and wait until all its controllers are ready.
 
@@ -133,6 +134,7 @@ def install(
         folder: where the values are kept.
         progress: shows the stage.
         replace_unfinished: remove an installation that a killed run left unfinished.
+        slowness: of the machine, see `clusters.host.speed`.
 
     Raises:
         InfrastructureError: helm failed, or Fluid did not become ready.
@@ -155,18 +157,18 @@ def install(
             stage.says("removing an unfinished installation")
             fluid.uninstall(wait=True)
             fluid.install(chart, file)
-        return wait_ready(kube, stage)
+        return wait_ready(kube, stage, slowness)
 
 
-def wait_ready(kube: Kube, stage: RunningStage) -> FluidState:
-    """Wait until Fluid is ready for a Dataset."""
+def wait_ready(kube: Kube, stage: RunningStage, slowness: float = 1.0) -> FluidState:
+    """Wait until Fluid is ready for a Dataset; limits of a machine of that ``slowness``."""
     with kube.changes(kinds.DEPLOYMENT, NAMESPACE) as changes:
         return wait(
             lambda: state(kube),
             lambda seen: seen.ready,
             subject="Fluid",
             condition="readiness of controllers and CSI plugin",
-            timeout=READY_SECONDS,
+            timeout=READY_SECONDS * slowness,
             changes=changes,
             on_change=lambda text, _: stage.says(text),
             failure_class=FailureClass.INFRASTRUCTURE,

@@ -24,10 +24,17 @@ UNFINISHED: Final = "another operation (install/upgrade/rollback) is in progress
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """The helm program."""
+    """The helm program.
+
+    Attributes:
+        program: path.
+        commands: runs it.
+        slowness: of this machine: a factor on the limits in seconds, see `clusters.host.speed`.
+    """
 
     program: Path
     commands: Commands
+    slowness: float = 1.0
 
     def pull(
         self, chart: str, version: str, *, repository: str, folder: Path, on_line: Callable[[str], None]
@@ -35,7 +42,7 @@ class Helm:
         """Download and unpack a chart into ``folder``; a non-zero exit is returned, not raised."""
         argv: list[str | Path] = [self.program, "pull", chart, "--repo", repository, "--version", version]
         argv += ["--untar", "--untardir", folder]
-        return self.commands.run(argv, check=False, timeout=PULL_SECONDS, on_line=on_line)
+        return self.commands.run(argv, check=False, timeout=PULL_SECONDS * self.slowness, on_line=on_line)
 
     def render(self, release: str, namespace: str, chart: Path, values: Path) -> str:
         """The manifests of a chart without its hooks, as one YAML text.
@@ -44,7 +51,10 @@ class Helm:
             CommandError: helm failed.
         """
         argv: list[str | Path] = [self.program, "template", release, chart, "--namespace", namespace]
-        return self.commands.run([*argv, "--values", values, "--no-hooks"], timeout=RENDER_SECONDS).stdout
+        done = self.commands.run(
+            [*argv, "--values", values, "--no-hooks"], timeout=RENDER_SECONDS * self.slowness
+        )
+        return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +141,6 @@ class HelmRelease:
 
     def _run(self, *words: str | Path) -> Completed:
         argv: list[str | Path] = [self.helm.program, *words, "--namespace", self.namespace]
-        return self.helm.commands.run([*argv, "--kubeconfig", self.kubeconfig], timeout=HELM_SECONDS)
+        return self.helm.commands.run(
+            [*argv, "--kubeconfig", self.kubeconfig], timeout=HELM_SECONDS * self.helm.slowness
+        )

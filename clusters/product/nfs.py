@@ -209,8 +209,16 @@ def parse_export_io(reply: str) -> tuple[int, int] | None:
     return None
 
 
-def install(kube: Kube, image: str, node: str, progress: Progress) -> NfsServer:
-    """Start the NFS server on a node, or find it running there already."""
+def install(kube: Kube, image: str, node: str, progress: Progress, *, slowness: float = 1.0) -> NfsServer:
+    """Start the NFS server on a node, or find it running there already.
+
+    Args:
+        kube: the cluster.
+        image: of the server.
+        node: where it runs.
+        progress: shows the stage.
+        slowness: of the machine, see `clusters.host.speed`.
+    """
     with progress.stage("NFS server") as stage:
         for manifest in manifests(image, node):
             kube.apply(manifest)
@@ -220,7 +228,7 @@ def install(kube: Kube, image: str, node: str, progress: Progress) -> NfsServer:
                 is_ready,
                 subject=f"Pod {NAMESPACE}/{NAME}",
                 condition="condition Ready (port 2049 answers)",
-                timeout=READY_SECONDS,
+                timeout=READY_SECONDS * slowness,
                 changes=changes,
                 on_change=lambda text, _: stage.says(text),
                 failure_class=FailureClass.INFRASTRUCTURE,

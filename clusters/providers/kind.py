@@ -248,7 +248,7 @@ class KindProvider:
         config.write_text(yaml.safe_dump(self.config(), sort_keys=False))
         (self.state / "run").write_text(self.run)
         try:
-            self._child("create", CREATE_SECONDS, stage, config)
+            self._child("create", CREATE_SECONDS * self.host.slowness, stage, config)
         except CommandError as error:
             raise retold(error, f"kind cluster {self.name} was not created") from error
 
@@ -259,7 +259,7 @@ class KindProvider:
             return
         self.state.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(CommandError):
-            self._child("delete", DELETE_SECONDS, None)
+            self._child("delete", DELETE_SECONDS * self.host.slowness, None)
         left = self.containers()
         if left:
             self.engine.run("rm", "-f", "-v", *left)
@@ -294,7 +294,7 @@ class KindProvider:
                 is_empty,
                 subject=f"cluster {self.name}",
                 condition="an answer",
-                timeout=ANSWER_SECONDS,
+                timeout=ANSWER_SECONDS * self.host.slowness,
                 on_change=lambda text, _: stage.says(text),
                 failure_class=FailureClass.INFRASTRUCTURE,
             )
@@ -315,7 +315,7 @@ class KindProvider:
                     lambda seen: len(seen) == self.nodes and all(pod_range(node) for node in seen),
                     subject=f"cluster {self.name}",
                     condition=f"a Pod range on {self.nodes} nodes",
-                    timeout=READY_SECONDS,
+                    timeout=READY_SECONDS * self.host.slowness,
                     changes=changes,
                     describe=lambda seen: f"{len(seen)} nodes, ranges {[pod_range(node) for node in seen]}",
                     on_change=lambda text, _: stage.says(text),
@@ -329,7 +329,7 @@ class KindProvider:
                     lambda seen: all(_settled(node) for node in seen),
                     subject=f"cluster {self.name}",
                     condition="condition Ready on all nodes",
-                    timeout=READY_SECONDS,
+                    timeout=READY_SECONDS * self.host.slowness,
                     changes=changes,
                     describe=lambda seen: ", ".join(str(node) for node in seen),
                     on_change=lambda text, _: stage.says(text),
@@ -350,7 +350,7 @@ class KindProvider:
         script = f"test -e {done} || {{ {load} && touch {done}; }}"
         for node in self.containers():
             stage.says(f"import images on {node}")
-            self.engine.exec(node, ["sh", "-c", script], timeout=IMPORT_SECONDS)
+            self.engine.exec(node, ["sh", "-c", script], timeout=IMPORT_SECONDS * self.host.slowness)
 
     def _keep_logs(self) -> None:
         """Save the nodes' journals of a failed creation before the nodes are deleted."""

@@ -198,6 +198,7 @@ class DatasetPool:
             unique(prefix),
             folder=self.folder,
             files=self.files,
+            timeout_factor=self.system.host.slowness,
             requests_reconciles=not self.untouched,
         )
 

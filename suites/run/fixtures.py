@@ -252,6 +252,7 @@ def shared_user(
         ready_dataset.namespace,
         folder=READ_ONLY_FOLDER,
         files=files,
+        timeout_factor=system.host.slowness,
         requests_reconciles=not is_untouched(request.node),
     )
     pool.teardown.started(scenarios.of(request.node), user, sharing=_uses_shared(request.node))
@@ -329,6 +330,7 @@ def user(
         unique("fc"),
         folder=READ_ONLY_FOLDER,
         files=files,
+        timeout_factor=system.host.slowness,
         requests_reconciles=not untouched,
     )
     evidence.namespaces.append(made.namespace)

@@ -136,7 +136,7 @@ class ScenarioRunner:
             namespace,
             folder=self.folder,
             files=self.files,
-            timeout_factor=timeout_factor,
+            timeout_factor=timeout_factor * self.system.host.slowness,
             tampering=tampering,
         )
         evidence.namespaces.append(namespace)

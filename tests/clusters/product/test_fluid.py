@@ -95,7 +95,7 @@ def test_an_empty_cluster_has_no_fluid(api: FakeApi, kube: Kube) -> None:
 @pytest.fixture
 def helm(monkeypatch: pytest.MonkeyPatch) -> FakeCommands:
     """A helm that does nothing, and a Fluid that is ready at once."""
-    monkeypatch.setattr(fluid, "wait_ready", lambda kube, stage: READY)
+    monkeypatch.setattr(fluid, "wait_ready", lambda kube, stage, slowness: READY)
     monkeypatch.setattr(mounted_files, "remove", lambda kube, namespace: ())
     return FakeCommands()
 
