@@ -1,26 +1,23 @@
 """What a run would find on this host: one line for each requirement, with the remedy if it is not met.
 
-Nothing is created, installed or changed. The rules are those that a run itself applies.
+Nothing is created, installed or changed. The requirements are those of a run (`clusters.host.requirements`).
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusters.errors import HarnessError
-from clusters.host import bootstrap, engine, probes
+from clusters.host import bootstrap, engine, probes, requirements
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands
 from clusters.images.pull import Registry
+from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.paths import cache_root
-from clusters.pins import require_runs_on
 from clusters.progress import Progress
-
-#: The machines for which Alluxio's images are published (its 2.9 images are for this one only).
-ARCHITECTURE = "x86_64"
-_GIB = 1024**3
+from clusters.providers.kind_nodes import managed_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +50,19 @@ def check_host(options: Options, commands: Commands, progress: Progress) -> tupl
 def _requirements(
     options: Options, host: probes.Host, commands: Commands, progress: Progress
 ) -> Iterator[CheckedRequirement]:
-    machine = platform.machine()
-    yield CheckedRequirement(
-        "architecture",
-        machine,
-        "" if machine == ARCHITECTURE else f"Alluxio's images are published for {ARCHITECTURE} only",
-        f"use a machine of {ARCHITECTURE}",
-    )
+    for requirement in requirements.of_versions(options, host):
+        yield _checked(requirement)
     found = engine.find(commands)
     yield from _engine_requirements(options, host, found)
     yield CheckedRequirement("control groups", "version 1" if host.cgroup_v1 else "version 2")
-    yield _checked(
-        "Kubernetes",
-        options.versions.kubernetes,
-        lambda: require_runs_on(options.versions, cgroup_v1=host.cgroup_v1),
-    )
     yield CheckedRequirement("NFS client", "kernel" if host.kernel_nfs else "user space (NFSv3 over FUSE)")
-    yield _checked(
-        "memory", f"{host.memory_available / _GIB:.1f} GiB available", lambda: probes.require_memory(host)
-    )
-    yield _checked(
-        "inotify instances",
-        str(host.inotify_instances or "not known"),
-        lambda: probes.require_inotify(host, options.nodes),
-    )
-    cache = cache_root()
+    if found is None or not managed_nodes(found, options.cluster_name):
+        for requirement in requirements.of_cluster(options, host):
+            yield _checked(requirement)
     pulls = found is not None and options.images != "build" and _registry_answers(options, found, progress)
-    needed = probes.DISK_FOR_RUN if pulls else probes.DISK_FOR_BUILD
-    yield _checked(
-        "disk",
-        f"{probes.free_disk(cache) / _GIB:.1f} GiB free for {cache}",
-        lambda: probes.require_disk(cache, needed),
-    )
+    tools = Tools(options, host, ArtifactCache(cache_root(), commands, progress))
+    disk = probes.DISK_FOR_RUN if pulls else tools.disk_to_build()
+    yield _checked(requirements.of_disk(cache_root(), disk))
     source = "pulled" if pulls else "built from package registries"
     unreached = options.images == "pull" and not pulls
     yield CheckedRequirement(
@@ -122,10 +100,9 @@ def _registry_answers(options: Options, running: engine.Engine, progress: Progre
     return not Registry(running, options.registry, progress).answers()
 
 
-def _checked(name: str, found: str, require: Callable[[], None]) -> CheckedRequirement:
-    """A requirement that a run checks by raising an error."""
+def _checked(requirement: requirements.Requirement) -> CheckedRequirement:
     try:
-        require()
+        requirement.require()
     except HarnessError as error:
-        return CheckedRequirement(name, found, error.message, error.advice)
-    return CheckedRequirement(name, found)
+        return CheckedRequirement(requirement.name, requirement.found, error.message, error.advice)
+    return CheckedRequirement(requirement.name, requirement.found)

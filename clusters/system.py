@@ -14,7 +14,7 @@ from clusters import disruption
 from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.facts import FluidSourceFacts, Image, NfsClient
-from clusters.host import bootstrap, engine, own_engine, probes, speed
+from clusters.host import bootstrap, engine, own_engine, probes, requirements, speed
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
 from clusters.images import charts, on_nodes
@@ -29,7 +29,6 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
 from clusters.paths import cache_root
-from clusters.pins import require_buildable, require_runs_on
 from clusters.product import fluid, fluid_chart, fluid_versions, nfs
 from clusters.progress import Progress
 from clusters.providers import existing, existing_fluid, memory_tier, reaper
@@ -189,9 +188,8 @@ class SystemBuilder:
 
     def _up_kind(self) -> System:
         options, facts = self.options, probes.probe()
-        if options.images == "build" and options.fluid_source is None:
-            require_buildable(options.versions)
-        require_runs_on(options.versions, cgroup_v1=facts.cgroup_v1)
+        for requirement in requirements.of_versions(options, facts):
+            requirement.require()
         found = engine.find(self.commands)
         if options.bootstrap and found is None:
             bootstrap.require_root(facts)
@@ -199,10 +197,10 @@ class SystemBuilder:
             reaper.remove_orphans(found, self.progress)
             facts = probes.probe()  # they held memory
         if found is None or not managed_nodes(found, options.cluster_name):
-            probes.require_memory(facts)
-            probes.require_inotify(facts, options.nodes)
+            for requirement in requirements.of_cluster(options, facts):
+                requirement.require()
         cache = cache_root()
-        probes.require_disk(cache, probes.DISK_FOR_RUN)
+        requirements.of_disk(cache, probes.DISK_FOR_RUN).require()
         running = self._engine(facts, self._tools(facts, cache), found)
         facts = replace(facts, slowness=speed.slowness(self.commands))
         for limit in facts.limits():

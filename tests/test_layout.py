@@ -31,8 +31,8 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("product",),
         ("images.offline",),
         ("images",),
-        ("providers", "host_check"),
-        ("system",),
+        ("providers",),
+        ("system", "host_check"),
         ("registry", "__main__"),
     ),
     "workloads": (

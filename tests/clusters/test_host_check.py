@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from clusters import __main__ as command
+from clusters import host_check
 from clusters.host import probes
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host_check import CheckedRequirement, check_host
+from clusters.images.offline.artifacts import kubernetes
 from clusters.options import Options
 from clusters.progress import Progress
 from tests.clusters.fakes import HOST, FakeCommands, programs
@@ -76,6 +79,28 @@ def test_disk_that_a_build_needs_is_asked_for_where_no_registry_answers(
     monkeypatch.setattr(probes, "free_disk", lambda _: 10 * GIB)
     assert not checked(commands)["disk"].problem
     assert "10.0 GiB free" in checked(commands, images="build")["disk"].problem
+
+
+def test_disk_of_a_build_that_compiled_kubernetes_before_is_that_of_a_run(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a run does: most of a build's disk is for the compilation."""
+    options = Options(images="build")
+    (ArtifactCache(tmp_path, commands, Progress()).path(kubernetes(options.versions.kubernetes))).mkdir(
+        parents=True
+    )
+    monkeypatch.setattr(probes, "free_disk", lambda _: 10 * GIB)
+    assert not checked(commands, images="build")["disk"].problem
+
+
+def test_a_cluster_that_is_there_needs_no_memory_for_a_new_one(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept cluster holds its memory already, and a run on it is not refused."""
+    monkeypatch.setattr(probes, "probe", lambda: replace(HOST, memory_available=GIB))
+    assert checked(commands)["memory"].problem
+    monkeypatch.setattr(host_check, "managed_nodes", lambda _, name: [name])
+    assert "memory" not in checked(commands)
 
 
 def test_missing_engine_is_a_problem_without_leave_to_start_one(commands: FakeCommands) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from clusters import system as module
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host import engine, own_engine, probes, speed
 from clusters.host.commands import CommandError, Completed
-from clusters.images import tools
 from clusters.images.fluid_images import FluidRelease
 from clusters.kubernetes.client import Kube
 from clusters.options import Options
@@ -77,8 +77,7 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     """A host with room, where an engine answers."""
     programs(monkeypatch, "docker")
     monkeypatch.setattr(probes, "probe", lambda: HOST)
-    for used in (probes, tools):
-        monkeypatch.setattr(used, "require_disk", lambda folder, needed: None)
+    monkeypatch.setattr(probes, "require_disk", lambda folder, needed: None)
     fake = FakeDocker(FakeCommands())
     fake.commands.on("docker", "version", stdout="20.10.24")
     return fake
@@ -323,6 +322,14 @@ def test_a_warm_cluster_has_its_memory_already(docker: FakeDocker, monkeypatch: 
         of(docker, cluster_name="demo").up()
 
 
+def test_another_architecture_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alluxio's images are published for one; nothing is asked of the engine."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(RefusalError, match="this machine is aarch64"):
+        of(docker).up()
+    assert docker.commands.ran == []
+
+
 def test_too_little_disk_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of it is needed where Kubernetes has yet to be compiled."""
     asked: list[int] = []
@@ -332,8 +339,7 @@ def test_too_little_disk_is_refused(docker: FakeDocker, monkeypatch: pytest.Monk
         if needed == probes.DISK_FOR_BUILD:
             raise RefusalError("too little")
 
-    for used in (probes, tools):
-        monkeypatch.setattr(used, "require_disk", require)
+    monkeypatch.setattr(probes, "require_disk", require)
     with pytest.raises(RefusalError, match="too little"):
         of(docker).up()
     assert asked == [probes.DISK_FOR_RUN, probes.DISK_FOR_BUILD]

@@ -518,7 +518,7 @@ def test_kubectl_is_taken_from_the_node_where_there_is_none(
 def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pulled system needs helm: Go is unpacked in the cache, and nothing is installed on the host."""
     programs(monkeypatch, "docker")
-    monkeypatch.setattr("clusters.images.tools.require_disk", lambda folder, needed: pytest.fail("disk"))
+    monkeypatch.setattr("clusters.host.probes.require_disk", lambda folder, needed: pytest.fail("disk"))
     monkeypatch.setattr("clusters.images.tools.bootstrap.install", lambda *_: pytest.fail("installed"))
     monkeypatch.setattr("clusters.host.bootstrap.go_program", lambda *_: Path("/cache/go"))
     monkeypatch.setattr(ArtifactCache, "obtain", lambda self, artifact: self.root / self.go.name)
