@@ -27,8 +27,10 @@ from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.host import bootstrap
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
+from clusters.images.offline import artifacts
 from clusters.options import Options
 from clusters.paths import cache_root
+from clusters.pins import pins
 from clusters.progress import Progress
 from clusters.system import machine_lock
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
@@ -47,6 +49,9 @@ FAILED: Final = 2
 INTERRUPTED: Final = 130
 #: Of the README's command; one CPU of a busy machine needs 25 minutes for the smoke suite.
 RUN_SECONDS: Final = 7_200.0
+#: Image stores of Docker: its own, and containerd's.
+OVERLAY2: Final = "overlay2"
+CONTAINERD: Final = "containerd"
 #: Programs of the host, by the Debian package that has them.
 _PROGRAMS: Final = {
     "debootstrap": "debootstrap",
@@ -76,8 +81,25 @@ class Machine:
 
 
 @contextmanager
-def machine(own: ArtifactCache, store: Store, *, cpus: int, memory: str) -> Iterator[Machine]:
-    """The machine with everything that it reaches, while the context lasts."""
+def machine(
+    own: ArtifactCache,
+    store: Store,
+    *,
+    cpus: int,
+    memory: str,
+    image_store: str = OVERLAY2,
+    programs: Sequence[Path] = (),
+) -> Iterator[Machine]:
+    """The machine with everything that it reaches, while the context lasts.
+
+    Args:
+        own: the cache of this check.
+        store: the images that can be pulled.
+        cpus: of the guest.
+        memory: of the guest, such as ``8G``.
+        image_store: of its Docker.
+        programs: that its user has installed.
+    """
     parts = own.obtain(disk())
     runs = own.root / "runs"
     runs.mkdir(exist_ok=True)
@@ -92,6 +114,10 @@ def machine(own: ArtifactCache, store: Store, *, cpus: int, memory: str) -> Iter
         served = stack.enter_context(registries(net, store, parts / "server.pem"))
         running = stack.enter_context(guest(own, net, folder, cpus=cpus, memory=memory))
         running.run("cat > /etc/environment", user="root", stdin=as_file(settings(own.commands)))
+        for program in programs:
+            running.install(program)
+        if image_store == CONTAINERD:
+            running.use_containerd_store()
         yield Machine(running, served, store, own.progress)
 
 
@@ -107,7 +133,7 @@ def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
     commit = clone(here.guest)
     pinned = pin_digests(here.guest, here.store)
     _say(f"commit {commit}; digests of the stand-in for {', '.join(pinned) or 'no image'}")
-    _say(here.guest.run("id; uname -a; docker version --format '{{.Server.Version}}'").stdout)
+    _say(here.guest.run("id; uname -a; docker info --format '{{.ServerVersion}} {{.Driver}}'").stdout)
     _say(f"$ {command}")
     start = time.monotonic()
     done = here.guest.run(f"cd {FOLDER} && {command}", check=False, timeout=RUN_SECONDS, on_line=_say)
@@ -139,6 +165,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="?", choices=("check", "refusals", "build", "up"), default="check")
     parser.add_argument("--cpus", type=int, default=1, help="of the guest (default 1)")
     parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
+    parser.add_argument(
+        "--with-tools", action="store_true", help="helm and kind are installed in the guest (default: no)"
+    )
+    parser.add_argument(
+        "--image-store",
+        choices=(OVERLAY2, CONTAINERD),
+        default=OVERLAY2,
+        help=f"where Docker keeps images (default {OVERLAY2})",
+    )
     parser.add_argument("--out", type=Path, default=Path("out/ordinary"), help="folder for what was run")
     options = parser.parse_args(given)
     progress = Progress()
@@ -154,7 +189,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 own.obtain(disk())
                 return 0
             store = filled(own, images, Options())
-            with machine(own, store, cpus=options.cpus, memory=options.memory) as here:
+            with machine(
+                own,
+                store,
+                cpus=options.cpus,
+                memory=options.memory,
+                image_store=options.image_store,
+                programs=_programs(images) if options.with_tools else (),
+            ) as here:
                 if options.command == "check":
                     return check(here, passed, options.out)
                 if options.command == "refusals":
@@ -173,6 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _programs(images: ArtifactCache) -> list[Path]:
+    """Helm and kind, in the versions that the harness builds."""
+    known = pins()
+    helm = artifacts.helm(known.fluid[known.default.fluid].helm)
+    return [images.obtain(helm) / "helm", images.obtain(artifacts.kind()) / "kind"]
 
 
 def _require() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import shlex
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clusters.errors import FailureClass
+from clusters.errors import FailureClass, InfrastructureError
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError, Completed
 from clusters.waiting import wait
@@ -36,6 +37,8 @@ _KERNEL_ERRORS: Final = (
     "failed to wait for stub",
     "Kernel panic",
 )
+#: Of /etc/docker/daemon.json; from Docker 24 on.
+_CONTAINERD_STORE: Final = '{"features": {"containerd-snapshotter": true}}'
 _CONNECT_SECONDS: Final = 10
 _COMMAND_SECONDS: Final = 120.0
 _COPY_SECONDS: Final = 120.0
@@ -91,6 +94,29 @@ class Guest:
             stdin=done.stdout,
             timeout=_COPY_SECONDS,
         )
+
+    def install(self, program: Path) -> None:
+        """Copy a static program of this machine into the guest's /usr/local/bin."""
+        target = shlex.quote(f"/usr/local/bin/{program.name}")
+        content = base64.b64encode(program.read_bytes()).decode()
+        self.run(
+            f"base64 -d > {target} && chmod 755 {target}", user="root", stdin=content, timeout=_COPY_SECONDS
+        )
+
+    def use_containerd_store(self) -> None:
+        """Let Docker keep images in containerd, as new installations do from Docker 29 on.
+
+        Raises:
+            InfrastructureError: this Docker cannot.
+        """
+        self.run(
+            f"mkdir -p /etc/docker && echo {shlex.quote(_CONTAINERD_STORE)} > /etc/docker/daemon.json "
+            "&& systemctl restart docker",
+            user="root",
+        )
+        status = self.run("docker info --format '{{.DriverStatus}}'").stdout.strip()
+        if "io.containerd.snapshotter" not in status:
+            raise InfrastructureError("Docker does not keep images in containerd", last_seen=status)
 
     def kernel_errors(self) -> list[str]:
         """Lines of the console by which the guest's kernel says that it could not run a program."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import re
@@ -119,3 +120,26 @@ def test_the_kernels_errors_are_found_on_the_console(tmp_path: Path) -> None:
     console.write_text("Booting\nUML ran out of memory on the host side!\n  OK  Started\n")
     made = Guest(Network(FakeCommands()), tmp_path / "id", console)
     assert made.kernel_errors() == ["UML ran out of memory on the host side!"]
+
+
+def test_a_docker_that_does_not_use_containerds_store_is_an_error(tmp_path: Path) -> None:
+    """An older Docker ignores the setting: what is observed then would be reported wrongly."""
+    commands = FakeCommands()
+    made = Guest(Network(commands), tmp_path / "id", tmp_path / "console")
+    commands.on("ssh", stdout="[[driver-type io.containerd.snapshotter.v1]]\n")
+    made.use_containerd_store()
+    commands.on("ssh", stdout="[[Backing Filesystem extfs]]\n")
+    with pytest.raises(InfrastructureError, match="does not keep images in containerd"):
+        made.use_containerd_store()
+
+
+def test_a_program_is_installed_for_all_users_of_the_guest(tmp_path: Path) -> None:
+    """With its bytes unchanged, by root."""
+    program = tmp_path / "helm"
+    program.write_bytes(b"\x7fELF\x00")
+    commands = FakeCommands()
+    Guest(Network(commands), tmp_path / "id", tmp_path / "console").install(program)
+    (ran,) = commands.asked("ssh")
+    assert base64.b64decode(ran.stdin or "") == b"\x7fELF\x00"
+    assert "root@" in " ".join(ran.argv)
+    assert "/usr/local/bin/helm" in ran.argv[-1]
