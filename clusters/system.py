@@ -188,8 +188,7 @@ class SystemBuilder:
 
     def _up_kind(self) -> System:
         options, facts = self.options, probes.probe()
-        for requirement in requirements.of_versions(options, facts):
-            requirement.require()
+        requirements.require(requirements.of_versions(options, facts))
         found = engine.find(self.commands)
         if options.bootstrap and found is None:
             bootstrap.require_root(facts)
@@ -197,8 +196,7 @@ class SystemBuilder:
             reaper.remove_orphans(found, self.progress)
             facts = probes.probe()  # they held memory
         if found is None or not managed_nodes(found, options.cluster_name):
-            for requirement in requirements.of_cluster(options, facts):
-                requirement.require()
+            requirements.require(requirements.of_cluster(options, facts))
         cache = cache_root()
         requirements.of_disk(cache, probes.DISK_FOR_RUN).require()
         running = self._engine(facts, self._tools(facts, cache), found)

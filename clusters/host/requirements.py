@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,16 @@ def of_disk(folder: Path, needed: int) -> Requirement:
     return Requirement(
         "disk", f"{free / _GIB:.1f} GiB free for {folder}", partial(probes.require_disk, folder, needed)
     )
+
+
+def require(requirements: Iterable[Requirement]) -> None:
+    """Refuse a host that does not meet one of them.
+
+    Raises:
+        RefusalError: the first that is not met.
+    """
+    for requirement in requirements:
+        requirement.require()
 
 
 def _require_architecture() -> None:

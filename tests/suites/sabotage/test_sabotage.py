@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from suites.sabotage.conftest import datasets_needed
 from suites.sabotage.model import Kind, Place, Row, Sabotage, Seen, Tampering, Target, Users
 from suites.sabotage.runner import ScenarioRunner
 from suites.sabotage.tampered_user import WatchedEvidence
+from tests.clusters.fakes import HOST
 
 TARGET = Target("A2", reason="still does not read.*nfs")
 
@@ -186,7 +188,8 @@ def test_case_on_a_deleted_dataset_runs_alone() -> None:
     """Without an earlier case that deleted a Dataset, the case deletes one before it breaks anything."""
     pool: Any = FakePool()
     shared: Any = None
-    runner = ScenarioRunner(shared, shared, "", shared, pool, before={"A2": seen(None)})
+    system: Any = SimpleNamespace(host=HOST)
+    runner = ScenarioRunner(system, shared, "", shared, pool, before={"A2": seen(None)})
     broken: list[tuple[str, int]] = []
 
     def breaks(_: Any, users: Users) -> AbstractContextManager[Tampering]:
