@@ -160,8 +160,9 @@ def kernel() -> Artifact:
         shutil.copy(build / "linux", folder / "linux")
         shutil.copy(build / ".config", folder / "config")
         shutil.rmtree(build)
-        for link in folder.glob("lib/modules/*/build"):
-            link.unlink()
+        # Its target is removed; before Python 3.13 glob does not find such a link.
+        for modules in (folder / "lib/modules").iterdir():
+            (modules / "build").unlink(missing_ok=True)
 
     return Artifact("linux", (), make, recipe=(CONFIG,), needs=(root, tree))
 
