@@ -1,4 +1,4 @@
-"""`python -m clusters up|status|down|reap`: a cluster that is kept, to develop on."""
+"""`python -m clusters up|status|down|restore|reap`: a cluster that is kept, to develop on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from clusters import cleanup
 from clusters.errors import HarnessError, RefusalError
 from clusters.host.commands import SystemCommands
+from clusters.host.machine_lock import machine_lock
 from clusters.host_check import check_host
-from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.ownership import is_managed
 from clusters.options import DEFAULT_NAME, Options, add_arguments, options_of
 from clusters.paths import cache_root, cluster_folder
 from clusters.product import fluid
-from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
-from clusters.providers import existing
 from clusters.providers.reaper import reap
-from clusters.system import SystemBuilder, machine_lock
+from clusters.system import SystemBuilder
 
 #: Exit codes: refused or failed, and interrupted as shells report it (128 + SIGINT).
 FAILED = 2
@@ -64,6 +62,7 @@ def _up(options: Options) -> None:
         builder = SystemBuilder(options, f"warm-{int(time.time())}", progress)
         try:
             system = builder.up()
+            builder.leave()
         except BaseException:
             builder.down()
             raise
@@ -107,28 +106,33 @@ def _state(kubeconfig: Path) -> str:
 
 def _down(options: Options) -> None:
     if options.kubeconfig is not None:
-        _leave(options.kubeconfig)
+        _leave(options.kubeconfig, options.registry)
         return
     with machine_lock(cache_root()):
         _say(str(reap(Progress(), only_cluster=options.cluster_name)), sys.stdout)
 
 
-def _leave(kubeconfig: Path) -> None:
+def _leave(kubeconfig: Path, registry: str | None) -> None:
     """Delete the harness's objects from a foreign cluster; the cluster and its Fluid stay."""
     with machine_lock(cache_root()):
-        kube = Kube.connect(kubeconfig, run="down")
-        try:
-            progress = Progress()
-            # The NFS server, in the harness's namespace, must run while Datasets are deleted.
-            removed = [*existing.remove_leftovers(kube, progress)]
-            if is_managed(kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
-                removed.append(NAMESPACE)
-            existing.ExistingProvider(kubeconfig, kube, progress=progress).down()
-        finally:
-            kube.close()
+        removed = cleanup.remove(kubeconfig, registry, Progress())
     names = f"removed namespace{'s' if len(removed) > 1 else ''} {', '.join(removed)}"
     result = names if removed else "there was nothing of the harness"
     _say(f"{result}; the cluster stays, and Fluid if it has it", sys.stdout)
+
+
+def _restore(options: Options) -> None:
+    """Undo what a killed run changed on a cluster outside the harness's namespaces."""
+    kubeconfig = options.kubeconfig or cluster_folder(options.cluster_name) / "kubeconfig"
+    if not kubeconfig.is_file():
+        raise RefusalError(
+            f"there is no cluster {options.cluster_name} of the harness: {kubeconfig} does not exist",
+            advice="name the cluster with --kubeconfig or --cluster-name",
+        )
+    with machine_lock(cache_root()):
+        done = cleanup.restore(kubeconfig, options.registry, Progress())
+    changes = f"{len(done)} change{'s' if len(done) > 1 else ''}"
+    _say(f"{changes} undone" if done else "nothing had to be undone", sys.stdout)
 
 
 def _reap(_: Options) -> None:
@@ -161,6 +165,7 @@ _COMMANDS = {
     "check": (_check, "check whether this host can run the harness; changes nothing"),
     "status": (_status, "show which versions run on the cluster"),
     "down": (_down, "remove the cluster; on a cluster of yours, remove what the harness created"),
+    "restore": (_restore, "undo what a killed run changed outside the harness's namespaces"),
     "reap": (_reap, "remove what a killed run left: clusters, mounts, networks, container engine"),
 }
 

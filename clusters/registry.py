@@ -26,6 +26,7 @@ from clusters.host import engine, probes
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.host.engine import Engine, docker_client
+from clusters.host.machine_lock import machine_lock
 from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
@@ -36,7 +37,6 @@ from clusters.paths import cache_root
 from clusters.pins import pins, require_buildable
 from clusters.product import fluid_chart
 from clusters.progress import Progress
-from clusters.system import machine_lock
 from clusters.waiting import WaitFailedError, wait
 
 PORT: Final = 5001

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock, Timeout
-
 from clusters import disruption
 from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError, RefusalError
@@ -23,8 +21,11 @@ from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
 from clusters.images.resolver import ImageResolver
 from clusters.images.tools import Tools
-from clusters.kubernetes import kinds
+from clusters.kubernetes import kinds, run_lease
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.cluster_use import ClusterUse
+from clusters.kubernetes.journal import Journal
+from clusters.kubernetes.nodes import node_for_servers, schedulable
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
@@ -39,8 +40,6 @@ from clusters.providers.kind_nodes import managed_nodes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Seconds that a second run on the same machine waits for the first.
-LOCK_SECONDS: Final = 5.0
 _LEFT_BEHIND: Final = "not all could be taken down"
 
 
@@ -83,6 +82,11 @@ class System:
     fluid_source: FluidSourceFacts | None = None
     upgrade: FluidRelease | None = None
 
+    @property
+    def journal(self) -> Journal:
+        """For changes outside the harness's namespaces."""
+        return Journal(self.kube, self.provider.node_exec)
+
 
 @dataclass
 class SystemBuilder:
@@ -103,6 +107,8 @@ class SystemBuilder:
     guard: WriteGuard = field(default_factory=lambda: WriteGuard(fluid.NAMESPACE))
     _provider: Provider | None = field(default=None, init=False)
     _kube: Kube | None = field(default=None, init=False)
+    _use: ClusterUse | None = field(default=None, init=False)
+    _changed: bool = field(default=False, init=False)
     _started: engine.Engine | None = field(default=None, init=False)
     _found: engine.Engine | None = field(default=None, init=False)
 
@@ -118,6 +124,16 @@ class SystemBuilder:
         with self.guard.permitting(disruption.ALL):  # the whole cluster is the harness's
             return self._up_kind()
 
+    def leave(self) -> None:
+        """End the use of a cluster that stays up.
+
+        Raises:
+            HarnessError: the cluster could not be left as it was found.
+        """
+        if self._use is not None:
+            self._use.restore(late=True)
+            self._use.end()
+
     def down(self) -> tuple[str, ...]:
         """Take down what this run made, also when `up` failed half-way; bounded in time.
 
@@ -128,7 +144,7 @@ class SystemBuilder:
             What could not be taken down, a sentence each.
         """
         errors = []
-        for step in (self._remove_cluster, self._disconnect, self._stop_engine):
+        for step in (self._restore, self._remove_cluster, self._end_use, self._disconnect, self._stop_engine):
             try:
                 step()
             except (HarnessError, OSError) as error:
@@ -155,13 +171,34 @@ class SystemBuilder:
                 f"{_LEFT_BEHIND}: {'; '.join(errors)}", advice="run `python -m clusters reap`"
             )
 
+    @property
+    def _cluster_stays(self) -> bool:
+        return self.options.keep_cluster or self.options.kubeconfig is not None
+
+    def _restore(self) -> None:
+        """Undo what this run changed outside the harness's namespaces, and could not undo before."""
+        if self._use is not None and self._cluster_stays:
+            self._changed = True
+            self._use.restore(late=True)
+        self._changed = False
+
+    def _end_use(self) -> None:
+        if self._use is not None and self._cluster_stays:
+            self._use.end()
+
     def _disconnect(self) -> None:
         if self._kube is not None:
             self._kube.close()
 
     def _remove_cluster(self) -> None:
-        if self._provider is not None and not self.options.keep_cluster:
-            self._provider.down()
+        if self._provider is None or self.options.keep_cluster:
+            return
+        if self._changed:
+            self.progress.note("the harness's namespace stays, because its journal is still needed")
+            return
+        if self._use is not None:
+            self._use.stop_renewing()
+        self._provider.down()
 
     def _stop_engine(self) -> None:
         """End our engine with the last cluster in it.
@@ -225,9 +262,10 @@ class SystemBuilder:
         self._provider = provider
         cluster = provider.up()
         kube = self._kube = Kube.connect(cluster.kubeconfig, run=self.run, guard=self.guard)
+        self._begin_use(kube, provider)
         nodes = schedulable(kube)
         server = nfs.install(
-            kube, resolved.nfs_server, _first_node(kube), self.progress, slowness=facts.slowness
+            kube, resolved.nfs_server, node_for_servers(kube), self.progress, slowness=facts.slowness
         )
         release = resolved.fluid
         # A cluster that was kept may be upgraded already.
@@ -285,7 +323,7 @@ class SystemBuilder:
     def _up_existing(self, kubeconfig: Path) -> System:
         options = self.options
         kube = self._kube = Kube.connect(kubeconfig, run=self.run, guard=self.guard)
-        existing.require_free(kube)
+        run_lease.require_free(kube)
         found = existing_fluid.has_fluid(kube)
         if not found and not options.install_fluid:
             raise RefusalError(
@@ -298,9 +336,10 @@ class SystemBuilder:
         server_image = on_nodes.harness_image(definitions.nfs_server(), seen, options.registry)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
+        self._begin_use(kube, provider)
         facts = provider.host(next(node for node in seen if node.name == nodes[0]))
         memory_tier.require(provider.node_exec, nodes)
-        server = nfs.install(kube, server_image, _first_node(kube), self.progress)
+        server = nfs.install(kube, server_image, node_for_servers(kube), self.progress)
         if not found:
             with self.guard.permitting(frozenset({Disruption.FLUID_COMPONENTS})):
                 self._install_on_existing(provider, facts, seen)
@@ -321,6 +360,11 @@ class SystemBuilder:
             kubernetes=versions.kubernetes,
             limits=_doubts(state),
         )
+
+    def _begin_use(self, kube: Kube, provider: Provider) -> None:
+        use = ClusterUse(kube, provider.node_exec, self.progress)
+        use.begin()
+        self._use = use  # a refused run has nothing to end
 
     def _install_on_existing(
         self, provider: existing.ExistingProvider, facts: probes.Host, nodes: Sequence[NodeSnapshot]
@@ -349,52 +393,6 @@ class SystemBuilder:
         )
 
 
-@contextmanager
-def machine_lock(cache: Path) -> Iterator[None]:
-    """Keep a second run off this machine's engine and caches while one is under way.
-
-    Raises:
-        RefusalError: another run holds it, or another user made it.
-    """
-    lock = FileLock(cache / "run.lock")
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout:
-        raise RefusalError(
-            "another run of the harness is under way on this machine",
-            advice="wait until it ends, or end it",
-        ) from None
-    except OSError as error:
-        raise RefusalError(
-            f"the lock {lock.lock_file} of the cache cannot be taken: {error.strerror or error}",
-            advice="run as the user who owns it, or set FLUID_CONFORMANCE_CACHE to a folder of yours",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def schedulable(kube: Kube) -> tuple[str, ...]:
-    """Names of the nodes that Pods may run on; a single control-plane node is one of them."""
-    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
-    names = tuple(sorted(node.name for node in nodes if node.pods_may_run))
-    if not names:
-        raise InfrastructureError(
-            f"none of {len(nodes)} nodes accepts Pods",
-            last_seen=", ".join(str(node) for node in nodes),
-            advice="see the nodes' kubelet journals in the bundle",
-        )
-    return names
-
-
 def _doubts(installed: fluid.FluidState) -> tuple[str, ...]:
     """Why the scenarios may judge the version of Fluid wrongly, if they may."""
     return tuple(filter(None, [fluid_versions.doubt(installed.version)]))
-
-
-def _first_node(kube: Kube) -> str:
-    """The node for the NFS server: the control plane, which keeps it off the nodes that faults hit."""
-    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
-    planes = [node.name for node in nodes if "node-role.kubernetes.io/control-plane" in node.labels]
-    return planes[0] if planes else min(node.name for node in nodes)

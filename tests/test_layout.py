@@ -32,7 +32,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images.offline",),
         ("images",),
         ("providers",),
-        ("system", "host_check"),
+        ("system", "host_check", "cleanup"),
         ("registry", "__main__"),
     ),
     "workloads": (

@@ -7,51 +7,54 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host import mountinfo
 from clusters.host.commands import Completed
 from clusters.host.mountinfo import Mount
-from clusters.kubernetes.fields import at, items, text
+from clusters.kubernetes.fields import at
+from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.kinds import NODE
-from clusters.kubernetes.ownership import FIELD_MANAGER
+from clusters.kubernetes.undo import NodeCommand, NodeLabel
 from workloads.faults import Objects, Run
 
 #: Seconds for one command on a node; a mount waits for its server.
 COMMAND_SECONDS: Final = 60.0
 
+#: Unmounts a folder at once, also with the server out of reach or with readers. To remove the folder fails if
+#: something is still mounted or in it, and then nothing is lost.
+_UNMOUNT: Final = r"""
+if cut -d' ' -f5 /proc/self/mountinfo | grep -qxF "$1"; then umount -l "$1" || exit; fi
+if [ -e "$1" ]; then rmdir "$1"; fi
+"""
+
 
 @contextmanager
-def labelled(objects: Objects, node: str, key: str, value: str = "true") -> Iterator[None]:
+def labelled(journal: Journal, node: str, key: str, value: str = "true") -> Iterator[None]:
     """Label a node while the context lasts, as ``kubectl label node`` does.
 
-    The label is removed again only while ``managedFields`` names the harness as its only manager. A client
-    that sets the same value is not added there; one that removes the label and sets it again is.
+    The label is removed again unless another client has set it since
+    (`clusters.kubernetes.undo.NodeLabel`).
 
     Args:
-        objects: access to the cluster; what it patches must carry the harness's field manager.
+        journal: removes it, also if this process is killed.
         node: its name.
         key: of the label.
         value: of the label.
 
     Raises:
         RefusalError: the node has that label already, so the harness must not set it.
-        InfrastructureError: there is no such node, or the label could not be set or taken off.
+        InfrastructureError: there is no such node, or the label could not be set.
+        HarnessError: it could not be removed.
     """
+    objects = journal.kube
     if _label(_node(objects, node), key) is not None:
         raise RefusalError(f"node {node} has label {key} already, and it may be foreign")
-    try:
+    with journal.undoing(f"node {node} has label {key}", NodeLabel(node, key)):
         objects.patch(NODE, node, None, {"metadata": {"labels": {key: value}}})
         if _label(_node(objects, node), key) != value:
             raise InfrastructureError(f"label {key}={value} could not be set on node {node}")
         yield
-    finally:
-        if _ours(_node(objects, node), key):
-            objects.patch(NODE, node, None, {"metadata": {"labels": {key: None}}})
-            if _ours(_node(objects, node), key):
-                raise InfrastructureError(
-                    f"label {key} could not be taken off node {node}",
-                    advice=f"run `kubectl label node {node} {key}-`",
-                )
 
 
 def _node(objects: Objects, name: str) -> Mapping[str, Any]:
@@ -66,24 +69,15 @@ def _label(node: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _ours(node: Mapping[str, Any], key: str) -> bool:
-    """The node has the label, and only the harness is recorded as its owner."""
-    setters = {
-        text(entry, "manager")
-        for entry in items(node, "metadata", "managedFields")
-        if at(entry, "fieldsV1", "f:metadata", "f:labels", f"f:{key}") is not None
-    }
-    return _label(node, key) is not None and setters == {FIELD_MANAGER}
-
-
 @contextmanager
-def nfs_mounted(run: Run, server: str, export: str, folder: str) -> Iterator[Mount]:
+def nfs_mounted(journal: Journal, node: str, server: str, export: str, folder: str) -> Iterator[Mount]:
     """Mount an export on a new folder of a node while the context lasts, as its administrator does.
 
     Containers that were given the folder meanwhile keep the mount until they end.
 
     Args:
-        run: runs commands as root on the node.
+        journal: unmounts it, also if this process is killed.
+        node: where it is mounted.
         server: address of the NFS server.
         export: the folder that it exports, or one below.
         folder: where it is mounted; it must not be there yet, and its parent must.
@@ -91,8 +85,15 @@ def nfs_mounted(run: Run, server: str, export: str, folder: str) -> Iterator[Mou
     Raises:
         InfrastructureError: it could not be mounted, or not be taken away again.
     """
-    _checked(run, ("mkdir", folder), f"make folder {folder}")
-    try:
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        return journal.node_exec(node, argv, timeout=timeout, changes=Disruption.NODE)
+
+    if run(("test", "-e", folder), timeout=COMMAND_SECONDS).exit_code == 0:
+        raise InfrastructureError(f"node {node} has a folder {folder} already, and it may be foreign")
+    undo = NodeCommand(node, ("sh", "-c", _UNMOUNT, "unmount", folder))
+    with journal.undoing(f"NFS is mounted on {folder} of node {node}", undo):
+        _checked(run, ("mkdir", folder), f"make folder {folder}")
         _checked(run, ("mount", "-t", "nfs", f"{server}:{export}", folder), f"mount {server}:{export}")
         mount = _mount(run, folder)
         if mount.mount_point != folder or mount.serves != "nfs":
@@ -100,12 +101,6 @@ def nfs_mounted(run: Run, server: str, export: str, folder: str) -> Iterator[Mou
                 f"{folder} is not on NFS, though mount had nothing to say", last_seen=str(mount)
             )
         yield mount
-    finally:
-        if _mount(run, folder).mount_point == folder:
-            # At once, also with the server out of reach or with readers.
-            _checked(run, ("umount", "-l", folder), f"unmount {folder}")
-        # It fails if something is still mounted or in the folder, and then nothing is lost.
-        _checked(run, ("rmdir", folder), f"remove folder {folder}")
 
 
 def _mount(run: Run, path: str) -> Mount:

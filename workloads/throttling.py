@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass
+from clusters.host.commands import Completed
+from clusters.kubernetes.journal import Journal
+from clusters.kubernetes.undo import NodeCommand
 from clusters.waiting import wait
-from workloads.faults import Fault, FaultError, Run, any_stopped, none_stopped, processes
+from workloads.faults import Fault, FaultError, any_stopped, none_stopped, processes
 from workloads.faults.base import COMMAND_SECONDS
 from workloads.faults.processes import EFFECT_SECONDS
 
@@ -37,9 +41,12 @@ setsid sh -c "$script" slowness "$@" > /dev/null 2>&1 < /dev/null &
 
 @contextmanager
 def slowed(
-    run: Run,
+    journal: Journal,
+    node: str,
     name: str,
     *,
+    within: str = "",
+    changes: Disruption = Disruption.NODE,
     stopped: float = 0.15,
     going: float = 0.05,
     clock: Clock = SYSTEM_CLOCK,
@@ -47,8 +54,11 @@ def slowed(
     """Let every process of that name run only a part of the time while the context lasts.
 
     Args:
-        run: runs commands on the node of the processes.
+        journal: ends it, also if this process is killed.
+        node: where the processes run.
         name: name of the program, or a word of its arguments.
+        within: only those of this namespace of process ids; empty for all on the node.
+        changes: whose processes they are; `Disruption.NOTHING` for those of the harness.
         stopped: seconds without running in each round.
         going: seconds of running after that.
         clock: replaced by tests.
@@ -57,33 +67,38 @@ def slowed(
         FaultError: no such process, or the node runs no commands.
         WaitTimeoutError: it did not continue; an infrastructure failure.
     """
-    targets = processes(run, name)
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        return journal.node_exec(node, argv, timeout=timeout, changes=changes)
+
+    targets = processes(run, name, within)
     if not targets:
         raise FaultError(f"no process {name} is running", advice="check that it is the right node")
     flag = f"/run/slowed-{secrets.token_hex(4)}"
     rounds = str(int(LIMIT_SECONDS / (stopped + going)))
     pids = [str(process.pid) for process in targets]
     argv = ("sh", "-c", _START, "start", _LOOP, flag, f"{stopped:g}", f"{going:g}", rounds, *pids)
-    done = run(argv, timeout=COMMAND_SECONDS)
-    if done.exit_code != 0:
-        raise FaultError(f"{name} could not be throttled", last_seen=done.stderr.strip())
     share = 100 * going / (stopped + going)
+    undo = NodeCommand(node, ("rm", "-f", flag))
     try:
-        wait(
-            lambda: processes(run, name),
-            any_stopped,
-            subject=f"process {name}",
-            condition="a temporary stop",
-            timeout=EFFECT_SECONDS,
-            delay=stopped / 3,
-            failure_class=FailureClass.INFRASTRUCTURE,
-            clock=clock,
-        )
-        yield Fault(f"{name} runs {share:.0f} % of the time, with pauses of {stopped:g} s")
+        with journal.undoing(f"{name} on node {node} is throttled", undo):
+            done = run(argv, timeout=COMMAND_SECONDS)
+            if done.exit_code != 0:
+                raise FaultError(f"{name} could not be throttled", last_seen=done.stderr.strip())
+            wait(
+                lambda: processes(run, name, within),
+                any_stopped,
+                subject=f"process {name}",
+                condition="a temporary stop",
+                timeout=EFFECT_SECONDS,
+                delay=stopped / 3,
+                failure_class=FailureClass.INFRASTRUCTURE,
+                clock=clock,
+            )
+            yield Fault(f"{name} runs {share:.0f} % of the time, with pauses of {stopped:g} s")
     finally:
-        run(("rm", "-f", flag), timeout=COMMAND_SECONDS)
         wait(
-            lambda: processes(run, name),
+            lambda: processes(run, name, within),
             none_stopped,
             subject=f"process {name}",
             condition="resumption",

@@ -31,6 +31,7 @@ LOG_SECONDS: Final = 60.0
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 _NOT_FOUND: Final = 404
 _GONE: Final = 410

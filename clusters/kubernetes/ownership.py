@@ -13,6 +13,19 @@ RUN_LABEL: Final = "fluid-conformance/run"
 #: Label selector of all objects that the harness created, of any run.
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
+#: Namespace of the harness itself: its NFS server, its Lease and its journal.
+HARNESS_NAMESPACE: Final = "fluid-conformance"
+
+
+def harness_namespace() -> Mapping[str, Any]:
+    """The harness's own namespace, labelled to let its privileged Pods in where that is asked for."""
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": HARNESS_NAMESPACE, "labels": labels},
+    }
+
 
 def with_owner_labels(manifest: Mapping[str, Any], run: str) -> dict[str, Any]:
     """A copy of the manifest with the labels of harness and run, also in its Pod template."""

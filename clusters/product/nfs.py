@@ -14,13 +14,14 @@ from typing import Any, Final
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
 from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.server_pod import server_manifests
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.progress import Progress
 from clusters.waiting import wait
 
-NAMESPACE: Final = "fluid-conformance"
+NAMESPACE: Final = HARNESS_NAMESPACE
 NAME: Final = "nfs-server"
 CONTAINER: Final = "ganesha"
 EXPORT: Final = "/export"
@@ -121,6 +122,10 @@ class NfsServer:
                 last_seen=(done.stdout + done.stderr)[-2_000:],
             )
         return done.stdout
+
+    def pid_namespace(self) -> str:
+        """Its namespace of process ids, such as ``pid:[4026532201]``: no foreign server is in it."""
+        return self.run("readlink", "/proc/1/ns/pid").strip()
 
     def served(self) -> ServedBytes:
         """Bytes that it has sent to clients by now.
@@ -238,12 +243,6 @@ def install(kube: Kube, image: str, node: str, progress: Progress, *, slowness: 
         return NfsServer(kube, str(service["spec"]["clusterIP"]), pod.node, image)
 
 
-def namespace() -> Mapping[str, Any]:
-    """The harness's own namespace, labelled to let its privileged Pods in where that is asked for."""
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-
-
 def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
     """Namespace, configuration, Service and Pod of the server."""
     meta: dict[str, Any] = {"name": NAME, "namespace": NAMESPACE}
@@ -253,7 +252,7 @@ def manifests(image: str, node: str) -> tuple[Mapping[str, Any], ...]:
         for protocol in ("TCP", "UDP")
     ]
     return (
-        namespace(),
+        harness_namespace(),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ganesha.conf": _CONFIG}},
         *server_manifests(
             meta,

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from clusters.disruption import Disruption
-from clusters.errors import FailureClass, InfrastructureError, RefusalError
+from clusters.errors import FailureClass, InfrastructureError
 from clusters.host import probes
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import Json, text
-from clusters.kubernetes.ownership import MANAGED_SELECTOR, is_managed
+from clusters.kubernetes.ownership import MANAGED_SELECTOR, harness_namespace, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.helm import HelmRelease
-from clusters.product.nfs import NAMESPACE, namespace
+from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
 from clusters.providers.base import Cluster
 from clusters.waiting import is_empty, is_gone, wait
@@ -35,6 +35,25 @@ READY_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 120.0
 _CONTAINER: Final = "node"
 _PULL_TROUBLE: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+
+#: Kinds of objects of a run in the order in which Fluid can delete them; a Dataset waits for its operations.
+_IN_ORDER: Final = (
+    kinds.POD,
+    kinds.DATA_LOAD,
+    kinds.DATA_PROCESS,
+    kinds.DATA_BACKUP,
+    kinds.DATA_MIGRATE,
+    kinds.DATASET,
+    kinds.THIN_RUNTIME,
+    kinds.ALLUXIO_RUNTIME,
+)
+#: Kinds of cluster-wide objects that scenarios create.
+_CLUSTER_WIDE: Final = (
+    kinds.VOLUME,
+    kinds.CLUSTER_ROLE_BINDING,
+    kinds.CLUSTER_ROLE,
+    kinds.THIN_RUNTIME_PROFILE,
+)
 
 #: Prints the files that `clusters.host.probes` reads, each under its name.
 _PROBE: Final = """
@@ -142,7 +161,7 @@ class ExistingProvider:
 
         if pod().ready:
             return
-        self.kube.apply(namespace())
+        self.kube.apply(harness_namespace())
         self.kube.apply(_agent_manifest(name, node, self.image))
         with self.kube.changes(kinds.POD, NAMESPACE) as changes:
             wait(
@@ -161,16 +180,6 @@ class ExistingProvider:
             )
 
 
-def require_free(kube: Kube) -> None:
-    """Refuse a cluster where the namespace that the harness needs is foreign."""
-    found = kube.get(kinds.NAMESPACE, NAMESPACE)
-    if found is not None and not is_managed(found):
-        raise RefusalError(
-            f"this cluster has a namespace {NAMESPACE} that the harness did not create",
-            advice="rename or remove it; the harness does not touch what it did not create",
-        )
-
-
 def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
     """Delete the namespaces that killed runs left, with their Datasets and volumes; returns their names.
 
@@ -187,14 +196,15 @@ def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
             _empty(kube, name)
             kube.delete(kinds.NAMESPACE, name)
             _gone(partial(kube.get, kinds.NAMESPACE, name), f"namespace {name}")
-    for volume in kube.list(kinds.VOLUME, labels=MANAGED_SELECTOR):
-        kube.delete(kinds.VOLUME, text(volume, "metadata", "name"))
+    for kind in _CLUSTER_WIDE:
+        for obj in kube.list_if_known(kind, labels=MANAGED_SELECTOR):
+            kube.delete(kind, text(obj, "metadata", "name"))
     return tuple(names)
 
 
 def _empty(kube: Kube, namespace: str) -> None:
     """Delete the harness's objects in a namespace, in the order that Fluid needs."""
-    for kind in (kinds.POD, kinds.DATASET, kinds.ALLUXIO_RUNTIME):
+    for kind in _IN_ORDER:
         # Without Fluid the cluster does not know its kinds.
         observe = partial(kube.list_if_known, kind, namespace, labels=MANAGED_SELECTOR)
         for obj in observe():

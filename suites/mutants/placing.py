@@ -123,12 +123,11 @@ def hanging(system: System, hang: Hang) -> Iterator[None]:
         FaultError: no node runs it.
     """
     with ExitStack() as stopped:
-        runs = [_runner(system, node) for node in system.nodes]
-        found = [run for run in runs if faults.processes(run, hang.process)]
+        found = [node for node in system.nodes if faults.processes(_runner(system, node), hang.process)]
         if not found:
             raise faults.FaultError(f"no node runs {hang.process}, so it cannot hang")
-        for run in found:
-            stopped.enter_context(faults.stopped(run, hang.process))
+        for node in found:
+            stopped.enter_context(faults.stopped(system.journal, node, hang.process))
         yield
 
 

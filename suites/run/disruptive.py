@@ -1,18 +1,16 @@
-"""Which tests may run on this cluster, by what they disturb; each may disturb only what it declares."""
+"""Which tests may run on this cluster, by what they disturb."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from clusters.disruption import ALL, Disruption
-from clusters.errors import HarnessError
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Scenario
 from suites.record.run import NOT_RUN_DISRUPTIVE
-from suites.run.options import GUARD, PERMITTED, special_level
+from suites.run.options import PERMITTED, special_level
 
 #: What a benchmark disturbs: it reads as fast as it can.
 BENCHMARK: Final = frozenset({Disruption.NODE_RESOURCES})
@@ -50,21 +48,6 @@ def leave_out_disruptive(config: pytest.Config, items: list[pytest.Item]) -> Non
 def will_run(item: pytest.Item) -> bool:
     """Whether a selected test is not left out."""
     return item.get_closest_marker("skip") is None
-
-
-@pytest.fixture(autouse=True)
-def _declares_what_it_disturbs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that tried to change something foreign without declaring it.
-
-    Its module is registered before those of other fixtures, so it ends last, and sees what the others do.
-    """
-    guard = request.config.stash[GUARD]
-    yield
-    if refused := guard.take_refused():
-        raise HarnessError(
-            f"{len(refused)} writes that disturb others are not declared: {'; '.join(refused)}",
-            advice="declare them with disturbs=… at the scenario",
-        )
 
 
 def _why_not(declared: Scenario, permitted: frozenset[Disruption]) -> str:

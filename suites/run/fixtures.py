@@ -10,11 +10,12 @@ import pytest
 
 from clusters.errors import HarnessError, RefusalError
 from clusters.facts import SystemFacts
+from clusters.host.machine_lock import machine_lock
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.paths import cache_root
 from clusters.progress import Progress
-from clusters.system import System, SystemBuilder, machine_lock
+from clusters.system import System, SystemBuilder
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Scenario
 from suites.record.evidence import EVIDENCE, Evidence

@@ -13,7 +13,7 @@ from suites.run.disruptive import disturbed_by, leave_out_disruptive
 from suites.run.options import GUARD, add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
-pytest_plugins = ("suites.run.disruptive", "suites.run.fixtures")
+pytest_plugins = ("suites.run.undeclared_writes", "suites.run.fixtures")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

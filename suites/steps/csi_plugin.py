@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from clusters.errors import FailureClass, InfrastructureError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import JSON_PATCH, Kube
+from clusters.kubernetes.client import STRATEGIC_PATCH, Kube
 from clusters.kubernetes.fields import items, text
+from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.undo import Patch
 from clusters.product import fluid, fluid_names
 from clusters.waiting import wait
 
@@ -79,7 +81,7 @@ def state(kube: Kube) -> PluginState:
 
 
 @contextmanager
-def removed(kube: Kube) -> Iterator[PluginState]:
+def removed(journal: Journal) -> Iterator[PluginState]:
     """No node has the plugin while the context lasts.
 
     Its DaemonSet selects a node that does not exist. Existing mounts stay, in the nodes' own mount
@@ -88,12 +90,13 @@ def removed(kube: Kube) -> Iterator[PluginState]:
     Raises:
         WaitTimeoutError: it was not removed, or not restored; an infrastructure failure.
     """
+    kube = journal.kube
+    change = {"spec": {"template": {"spec": {"nodeSelector": {NOWHERE: "true"}}}}}
     try:
-        _set_node_selector(kube, "true")
-        _delete_pods(kube, "no node shall have the CSI plugin")
-        yield _await(kube, lambda seen: seen.gone, "removal from every node")
+        with journal.patched(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, change):
+            _delete_pods(kube, "no node shall have the CSI plugin")
+            yield _await(kube, lambda seen: seen.gone, "removal from every node")
     finally:
-        _set_node_selector(kube, None)
         _await(kube, lambda seen: seen.back, "readiness on every node")
 
 
@@ -103,25 +106,50 @@ def arguments(kube: Kube) -> tuple[str, ...]:
     Raises:
         InfrastructureError: there is no such DaemonSet.
     """
-    _, container = _container(kube)
-    return tuple(container.get("args", ()))
+    for container in items(_daemon_set(kube), "spec", "template", "spec", "containers"):
+        if container["name"] == CONTAINER:
+            return tuple(container.get("args", ()))
+    raise InfrastructureError(f"Fluid's CSI plugin has no container {CONTAINER}")
 
 
-def switch(kube: Kube, old: str, new: str) -> None:
-    """Replace an argument of the plugin, and wait until it runs with it on every node.
+@contextmanager
+def argument_replaced(journal: Journal, old: str, new: str) -> Iterator[None]:
+    """The plugin runs with another argument on every node while the context lasts.
 
-    It touches the whole cluster.
+    It affects the whole cluster.
 
     Raises:
         InfrastructureError: the plugin is not there, or has no such argument.
         WaitTimeoutError: it was not ready again in time; an infrastructure failure.
     """
-    number, container = _container(kube)
-    if old not in container.get("args", ()):
+    before = list(arguments(journal.kube))
+    if old not in before:
         raise InfrastructureError(f"the CSI plugin is not started with {old}")
-    path = f"/spec/template/spec/containers/{number}/args/{container['args'].index(old)}"
-    patch = [{"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}]
-    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, patch, content_type=JSON_PATCH)
+    after = [new if word == old else word for word in before]
+    undo = Patch.of(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, _with(before), STRATEGIC_PATCH)
+    try:
+        with journal.undoing(f"the CSI plugin is started with {new}", undo):
+            journal.kube.patch(
+                kinds.DAEMON_SET,
+                fluid.CSI_DAEMON_SET,
+                fluid.NAMESPACE,
+                _with(after),
+                content_type=STRATEGIC_PATCH,
+            )
+            _restart_with(journal.kube, new)
+            yield
+    finally:
+        _restart_with(journal.kube, old)
+
+
+def _with(words: list[str]) -> dict[str, Any]:
+    """A strategic merge patch, which finds the container by its name."""
+    containers = [{"name": CONTAINER, "args": words}]
+    return {"spec": {"template": {"spec": {"containers": containers}}}}
+
+
+def _restart_with(kube: Kube, new: str) -> None:
+    """Replace the Pods of the plugin, and wait until it runs with an argument on every node."""
     _delete_pods(kube, "the CSI plugin starts with other arguments")
     wait(
         lambda: _running_with(kube, new),
@@ -141,14 +169,6 @@ def _daemon_set(kube: Kube) -> dict[str, Any]:
     return found
 
 
-def _container(kube: Kube) -> tuple[int, Mapping[str, Any]]:
-    """The plugin's container, and which one of its Pod's it is."""
-    for number, container in enumerate(items(_daemon_set(kube), "spec", "template", "spec", "containers")):
-        if container["name"] == CONTAINER:
-            return number, container
-    raise InfrastructureError(f"Fluid's CSI plugin has no container {CONTAINER}")
-
-
 def _running_with(kube: Kube, argument: str) -> tuple[int, int]:
     """On how many nodes the plugin is ready with an argument, and on how many it should be."""
     running = 0
@@ -166,11 +186,6 @@ def _delete_pods(kube: Kube, because: str) -> None:
     """
     for pod in ClusterReader(kube).list(PodSnapshot, fluid.NAMESPACE, labels=PLUGIN_LABELS):
         kube.delete(kinds.POD, pod.name, fluid.NAMESPACE, because=because, grace_seconds=1)
-
-
-def _set_node_selector(kube: Kube, value: str | None) -> None:
-    body = {"spec": {"template": {"spec": {"nodeSelector": {NOWHERE: value}}}}}
-    kube.patch(kinds.DAEMON_SET, fluid.CSI_DAEMON_SET, fluid.NAMESPACE, body)
 
 
 def _await(kube: Kube, ready: Callable[[PluginState], bool], condition: str) -> PluginState:

@@ -14,6 +14,7 @@ from typing import Final
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
+from clusters.kubernetes.undo import Patch
 from clusters.product import fluid
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import wait
@@ -41,6 +42,9 @@ def needs_controller(user: User) -> DeploymentSnapshot:
     found = user.observer.objects.get(DeploymentSnapshot, CONTROLLER, fluid.NAMESPACE)
     if found is None:
         cannot_run_here(f"this Fluid has no {CONTROLLER}")
+    if found.replicas == 0:
+        restore = Patch.of(kinds.DEPLOYMENT, CONTROLLER, fluid.NAMESPACE, {"spec": {"replicas": 0}})
+        user.system.journal.undo_at_the_end(f"Fluid starts its {CONTROLLER}", restore)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from clusters.errors import InfrastructureError
@@ -54,12 +54,8 @@ def enabled(user: User) -> Iterator[None]:
     if before is None:
         raise InfrastructureError(f"the CSI plugin is not started with {_FLAG}…, so {GATE} cannot be enabled")
     after = with_gate(before, enabled=True)
-    try:
+    with ExitStack() as changed:
         with user.evidence.phase("waiting", f"the CSI plugin starts with {GATE}"):
-            csi_plugin.switch(kube, before, after)
+            changed.enter_context(csi_plugin.argument_replaced(user.system.journal, before, after))
         user.evidence.fact("CSI plugin", f"runs with {after}")
         yield
-    finally:
-        if after in csi_plugin.arguments(kube):
-            with user.evidence.phase("waiting", f"the CSI plugin starts without {GATE}"):
-                csi_plugin.switch(kube, after, before)

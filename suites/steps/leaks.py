@@ -6,7 +6,7 @@ Only what Fluid creates for the Dataset is searched, so nothing of the harness i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from clusters.kubernetes.fields import text
 from clusters.kubernetes.ownership import is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
+from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, wait
@@ -116,7 +117,18 @@ def nothing_left(user: User, name: str = DATASET) -> None:
 def expect_on_worker_nodes(user: User, name: str = DATASET) -> None:
     """Name the nodes of the Dataset's workers as those on which the scenario's known leftovers may stay."""
     workers = user.system.kube.list(kinds.POD, user.namespace, labels=f"release={name},role=alluxio-worker")
-    user.evidence.leftovers_on(*(node for pod in workers if (node := text(pod, "spec", "nodeName"))))
+    expect_on_nodes(user, [node for pod in workers if (node := text(pod, "spec", "nodeName"))], name)
+
+
+def expect_on_nodes(user: User, nodes: Iterable[str], name: str = DATASET) -> None:
+    """Name the nodes on which the scenario's known leftovers may stay.
+
+    Cached files that stay there use memory of the node, so they are removed at the end of the run.
+    """
+    folder = fluid_names.tier_folder(user.namespace, name)
+    removals = [NodeCommand(node, ("rm", "-rf", folder)) for node in dict.fromkeys(nodes)]
+    user.evidence.leftovers_on(*(one.node for one in removals))
+    user.system.journal.undo_at_the_end(f"cached files stay in {folder}", *removals)
 
 
 def of_user(user: User) -> Leaks:

@@ -30,10 +30,8 @@ PLACED_SECONDS: Final = 60.0
 @contextmanager
 def labelled(user: User, node: str, key: str) -> Iterator[None]:
     """A node has a label, with the namespace for its value, while the context lasts."""
-    kube = user.system.kube
 
-    def put(value: str | None) -> None:
-        kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: value}}})
+    def wait_for(value: str | None) -> None:
         wait(
             lambda: user.observer.objects.get(NodeSnapshot, node),
             has_label(key, value),
@@ -43,12 +41,14 @@ def labelled(user: User, node: str, key: str) -> Iterator[None]:
             failure_class=FailureClass.INFRASTRUCTURE,
         )
 
+    change = {"metadata": {"labels": {key: user.namespace}}}
     try:
-        put(user.namespace)
-        user.evidence.fact("node labels", f"{node} is given {key}={user.namespace}")
-        yield
+        with user.system.journal.patched(kinds.NODE, node, None, change):
+            wait_for(user.namespace)
+            user.evidence.fact("node labels", f"{node} is given {key}={user.namespace}")
+            yield
     finally:
-        put(None)
+        wait_for(None)
 
 
 def why_worker_was_placed(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from clusters.errors import FailureClass, HarnessError
 from clusters.kubernetes import kinds
@@ -131,40 +131,38 @@ def down(user: User) -> Iterator[None]:
 
     It touches the whole cluster: no Pod with one of its labels can start meanwhile.
     """
-    kube, objects = user.system.kube, user.observer.objects
-    before = kube.get(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE) or {}
-    replicas = max(1, number(before, "spec", "replicas"))
+    objects = user.observer.objects
 
     def pods() -> tuple[PodSnapshot, ...]:
         return objects.list(PodSnapshot, fluid.NAMESPACE, labels=f"control-plane={DEPLOYMENT}")
 
+    change = {"spec": {"replicas": 0}}
     try:
-        kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(0))
-        with user.evidence.phase("waiting", "the webhook stops"):
-            wait(
-                pods,
-                is_empty,
-                subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
-                condition="deletion of all Pods",
-                timeout=WEBHOOK_SECONDS,
-                describe=lambda seen: "; ".join(map(str, seen)) or "no Pod",
-                failure_class=FailureClass.INFRASTRUCTURE,
-            )
-        user.evidence.fact("fault", f"Deployment {DEPLOYMENT} is scaled to nothing")
-        yield
+        with user.system.journal.patched(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, change):
+            with user.evidence.phase("waiting", "the webhook stops"):
+                wait(
+                    pods,
+                    is_empty,
+                    subject=f"Deployment {fluid.NAMESPACE}/{DEPLOYMENT}",
+                    condition="deletion of all Pods",
+                    timeout=WEBHOOK_SECONDS,
+                    describe=lambda seen: "; ".join(map(str, seen)) or "no Pod",
+                    failure_class=FailureClass.INFRASTRUCTURE,
+                )
+            user.evidence.fact("fault", f"Deployment {DEPLOYMENT} is scaled to nothing")
+            yield
     finally:
         with user.evidence.phase("waiting", "the webhook answers again"):
-            _bring_back(user, replicas)
+            _wait_for_answer(user)
 
 
-def _bring_back(user: User, replicas: int) -> None:
-    """Scale the webhook up, as often as necessary, until it changes a labelled Pod again."""
+def _wait_for_answer(user: User) -> None:
+    """Wait until the webhook changes a labelled Pod again."""
     kube = user.system.kube
     probe = user.application("webhook-probe", DATASET, labels={SERVERFUL_LABEL: "true"})
 
     def observe() -> str:
         try:
-            kube.patch(kinds.DEPLOYMENT, DEPLOYMENT, fluid.NAMESPACE, _replicas(replicas))
             said = AdmissionChanges.of(kube.would_create(probe.manifest()))
         except HarnessError as error:
             return error.message
@@ -181,7 +179,3 @@ def _bring_back(user: User, replicas: int) -> None:
         failure_class=FailureClass.INFRASTRUCTURE,
         advice=f"scale Deployment {DEPLOYMENT} of {fluid.NAMESPACE} up by hand: labelled Pods need it",
     )
-
-
-def _replicas(number_of_pods: int) -> dict[str, Any]:
-    return {"spec": {"replicas": number_of_pods}}

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,17 +17,27 @@ import pytest
 
 import clusters
 from clusters import __main__ as module
-from clusters import system
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.host import machine_lock as machine_lock_module
+from clusters.host.commands import Completed
+from clusters.host.machine_lock import machine_lock
+from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
+from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.ownership import MANAGED_BY_LABEL
+from clusters.kubernetes.run_lease import PROCESS, RunLease
+from clusters.kubernetes.undo import Patch
 from clusters.options import DEFAULT_NAME, Options
 from clusters.paths import cache_root
 from clusters.product.nfs import NAMESPACE
 from clusters.providers.reaper import Reaped
-from clusters.system import machine_lock
+from tests.clusters.stored_objects import StoredObjects
 
 if TYPE_CHECKING:
     from tests.clusters.conftest import FakeApi
+
+LEASE_PATH = kinds.LEASE.path(NAMESPACE, "run")
 
 
 @dataclass
@@ -44,12 +55,17 @@ class FakeBuilder:
     builders: FakeBuilders
     options: Options
     downs: int = 0
+    leaves: int = 0
 
     def up(self) -> Any:
         """Start."""
         if self.builders.raises is not None:
             raise self.builders.raises
         return SimpleNamespace(cluster=SimpleNamespace(kubeconfig=Path("/kc")))
+
+    def leave(self) -> None:
+        """Release it."""
+        self.leaves += 1
 
     def down(self) -> tuple[str, ...]:
         """Take down."""
@@ -158,7 +174,7 @@ def test_no_command_disturbs_a_run_under_way(
     command: str,
 ) -> None:
     """Reaping under a running suite would take its cluster away."""
-    monkeypatch.setattr(system, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(machine_lock_module, "LOCK_SECONDS", 0.05)
     with machine_lock(cache_root()):
         assert module.main([command]) == 2
     assert "another run of the harness is under way" in capsys.readouterr().err
@@ -177,24 +193,72 @@ def test_down_and_reap_say_what_was_removed(
 
 
 def test_down_removes_what_the_harness_created_on_an_existing_cluster(
-    api: FakeApi, reaped: list[str | None], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    reaped: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Only the harness's namespace is deleted; the second time there is nothing to delete."""
-    where = f"/api/v1/namespaces/{NAMESPACE}"
-    namespace = {
-        "metadata": {"name": NAMESPACE, "uid": "u1", "labels": {MANAGED_BY_LABEL: "fluid-conformance"}}
-    }
-    api.answer("GET", "/api/v1/namespaces", {"items": [namespace]}, {"items": []})
-    api.answer("GET", "/api/v1/persistentvolumes", {"items": []})
-    api.answer("GET", where, namespace, namespace, namespace, api.refusal(404, "NotFound"))
-    api.answer("DELETE", where, {})
+    where, (kubeconfig, store) = f"/api/v1/namespaces/{NAMESPACE}", a_cluster(tmp_path, monkeypatch)
+    store.put(where, metadata={"labels": {MANAGED_BY_LABEL: "fluid-conformance"}})
+    store.put("/api/v1/namespaces/team")
     for sentence in (f"removed namespace {NAMESPACE};", "there was nothing of the harness;"):
-        assert module.main(["down", "--kubeconfig", str(api.kubeconfig())]) == 0
+        assert module.main(["down", "--kubeconfig", kubeconfig]) == 0
         out = capsys.readouterr().out
         assert sentence in out
         assert "the cluster stays" in out
-    assert [request.path for request in api.requests if request.method == "DELETE"] == [where]
+    assert [path for path in store.objects if "namespaces" in path.split("/")[-2:-1]] == [
+        "/api/v1/namespaces/team"
+    ]
     assert reaped == []
+
+
+def test_restore_undoes_what_a_killed_run_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It removes nothing; the second time there is nothing to undo."""
+    kubeconfig, store = a_cluster(tmp_path, monkeypatch)
+    path = kinds.DEPLOYMENT.path("fluid-system", "fluid-webhook")
+    store.put(path, spec={"replicas": 0})
+    undo = Patch.of(kinds.DEPLOYMENT, "fluid-webhook", "fluid-system", {"spec": {"replicas": 1}})
+    Journal(store.kube("killed"), no_program).undo_at_the_end("the webhook is scaled to 0", undo)
+    for sentence in ("1 change undone", "nothing had to be undone"):
+        assert module.main(["restore", "--kubeconfig", kubeconfig]) == 0
+        assert sentence in capsys.readouterr().out
+    assert store.objects[path]["spec"] == {"replicas": 1}
+    assert f"/api/v1/namespaces/{NAMESPACE}" in store.objects
+
+
+@pytest.mark.parametrize("command", ["down", "restore"])
+def test_a_cluster_that_a_run_uses_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """The refusal says who uses it."""
+    kubeconfig, store = a_cluster(tmp_path, monkeypatch)
+    store.put(f"/api/v1/namespaces/{NAMESPACE}", metadata={"labels": {MANAGED_BY_LABEL: "fluid-conformance"}})
+    lease = RunLease(store.kube("alive"))
+    lease.acquire()
+    store.objects[LEASE_PATH]["metadata"]["annotations"][PROCESS] = "elsewhere pid:[1] 7 1.00"
+    before = {path: obj["metadata"]["resourceVersion"] for path, obj in store.objects.items()}
+    assert module.main([command, "--kubeconfig", kubeconfig]) == 2
+    assert "in use by run alive of" in capsys.readouterr().err
+    del before[f"/api/v1/namespaces/{NAMESPACE}"]  # its label of the run
+    after = {path: store.objects[path]["metadata"]["resourceVersion"] for path in before}
+    assert after == before
+    lease.stop_renewing()
+
+
+def a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, StoredObjects]:
+    """A cluster in memory, and a kubeconfig for it."""
+    store = StoredObjects()
+    monkeypatch.setattr(Kube, "connect", lambda kubeconfig, run: store.kube(run))
+    (tmp_path / "config").write_text("{}")
+    return str(tmp_path / "config"), store
+
+
+def no_program(node: str, argv: Sequence[str], /, *, timeout: float, changes: Disruption) -> Completed:
+    """Nothing runs on nodes."""
+    raise AssertionError(argv)
 
 
 def test_status_without_a_cluster_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:

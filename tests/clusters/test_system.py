@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from filelock import FileLock
 from clusters import system as module
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host import engine, own_engine, probes, speed
+from clusters.host import machine_lock as machine_lock_module
 from clusters.host.commands import CommandError, Completed
+from clusters.host.machine_lock import machine_lock
 from clusters.images.fluid_images import FluidRelease
 from clusters.kubernetes.client import Kube
 from clusters.options import Options
@@ -26,7 +29,7 @@ from clusters.product.helm import Helm
 from clusters.progress import Progress
 from clusters.providers.base import Cluster
 from clusters.providers.kind_nodes import KEPT
-from clusters.system import SystemBuilder, machine_lock, schedulable
+from clusters.system import SystemBuilder
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, programs
 
 if TYPE_CHECKING:
@@ -42,6 +45,10 @@ class FakeProvider:
 
     raises: BaseException | None = None
     downs: int = 0
+
+    def node_exec(self, node: str, argv: Sequence[str], **_: object) -> Completed:
+        """No program runs on a node."""
+        raise AssertionError(argv)
 
     def down(self) -> None:
         """Take it down."""
@@ -430,12 +437,17 @@ class FakeSupply:
         return self
 
 
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/fluid-conformance/leases"
+
+
 @pytest.fixture
 def way_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Parts that are there at once; what is created, in order."""
     order: list[str] = []
     monkeypatch.setattr(speed, "slowness", lambda _: 2.5)
     api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "demo-0"}, "status": READY}]})
+    api.answer("PATCH", "/api/v1/namespaces/fluid-conformance", {})
+    api.answer("POST", LEASES, {})
     monkeypatch.setattr(SystemBuilder, "_tools", lambda self, facts, cache: FakeTools())
     monkeypatch.setattr(module, "ImageResolver", lambda tools, running: FakeSupply())
 
@@ -466,7 +478,9 @@ def way_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return order
 
 
-def test_the_whole_way_up(docker: FakeDocker, way_up: list[str], engine_stops: EngineStops) -> None:
+def test_the_whole_way_up(
+    docker: FakeDocker, way_up: list[str], api: FakeApi, engine_stops: EngineStops
+) -> None:
     """Engine, images, cluster, NFS server, Fluid, in this order; the system lists its parts."""
     builder = of(docker)
     system = builder.up()
@@ -483,6 +497,7 @@ def test_the_whole_way_up(docker: FakeDocker, way_up: list[str], engine_stops: E
         "programs start",
         "a limit of the registry",
     ]
+    assert len(api.asked("POST", LEASES)) == 1
     assert builder.provider is system.provider
     assert builder.down() == ()
     assert isinstance(builder.provider, FakeProvider)
@@ -529,7 +544,7 @@ def test_clusters_of_killed_runs_are_deleted_before_anything_is_created(
 
 def test_two_runs_on_one_machine_are_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one is refused after a moment, and the first one loses nothing."""
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(machine_lock_module, "LOCK_SECONDS", 0.05)
     with machine_lock(tmp_path):
         with (
             pytest.raises(RefusalError, match="another run of the harness is under way"),
@@ -558,29 +573,6 @@ def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
         raise TimeoutError("of the run")
     with machine_lock(tmp_path):
         """It is free again."""
-
-
-def test_a_cluster_whose_nodes_accept_no_pods_is_reported(api: FakeApi, kube: Kube) -> None:
-    """Cordoned and tainted nodes do not count."""
-    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
-    nodes = [
-        {"metadata": {"name": "a"}, "spec": {"unschedulable": True}, "status": READY},
-        {"metadata": {"name": "b"}, "spec": {"taints": [taint]}, "status": READY},
-    ]
-    api.answer("GET", "/api/v1/nodes", {"items": nodes})
-    with pytest.raises(InfrastructureError, match="accepts Pods"):
-        schedulable(kube)
-    api.answer("GET", "/api/v1/nodes", {"items": [*nodes, {"metadata": {"name": "c"}, "status": READY}]})
-    assert schedulable(kube) == ("c",)
-
-
-def test_the_nfs_server_is_on_the_control_plane(api: FakeApi, kube: Kube) -> None:
-    """Faults hit workers; where there is no control plane to be seen, any node will do."""
-    plane = {"metadata": {"name": "z", "labels": {"node-role.kubernetes.io/control-plane": ""}}}
-    workers = [{"metadata": {"name": "b"}}, {"metadata": {"name": "a"}}]
-    api.answer("GET", "/api/v1/nodes", {"items": [*workers, plane]}, {"items": workers})
-    assert module._first_node(kube) == "z"
-    assert module._first_node(kube) == "a"
 
 
 def test_a_completed_probe_is_what_answers(docker: FakeDocker) -> None:

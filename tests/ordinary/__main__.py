@@ -27,12 +27,12 @@ from clusters.errors import HarnessError, InfrastructureError, RefusalError
 from clusters.host import bootstrap
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
+from clusters.host.machine_lock import machine_lock
 from clusters.images.offline import artifacts
 from clusters.options import Options
 from clusters.paths import cache_root
 from clusters.pins import pins
 from clusters.progress import Progress
-from clusters.system import machine_lock
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
 from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway

@@ -17,6 +17,7 @@ from typing import Final
 
 from clusters.host import engine, probes
 from clusters.host.artifact_cache import Artifact, ArtifactCache
+from clusters.host.machine_lock import machine_lock
 from clusters.image_names import reference, split_host
 from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.definitions import ImageDefinition
@@ -24,7 +25,6 @@ from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.progress import RunningStage
 from clusters.registry import Entry, build_missing, harness_entries, published_images, push, serving
-from clusters.system import machine_lock
 from tests.ordinary.names import HUB
 
 #: Of the registry through which the store is filled; not the one that a user's registry may have.

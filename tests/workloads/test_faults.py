@@ -10,6 +10,7 @@ from clusters.errors import FailureClass, InfrastructureError, RefusalError
 from clusters.host.commands import Completed
 from clusters.kubernetes.kinds import Kind
 from clusters.waiting import WaitTimeoutError
+from tests.clusters.stored_objects import StoredObjects
 from workloads.faults import (
     FaultError,
     delete_pod,
@@ -76,7 +77,7 @@ def test_a_process_is_found_by_its_name_or_an_argument(server: subprocess.Popen[
 
 def test_a_server_is_stopped_and_continues(server: subprocess.Popen[bytes]) -> None:
     """While the context lasts the program is stopped, and afterwards it runs again."""
-    with stopped(here, "cf.server") as fault:
+    with stopped(StoredObjects().journal(here), "n1", "cf.server") as fault:
         assert state(server) == "T"
         assert fault.says == "cf.server is stopped"
     assert state(server) in "SR"
@@ -84,21 +85,24 @@ def test_a_server_is_stopped_and_continues(server: subprocess.Popen[bytes]) -> N
 
 def test_a_server_continues_also_after_an_error(server: subprocess.Popen[bytes]) -> None:
     """An error in the scenario, or an interrupt, does not leave the program stopped."""
-    with pytest.raises(KeyboardInterrupt), stopped(here, "cf.server"):
+    with pytest.raises(KeyboardInterrupt), stopped(StoredObjects().journal(here), "n1", "cf.server"):
         raise KeyboardInterrupt
     assert state(server) in "SR"
 
 
 def test_a_server_that_dies_while_stopped_is_not_waited_for(server: subprocess.Popen[bytes]) -> None:
     """When the stopped program has ended there is nothing to continue."""
-    with stopped(here, "cf.server"):
+    with stopped(StoredObjects().journal(here), "n1", "cf.server"):
         server.kill()
         server.wait()
 
 
 def test_a_process_that_is_not_there_cannot_be_stopped_or_killed() -> None:
     """A fault without a target is an error, not a success."""
-    with pytest.raises(FaultError, match="no process"), stopped(here, "no.such.program"):
+    with (
+        pytest.raises(FaultError, match="no process"),
+        stopped(StoredObjects().journal(here), "n1", "no.such.program"),
+    ):
         pytest.fail("the context must not be entered")
     with pytest.raises(FaultError, match="no process"):
         kill_process(here, "no.such.program")
@@ -132,14 +136,18 @@ class Pod:
 
     def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
         """Find the process, or send it a signal."""
+        if argv[0] == "env" and "kill" in argv[3]:
+            self.signals.append("CONT")
+            if self.broken:
+                self.broken -= 1
+                raise InfrastructureError("the connection broke")
+            self.state = "S"
+            return Completed(tuple(argv), 0, "", "")
         if argv[0] == "env":
             stat = f"1 (ganesha.nfsd) {self.state} " + "0 " * 18 + "77 0\n"
             return Completed(tuple(argv), 0, stat, "")
         signal = argv[4]
         self.signals.append(signal)
-        if signal == "CONT" and self.broken:
-            self.broken -= 1
-            raise InfrastructureError("the connection broke")
         if self.obeys:
             self.state = {"STOP": "T", "CONT": "S"}[signal]
         return Completed(tuple(argv), 0, "", "")
@@ -150,7 +158,7 @@ def test_a_first_process_that_ignores_the_signal_is_reported() -> None:
     pod = Pod(obeys=False)
     with (
         pytest.raises(WaitTimeoutError, match=r"waiting for state T \(stopped\)") as caught,
-        stopped(pod, clock=Clock()),
+        stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()),
     ):
         pytest.fail("the context must not be entered")
     assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
@@ -160,7 +168,7 @@ def test_a_first_process_that_ignores_the_signal_is_reported() -> None:
 def test_continuing_is_tried_until_it_works() -> None:
     """A broken connection at the end does not leave the server stopped."""
     pod = Pod(broken=3)
-    with stopped(pod, clock=Clock()):
+    with stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()):
         assert pod.state == "T"
     assert pod.state == "S"
     assert pod.signals.count("CONT") == 4
@@ -171,7 +179,7 @@ def test_a_server_that_stays_stopped_is_shouted_about() -> None:
     pod = Pod(broken=10_000)
     with (
         pytest.raises(WaitTimeoutError, match="waiting for resumption") as caught,
-        stopped(pod, clock=Clock()),
+        stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()),
     ):
         assert pod.state == "T"
     assert "SIGCONT" in caught.value.advice
@@ -217,49 +225,59 @@ class Cluster:
 
 
 KEY = "fluid.io/f-demo-imagenet"
+WORKER = "/api/v1/nodes/worker"
 
 
-def node() -> dict[str, Any]:
-    """A node with Fluid's label and another."""
-    return {"kind": "Node", "metadata": {"name": "worker", "labels": {KEY: "true", "other": "x"}}}
+def a_worker() -> StoredObjects:
+    """A cluster whose node has Fluid's label and another."""
+    store = StoredObjects()
+    store.put(WORKER, metadata={"labels": {KEY: "true", "other": "x"}})
+    return store
+
+
+def labels(store: StoredObjects) -> dict[str, str]:
+    """Those of the node."""
+    found: dict[str, str] = store.objects[WORKER]["metadata"]["labels"]
+    return found
 
 
 def test_a_node_label_is_removed_and_restored() -> None:
     """The label is missing only within the context, also when that fails, and no other label is touched."""
-    worker = node()
-    labels = worker["metadata"]["labels"]
+    store = a_worker()
     seen: list[dict[str, str]] = []
 
     def fail() -> None:
-        seen.append(dict(labels))
+        seen.append(dict(labels(store)))
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), without_node_label(Cluster(worker), "worker", KEY):
+    with pytest.raises(ZeroDivisionError), without_node_label(store.journal(here), "worker", KEY):
         fail()
     assert seen == [{"other": "x"}]
-    assert labels == {KEY: "true", "other": "x"}
+    assert labels(store) == {KEY: "true", "other": "x"}
 
 
 def test_a_label_that_fluid_put_back_is_left_to_it() -> None:
     """When Fluid has set the label meanwhile, its value stays."""
-    worker = node()
-    with without_node_label(Cluster(worker), "worker", KEY):
-        worker["metadata"]["labels"][KEY] = "by-fluid"
-    assert worker["metadata"]["labels"][KEY] == "by-fluid"
+    store = a_worker()
+    with without_node_label(store.journal(here), "worker", KEY):
+        store.label(WORKER, KEY, "by-fluid", "fluid-csi")
+    assert labels(store)[KEY] == "by-fluid"
 
 
 def test_a_label_that_cannot_be_removed_is_reported() -> None:
     """A label that is missing, or that is set again at once, is an error before anything is judged."""
-    with pytest.raises(RefusalError), without_node_label(Cluster(node()), "worker", "no/such"):
+    store = a_worker()
+    with pytest.raises(RefusalError), without_node_label(store.journal(here), "worker", "no/such"):
         pytest.fail("the context must not be entered")
-    worker = node()
 
-    def again() -> None:
-        worker["metadata"]["labels"][KEY] = "true"
+    def again(method: str, path: str) -> None:
+        if (method, path) == ("GET", WORKER):
+            store.label(WORKER, KEY, "true", "fluid-csi")
 
+    store.before = again
     with (
         pytest.raises(FaultError, match="was restored at once"),
-        without_node_label(Cluster(worker, on_get=again), "worker", KEY),
+        without_node_label(store.journal(here), "worker", KEY),
     ):
         pytest.fail("the context must not be entered")
 

@@ -6,59 +6,44 @@ import pytest
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import Completed
 from clusters.host.mountinfo import Mount
-from clusters.kubernetes.kinds import Kind
-from clusters.kubernetes.ownership import FIELD_MANAGER
+from tests.clusters.conftest import FakeClock as Clock
+from tests.clusters.stored_objects import StoredObjects
 from workloads.node_setup import labelled, nfs_mounted
 
 KEY = "fluid.io/f-demo-imagenet"
 ROOT = "81 57 0:39 / / rw,relatime shared:3 - overlay overlay rw\n"
 FOLDER = "/var/lib/data"
+NODE = "/api/v1/nodes/n1"
 
 
-class Nodes:
-    """One node whose API server notes who set which label."""
+class Nodes(StoredObjects):
+    """One node; it may ignore labels."""
 
     def __init__(self, labels: Mapping[str, str] | None = None, *, deaf: bool = False) -> None:
-        self.labels = dict(labels or {})
-        self.setter: dict[str, str] = {}
+        super().__init__()
+        self.put(NODE, metadata={"labels": dict(labels or {})})
         self.deaf = deaf
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of the node."""
+        found: dict[str, str] = self.objects[NODE]["metadata"]["labels"]
+        return found
+
+    def request(self, method: str, path: str, **more: Any) -> bytes:
+        """Ignore labels, or change them."""
+        if self.deaf and method == "PATCH" and path == NODE:
+            return b"{}"
+        return super().request(method, path, **more)
+
     def set(self, key: str, value: str | None, manager: str) -> None:
-        """Set a label, or take it off; who sets the value that is there is not noted."""
-        if value is None:
-            self.labels.pop(key, None)
-            self.setter.pop(key, None)
-        elif self.labels.get(key) != value:
-            self.labels[key] = value
-            self.setter[key] = manager
+        """Set a label as another client."""
+        self.label(NODE, key, value, manager)
 
-    def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        """The node."""
-        noted = [
-            {"manager": manager, "fieldsV1": {"f:metadata": {"f:labels": {f"f:{key}": {}}}}}
-            for key, manager in self.setter.items()
-        ]
-        return {"metadata": {"name": name, "labels": self.labels, "managedFields": noted}}
 
-    def patch(self, kind: Kind, name: str, namespace: str | None, body: object) -> dict[str, Any]:
-        """Change labels as the harness."""
-        assert isinstance(body, Mapping)
-        for key, value in body["metadata"]["labels"].items():
-            if not self.deaf:
-                self.set(key, value, FIELD_MANAGER)
-        return {}
-
-    def delete(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None = None,
-        *,
-        because: str = "",
-        grace_seconds: int | None = None,
-    ) -> None:
-        """Nothing here is ever deleted."""
-        pytest.fail("nothing may be deleted")
+def no_program(argv: Sequence[str], /, *, timeout: float) -> Completed:
+    """No program is needed for a label."""
+    pytest.fail(f"no {argv[0]} is needed")
 
 
 def test_label_is_set_and_removed_also_after_an_error() -> None:
@@ -69,7 +54,7 @@ def test_label_is_set_and_removed_also_after_an_error() -> None:
         assert nodes.labels == {"other": "x", KEY: "true"}
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), labelled(nodes, "n1", KEY):
+    with pytest.raises(ZeroDivisionError), labelled(nodes.journal(no_program), "n1", KEY):
         fail()
     assert nodes.labels == {"other": "x"}
 
@@ -77,7 +62,7 @@ def test_label_is_set_and_removed_also_after_an_error() -> None:
 def test_label_that_fluid_sets_as_well_is_still_removed() -> None:
     """If Fluid sets the value that is there already, the label still belongs to the harness."""
     nodes = Nodes()
-    with labelled(nodes, "n1", KEY):
+    with labelled(nodes.journal(no_program), "n1", KEY):
         nodes.set(KEY, "true", "fluid-csi")
     assert KEY not in nodes.labels
 
@@ -85,7 +70,7 @@ def test_label_that_fluid_sets_as_well_is_still_removed() -> None:
 def test_label_that_fluid_removed_and_set_again_is_left_to_it() -> None:
     """A label that is recorded as foreign is never removed."""
     nodes = Nodes()
-    with labelled(nodes, "n1", KEY):
+    with labelled(nodes.journal(no_program), "n1", KEY):
         nodes.set(KEY, None, "fluid-csi")
         nodes.set(KEY, "true", "fluid-csi")
     assert nodes.labels[KEY] == "true"
@@ -95,14 +80,17 @@ def test_label_that_fluid_removed_and_set_again_is_left_to_it() -> None:
 def test_label_that_is_there_already_is_refused_and_stays(value: str) -> None:
     """A label that the node has already is foreign."""
     nodes = Nodes({KEY: value})
-    with pytest.raises(RefusalError, match="already"), labelled(nodes, "n1", KEY):
+    with pytest.raises(RefusalError, match="already"), labelled(nodes.journal(no_program), "n1", KEY):
         pytest.fail("the context must not be entered")
     assert nodes.labels == {KEY: value}
 
 
 def test_label_that_is_not_set_is_reported() -> None:
     """A label that is not there after it was set is an error before anything is judged."""
-    with pytest.raises(InfrastructureError, match="could not be set"), labelled(Nodes(deaf=True), "n1", KEY):
+    with (
+        pytest.raises(InfrastructureError, match="could not be set"),
+        labelled(Nodes(deaf=True).journal(no_program), "n1", KEY),
+    ):
         pytest.fail("the context must not be entered")
 
 
@@ -126,11 +114,11 @@ class Node:
                 self.folders.add(last)
             case "mount":
                 self.mounts[last] = argv[-2]
-            case "umount":
-                del self.mounts[last]
-            case "rmdir":
-                assert last not in self.mounts
-                self.folders.remove(last)
+            case "sh":
+                self.mounts.pop(last, None)
+                self.folders.discard(last)
+            case "test":
+                return Completed(tuple(argv), int(last not in self.folders), "", "")
             case "cat":
                 said = ROOT + "".join(map(self._line, self.mounts))
             case _:
@@ -144,7 +132,7 @@ class Node:
 def test_export_is_mounted_and_unmounted_also_after_an_error() -> None:
     """The folder is on NFS while the context lasts; after it neither mount nor folder are there."""
     node = Node()
-    mounting = nfs_mounted(node, "10.0.0.1", "/export", FOLDER)
+    mounting = nfs_mounted(StoredObjects().journal(node, clock=Clock()), "n1", "10.0.0.1", "/export", FOLDER)
 
     def fail(mount: Mount) -> None:
         assert (mount.mount_point, mount.source) == (FOLDER, "10.0.0.1:/export")
@@ -161,7 +149,7 @@ def test_folder_is_deleted_when_nothing_could_be_mounted() -> None:
     node = Node(fails="mount")
     with (
         pytest.raises(InfrastructureError, match="could not mount") as caught,
-        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+        nfs_mounted(StoredObjects().journal(node, clock=Clock()), "n1", "10.0.0.1", "/export", FOLDER),
     ):
         pytest.fail("the context must not be entered")
     assert caught.value.last_seen == "mount: no"
@@ -173,19 +161,19 @@ def test_mount_of_another_kind_is_no_mount_of_nfs() -> None:
     node = Node("ext4")
     with (
         pytest.raises(InfrastructureError, match="not on NFS"),
-        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+        nfs_mounted(StoredObjects().journal(node, clock=Clock()), "n1", "10.0.0.1", "/export", FOLDER),
     ):
         pytest.fail("the context must not be entered")
     assert not node.mounts
 
 
 def test_folder_that_is_there_is_left_alone() -> None:
-    """A folder that cannot be created is foreign: it is neither mounted on nor removed."""
-    node = Node(fails="mkdir")
+    """A folder that exists is foreign: it is neither mounted on nor removed."""
+    node = Node()
     node.folders.add(FOLDER)
     with (
-        pytest.raises(InfrastructureError, match="could not make folder"),
-        nfs_mounted(node, "10.0.0.1", "/export", FOLDER),
+        pytest.raises(InfrastructureError, match=r"has a folder .* already"),
+        nfs_mounted(StoredObjects().journal(node, clock=Clock()), "n1", "10.0.0.1", "/export", FOLDER),
     ):
         pytest.fail("the context must not be entered")
     assert node.folders == {FOLDER}

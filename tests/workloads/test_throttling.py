@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusters.host.commands import Completed
+from tests.clusters.stored_objects import StoredObjects
 from workloads.faults import FaultError, processes
 from workloads.throttling import slowed
 
@@ -47,7 +48,7 @@ def states(seconds: float) -> set[str]:
 @pytest.mark.usefixtures("program")
 def test_a_slowed_program_stops_and_continues_and_runs_normally_afterwards() -> None:
     """It is seen stopped and working while the context lasts, and only working after it."""
-    with slowed(here, NAME, stopped=0.05, going=0.05) as fault:
+    with slowed(StoredObjects().journal(here), "n1", NAME, stopped=0.05, going=0.05) as fault:
         assert "T" in states(1.5)
         assert "50 %" in fault.says
     assert "T" not in states(0.5)
@@ -56,12 +57,15 @@ def test_a_slowed_program_stops_and_continues_and_runs_normally_afterwards() -> 
 @pytest.mark.usefixtures("program")
 def test_a_slowed_program_continues_also_after_an_error() -> None:
     """An error inside leaves nothing stopped."""
-    with pytest.raises(KeyError), slowed(here, NAME, stopped=0.05, going=0.01):
+    with pytest.raises(KeyError), slowed(StoredObjects().journal(here), "n1", NAME, stopped=0.05, going=0.01):
         raise KeyError
     assert "T" not in states(0.5)
 
 
 def test_a_program_that_is_not_there_cannot_be_slowed() -> None:
     """Nothing to slow is a fault that did not take."""
-    with pytest.raises(FaultError, match="no process"), slowed(here, "cf.not-there"):
+    with (
+        pytest.raises(FaultError, match="no process"),
+        slowed(StoredObjects().journal(here), "n1", "cf.not-there"),
+    ):
         pass

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import FailureClass, RefusalError
+from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.kinds import NODE, POD
+from clusters.kubernetes.undo import NodeLabel
 from clusters.waiting import wait
 from workloads.faults.base import Fault, FaultError, Objects
 
@@ -56,26 +58,23 @@ def delete_pod(
 
 
 @contextmanager
-def without_node_label(objects: Objects, node: str, key: str) -> Iterator[Fault]:
+def without_node_label(journal: Journal, node: str, key: str) -> Iterator[Fault]:
     """Remove a label from a node while the context lasts, and restore it unless it was restored.
 
     Raises:
         RefusalError: the node has no such label.
-        FaultError: it could not be removed or restored.
+        FaultError: it could not be removed.
+        HarnessError: it could not be restored.
     """
+    objects = journal.kube
     value = _label(objects, node, key)
     if value is None:
         raise RefusalError(f"node {node} has no label {key} to remove")
-    try:
+    with journal.undoing(f"node {node} lost its label {key}", NodeLabel(node, key, value)):
         objects.patch(NODE, node, None, {"metadata": {"labels": {key: None}}})
         if _label(objects, node, key) is not None:
             raise FaultError(f"label {key} of node {node} was restored at once", subject=f"Node {node}")
         yield Fault(f"node {node} lost its label {key}")
-    finally:
-        if _label(objects, node, key) is None:
-            objects.patch(NODE, node, None, {"metadata": {"labels": {key: value}}})
-            if _label(objects, node, key) is None:
-                raise FaultError(f"label {key}={value} of node {node} could not be restored")
 
 
 def _label(objects: Objects, node: str, key: str) -> str | None:

@@ -11,7 +11,11 @@ from functools import partial
 from typing import Final
 
 from clusters.clock import SYSTEM_CLOCK, Clock
+from clusters.disruption import Disruption
 from clusters.errors import FailureClass, HarnessError
+from clusters.host.commands import Completed
+from clusters.kubernetes.journal import Journal
+from clusters.kubernetes.undo import NodeCommand
 from clusters.waiting import wait
 from workloads.faults.base import COMMAND_SECONDS, Fault, FaultError, Run
 
@@ -51,9 +55,14 @@ command -v grep > /dev/null || { echo "there is no grep" >&2; exit 127; }
 for file in $(printf %s "$WANTED" | grep -lzxF -f - /proc/[0-9]*/cmdline 2>/dev/null) \
             $(printf %s "$WANTED" | grep -lxF -f - /proc/[0-9]*/comm 2>/dev/null)
 do
-  cat "${file%/*}/stat" 2>/dev/null || true
+  process=${file%/*}
+  if [ -z "$WITHIN" ] || [ "$(readlink "$process/ns/pid")" = "$WITHIN" ]; then
+    eval "$EACH"
+  fi
 done
 """
+_SHOW: Final = 'cat "$process/stat" 2>/dev/null || true'
+_CONTINUE: Final = 'kill -s CONT "${process#/proc/}" 2>/dev/null || true'
 _STAT: Final = re.compile(r"^(?P<pid>\d+) \(.*\) (?P<state>\S)(?: \S+){18} (?P<started>\d+) ", re.MULTILINE)
 
 # The kill of the shell, because an image may have no procps. It signals all, even if one has ended.
@@ -65,17 +74,18 @@ _AS_FIRST: Final = (
 )
 
 
-def processes(run: Run, name: str) -> tuple[Process, ...]:
+def processes(run: Run, name: str, within: str = "") -> tuple[Process, ...]:
     """The running processes with that name, or with that word as an argument.
 
     Args:
         run: runs commands in the container or on the node.
         name: such as ``ganesha.nfsd`` or ``alluxio.fuse.AlluxioFuse``.
+        within: only those of this namespace of process ids, such as ``pid:[4026532201]``; empty for all.
 
     Raises:
         FaultError: the processes could not be listed.
     """
-    done = run(("env", f"WANTED={name}", "sh", "-c", _FIND), timeout=COMMAND_SECONDS)
+    done = run(_for_each(_SHOW, name, within), timeout=COMMAND_SECONDS)
     if done.exit_code != 0:
         raise FaultError(f"cannot list the processes {name}", last_seen=done.stderr.strip())
     seen: dict[int, Process] = {}  # a process that matches twice is listed twice
@@ -85,11 +95,20 @@ def processes(run: Run, name: str) -> tuple[Process, ...]:
     return tuple(process for process in seen.values() if process.state not in "ZX")
 
 
+def _for_each(command: str, name: str, within: str) -> tuple[str, ...]:
+    """Run a shell command for each process of that name, with its folder in ``$process``."""
+    variables = (f"WANTED={name}", f"WITHIN={within}", f"EACH={command}")
+    return ("env", *variables, "sh", "-c", _FIND)
+
+
 @contextmanager
 def stopped(
-    run: Run,
-    name: str = "ganesha.nfsd",
+    journal: Journal,
+    node: str,
+    name: str,
     *,
+    within: str = "",
+    changes: Disruption = Disruption.NODE,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Iterator[Fault]:
     """Stop every process of that name (SIGSTOP) while the context lasts, and continue them afterwards.
@@ -98,56 +117,58 @@ def stopped(
     deletion of a Pod with such a mount. So the context must end before the teardown.
 
     Args:
-        run: runs commands in the container or on the node of the processes.
+        journal: continues them, also if this process is killed.
+        node: where they run.
         name: name of the program, or a word of its arguments.
+        within: only those of this namespace of process ids; empty for all on the node.
+        changes: whose processes they are; `Disruption.NOTHING` for those of the harness.
         clock: replaced by tests.
 
     Raises:
         FaultError: no such process.
         WaitTimeoutError: it did not stop, or could not be continued; an infrastructure failure.
     """
-    before = processes(run, name)
+
+    def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
+        return journal.node_exec(node, argv, timeout=timeout, changes=changes)
+
+    before = processes(run, name, within)
     if not before:
         raise FaultError(f"no process {name} is running", advice="check that it is the right Pod")
     keys = {process.key for process in before}
+    undo = NodeCommand(node, _for_each(_CONTINUE, name, within))
     try:
-        _signal(run, name, before, "STOP")
-        _await(
-            run,
-            name,
-            partial(_all_stopped, keys),
-            condition="state T (stopped)",
-            advice=_AS_FIRST,
-            clock=clock,
-        )
-        yield Fault(f"{name} is stopped")
+        with journal.undoing(f"{name} on node {node} is stopped", undo):
+            _signal(run, name, before, "STOP")
+            _await(
+                run,
+                name,
+                partial(_all_stopped, keys),
+                condition="state T (stopped)",
+                advice=_AS_FIRST,
+                clock=clock,
+            )
+            yield Fault(f"{name} is stopped")
     finally:
-        _continue(run, name, before, clock)
+        _wait_until_continued(run, name, within, clock)
 
 
-def _continue(run: Run, name: str, before: Sequence[Process], clock: Clock) -> None:
-    """Continue processes, with as many attempts as needed, until none is stopped."""
+def _wait_until_continued(run: Run, name: str, within: str, clock: Clock) -> None:
+    """Wait until none is stopped; one that has ended is not started again here."""
 
     def observe() -> tuple[Process, ...] | None:
         try:
-            now = processes(run, name)
-            # Also those from before: a process that was not listed must not stay stopped.
-            targets = {p.key: p for p in (*before, *now)}
-            if any(p.state == "T" for p in now) or not now:
-                _signal(run, name, tuple(targets.values()), "CONT", check=False)
-                now = processes(run, name)
+            return processes(run, name, within)
         except HarnessError as error:
-            log.warning("%s: cannot be continued yet: %s", name, error.message)
+            log.warning("%s: cannot be listed yet: %s", name, error.message)
             return None
-        return now
 
     wait(
         observe,
-        # No process at all is right, too: one that has ended is not restarted here.
         partial(_seen, none_stopped),
         subject=f"process {name}",
         condition="resumption",
-        timeout=3 * EFFECT_SECONDS,
+        timeout=EFFECT_SECONDS,
         delay=POLL_SECONDS,
         describe=_shown,
         failure_class=FailureClass.INFRASTRUCTURE,

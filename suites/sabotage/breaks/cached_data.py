@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters.errors import FailureClass
+from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid_names
 from clusters.product.alluxio.output import BlockFile
 from clusters.waiting import wait
@@ -50,13 +51,12 @@ def blocks_lost(environment: Environment, users: Users) -> Iterator[Tampering]:
         for node in environment.system.nodes:
             run_on_node(environment, node, "bash", "-c", move, "lose", folder, moved)
 
-    try:
+    copy = 'cd "$2" && find . -type f -exec cp --parents -pt "$1" {} +'
+    restore = f'if [ -d "$2" ]; then {copy} && rm -rf -- "$2"; fi'
+    argv = ("bash", "-c", restore, "restore", folder, moved)
+    undo = [NodeCommand(node, argv) for node in environment.system.nodes]
+    with environment.system.journal.undoing(f"block files are moved out of {folder}", *undo):
         yield Tampering(when="^DataLoad status: |^application: read ", then=lose)
-    finally:
-        copy = 'cd "$2" && find . -type f -exec cp --parents -pt "$1" {} +'
-        restore = f'if [ -d "$2" ]; then {copy} && rm -rf -- "$2"; fi'
-        for node in environment.system.nodes:
-            run_on_node(environment, node, "bash", "-c", restore, "restore", folder, moved)
 
 
 @contextmanager

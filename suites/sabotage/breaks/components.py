@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
@@ -38,7 +38,7 @@ def rights_removed(role: str, resource: str, *verbs: str) -> Break:
 def without_csi_plugin(environment: Environment, users: Users) -> Iterator[Tampering]:
     """No node runs the CSI plugin: its DaemonSet selects a node that does not exist."""
     del users
-    with csi_plugin.removed(environment.system.kube):
+    with csi_plugin.removed(environment.system.journal):
         yield Tampering()
 
 
@@ -50,8 +50,6 @@ def without_controller(environment: Environment, users: Users, name: str) -> Ite
     when a Dataset needs it.
     """
     del users
-    kube = environment.system.kube
-    before = (kube.get(kinds.DEPLOYMENT, name, fluid.NAMESPACE) or {})["spec"]
 
     def stopped(_: fluid.FluidState) -> bool:
         return not any(pod.node for pod in _pods_of(environment, name))
@@ -59,20 +57,14 @@ def without_controller(environment: Environment, users: Users, name: str) -> Ite
     def running(state: fluid.FluidState) -> bool:
         return state.controllers.get(name) == 1 and len(_pods_of(environment, name)) == 1
 
+    strategy = {"type": "Recreate", "rollingUpdate": None}
+    change = {"spec": {"template": {"spec": {"nodeSelector": {NO_NODE: "true"}}}, "strategy": strategy}}
     try:
-        body = _with_node_selector("true", {"type": "Recreate", "rollingUpdate": None})
-        kube.patch(kinds.DEPLOYMENT, name, fluid.NAMESPACE, body)
-        _wait_for_component(environment, name, stopped, "deletion of its Pod")
-        yield Tampering()
+        with environment.system.journal.patched(kinds.DEPLOYMENT, name, fluid.NAMESPACE, change):
+            _wait_for_component(environment, name, stopped, "deletion of its Pod")
+            yield Tampering()
     finally:
-        body = _with_node_selector(None, before.get("strategy"))
-        kube.patch(kinds.DEPLOYMENT, name, fluid.NAMESPACE, body)
         _wait_for_component(environment, name, running, "readiness with one Pod")
-
-
-def _with_node_selector(value: str | None, strategy: Any) -> Manifest:
-    selector = {NO_NODE: value}
-    return {"spec": {"template": {"spec": {"nodeSelector": selector}}, "strategy": strategy}}
 
 
 def _pods_of(environment: Environment, name: str) -> list[PodSnapshot]:
@@ -108,14 +100,11 @@ def without_rights(
     reduced = rules_without(rules, resource, verbs)
     if reduced == rules:
         raise FaultError(f"ClusterRole {role} does not grant {', '.join(sorted(verbs))} on {resource}")
-    try:
-        kube.patch(kinds.CLUSTER_ROLE, role, None, {"rules": reduced})
+    with environment.system.journal.patched(kinds.CLUSTER_ROLE, role, None, {"rules": reduced}):
         yield Tampering()
-    finally:
-        kube.patch(kinds.CLUSTER_ROLE, role, None, {"rules": rules})
-        restored = (kube.get(kinds.CLUSTER_ROLE, role) or {}).get("rules")
-        if restored != rules:
-            raise FaultError(f"the rules of ClusterRole {role} were not restored", last_seen=str(restored))
+    restored = (kube.get(kinds.CLUSTER_ROLE, role) or {}).get("rules")
+    if restored != rules:
+        raise FaultError(f"the rules of ClusterRole {role} were not restored", last_seen=str(restored))
 
 
 def rules_without(rules: Sequence[Manifest], resource: str, verbs: frozenset[str]) -> list[Manifest]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid_names
 from suites.sabotage.breaks.applications import DELETED_BY_SABOTAGE
 from suites.sabotage.breaks.nodes import run_on_every_node, run_on_node
@@ -48,11 +49,15 @@ def cached_file_not_removed(environment: Environment, users: Users) -> Iterator[
                 environment, node, "bash", "-c", 'mkdir -p "$1" && echo left > "$1/1"', "leave", folder
             )
 
-    try:
+    undo = [NodeCommand(node, ("rm", "-f", f"{folder}/1")) for node in environment.system.nodes]
+    with environment.system.journal.undoing(f"a file is left in {folder}", *undo):
         yield Tampering(when="^leak check: sees the Dataset in use", then=leave)
-    finally:
-        for node in environment.system.nodes:
-            run_on_node(environment, node, "rm", "-f", f"{folder}/1")
+
+
+def _unmount(folder: str) -> tuple[str, ...]:
+    """Unmount a folder of a node, if it is mounted."""
+    script = """if cut -d' ' -f5 /proc/self/mountinfo | grep -qxF "$1"; then umount "$1"; fi"""
+    return ("bash", "-c", script, "unmount", folder)
 
 
 @contextmanager
@@ -60,5 +65,5 @@ def mount_left(environment: Environment, users: Users) -> Iterator[Tampering]:
     """A mount still exists under Fluid's folder on the node."""
     folder = fluid_names.host_mount(users.only.namespace, DATASET)
     leave = ("bash", "-c", 'mkdir -p "$1" && mount -t tmpfs left "$1"', "leave", folder)
-    with run_on_every_node(environment, leave, ("umount", folder)) as tampering:
+    with run_on_every_node(environment, leave, _unmount(folder)) as tampering:
         yield tampering

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters.disruption import Disruption
+from clusters.kubernetes.undo import NodeCommand
 from suites.sabotage.model import Environment, Tampering
 from workloads.faults import FaultError
 
@@ -29,10 +30,9 @@ def run_on_every_node(
     environment: Environment, breaks: tuple[str, ...], restores: tuple[str, ...]
 ) -> Iterator[Tampering]:
     """Run one program on each node, and later another one that undoes its effect."""
-    try:
-        for node in environment.system.nodes:
+    nodes = environment.system.nodes
+    undo = [NodeCommand(node, restores) for node in nodes]
+    with environment.system.journal.undoing(f"`{' '.join(breaks)}` ran on nodes", *undo):
+        for node in nodes:
             run_on_node(environment, node, *breaks)
         yield Tampering()
-    finally:
-        for node in environment.system.nodes:
-            run_on_node(environment, node, *restores)

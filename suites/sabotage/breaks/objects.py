@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from clusters.kubernetes import kinds
@@ -61,15 +61,12 @@ def created_by_annotation_removed(environment: Environment, users: Users) -> Ite
 @contextmanager
 def nodes_labelled_for_fuse(environment: Environment, users: Users) -> Iterator[Tampering]:
     """Every node carries the label of the Dataset's Fuse, as if a user had asked for Fuse Pods ahead."""
-    kube, user = environment.system.kube, users.only
-    key = fluid_names.fuse_label(user.namespace, DATASET)
-    try:
+    journal, key = environment.system.journal, fluid_names.fuse_label(users.only.namespace, DATASET)
+    with ExitStack() as labels:
         for node in environment.system.nodes:
-            kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: "true"}}})
+            change = {"metadata": {"labels": {key: "true"}}}
+            labels.enter_context(journal.patched(kinds.NODE, node, None, change))
         yield Tampering()
-    finally:
-        for node in environment.system.nodes:
-            kube.patch(kinds.NODE, node, None, {"metadata": {"labels": {key: None}}})
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from clusters.disruption import Disruption
 from suites.sabotage.breaks.manifests import claim_replaced
 from suites.sabotage.model import Environment, Tampering, Users
 from suites.steps.user import DATASET, SOURCE
@@ -31,8 +30,8 @@ def slow_api_server(environment: Environment, users: Users) -> Iterator[Tamperin
         FaultError: its answers did not become slow.
     """
     del users
-    first = environment.observer.on_node(environment.system.nodes[0], Disruption.NODE)
-    with slowed(first, "kube-apiserver", stopped=API_STOPPED, going=API_RUNS):
+    node = environment.system.nodes[0]
+    with slowed(environment.system.journal, node, "kube-apiserver", stopped=API_STOPPED, going=API_RUNS):
         longest = _longest_answer(environment)
         if longest < SLOW_ANSWER:
             raise FaultError("the API server did not become slow", last_seen=f"at most {longest:.3f} s")
@@ -43,11 +42,10 @@ def slow_api_server(environment: Environment, users: Users) -> Iterator[Tamperin
 def slow_nfs_server(environment: Environment, users: Users) -> Iterator[Tampering]:
     """The NFS server runs for a third of the time."""
     del users
+    server = environment.system.nfs
+    within = server.pid_namespace()
     with slowed(
-        environment.observer.on_node(environment.system.nfs.node, Disruption.NOTHING),
-        "ganesha.nfsd",
-        stopped=0.2,
-        going=0.1,
+        environment.system.journal, server.node, "ganesha.nfsd", within=within, stopped=0.2, going=0.1
     ):
         yield Tampering()
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.disruption import Disruption
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, page_cache
+from suites.steps import checks, nfs_server, page_cache
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
-from workloads.faults import stopped
 
 #: Seconds for a read of raw NFS while the server is stopped: it must stall.
 STALL_SECONDS: Final = 6.0
@@ -43,8 +41,7 @@ def test_cached_read_costs_the_nfs_server_nothing(shared_user: User) -> None:
     checks.assert_nfs_sent_all(shared_user, observer.served().since(before), "a read of raw NFS")
 
     page_cache.drop_files(shared_user, warm)
-    server = observer.on_node(shared_user.system.nfs.node, Disruption.NOTHING)
-    with stopped(server, "ganesha.nfsd") as fault:
+    with nfs_server.stopped(shared_user) as fault:
         shared_user.evidence.fact("NFS server", fault.says)
         shared_user.reads_right(warm, who="application, NFS server stopped", source_stopped=True)
         _check_stalls(shared_user, raw)

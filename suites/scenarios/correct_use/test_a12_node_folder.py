@@ -35,8 +35,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
     node, folder = user.system.nodes[0], f"{NODE_FOLDER}-{user.namespace}"
     source = Mount(mount_point=f"local://{folder}", name="nfs", path="/")
     dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(source,), placement="Shared")
-    run = user.observer.on_node(node, Disruption.NODE)
-    with nfs_mounted(run, user.system.nfs.address, user.folder, folder) as mount:
+    with nfs_mounted(user.system.journal, node, user.system.nfs.address, user.folder, folder) as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"
         user.evidence.fact("node's mounts", says, mounted_from=mount.source)
         user.creates_dataset(dataset.evolve(node_affinity=NodeAffinity.on(node)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Final
 
 from clusters.disruption import Disruption
@@ -9,6 +10,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, texts
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot
 from clusters.waiting import WaitError, hold, wait
@@ -71,6 +73,9 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     backup = DataBackup(
         namespace=shared_user.namespace, name=name, dataset=DATASET, backup_path=f"local://{BACKUP_FOLDER}"
     )
+    removals = [NodeCommand(node, ("rm", "-rf", BACKUP_FOLDER)) for node in shared_user.system.nodes]
+    folders = ExitStack()
+    folders.enter_context(shared_user.system.journal.undoing(f"a backup is in {BACKUP_FOLDER}", *removals))
     try:
         shared_user.applies(backup.manifest())
         observations = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))
@@ -88,8 +93,7 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
         _check_still_bound(shared_user)
     finally:
         data_operations.delete(shared_user, kinds.DATA_BACKUP, name)
-        for node in shared_user.system.nodes:
-            shared_user.system.provider.node_exec(node, ["rm", "-rf", BACKUP_FOLDER], changes=Disruption.NODE)
+        folders.close()
         stays = _why_not_deleted(shared_user, name)
     if stays and permitted:
         checks.fail(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.product import fluid_names
 from clusters.product.alluxio.output import find_blocks, parse_blocks
 from clusters.product.predicates import has_capacity
@@ -48,6 +49,7 @@ def _named_on_disk(user: User) -> None:
     "A41",
     Level.FULL,
     dataset=_named_on_disk,
+    disturbs={Disruption.NODE_RESOURCES: "caches on the disk of a node"},
     fields=(
         "AlluxioRuntime.spec.tieredstore.levels[].path",
         "AlluxioRuntime.spec.tieredstore.levels[].quotaList",

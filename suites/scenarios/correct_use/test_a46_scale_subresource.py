@@ -11,7 +11,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Leftover
-from suites.steps import checks, page_cache, workers
+from suites.steps import checks, leaks, page_cache, workers
 from suites.steps.user import DATASET, User
 
 SCALE: Final = "scale"
@@ -70,7 +70,7 @@ def test_workers_are_scaled_by_the_scale_subresource_also_to_none(dataset_owner:
     checks.all_cached(dataset_owner)
     page_cache.drop_files(dataset_owner, pod)
     dataset_owner.reads_right(pod, who="application, with the first worker alone")
-    dataset_owner.evidence.leftovers_on(first)
+    leaks.expect_on_nodes(dataset_owner, (first,))
     _scale(dataset_owner, 0)
     dataset = dataset_owner.observer.dataset(dataset_owner.namespace, DATASET)
     dataset_owner.evidence.fact("Dataset status", f"without workers: {dataset}")

@@ -36,7 +36,7 @@ def test_node_labelled_by_its_user_has_a_fuse_pod_before_any_application(dataset
     label = dataset_owner.observer.fuse(dataset_owner.namespace, DATASET).label
     checks.fuse_absent(dataset_owner, dataset_owner.observer.fuse(dataset_owner.namespace, DATASET))
     application = dataset_owner.application("a8-first", DATASET, node=node)
-    with labelled(dataset_owner.system.kube, node, label):
+    with labelled(dataset_owner.system.journal, node, label):
         dataset_owner.evidence.fact("node labels", f"the user sets {label}=true on {node}")
         try:
             ahead = _wait_for_fuse_ahead(dataset_owner, node)

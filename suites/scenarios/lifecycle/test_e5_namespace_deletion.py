@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
-from clusters.product import fluid_names
 from clusters.waiting import is_gone, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
@@ -63,25 +61,22 @@ def test_deleting_the_namespace_removes_what_fluid_created(dataset_owner: User) 
     left = leaks.after_a_while(dataset_owner, AFTER_SECONDS)
     nodes = dataset_owner.evidence.leftover_nodes
     known = [file for file in left.tier_files if file.partition(": ")[0] in nodes]
-    try:
-        dataset_owner.evidence.defect(
-            "cache-outlives-its-namespace",
-            seen=bool(known),
-            says=f"in the tier on the workers' nodes: {leaks.listed(known) or 'nothing'}",
-            files=len(known),
+    dataset_owner.evidence.defect(
+        "cache-outlives-its-namespace",
+        seen=bool(known),
+        says=f"in the tier on the workers' nodes: {leaks.listed(known) or 'nothing'}",
+        files=len(known),
+    )
+    other = replace(left, tier_files=tuple(file for file in left.tier_files if file not in known))
+    if not other.nothing:
+        checks.fail(
+            "something of a Dataset is left after the deletion of its namespace",
+            subject=f"namespace {dataset_owner.namespace}",
+            expected="no volume, node label or mount of it, and nothing in the tier of other nodes",
+            seen=str(other),
         )
-        other = replace(left, tier_files=tuple(file for file in left.tier_files if file not in known))
-        if not other.nothing:
-            checks.fail(
-                "something of a Dataset is left after the deletion of its namespace",
-                subject=f"namespace {dataset_owner.namespace}",
-                expected="no volume, node label or mount of it, and nothing in the tier of other nodes",
-                seen=str(other),
-            )
-        dataset_owner.evidence.fact("leak check", "no volume, node label or mount is left")
-        checks.source_unchanged(dataset_owner)
-    finally:
-        _remove_cached_data(dataset_owner)
+    dataset_owner.evidence.fact("leak check", "no volume, node label or mount is left")
+    checks.source_unchanged(dataset_owner)
 
 
 def _what_blocks(namespace: dict[str, Any] | None) -> str:
@@ -95,10 +90,3 @@ def _what_blocks(namespace: dict[str, Any] | None) -> str:
         if condition.get("status") == "True"
     ]
     return "; ".join([str(status.get("phase", "")), *messages])
-
-
-def _remove_cached_data(user: User) -> None:
-    """Remove cached data that Fluid does not remove: they use the node's memory."""
-    folder = fluid_names.tier_folder(user.namespace, DATASET)
-    for node in user.system.nodes:
-        user.system.provider.node_exec(node, ["rm", "-rf", folder], changes=Disruption.NOTHING)

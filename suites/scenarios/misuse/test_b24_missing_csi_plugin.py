@@ -30,7 +30,7 @@ def test_application_on_a_node_without_the_csi_plugin_waits_for_it(shared_user: 
     claim. Then the administrator restores it.
     """
     application = shared_user.application("b24-waits", DATASET)
-    with csi_plugin.removed(shared_user.system.kube) as plugin:
+    with csi_plugin.removed(shared_user.system.journal) as plugin:
         shared_user.evidence.fact("CSI plugin", str(plugin))
         shared_user.applies(application.manifest())
         was = _check_waits_on_its_node(shared_user, application.name)

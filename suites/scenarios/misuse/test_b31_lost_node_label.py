@@ -30,7 +30,7 @@ def test_removing_the_fuses_node_label_kills_the_mounts_on_the_node(dataset_owne
     old = dataset_owner.starts(dataset_owner.application("b31-reader", DATASET))
     before = checks.served_by_fluid(dataset_owner, old)
     dataset_owner.reads_right(old)
-    with without_node_label(dataset_owner.system.kube, old.node, before.label) as fault:
+    with without_node_label(dataset_owner.system.journal, old.node, before.label) as fault:
         dataset_owner.evidence.fact("fault", fault.says)
         fuse_pods.wait_until_gone(dataset_owner)
         checks.dead_mount(dataset_owner, old)

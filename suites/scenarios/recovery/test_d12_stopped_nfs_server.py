@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.disruption import Disruption
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product.alluxio.output import Entry
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, page_cache, predicates
+from suites.steps import checks, nfs_server, page_cache, predicates
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
-from workloads.faults import stopped
 
 #: Seconds for a read that is expected to hang.
 STALL_SECONDS: Final = 6.0
@@ -44,8 +42,7 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
             seen=str(other),
         )
     page_cache.drop_files(dataset_owner, pod, raw)
-    server = observer.on_node(dataset_owner.system.nfs.node, Disruption.NOTHING)
-    with stopped(server, "ganesha.nfsd") as fault:
+    with nfs_server.stopped(dataset_owner) as fault:
         dataset_owner.evidence.fact("NFS server", fault.says)
         _check_reads_file(dataset_owner, pod, cached, source_stopped=True)
         _check_does_not_read(dataset_owner, pod, uncached)

@@ -11,7 +11,7 @@ from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Leftover
-from suites.steps import checks, page_cache, workers
+from suites.steps import checks, leaks, page_cache, workers
 from suites.steps.node_placement import labelled
 from suites.steps.user import DATASET, User
 from workloads.faults import delete_pod
@@ -49,7 +49,7 @@ def test_worker_that_moves_to_another_node_serves_from_there(user: User) -> None
         user.reads_right(pod)
         checks.all_cached(user)
     name = workers.find(user, DATASET).name
-    user.evidence.leftovers_on(former)
+    leaks.expect_on_nodes(user, (former,))
     with labelled(user, latter, WORKER_KEY):
         fault = delete_pod(user.system.kube, user.namespace, name, because="the scenario's fault")
         user.evidence.fact("fault", fault.says)

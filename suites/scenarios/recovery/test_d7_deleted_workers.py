@@ -8,7 +8,7 @@ from clusters.kubernetes import kinds
 from clusters.product import fluid_names
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, page_cache, runtime_parts, workers
+from suites.steps import checks, leaks, page_cache, runtime_parts, workers
 from suites.steps.object_copies import as_written
 from suites.steps.user import DATASET, User
 
@@ -41,7 +41,7 @@ def test_dataset_without_its_workers_is_failed_until_they_are_restored(dataset_o
     kube, namespace = dataset_owner.system.kube, dataset_owner.namespace
     found = kube.get(kinds.STATEFUL_SET, name, namespace)
     assert found is not None
-    dataset_owner.evidence.leftovers_on(workers.find(dataset_owner, DATASET).node)
+    leaks.expect_on_nodes(dataset_owner, (workers.find(dataset_owner, DATASET).node,))
     before = runtime_parts.warnings(dataset_owner)
     runtime_parts.delete(dataset_owner, kinds.STATEFUL_SET, name)
     runtime_parts.wait_for_phase(dataset_owner, "Failed")

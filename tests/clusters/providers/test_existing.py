@@ -77,16 +77,6 @@ def provider(kube: Kube, tmp_path: Path) -> ExistingProvider:
     return ExistingProvider(tmp_path / "kubeconfig", kube, "toolbox:1", Progress())
 
 
-def test_a_foreign_namespace_is_refused(api: FakeApi, kube: Kube) -> None:
-    """The harness needs its own namespace, and touches none that it did not create."""
-    existing.require_free(kube)
-    api.answer("GET", NAMESPACE_PATH, _namespace(managed=True))
-    existing.require_free(kube)
-    api.answer("GET", NAMESPACE_PATH, _namespace(managed=False))
-    with pytest.raises(RefusalError, match="did not create"):
-        existing.require_free(kube)
-
-
 def test_fluid_is_there_when_its_controller_is(api: FakeApi, kube: Kube) -> None:
     """Kinds left by an earlier Fluid do not make one; a Fluid in another namespace does not count."""
     where = "/apis/apps/v1/deployments"
@@ -329,8 +319,20 @@ def test_leftovers_of_killed_runs_are_deleted_in_the_order_of_their_dependencies
             api.answer("GET", path, {"items": [managed_object(name)]}, {"items": []})
         api.answer("GET", f"{path}/{name}", managed_object(name), api.refusal(404, "NotFound"))
         api.answer("DELETE", f"{path}/{name}", {})
-    runtimes = "/apis/data.fluid.io/v1alpha1/namespaces/fc-1/alluxioruntimes"
-    api.answer("GET", runtimes, api.text("404 page not found", 404))
+    for kind in (
+        "dataloads",
+        "dataprocesses",
+        "databackups",
+        "datamigrates",
+        "thinruntimes",
+        "alluxioruntimes",
+    ):
+        path = f"/apis/data.fluid.io/v1alpha1/namespaces/fc-1/{kind}"
+        api.answer("GET", path, api.text("404 page not found", 404))
+    for kind in ("clusterroles", "clusterrolebindings"):
+        api.answer("GET", f"/apis/rbac.authorization.k8s.io/v1/{kind}", {"items": []})
+    profiles = "/apis/data.fluid.io/v1alpha1/thinruntimeprofiles"
+    api.answer("GET", profiles, api.text("404 page not found", 404))
     assert existing.remove_leftovers(kube, Progress(io.StringIO())) == ("fc-1",)
     deleted = [request.path for request in api.requests if request.method == "DELETE"]
     assert deleted == [f"{path}/{name}" for path, name in places.items()]

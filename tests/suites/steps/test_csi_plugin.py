@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from clusters.errors import InfrastructureError
+from clusters.host.commands import Completed
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.journal import NAME, Journal
 from clusters.product import fluid
 from suites.steps import csi_plugin
 from suites.steps.csi_plugin import PluginState
@@ -17,6 +19,11 @@ kube = fakes.kube
 ONE = frozenset({"n1"})
 TWO = frozenset({"n1", "n2"})
 NONE: frozenset[str] = frozenset()
+
+
+def a_journal(kube: Kube) -> Journal:
+    """Of a cluster on whose nodes nothing runs."""
+    return Journal(kube, lambda node, argv, /, *, timeout, changes: Completed(tuple(argv), 1, "", ""))
 
 
 def a_state(
@@ -53,6 +60,7 @@ def test_it_is_back_where_it_is_ready_and_known() -> None:
 
 OFF, ON = "--feature-gates=FuseRecovery=false", "--feature-gates=FuseRecovery=true"
 DAEMON_SET = f"/apis/apps/v1/namespaces/{fluid.NAMESPACE}/daemonsets/{fluid.CSI_DAEMON_SET}"
+ENTRIES = f"/api/v1/namespaces/fluid-conformance/configmaps/{NAME}"
 PODS = f"/api/v1/namespaces/{fluid.NAMESPACE}/pods"
 
 
@@ -81,23 +89,34 @@ def the_pods(*arguments: str) -> dict[str, Any]:
     }
 
 
-def test_switch_waits_for_every_node(api: fakes.FakeApi, kube: Kube) -> None:
-    """The argument is replaced in place, all Pods are deleted at once, and each node is waited for."""
+def test_an_argument_is_replaced_on_every_node_and_restored(api: fakes.FakeApi, kube: Kube) -> None:
+    """The others stay, all Pods are deleted at once each time, and each node is waited for."""
     api.answer("GET", DAEMON_SET, a_daemon_set("start", OFF))
     api.answer("PATCH", DAEMON_SET, a_daemon_set("start", ON))
-    api.answer("GET", PODS, the_pods(OFF, OFF), the_pods(ON, OFF), the_pods(ON, ON))
+    api.answer("PATCH", ENTRIES, {})
+    api.answer(
+        "GET",
+        PODS,
+        the_pods(OFF, OFF),
+        the_pods(ON, OFF),
+        the_pods(ON, ON),
+        the_pods(ON, ON),
+        the_pods(OFF, OFF),
+    )
     for number in (1, 2):
         api.answer("GET", f"{PODS}/plugin-{number}", the_pods(OFF, OFF)["items"][number - 1])
         api.answer("DELETE", f"{PODS}/plugin-{number}", {})
-    csi_plugin.switch(kube, OFF, ON)
-    (patch,) = api.asked("PATCH", DAEMON_SET)
-    path = "/spec/template/spec/containers/1/args/1"
-    assert patch.body == [
-        {"op": "test", "path": path, "value": OFF},
-        {"op": "replace", "path": path, "value": ON},
+    with csi_plugin.argument_replaced(a_journal(kube), OFF, ON):
+        assert len(api.asked("GET", PODS)) == 3
+        assert all(len(api.asked("DELETE", f"{PODS}/plugin-{number}")) == 1 for number in (1, 2))
+    patches = [request.body["spec"]["template"]["spec"] for request in api.asked("PATCH", DAEMON_SET)]
+    assert patches == [
+        {"containers": [{"name": "plugins", "args": ["start", ON]}]},
+        {"containers": [{"name": "plugins", "args": ["start", OFF]}]},
     ]
-    assert all(len(api.asked("DELETE", f"{PODS}/plugin-{number}")) == 1 for number in (1, 2))
-    assert len(api.asked("GET", PODS)) == 3
+    (written, removed) = api.asked("PATCH", ENTRIES)
+    assert written.body["data"].keys() == removed.body["data"].keys()
+    assert all(len(api.asked("DELETE", f"{PODS}/plugin-{number}")) == 2 for number in (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -114,8 +133,11 @@ def test_nothing_is_switched_that_is_not_there(
     """No such argument, container or DaemonSet: it is said, and nothing is changed."""
     if answer is not None:
         api.answer("GET", DAEMON_SET, answer)
-    with pytest.raises(InfrastructureError, match=says):
-        csi_plugin.switch(kube, OFF, ON)
+    with (
+        pytest.raises(InfrastructureError, match=says),
+        csi_plugin.argument_replaced(a_journal(kube), OFF, ON),
+    ):
+        pytest.fail("the context must not be entered")
     assert not [request for request in api.requests if request.method != "GET"]
 
 

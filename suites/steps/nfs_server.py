@@ -1,0 +1,25 @@
+"""The NFS server of the harness, stopped for a while."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Final
+
+from clusters.disruption import Disruption
+from suites.steps.user import User
+from workloads import faults
+
+#: Name of its program.
+PROGRAM: Final = "ganesha.nfsd"
+
+
+def stopped(user: User) -> AbstractContextManager[faults.Fault]:
+    """The NFS server of the harness, and no foreign one on its node, is stopped while the context lasts."""
+    server = user.system.nfs
+    return faults.stopped(
+        user.system.journal,
+        server.node,
+        PROGRAM,
+        within=server.pid_namespace(),
+        changes=Disruption.NOTHING,
+    )
