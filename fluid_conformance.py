@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +79,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fluid-conformance", description="Conformance and performance tests of Fluid on a real cluster."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {installed_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, purpose) in SUITES.items():
         command = commands.add_parser(
@@ -101,6 +101,14 @@ def command_parser() -> argparse.ArgumentParser:
     completion = commands.add_parser("completion", help="print the completion script of a shell")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     return parser
+
+
+def installed_version() -> str:
+    """The version of the package; a checkout that was not installed has none."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def run_suites(arguments: Sequence[str]) -> int:

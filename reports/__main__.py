@@ -13,6 +13,7 @@ from reports import run_files
 from reports.certificate import command as certificate
 from reports.files import write_atomically
 from reports.performance.report import load_results
+from reports.qualification import command as qualification
 from reports.runs import flakiness
 from reports.verdict import model
 from reports.verdict.summary import terminal_lines
@@ -80,6 +81,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     overview.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
     certificate.add_commands(commands)
+    qualification.add_commands(commands)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -96,6 +98,8 @@ def _run(options: argparse.Namespace) -> int:
             _overview(options.dirs)
         case name if name in certificate.COMMANDS:
             return certificate.run(options)
+        case name if name in qualification.COMMANDS:
+            return qualification.run(options)
         case _:
             _history(options.dir, options.to)
     return 0

@@ -29,6 +29,7 @@ COMMANDS = (
     "repeats",
     "overview",
     "certificate",
+    "qualify",
     "verify",
     "completion",
 )

@@ -68,6 +68,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("performance",),
         ("run_files",),
         ("recorder", "runs", "certificate"),
+        ("qualification",),
         ("__main__",),
     ),
 }

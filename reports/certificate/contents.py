@@ -58,7 +58,10 @@ PURPOSES: Final[Mapping[str, str]] = {
 FILES: Final = tuple(PURPOSES)
 
 #: Options of a run that its repetition needs, in their order on the command line.
-_REPEATED: Final = ("level", "fluid", "kubernetes", "alluxio", "nodes", "images", "window", "shuffle")
+_REPEATED: Final = (
+    *("level", "scenario", "fluid", "upgrade-from", "kubernetes", "alluxio", "nodes", "images", "window"),
+    "shuffle",
+)
 
 
 def derived_files(verdict: Verdict, harness: HarnessFacts) -> dict[str, str]:
@@ -120,6 +123,10 @@ def repeat_command(verdict: Verdict) -> str:
     return shlex.join(words)
 
 
+def _what(rows: RowList) -> str:
+    return f"Row {', '.join(rows.selected)}" if rows.selected else f"Level `{rows.level}`"
+
+
 def _source(verdict: Verdict) -> list[str]:
     """What CHECKOUT in the command is, where Fluid was built from a local one."""
     source = verdict.system.fluid_source if verdict.system is not None else None
@@ -163,7 +170,7 @@ def _readme(verdict: Verdict, rows: RowList, harness: HarnessFacts) -> str:
     lines = [
         f"# {phrases.headline(verdict)}",
         "",
-        f"Level `{rows.level}` of the Fluid conformance harness was run on {versions}.",
+        f"{_what(rows)} of the Fluid conformance harness was run on {versions}.",
         f"The verdict is **{verdict.verdict}**: {phrases.counts(verdict)}.",
         "",
         *[f"- {reason}" for reason in verdict.reasons],
@@ -203,6 +210,8 @@ def _readme(verdict: Verdict, rows: RowList, harness: HarnessFacts) -> str:
 def _not_run(rows: RowList) -> list[str]:
     """The rows that were not run, those above the level of the run in one line."""
     not_run = [row for row in rows.rows if row.outcome == "not run"]
+    if rows.selected:
+        return [f"- all but {', '.join(rows.selected)}"]
     above = [row.id for row in not_run if row.level and Level.of(row.level) > Level.of(rows.level)]
     lines = [f"- {row.id}: {row.why}" for row in not_run if row.id not in above]
     if above:

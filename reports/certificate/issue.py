@@ -14,7 +14,7 @@ from clusters.host.commands import Commands, SystemCommands
 from reports.certificate import contents, signature
 from reports.certificate.harness import HarnessFacts, harness_facts
 from reports.certificate.redaction import Redactor, redacted
-from reports.certificate.rows import level_of, missing_rows, unpermitted_skips
+from reports.certificate.rows import level_of, missing_rows, selected_rows, unpermitted_skips
 from reports.verdict import model
 from reports.verdict.judgement import judge_run
 from reports.verdict.model import Verdict, VerdictWord
@@ -26,7 +26,12 @@ _CONCLUSIVE: Final[tuple[VerdictWord, ...]] = ("pass", "fail")
 
 
 def issue(
-    run: Path, out: Path | None = None, *, key: Path | None = None, commands: Commands | None = None
+    run: Path,
+    out: Path | None = None,
+    *,
+    key: Path | None = None,
+    selection: bool = False,
+    commands: Commands | None = None,
 ) -> Path:
     """Write the certificate of a run, completely or not at all.
 
@@ -34,6 +39,7 @@ def issue(
         run: the folder of the run.
         out: where to create the folder; by default in that of the run.
         key: the private SSH key to sign with; without one it is not signed.
+        selection: also certify a run of some rows, as a part of something that names them.
         commands: runs ssh-keygen.
 
     Returns:
@@ -45,7 +51,7 @@ def issue(
     """
     verdict = model.load(run / model.FILE)
     harness = harness_facts()
-    require_certifiable(verdict, harness)
+    require_certifiable(verdict, harness, selection=selection)
     target = out or run / FOLDER
     if target.exists():
         raise RefusalError(f"{target} exists", advice="remove it, or name another folder with --out")
@@ -69,8 +75,13 @@ def issue(
     return target
 
 
-def require_certifiable(verdict: Verdict, harness: HarnessFacts) -> None:
+def require_certifiable(verdict: Verdict, harness: HarnessFacts, *, selection: bool = False) -> None:
     """Refuse a run that is not a whole level, made by this harness, with a conclusion about Fluid.
+
+    Args:
+        verdict: of the run.
+        harness: that runs now.
+        selection: a run of some rows is accepted, too.
 
     Raises:
         RefusalError: it says what is missing.
@@ -89,6 +100,8 @@ def require_certifiable(verdict: Verdict, harness: HarnessFacts) -> None:
         level = level_of(verdict)
     except ValueError:
         raise RefusalError(f"run {run.id} is not a run of a level", advice=advice) from None
+    if (selected := selected_rows(verdict)) and not selection:
+        raise RefusalError(f"run {run.id} is one of some rows: {', '.join(selected)}", advice=advice)
     if missing := missing_rows(verdict):
         names = ", ".join(one.id for one in missing)
         raise RefusalError(f"run {run.id} has not all rows of level {level}: {names}", advice=advice)

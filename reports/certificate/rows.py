@@ -15,6 +15,8 @@ from suites.record.run import CANNOT_RUN_HERE
 
 #: Rows beyond the level of the run.
 _ABOVE: Final = "belongs to level {level}"
+#: Rows that a run of some rows did not name.
+_NOT_SELECTED: Final = "was not selected"
 
 
 class RowResult(Model):
@@ -31,6 +33,7 @@ class RowList(Model):
     """`rows.json`."""
 
     level: Literal["smoke", "conformance", "full"]
+    selected: tuple[str, ...] = Field((), description="the only rows that were to run; empty: the level")
     rows: tuple[RowResult, ...]
 
 
@@ -43,16 +46,29 @@ def level_of(verdict: Verdict) -> Level:
     return Level.of(verdict.run.options.get("level", ""))
 
 
+def selected_rows(verdict: Verdict) -> tuple[str, ...]:
+    """The rows that a run was restricted to; empty for a whole level."""
+    named = verdict.run.options.get("scenario", "")
+    return tuple(row.strip().upper() for row in named.split(",") if row.strip())
+
+
 def list_rows(verdict: Verdict) -> RowList:
     """Every row of the catalogue, in its order."""
     level = level_of(verdict)
-    return RowList.model_validate({"level": str(level), "rows": tuple(_rows(verdict, level))})
+    return RowList.model_validate(
+        {"level": str(level), "selected": selected_rows(verdict), "rows": tuple(_rows(verdict, level))}
+    )
 
 
 def missing_rows(verdict: Verdict) -> list[Scenario]:
-    """Scenarios of the level of the run that the verdict does not list."""
+    """Scenarios that belong to the run, and that the verdict does not list."""
     level, listed = level_of(verdict), {one.id for one in verdict.scenarios}
-    return [one for one in declared() if one.level <= level and one.id not in listed]
+    return [one for one in declared() if _belongs(one, level, verdict) and one.id not in listed]
+
+
+def _belongs(one: Scenario, level: Level, verdict: Verdict) -> bool:
+    selected = selected_rows(verdict)
+    return one.id in selected if selected else one.level <= level
 
 
 def unpermitted_skips(verdict: Verdict) -> list[ScenarioResult]:
@@ -79,6 +95,8 @@ def _rows(verdict: Verdict, level: Level) -> Iterator[RowResult]:
         else:
             above = known[row].level > level
             why = _ABOVE.format(level=known[row].level) if above else "missing"
+            if selected_rows(verdict) and not _belongs(known[row], level, verdict):
+                why = _NOT_SELECTED
             yield _row(row, str(known[row].level), "not run", why)
 
 

@@ -16,7 +16,7 @@ from clusters.host.commands import Commands, SystemCommands
 from clusters.pins import PINS_FILE
 from reports.certificate import contents, signature
 from reports.certificate.harness import HarnessFacts, harness_facts
-from reports.certificate.rows import level_of, missing_rows, unpermitted_skips
+from reports.certificate.rows import level_of, missing_rows, selected_rows, unpermitted_skips
 from reports.verdict import model
 from reports.verdict.judgement import judge_run
 from reports.verdict.model import ScenarioResult, Verdict
@@ -55,7 +55,13 @@ class Verification:
         return "\n".join(lines) + "\n"
 
 
-def verify(folder: Path, signer: Path | None = None, commands: Commands | None = None) -> Verification:
+def verify(
+    folder: Path,
+    signer: Path | None = None,
+    *,
+    selection: bool = False,
+    commands: Commands | None = None,
+) -> Verification:
     """Check a certificate.
 
     Files are compared with their checksums first. Only where these hold is the content read: the verdict is
@@ -64,6 +70,7 @@ def verify(folder: Path, signer: Path | None = None, commands: Commands | None =
     Args:
         folder: of the certificate.
         signer: the public key that must have signed it.
+        selection: it may be about some rows, because what it is a part of names them.
         commands: runs ssh-keygen.
 
     Raises:
@@ -76,6 +83,8 @@ def verify(folder: Path, signer: Path | None = None, commands: Commands | None =
     if problems:
         return Verification(tuple(problems), tuple(check.notes))
     problems += check.content()
+    if check.verdict is not None and (rows := selected_rows(check.verdict)) and not selection:
+        problems.append(f"it is about rows {', '.join(rows)} alone, and not about a level")
     return Verification(tuple(problems), tuple(check.notes), check.verdict)
 
 

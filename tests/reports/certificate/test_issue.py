@@ -15,6 +15,7 @@ from clusters.errors import RefusalError
 from reports.certificate import contents
 from reports.certificate.harness import FOLDERS, HOUSE, harness_facts
 from reports.certificate.issue import issue
+from reports.certificate.verification import verify
 from reports.verdict.model import ScenarioResult, Verdict, load
 from suites.catalogue.unwritten import rows
 from suites.record.run import CANNOT_RUN_HERE, own_digest
@@ -165,3 +166,18 @@ def test_installed_copy_has_every_file_of_the_harness() -> None:
         for path in (HOUSE / folder).glob(pattern)
     }
     assert {name for name in harness_facts().files if not name.endswith(".py")} <= packaged
+
+
+def test_run_of_some_rows_is_certified_as_a_part_only(
+    certifiable: Verdict, smoke_rows: list[ScenarioResult], tmp_path: Path
+) -> None:
+    """What it is a part of names the rows; by itself it would look like a whole level."""
+    made = verdict_of(smoke_rows[:1])
+    run = made.run.model_copy(update={"options": made.run.options | {"scenario": "A1"}})
+    (tmp_path / "verdict.json").write_text(made.model_copy(update={"run": run}).to_json())
+    with pytest.raises(RefusalError, match="is one of some rows: A1"):
+        issue(tmp_path)
+    folder = issue(tmp_path, selection=True)
+    assert "Row A1 of the Fluid conformance harness was run" in (folder / contents.README).read_text()
+    assert verify(folder).problems == ("it is about rows A1 alone, and not about a level",)
+    assert verify(folder, selection=True).problems == ()

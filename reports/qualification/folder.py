@@ -1,0 +1,143 @@
+"""The folder that a qualification leaves to be shared, and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from functools import partial as partial_of
+from pathlib import Path
+from typing import Final
+
+from clusters.errors import HarnessError
+from clusters.host.commands import Commands, SystemCommands
+from reports.certificate import contents, signature
+from reports.certificate.harness import harness_facts
+from reports.certificate.issue import issue
+from reports.certificate.redaction import Redactor
+from reports.qualification.judgement import NO_REGRESSION, REGRESSION, Result, StepResult, judge
+from reports.qualification.model import JUDGED, RUNS, Part, State, Step
+from reports.qualification.page import render_page, render_text
+from reports.verdict import model, phrases
+from reports.verdict.model import Verdict
+
+#: Name of the folder, in that of the qualification.
+FOLDER: Final = "qualification"
+RESULT: Final = "qualification.json"
+README: Final = "README.md"
+PAGE: Final = "qualification.html"
+CERTIFICATES: Final = "certificates"
+PERFORMANCE: Final = "performance"
+#: How the conclusion of a comparison begins.
+_CONCLUSIONS: Final = (REGRESSION, NO_REGRESSION, "NOT COMPARABLE")
+
+
+def write(
+    folder: Path,
+    state: State,
+    planned: tuple[Step, ...],
+    *,
+    key: Path | None = None,
+    commands: Commands | None = None,
+) -> Result:
+    """Write the folder to share from the runs of all steps, completely or not at all.
+
+    Args:
+        folder: of the qualification.
+        state: how its steps ended.
+        planned: the steps.
+        key: the private SSH key to sign with; without one nothing is signed.
+        commands: runs ssh-keygen.
+
+    Raises:
+        RefusalError: the key cannot be used.
+        OSError: it cannot be written.
+    """
+    target, partial = folder / FOLDER, folder / f".{FOLDER}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    put = partial_of(_shared, folder, partial, state=state, key=key, commands=commands)
+    ended = [put(step) for step in planned]
+    verdicts = certified(partial)
+    result = judge(state.settings, harness_facts().code, ended, verdicts)
+    for name, text in derived_files(result).items():
+        (partial / name).write_text(text, encoding="utf-8")
+    manifest = partial / contents.MANIFEST
+    manifest.write_text(manifest_text(partial))
+    if key is not None:
+        signature.sign(manifest, key, commands or SystemCommands())
+    shutil.rmtree(target, ignore_errors=True)
+    partial.replace(target)
+    return result
+
+
+def derived_files(result: Result) -> dict[str, str]:
+    """The texts that follow from the result, by name."""
+    return {
+        RESULT: result.model_dump_json(indent=2, by_alias=True) + "\n",
+        README: render_text(result),
+        PAGE: render_page(result),
+    }
+
+
+def certified(folder: Path) -> dict[str, Verdict]:
+    """The verdicts in a shared folder, by step."""
+    found = sorted((folder / CERTIFICATES).glob(f"*/{contents.VERDICT}"))
+    return {file.parent.name: model.load(file) for file in found}
+
+
+def conclusion(text: str) -> str:
+    """The conclusion in the output of a comparison; empty if it has none."""
+    return next((line for line in text.splitlines() if line.startswith(_CONCLUSIONS)), "")
+
+
+def step_result(step: StepResult, verdicts: Mapping[str, Verdict], folder: Path) -> StepResult:
+    """What a step came to, by the certificate or the comparison in a shared folder, where there is one."""
+    if step.id in verdicts:
+        verdict = verdicts[step.id]
+        return step.model_copy(update={"result": verdict.verdict, "rows": phrases.counts(verdict)})
+    file = folder / PERFORMANCE / f"{step.id}.txt"
+    if step.part is Part.COMPARE and file.is_file():
+        return step.model_copy(update={"result": conclusion(file.read_text(encoding="utf-8"))})
+    return step
+
+
+def manifest_text(folder: Path) -> str:
+    """Checksums of all files of a folder except its own manifest and signature (`sha256sum`)."""
+    own = {contents.MANIFEST, contents.SIGNATURE}
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n"
+        for name, path in sorted(files.items())
+        if name not in own
+    )
+
+
+def _shared(
+    folder: Path,
+    shared: Path,
+    step: Step,
+    *,
+    state: State,
+    key: Path | None,
+    commands: Commands | None,
+) -> StepResult:
+    """Put what belongs to a step into the folder to share; returns what it came to."""
+    ended = state.steps.get(step.id)
+    if ended is None:
+        return StepResult(id=step.id, part=step.part, title=step.title, result="it did not run", seconds=0.0)
+    result = f"it ended with exit code {ended.exit_code}"
+    if step.part in JUDGED and ended.run:
+        run = folder / ended.run
+        try:
+            issue(run, shared / CERTIFICATES / step.id, key=key, selection=True, commands=commands)
+        except HarnessError as error:
+            result = f"it is not certified: {error.message}"
+    elif step.part is Part.COMPARE:
+        text = (folder / RUNS / f"{step.id}.log").read_text(encoding="utf-8")
+        redactor = Redactor({}, {str(folder.absolute()): "<path>"})
+        place = shared / PERFORMANCE / f"{step.id}.txt"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(redactor.text(text), encoding="utf-8")
+    made = StepResult(id=step.id, part=step.part, title=step.title, result=result, seconds=ended.seconds)
+    return step_result(made, certified(shared), shared)
