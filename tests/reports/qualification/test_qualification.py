@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import RefusalError
+from clusters.host import probes
 from clusters.pins import versions
 from reports.__main__ import main
 from reports.certificate import contents
@@ -209,7 +210,12 @@ def test_ten_tampered_copies_are_refused(
 
     refused(line(README), "README.md was changed")
     refused(line(f"{CERTIFICATES}/1.34.0-new/e2e.log"), "certificates/1.34.0-new/e2e.log was changed")
-    refused(lambda: (line(PAGE)(), mend(folder)), f"{PAGE} does not follow from the certificates")
+
+    def page() -> None:
+        line(PAGE)()
+        mend(folder)
+
+    refused(page, f"{PAGE} does not follow from the certificates")
     refused((folder / PAGE).unlink, f"{PAGE} is missing")
     refused(lambda: (folder / "more.txt").write_text("x"), "more.txt is not part of the qualification")
     refused(
@@ -321,12 +327,12 @@ def test_bad_input_is_refused_in_one_sentence(
 
 def test_disk_for_two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder does not exist yet."""
-    monkeypatch.setattr(requirements.probes, "free_disk", lambda folder: 10 * 1024**3)
+    monkeypatch.setattr(probes, "free_disk", lambda folder: 10 * 1024**3)
     with pytest.raises(
         RefusalError, match=r"10\.0 GiB of disk are free; .* with 2 versions of Fluid needs 14"
     ):
         requirements.require_disk(tmp_path, tmp_path / "a" / "b", versions_to_hold=2)
-    monkeypatch.setattr(requirements.probes, "free_disk", lambda folder: 15 * 1024**3)
+    monkeypatch.setattr(probes, "free_disk", lambda folder: 15 * 1024**3)
     requirements.require_disk(tmp_path, tmp_path / "a" / "b", versions_to_hold=2)
 
 
