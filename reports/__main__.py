@@ -59,11 +59,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare = commands.add_parser(
         "compare",
         help="judge whether run B measured slower than run A, or runs B than runs A",
-        usage="%(prog)s A B | %(prog)s A [A ...] --to B [B ...]",
+        usage="%(prog)s A B | %(prog)s A A A … --to B B B …",
         description="Exit code 1 for a claimed regression, 0 for none, 2 when they cannot be compared. With "
         "three or more runs on each side the run is the unit; with one, its rounds are.",
     )
-    compare.add_argument("runs", nargs="+", type=Path, metavar="A", help="the folders of the earlier runs")
+    compare.add_argument("a", type=Path, metavar="A", help="the folder of the earlier run")
+    compare.add_argument(
+        "b",
+        nargs="+",
+        type=Path,
+        metavar="B",
+        help="that of the later run, or before --to further earlier ones",
+    )
     compare.add_argument("--to", nargs="+", type=Path, metavar="B", help="the folders of the later runs")
     history = commands.add_parser("history", help="plot what many runs measured, on one page")
     history.add_argument("dir", type=Path, metavar="DIR", help="the folder of the runs, such as out")
@@ -91,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         case "show":
             _show(options.dir)
         case "compare":
-            return _compare(options.runs, options.to)
+            return _compare([options.a, *options.b], options.to)
         case "repeats":
             return _repeats(options.dirs)
         case "overview":
@@ -125,7 +132,7 @@ def _compare(runs: Sequence[Path], to: Sequence[Path] | None) -> int:
     if to is None:
         if len(runs) != 2:  # noqa: PLR2004 - A and B
             raise RefusalError(
-                f"compare needs two runs, and {len(runs)} are named",
+                f"compare needs two runs without --to, and {len(runs)} are named",
                 advice="of several runs on each side, name the later ones after --to",
             )
         runs, to = runs[:1], runs[1:]
