@@ -6,6 +6,7 @@ Output of fio 3.14 has neither ``N`` nor ``bins`` for latencies unless they were
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -108,6 +109,8 @@ class GroupReport:
         runtime: milliseconds of the slowest job.
         bw_bytes: bytes/s of all: ``io_bytes`` over ``runtime``, rounded down.
         clat_bins: completion latencies of all; None if a job has no histogram.
+        at_least: milliseconds that the slowest job needed at least, by the latencies of its reads; 0 unless
+            they are known to have been one after another.
     """
 
     groupid: int
@@ -115,6 +118,18 @@ class GroupReport:
     runtime: int
     bw_bytes: int
     clat_bins: Bins | None
+    at_least: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Run time, as well as it is known.
+
+        fio rounds it up to whole milliseconds (update_runtime in backend.c of fio 3.33), which is 5 % of a
+        read of 21 ms. Where the latencies of the reads add up to more than the millisecond before, the true
+        one is between their sum and the rounded one, and this is the middle.
+        """
+        least = self.at_least if self.at_least > self.runtime - 1 else self.runtime
+        return (least + self.runtime) / 2 / 1000
 
 
 class FioReport(Output):
@@ -153,4 +168,14 @@ class FioReport(Output):
             runtime=slowest,
             bw_bytes=total * 1000 // slowest,
             clat_bins=Bins.merged(known) if len(known) == len(bins) else None,
+            at_least=_sequential(reads, slowest),
         )
+
+
+def _sequential(reads: Sequence[ReadReport], slowest: int) -> float:
+    """Sum of the latencies of the slowest job in milliseconds; 0 if it is longer than the job, or unknown.
+
+    It is longer where the job is a group of several, or had several reads in flight.
+    """
+    sums = [read.clat_ns.mean * read.clat_ns.N / 1e6 for read in reads if read.runtime == slowest]
+    return max((one for one in sums if one <= slowest), default=0.0)

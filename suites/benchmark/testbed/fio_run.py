@@ -81,8 +81,8 @@ class FioRun:
 
     @property
     def seconds(self) -> float:
-        """Run time reported by fio: the sum over the groups, each with the time of its slowest job."""
-        return sum(group.runtime for group in self.report.groups()) / 1000
+        """Run time by fio: the sum over the groups, each with the time of its slowest job."""
+        return sum(group.seconds for group in self.report.groups())
 
     @property
     def bytes_per_second(self) -> float:
@@ -103,8 +103,8 @@ class FioRun:
                 kind="group",
                 name=plan.groups[group.groupid],
                 read_bytes=group.io_bytes,
-                seconds=group.runtime / 1000,
-                bytes_per_second=group.bw_bytes,
+                seconds=group.seconds,
+                bytes_per_second=group.io_bytes / group.seconds,
             )
             for group in groups
         )

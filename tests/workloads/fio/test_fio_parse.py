@@ -392,3 +392,23 @@ def test_output_without_json_is_refused_in_one_sentence() -> None:
         "the output of fio cannot be used at line 3, column 1: no line begins with '{', so there is no JSON"
     )
     assert "no such file" in error.last_seen
+
+
+@pytest.mark.parametrize(
+    ("runtime", "mean", "seconds"),
+    [
+        (21, 20.34e6 / 128, (20.34 + 21) / 2000),  # as fio 3.33 reported one job with 128 reads
+        (21, 19.9e6 / 128, 0.021),  # it opened and closed files for longer than a millisecond
+        (19, 65.28e6 / 128, 0.019),  # several jobs, or several reads at once: the sum says nothing
+        (21, 0.0, 0.021),
+    ],
+)
+def test_short_run_time_is_known_better_than_in_milliseconds(
+    runtime: int, mean: float, seconds: float
+) -> None:
+    """The latencies of reads that were one after another bound it from below."""
+    read = {"io_bytes": 524288, "runtime": runtime, "clat_ns": {"max": 10**9, "mean": mean, "N": 128}}
+    job = {"jobname": "one", "groupid": 0, "error": 0, "read": read}
+    (group,) = parse(json.dumps({"fio version": "fio-3.33", "jobs": [job]})).groups()
+    assert group.runtime == runtime
+    assert group.seconds == pytest.approx(seconds)
