@@ -24,6 +24,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     partial.replace(path)
 
 
+def create_private(folder: Path) -> None:
+    """Create a folder, and missing ones above it, for its owner alone (mode 0700).
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in {folder, *missing}:
+        one.chmod(0o700)
+
+
 def point_latest(run: Path) -> None:
     """Point the link ``latest`` next to the folder of the run to it; a file or folder of that name stays."""
     link = run.parent / "latest"

@@ -1,7 +1,8 @@
 """Failure bundles: what is needed to understand a failure, collected before the teardown.
 
 A bundle is a folder with an ``index.md`` that describes the failure and lists the files. Collecting never
-raises and has a time limit: a collector that fails or hangs leaves a note.
+raises and has a time limit: a collector that fails or hangs leaves a note. Credentials are removed from every
+file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from clusters.clock import SYSTEM_CLOCK, Clock
 from reports.files import clipped, safe_path, write_atomically
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
+from suites.record.redaction import redacted
 from suites.record.run import BundleCollector, FailureContext
 
 MEBIBYTE: Final = 1024 * 1024
@@ -85,7 +87,7 @@ def write_bundle(
     try:
         for owner, files in [("", own), *((c.collector.name, c.files) for c in collected)]:
             for name, data in files.items():
-                kept = clipped(data, file_limit)
+                kept = clipped(_redacted(data), file_limit)
                 if len(kept) > left:
                     notes.append(f"{owner or 'test'}: {name} was left out, the bundle is full")
                     continue
@@ -93,10 +95,15 @@ def write_bundle(
                 write_atomically(folder / path, kept)
                 left -= len(kept)
                 written.append((path, len(kept), len(data)))
-        write_atomically(folder / INDEX, _index(story, written, notes))
+        write_atomically(folder / INDEX, redacted(_index(story, written, notes)))
     except OSError:
         return None
     return folder / INDEX
+
+
+def _redacted(data: bytes) -> bytes:
+    """A file without credentials; bytes that are no text stay as they are."""
+    return redacted(data.decode("utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape")
 
 
 def _collect(collectors: list[BundleCollector], context: FailureContext, clock: Clock) -> list[Collected]:

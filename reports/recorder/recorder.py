@@ -17,7 +17,7 @@ import pytest
 from _pytest.junitxml import xml_key  # no public way to write the file before the end
 
 from reports import run_files
-from reports.files import clipped, point_latest, safe_path, write_atomically
+from reports.files import clipped, create_private, point_latest, safe_path, write_atomically
 from reports.performance.lines import lines
 from reports.recorder.bundle import Story, write_bundle
 from reports.recorder.failures import failures
@@ -296,6 +296,7 @@ class Recorder:
         verdict = self._ledger.verdict() if has_record else None
         out = self._run.out
         try:
+            create_private(out)
             if verdict is not None:
                 write_atomically(out / model.FILE, verdict.to_json())
             summary = run_files.write(out, verdict, benchmark)

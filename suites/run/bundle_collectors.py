@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import yaml
@@ -11,11 +12,14 @@ import yaml
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.fields import text
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.lookups import ClusterReader
+from clusters.kubernetes.ownership import is_managed
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names, nfs
 from clusters.system import System
+from suites.record.redaction import redacted_object
 from suites.record.run import BundleCollector, FailureContext
 from workloads.models.base import yaml_of
 
@@ -30,28 +34,42 @@ _OBJECTS: Final = (
     kinds.JOB,
     kinds.CONFIG_MAP,
 )
-_CLUSTER_OBJECTS: Final = (kinds.NODE, kinds.VOLUME)
-_SYSTEM_NAMESPACES: Final = (fluid.NAMESPACE, nfs.NAMESPACE)
 
 
-def collectors(system: System) -> list[BundleCollector]:
-    """All collectors for a system."""
+class BundleScope(StrEnum):
+    """What a bundle may hold beyond objects of the harness and of the scenario."""
+
+    FLUID = "fluid"
+    NODES = "nodes"
+
+
+def collectors(system: System, scopes: frozenset[BundleScope]) -> list[BundleCollector]:
+    """All collectors for a system.
+
+    Args:
+        system: the system.
+        scopes: what they may collect of others: Pods, events and logs of Fluid's components; nodes with their
+            journals and all their mounts.
+    """
     kube = system.kube
-    return [
-        BundleCollector("events", lambda context: _events(kube, context)),
-        BundleCollector("objects", lambda context: _objects(kube, context)),
-        BundleCollector("logs", lambda context: _logs(kube, context), seconds=60.0),
-        BundleCollector("mounts", lambda _: _mounts(system)),
+    shared = (nfs.NAMESPACE, *((fluid.NAMESPACE,) if BundleScope.FLUID in scopes else ()))
+    found = [
+        BundleCollector("events", lambda context: _events(kube, (*context.namespaces, *shared))),
+        BundleCollector("objects", lambda context: _objects(kube, context, scopes)),
+        BundleCollector("logs", lambda context: _logs(kube, context, shared), seconds=60.0),
+        BundleCollector("mounts", lambda context: _mounts(system, context, scopes)),
         BundleCollector("alluxio", lambda context: _alluxio(system, context), seconds=60.0),
-        BundleCollector("sent", lambda _: {"sent.yaml": yaml_of(*kube.sent)}),
-        BundleCollector("nodes", lambda _: system.provider.logs(), seconds=60.0),
+        BundleCollector("sent", lambda _: {"sent.yaml": yaml_of(*map(redacted_object, kube.sent))}),
     ]
+    if BundleScope.NODES in scopes:
+        found.append(BundleCollector("nodes", lambda _: system.provider.logs(), seconds=60.0))
+    return found
 
 
-def _events(kube: Kube, context: FailureContext) -> Mapping[str, str]:
+def _events(kube: Kube, namespaces: Sequence[str]) -> Mapping[str, str]:
     objects = ClusterReader(kube)
     found = {}
-    for namespace in (*context.namespaces, *_SYSTEM_NAMESPACES):
+    for namespace in namespaces:
         lines = [
             f"{event.last or ''}  x{event.count}  {event.type}  {event.reason}  "
             f"{event.kind} {event.name}: {event.message}"
@@ -61,20 +79,34 @@ def _events(kube: Kube, context: FailureContext) -> Mapping[str, str]:
     return found
 
 
-def _objects(kube: Kube, context: FailureContext) -> Mapping[str, str]:
+def _objects(kube: Kube, context: FailureContext, scopes: frozenset[BundleScope]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for namespace in context.namespaces:
         for kind in _OBJECTS:
             _put(found, f"{namespace}/{kind.plural}.yaml", kube, kind, namespace)
-    for kind in _CLUSTER_OBJECTS:
-        _put(found, f"cluster/{kind.plural}.yaml", kube, kind, None)
-    _put(found, f"{fluid.NAMESPACE}/pods.yaml", kube, kinds.POD, fluid.NAMESPACE)
+
+    def is_own(volume: Mapping[str, Any]) -> bool:
+        return is_managed(volume) or text(volume, "spec", "claimRef", "namespace") in context.namespaces
+
+    _put(found, f"cluster/{kinds.VOLUME.plural}.yaml", kube, kinds.VOLUME, None, keep=is_own)
+    if BundleScope.NODES in scopes:
+        _put(found, f"cluster/{kinds.NODE.plural}.yaml", kube, kinds.NODE, None)
+    if BundleScope.FLUID in scopes:
+        _put(found, f"{fluid.NAMESPACE}/pods.yaml", kube, kinds.POD, fluid.NAMESPACE)
     return found
 
 
-def _put(found: dict[str, str], name: str, kube: Kube, kind: Kind, namespace: str | None) -> None:
+def _put(
+    found: dict[str, str],
+    name: str,
+    kube: Kube,
+    kind: Kind,
+    namespace: str | None,
+    *,
+    keep: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+) -> None:
     try:
-        objects: list[dict[str, Any]] = kube.list(kind, namespace)
+        objects = [redacted_object(obj) for obj in kube.list(kind, namespace) if keep(obj)]
     except KubeError as error:
         found[name] = f"# {error.message}"
         return
@@ -84,10 +116,10 @@ def _put(found: dict[str, str], name: str, kube: Kube, kind: Kind, namespace: st
         found[name] = yaml.safe_dump_all(objects, sort_keys=False)
 
 
-def _logs(kube: Kube, context: FailureContext) -> Mapping[str, str]:
+def _logs(kube: Kube, context: FailureContext, shared: Sequence[str]) -> Mapping[str, str]:
     since = max(1, int((datetime.now(UTC) - context.since).total_seconds()) + 1)
     found = {}
-    for namespace in (*context.namespaces, *_SYSTEM_NAMESPACES):
+    for namespace in (*context.namespaces, *shared):
         for obj in kube.list(kinds.POD, namespace):
             pod = PodSnapshot.of(obj)
             for container in (*pod.init_containers, *pod.containers):
@@ -107,11 +139,18 @@ def _log(kube: Kube, pod: PodSnapshot, container: str, since: int, *, previous: 
         return f"# {error.message}"
 
 
-def _mounts(system: System) -> Mapping[str, str]:
-    return {
-        f"{node}.mountinfo": system.provider.node_exec(node, ["cat", "/proc/self/mountinfo"]).stdout
-        for node in system.nodes
-    }
+def _mounts(system: System, context: FailureContext, scopes: frozenset[BundleScope]) -> Mapping[str, str]:
+    """The mounts of the nodes; without their scope, only those of the scenario's namespaces."""
+    found = {}
+    for node in system.nodes:
+        said = system.provider.node_exec(node, ["cat", "/proc/self/mountinfo"]).stdout
+        lines = [
+            line
+            for line in said.splitlines(keepends=True)
+            if BundleScope.NODES in scopes or any(name in line for name in context.namespaces)
+        ]
+        found[f"{node}.mountinfo"] = "".join(lines)
+    return found
 
 
 def _alluxio(system: System, context: FailureContext) -> Mapping[str, str]:

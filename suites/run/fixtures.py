@@ -25,7 +25,7 @@ from suites.run import unbindable as unbindable_cases
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.disruptive import will_run
-from suites.run.options import GUARD, OPTIONS, TERMINAL
+from suites.run.options import BUNDLE_SCOPES, GUARD, OPTIONS, TERMINAL
 from suites.run.running_images import RunningImages
 from suites.run.selection import is_untouched
 from suites.run.teardown import LAST_CHECKS_SECONDS
@@ -70,7 +70,7 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
             config.stash[RUNNING] = RunningImages()
             run.system = _facts(made)
             _observe_images(run, config.stash[RUNNING], made.kube)
-            run.bundle_collectors.extend(collectors(made))
+            run.bundle_collectors.extend(collectors(made, config.stash[BUNDLE_SCOPES]))
             yield made
     except RefusalError as error:
         lines = [str(error), *getattr(error, "__notes__", ())]

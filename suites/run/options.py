@@ -14,6 +14,7 @@ from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import DEFAULT_NAME, OWN_OPTIONS, Options, options_of
 from clusters.product import fluid
 from suites.catalogue.scenario import Level
+from suites.run.bundle_collectors import BundleScope
 
 #: pytest-kind's own default name; the harness has another one, so that it leaves those clusters alone.
 _PYTEST_KIND_NAME: Final = "pytest-kind"
@@ -22,6 +23,8 @@ SPECIAL_LEVELS: Final = ("sabotage", "mutants")
 OPTIONS: Final = pytest.StashKey[Options]()
 #: The kinds of disruption that are permitted on the cluster of this run.
 PERMITTED: Final = pytest.StashKey[frozenset[Disruption]]()
+#: What failure bundles may hold of others on the cluster.
+BUNDLE_SCOPES: Final = pytest.StashKey[frozenset[BundleScope]]()
 #: Refuses writes to the cluster that are not declared.
 GUARD: Final = pytest.StashKey[WriteGuard]()
 #: The terminal itself, on which long stages report their progress.
@@ -64,6 +67,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="kinds of disruption that are permitted on the cluster of --kubeconfig, such as "
         f"{Disruption.NODE_LABELS.option},{Disruption.FLUID_COMPONENTS.option} (default none)",
     )
+    group.addoption(
+        "--bundle-scope",
+        default="",
+        metavar="SCOPES",
+        help="what failure bundles may hold of others on the cluster of --kubeconfig: fluid (logs, events, "
+        "Pods of Fluid's components), nodes (Node objects, mounts), separated by commas (default nothing)",
+    )
     group.addoption("--out", default=None, help="folder for the folders of runs (default out)")
 
 
@@ -93,6 +103,7 @@ def read_options(config: pytest.Config) -> None:
             given["cluster_name"] = DEFAULT_NAME
         config.stash[OPTIONS] = options_of(given)
         config.stash[PERMITTED] = permitted(config.stash[OPTIONS], config.getoption("allow_disruptive"))
+        config.stash[BUNDLE_SCOPES] = bundle_scopes(config.stash[OPTIONS], config.getoption("bundle_scope"))
         config.stash[GUARD] = WriteGuard(fluid.NAMESPACE)
         if special_level(config) is None:
             Level.of(config.getoption("level"))
@@ -132,6 +143,21 @@ def permitted(options: Options, allowed: str) -> frozenset[Disruption]:
     """
     kinds = disruptions(allowed)
     return ALL if options.kubeconfig is None else kinds
+
+
+def bundle_scopes(options: Options, given: str) -> frozenset[BundleScope]:
+    """What failure bundles may hold of others: everything on a cluster that the harness created.
+
+    Raises:
+        RefusalError: ``given`` names something else than scopes.
+    """
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    if unknown := sorted(set(names) - set(BundleScope)):
+        raise RefusalError(
+            f"--bundle-scope {', '.join(unknown)}: no such scope",
+            advice=f"choose from {', '.join(BundleScope)}",
+        )
+    return frozenset(BundleScope) if options.kubeconfig is None else frozenset(map(BundleScope, names))
 
 
 def special_level(config: pytest.Config) -> str | None:

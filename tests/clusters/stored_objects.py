@@ -109,12 +109,10 @@ class StoredObjects:
     def _listed(self, path: str, selector: str) -> list[dict[str, Any]]:
         """Objects of a kind, in one namespace or in all, with a label."""
         key, _, value = selector.partition("=")
-        plural = path.rpartition("/")[2]
         return [
             obj
             for one, obj in self.objects.items()
-            if (one.rpartition("/")[0] == path or ("/namespaces/" in one and f"/{plural}/" in one))
-            and one.rpartition("/")[0].endswith(f"/{plural}")
+            if (one.rpartition("/")[0] == path or _in_some_namespace(one, path))
             and (not key or obj["metadata"].get("labels", {}).get(key) == value)
         ]
 
@@ -156,6 +154,17 @@ class StoredObjects:
 
     def _touch(self, path: str) -> None:
         self.objects[path].setdefault("metadata", {})["resourceVersion"] = str(next(self._versions))
+
+
+def _in_some_namespace(one: str, path: str) -> bool:
+    """Whether an object is in a list over all namespaces, such as ``/api/v1/pods``."""
+    prefix, _, plural = path.rpartition("/")
+    parent = one.rpartition("/")[0]
+    return (
+        parent.startswith(f"{prefix}/namespaces/")
+        and parent.count("/") == path.count("/") + 2
+        and (parent.endswith(f"/{plural}"))
+    )
 
 
 def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import FailureClass
-from reports.files import clipped, point_latest, safe_path, write_atomically
+from reports.files import clipped, create_private, point_latest, safe_path, write_atomically
 from reports.recorder.bundle import Story, write_bundle
 from reports.verdict.model import Failure
 from suites.record.evidence import Fact
@@ -189,3 +189,15 @@ def test_latest(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     point_latest(tmp_path / "one")
     assert not (tmp_path / "latest").is_symlink()
+
+
+def test_folders_of_a_run_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Those that exist above keep their mode."""
+    before = tmp_path.stat().st_mode
+    create_private(tmp_path / "out" / "run")
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "out" / "run").stat().st_mode & 0o777 == 0o700
+    assert tmp_path.stat().st_mode == before
+    (tmp_path / "out" / "run").chmod(0o755)  # as another plugin created it
+    create_private(tmp_path / "out" / "run")
+    assert (tmp_path / "out" / "run").stat().st_mode & 0o777 == 0o700
