@@ -22,6 +22,7 @@ def test_its_rows_turn_red(
     """A row turns red and calls it the product's fault; the control row stays green."""
     if not rows_here(mutant, len(stage.system.nodes)):
         cannot_run_here(f"its rows {', '.join(mutant.rows)} need more nodes; run with --nodes 3")
+    stage.repair_source()
     try:
         result = attempt(stage, artifact_cache, mutant)
         row = result.as_json()

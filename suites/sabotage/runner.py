@@ -28,6 +28,7 @@ from suites.sabotage import own
 from suites.sabotage.model import WINDOW, Place, Row, Sabotage, Seen, Tampering, Target, Users
 from suites.sabotage.tampered_user import TamperedUser, WatchedEvidence
 from suites.sabotage.unused_dataset import UnusedDataset
+from suites.steps import source_files
 from suites.steps.observer import Observer
 from suites.steps.user import DATASET, User, unique
 from workloads.data import Files
@@ -83,6 +84,11 @@ class ScenarioRunner:
             seen = self._attempts(attempts) if attempts else []
             self.before |= {target.scenario: one for (target, _), one in zip(attempts, seen, strict=True)}
             self._clean_up([user for _, user in attempts], Users())
+
+    def repair_source(self) -> None:
+        """Repair what a changed or broken product wrote to the source after its case had ended."""
+        if repaired := source_files.ensure(self.system, self.files, self.folder):
+            log.warning("the source was repaired: %s", repaired)
 
     def run_case(self, sabotage: Sabotage) -> Row:
         """Break the product, run targets and bystanders, restore the product, and clean up."""

@@ -15,6 +15,7 @@ from suites.sabotage.runner import ScenarioRunner
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_the_right_scenarios_notice(case: Sabotage, runner: ScenarioRunner, run: Run) -> None:
     """The targets fail for the right reason, and the verdicts of the bystanders do not change."""
+    runner.repair_source()
     row = runner.run_case(case)
     run.sabotage.append(row.as_json())
     if row.wrong:

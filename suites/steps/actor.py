@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from clusters.errors import HarnessError
 from clusters.kubernetes import kinds
@@ -36,12 +36,13 @@ class Actor:
         evidence: of what was done and observed.
         namespace: of all that it creates.
         folder: of the export that its source claim shows.
-        files: in that folder.
+        files: that applications see on its Dataset; those in that folder, unless ``source_files`` says so.
         sent: the manifests, as they were sent.
         timeout_factor: share of the usual timeouts of this user; less than 1 where the product is broken on
             purpose. Teardown always has its full timeout.
         requests_reconciles: ask Fluid's controllers to reconcile as soon as something changed, to save time.
             Without it no object of Fluid is touched, and all times are Fluid's own.
+        source_files: files in that folder, where its Dataset shows them otherwise; see `seeing`.
     """
 
     system: System
@@ -52,6 +53,11 @@ class Actor:
     sent: list[Manifest] = field(default_factory=list)
     timeout_factor: float = 1.0
     requests_reconciles: bool = True
+    source_files: Files | None = None
+
+    def seeing(self, files: Files) -> Self:
+        """The same user, whose Dataset shows other files than the source has, such as those of one folder."""
+        return replace(self, files=files, source_files=self.source_files or self.files)
 
     @property
     def observer(self) -> Observer:

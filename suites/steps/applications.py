@@ -106,7 +106,8 @@ class ApplicationSteps(Actor):
 
     def _source_is_intact(self, pod: PodSnapshot, seen: str) -> None:
         """The control of wrong contents: the server's own disk holds the files that were put there."""
-        changed = self.files.difference(self.observer.at_the_source(self.folder))
+        expected = self.source_files or self.files
+        changed = expected.difference(self.observer.at_the_source(self.folder))
         if changed:
             raise InfrastructureError(
                 f"the files at the source are not those that were put there, so what {pod.name} read "

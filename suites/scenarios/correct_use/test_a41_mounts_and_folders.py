@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from clusters.disruption import Disruption
@@ -63,7 +62,7 @@ def test_mount_without_a_path_is_cached_in_two_folders_on_disk(dataset_owner: Us
     The user gives the mount a name and no path, and the runtime one tier on disk, of two folders with the
     sizes in ``quotaList``.
     """
-    reader = replace(dataset_owner, files=dataset_owner.files.under(NAME))
+    reader = dataset_owner.seeing(dataset_owner.files.under(NAME))
     pod = reader.starts(reader.application("a41-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from clusters.kubernetes import kinds
@@ -255,7 +255,7 @@ def _check_process(user: User) -> None:
     labels = f"release={fluid_names.data_process_release(name)}"
     pods = user.system.kube.list(kinds.POD, user.namespace, labels=labels)
     read = parse_log(user.system.kube.logs(user.namespace, text(pods[0], "metadata", "name"))).read
-    reader = replace(user, files=user.files.below(FOLDER))
+    reader = user.seeing(user.files.below(FOLDER))
     difference = reader.files.difference(read.checksums)
     if difference or read.message:
         checks.fail(

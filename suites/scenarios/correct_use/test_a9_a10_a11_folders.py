@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -43,7 +42,7 @@ def test_dataset_over_a_folder_of_the_claim_shows_only_that_folder(dataset_owner
 
     The user's mount point is pvc://nfs-src/train.
     """
-    reader = replace(dataset_owner, files=dataset_owner.files.below("train"))
+    reader = dataset_owner.seeing(dataset_owner.files.below("train"))
     pod = reader.starts(reader.application("a9-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
@@ -56,7 +55,7 @@ def test_application_can_mount_one_folder_of_fluids_claim(shared_user: User) -> 
     The user sets ``subPath: labels`` on the volumeMount. Another Pod names a folder that does not
     exist: its container does not start, and no folder is created at the source.
     """
-    reader = replace(shared_user, files=shared_user.files.below(FOLDER))
+    reader = shared_user.seeing(shared_user.files.below(FOLDER))
     pod = reader.starts(reader.application("a10-folder", DATASET, sub_path=FOLDER))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)
@@ -131,7 +130,7 @@ def test_two_claims_appear_as_two_folders_of_one_dataset(dataset_owner: User) ->
     expected = Files(())
     for folder in TWO_FOLDERS:
         expected += dataset_owner.files.below(folder).under(folder)
-    reader = replace(dataset_owner, files=expected)
+    reader = dataset_owner.seeing(expected)
     pod = reader.starts(reader.application("a11-reader", DATASET))
     checks.served_by_fluid(reader, pod)
     reader.reads_right(pod)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
-from clusters.errors import InfrastructureError
+import pytest
+
+from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.system import System
 from suites.record.evidence import Evidence
 from suites.steps.reconcile import FULL_RECONCILE_DELAY, RECONCILE_ANNOTATION
 from suites.steps.user import DATASET, SOURCE, User
-from workloads.data import one_file
+from workloads.data import DataFile, Files, one_file
+from workloads.pod_commands import ReadResult
 
 
 class Touched:
@@ -112,3 +117,36 @@ def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
     assert user.creates_source().name == SOURCE
     assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
     assert cluster.observations == [2, 2]
+
+
+class Served:
+    """Observations of an application that reads nothing right, and of the files at the source."""
+
+    def __init__(self, source: dict[str, str]) -> None:
+        """The source has these files with their checksums."""
+        self.source = source
+
+    def read(self, _: PodSnapshot) -> ReadResult:
+        """Another file than those that are there."""
+        return ReadResult({"other": "0"}, "")
+
+    def at_the_source(self, folder: str) -> dict[str, str]:
+        """All files of the folder."""
+        assert folder == "/export/smoke"
+        return self.source
+
+
+@pytest.mark.parametrize(
+    ("lost", "error"), [("", ProductFailureError), ("labels/1.txt", InfrastructureError)]
+)
+def test_source_of_a_dataset_over_a_folder_is_judged_by_all_its_files(
+    monkeypatch: pytest.MonkeyPatch, lost: str, error: type[HarnessError]
+) -> None:
+    """A Dataset that shows one folder is the product's failure, unless the source itself has changed."""
+    files = Files(tuple(DataFile(path, 10, path) for path in ("labels/1.txt", "train/1.bin")))
+    at_source = {path: sum_ for path, sum_ in files.checksums().items() if path != lost}
+    monkeypatch.setattr(User, "observer", property(lambda _: Served(at_source)))
+    reader = replace(a_user(Touched()), files=files).seeing(files.below("train"))
+    assert reader.seeing(files.below("labels")).source_files == files
+    with pytest.raises(error):
+        reader.reads_right_quietly(PodSnapshot.of({"metadata": {"name": "a9", "namespace": "fc-1"}}))
