@@ -87,6 +87,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "overview", help="each row of the catalogue and each sabotage, over many runs, by version of Fluid"
     )
     overview.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
+    matrix = commands.add_parser(
+        "matrix", help="many results by version of Fluid, Kubernetes and Alluxio, with what was never run"
+    )
+    matrix.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
+    matrix.add_argument("--to", type=Path, metavar="FILE", help="the page (default: matrix.html in DIR)")
     certificate.add_commands(commands)
     qualification.add_commands(commands)
 
@@ -103,6 +108,8 @@ def _run(options: argparse.Namespace) -> int:
             return _repeats(options.dirs)
         case "overview":
             _overview(options.dirs)
+        case "matrix":
+            _matrix(options.dirs, options.to)
         case name if name in certificate.COMMANDS:
             return certificate.run(options)
         case name if name in qualification.COMMANDS:
@@ -152,6 +159,14 @@ def _overview(places: Sequence[Path]) -> None:
     from reports.runs import overview  # noqa: PLC0415 - it needs what the suites need
 
     sys.stdout.write(overview.render(overview.read(places)))
+
+
+def _matrix(places: Sequence[Path], to: Path | None) -> None:
+    from reports.runs import matrix  # noqa: PLC0415 - it needs what the suites need
+
+    page = to or places[0] / matrix.FILE
+    write_atomically(page, matrix.render(matrix.read(places)))
+    sys.stdout.write(f"matrix: {page}\n")
 
 
 def _history(folder: Path, to: Path | None) -> None:

@@ -19,7 +19,7 @@ from reports.qualification import requirements
 from reports.qualification.judgement import EXIT_CODES
 from reports.qualification.model import LevelName, Settings, State, Step, begin
 from reports.qualification.page import headline
-from reports.qualification.plan import Machine, describe, steps
+from reports.qualification.plan import MEASURE_MINUTES, Machine, describe, steps
 from reports.qualification.runner import (
     INTERRUPTED,
     REFUSED,
@@ -59,6 +59,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     qualify.add_argument("--level", choices=get_args(LevelName), default="smoke")
     qualify.add_argument("--nodes", type=int, help="of each cluster (default 1 for smoke, else 3)")
     qualify.add_argument("--performance", action="store_true", help="measure reads of both versions, too")
+    qualify.add_argument(
+        "--benchmark-profile",
+        dest="profile",
+        choices=list(MEASURE_MINUTES),
+        default="default",
+        help="of the measurements: quick takes a quarter of the time and finds only large differences",
+    )
     qualify.add_argument("--out", type=Path, metavar="DIR", help="default: out/qualify-OLD-NEW")
     qualify.add_argument("--sign", type=Path, metavar="KEY", help="sign the result with this private SSH key")
     qualify.add_argument("--plan", action="store_true", help="print the plan, and run nothing")
@@ -162,6 +169,7 @@ def _settings(options: argparse.Namespace) -> tuple[Settings, FluidSource | None
             nodes=options.nodes or _NODES[options.level],
             images=options.images,
             performance=options.performance,
+            profile=options.profile,
         ),
         source,
     )

@@ -59,7 +59,7 @@ def write(
     put = partial_of(_shared, folder, partial, state=state, key=key, commands=commands)
     ended = [put(step) for step in planned]
     verdicts = certified(partial)
-    result = judge(state.settings, harness_facts().code, ended, verdicts)
+    result = judge(state.settings, harness_facts().code, ended, verdicts, performance_text(partial))
     for name, text in derived_files(result).items():
         (partial / name).write_text(text, encoding="utf-8")
     manifest = partial / contents.MANIFEST
@@ -84,6 +84,12 @@ def certified(folder: Path) -> dict[str, Verdict]:
     """The verdicts in a shared folder, by step."""
     found = sorted((folder / CERTIFICATES).glob(f"*/{contents.VERDICT}"))
     return {file.parent.name: model.load(file) for file in found}
+
+
+def performance_text(folder: Path) -> str:
+    """The output of the comparison in a shared folder; empty if nothing was measured."""
+    file = folder / PERFORMANCE / f"{Part.COMPARE}.txt"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def conclusion(text: str) -> str:
@@ -126,7 +132,7 @@ def _shared(
     ended = state.steps.get(step.id)
     if ended is None:
         return StepResult(id=step.id, part=step.part, title=step.title, result="it did not run", seconds=0.0)
-    result = f"it ended with exit code {ended.exit_code}"
+    result = f"it ended with exit code {ended.exit_code}" if ended.exit_code else "done"
     if step.part in JUDGED and ended.run:
         run = folder / ended.run
         try:

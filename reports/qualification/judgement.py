@@ -86,12 +86,17 @@ class Result(Model):
     mended_defects: tuple[DefectChange, ...]
     known_defects: tuple[DefectChange, ...]
     upgrade: tuple[Moment, ...]
+    performance: str = Field("", description="output of the comparison of measurements; empty: none")
     changes: tuple[str, ...] = Field(description="what Fluid changed between the versions, as far as known")
     doubts: tuple[str, ...]
 
 
 def judge(
-    settings: Settings, harness: str, ended: Sequence[StepResult], verdicts: Mapping[str, Verdict]
+    settings: Settings,
+    harness: str,
+    ended: Sequence[StepResult],
+    verdicts: Mapping[str, Verdict],
+    performance: str = "",
 ) -> Result:
     """Say whether the new version is qualified.
 
@@ -112,6 +117,7 @@ def judge(
         ended: what each step came to, in order.
         verdicts: of the judged steps whose verdict says something about Fluid (pass or fail), by step. What
             the others came to is in ``ended``.
+        performance: output of the comparison of measurements.
     """
     failed = list(_failures(settings, ended, verdicts))
     open_ends = list(_open_ends(settings, ended, verdicts))
@@ -141,6 +147,7 @@ def judge(
         mended_defects=tuple(_mended(ended, verdicts)),
         known_defects=tuple(known),
         upgrade=tuple(_timeline(ended, verdicts)),
+        performance=performance,
         changes=changes_between(settings.old, settings.new),
         doubts=doubts(settings.old, settings.new),
     )

@@ -34,13 +34,14 @@ class Settings(Model):
     nodes: int
     images: str
     performance: bool = False
+    profile: Literal["quick", "default"] = Field("default", description="of the benchmark")
 
     def __str__(self) -> str:
         source = f" (local checkout {self.source})" if self.source else ""
         parts = [f"Fluid {self.old} to {self.new}{source}", f"level {self.level}"]
         parts += [f"Kubernetes {', '.join(self.kubernetes)}", f"Alluxio {self.alluxio}"]
         parts += [f"{self.nodes} node{'' if self.nodes == 1 else 's'}", f"images {self.images}"]
-        return ", ".join(parts) + (", with performance" if self.performance else "")
+        return ", ".join(parts) + (f", with performance ({self.profile})" if self.performance else "")
 
 
 class Part(StrEnum):

@@ -93,6 +93,8 @@ def _changes(result: Result) -> Iterator[str]:
         yield f"- Kubernetes {moment.kubernetes}: {after}{escape(moment.says)}"
     if not result.upgrade:
         yield "It did not come to an end."
+    if result.performance:
+        yield from ("", "## Read performance", "", "```", result.performance.rstrip(), "```")
     if result.changes:
         yield from ("", "## What Fluid changed between the versions", "")
         yield from (f"- {escape(change)}" for change in result.changes)

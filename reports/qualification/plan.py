@@ -15,12 +15,17 @@ from reports.qualification.model import RUNS, LevelName, Part, Settings, State, 
 LEVEL_MINUTES: Final[Mapping[LevelName, int]] = {"smoke": 7, "conformance": 40, "full": 150}
 UPGRADE_MINUTES: Final = 15
 REMOVE_MINUTES: Final = 1
-MEASURE_MINUTES: Final = 25
+#: Minutes of a run of each profile of the benchmark (docs/benchmark.md).
+MEASURE_MINUTES: Final[Mapping[str, int]] = {"quick": 6, "default": 25}
 COMPARE_MINUTES: Final = 1
 #: The row of the upgrade.
 UPGRADE_ROW: Final = "E14"
-#: Runs of each side of a comparison, in an order that a slow change of the machine does not favour.
-MEASURES: Final = (Part.MEASURE_OLD, Part.MEASURE_NEW, Part.MEASURE_NEW, Part.MEASURE_OLD)
+#: Runs of both sides of the comparison, in an order that a slow change of the machine favours least. With
+#: three on each side the run is the unit (`suites.benchmark.analysis.run_judge`).
+MEASURES: Final = (
+    *(Part.MEASURE_OLD, Part.MEASURE_NEW, Part.MEASURE_NEW),
+    *(Part.MEASURE_OLD, Part.MEASURE_OLD, Part.MEASURE_NEW),
+)
 #: Names of the clusters of the steps.
 CLUSTER: Final = "qualify"
 UPGRADE_CLUSTER: Final = "qualify-upgrade"
@@ -151,23 +156,23 @@ def _performance(settings: Settings, machine: Machine) -> Iterator[Step]:
         version = settings.old if part is Part.MEASURE_OLD else settings.new
         fluid = _new(settings, machine) if part is Part.MEASURE_NEW else ("--fluid", version)
         on = ("--kubernetes", kubernetes, "--cluster-name", CLUSTER)
-        arguments = ("benchmark", *_run(settings, machine, step, *fluid, *on)[1:])
+        profile = ("--benchmark-profile", settings.profile)
+        arguments = ("benchmark", *_run(settings, machine, step, *profile, *fluid, *on)[1:])
         yield Step(
             id=step,
             part=part,
             title=f"read performance of Fluid {version}",
             arguments=arguments,
-            minutes=MEASURE_MINUTES,
+            minutes=MEASURE_MINUTES[settings.profile],
             group=step,
         )
-    for old, new in zip(runs[Part.MEASURE_OLD], runs[Part.MEASURE_NEW], strict=True):
-        # `latest` is a link that each run makes next to its folder.
-        a, b = (str(machine.folder / RUNS / step / "latest") for step in (old, new))
-        yield Step(
-            id=f"{Part.COMPARE}-{old.rpartition('-')[2]}",
-            part=Part.COMPARE,
-            title=f"{new} is compared with {old}",
-            arguments=("compare", a, b),
-            minutes=COMPARE_MINUTES,
-            group="compare",
-        )
+    # `latest` is a link that each run makes next to its folder.
+    old, new = ([str(machine.folder / RUNS / step / "latest") for step in found] for found in runs.values())
+    yield Step(
+        id=Part.COMPARE,
+        part=Part.COMPARE,
+        title=f"reads of {len(new)} runs of the new version are compared with {len(old)} of the old one",
+        arguments=("compare", *old, "--to", *new),
+        minutes=COMPARE_MINUTES,
+        group=Part.COMPARE,
+    )

@@ -112,7 +112,7 @@ def _result(folder: Path, result: Result) -> Iterator[str]:
             yield f"the output of step {step.id} is missing"
     if unknown := sorted(verdicts.keys() - {step.id for step in steps}):
         yield f"certificates of no step: {', '.join(unknown)}"
-    expected = judge(result.settings, result.harness, steps, verdicts)
+    expected = judge(result.settings, result.harness, steps, verdicts, shared.performance_text(folder))
     if expected.word != result.word:
         yield f"{shared.RESULT} says {result.word}, and its certificates give {expected.word}"
     elif expected != result:

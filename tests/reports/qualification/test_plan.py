@@ -16,12 +16,13 @@ from tests.reports.qualification.conftest import SETTINGS, Harness
 
 NAMES = ["old", "new", "upgrade", "upgraded", "remove"]
 STEPS = [f"1.34.0-{name}" for name in NAMES]
-MEASURES = ["measure-old-1", "measure-new-1", "measure-new-2", "measure-old-2"]
+SIDES = ("old-1", "new-1", "new-2", "old-2", "old-3", "new-3")
+MEASURES = [f"measure-{side}" for side in SIDES]
 
 
 def test_both_versions_then_the_upgrade_then_the_measurements(planned: tuple[Step, ...]) -> None:
     """The measurements of both versions are mixed."""
-    assert [step.id for step in planned] == [*STEPS, *MEASURES, "compare-1", "compare-2"]
+    assert [step.id for step in planned] == [*STEPS, *MEASURES, "compare"]
 
 
 def test_versions_take_turns_on_several_versions_of_kubernetes(out: Path) -> None:
@@ -47,8 +48,13 @@ def test_each_step_is_a_command_of_the_harness(planned: tuple[Step, ...], out: P
     assert by_id["1.34.0-upgrade"].startswith(f"run --scenario E14 {same}")
     assert by_id["1.34.0-upgraded"].startswith(f"run --level smoke {same}")
     assert by_id["1.34.0-remove"] == "cluster down --cluster-name qualify-upgrade"
-    assert by_id["measure-old-1"].startswith("benchmark --fluid 0.9.3 --kubernetes 1.34.0")
-    assert by_id["compare-2"] == f"compare {out}/runs/measure-old-2/latest {out}/runs/measure-new-2/latest"
+    measured = "benchmark --benchmark-profile default --fluid 0.9.3 --kubernetes 1.34.0"
+    assert by_id["measure-old-1"].startswith(measured)
+    old, new = (
+        " ".join(f"{out}/runs/measure-{side}-{number}/latest" for number in (1, 2, 3))
+        for side in ("old", "new")
+    )
+    assert by_id["compare"] == f"compare {old} --to {new}"
 
 
 def test_local_checkout_is_the_new_version(out: Path) -> None:
@@ -73,13 +79,13 @@ def test_plan_says_what_is_done_and_what_is_left(
 ) -> None:
     """Before anything runs, and after an interruption."""
     state = begin(out, SETTINGS, own_digest())
-    assert "Time left: about 2 h 19 min" in describe(SETTINGS, planned, state)
+    assert "Time left: about 3 h 8 min" in describe(SETTINGS, planned, state)
     harness.interrupted.add("1.34.0-new")
     with pytest.raises(StepInterruptedError):
         run_steps()
     text = describe(SETTINGS, planned, begin(out, SETTINGS, own_digest()), ["the rows do not know it"])
     assert "  1.34.0-old       took " in text
-    assert "Time left: about 2 h 12 min" in text
+    assert "Time left: about 3 h 1 min" in text
     assert text.endswith("Note: the rows do not know it.\n")
 
 
