@@ -143,7 +143,7 @@ def test_source_of_a_dataset_over_a_folder_is_judged_by_all_its_files(
     monkeypatch: pytest.MonkeyPatch, lost: str, error: type[HarnessError]
 ) -> None:
     """A Dataset that shows one folder is the product's failure, unless the source itself has changed."""
-    files = Files(tuple(DataFile(path, 10, path) for path in ("labels/1.txt", "train/1.bin")))
+    files = Files(tuple(DataFile(path, 10, "seed") for path in ("labels/1.txt", "train/1.bin")))
     at_source = {path: sum_ for path, sum_ in files.checksums().items() if path != lost}
     monkeypatch.setattr(User, "observer", property(lambda _: Served(at_source)))
     reader = replace(a_user(Touched()), files=files).seeing(files.below("train"))
