@@ -16,7 +16,7 @@ import yaml
 from clusters.errors import FailureClass
 from clusters.images.fluid_images import FluidRelease
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.product import fluid, fluid_crds
+from clusters.product import fluid, fluid_crds, fluid_names
 from clusters.product.helm import HelmRelease
 from clusters.product.predicates import fuse_is_absent
 from clusters.waiting import wait
@@ -25,8 +25,9 @@ from suites.steps import checks, fluid_upgrade
 from suites.steps.continuous_reads import ContinuousReads
 from suites.steps.dataset_references import REFERENCE, creates_reference, needs_controller, referring_user
 from suites.steps.user import DATASET, User
+from workloads.faults import delete_pod
 from workloads.models.alluxio_runtime import Fuse
-from workloads.models.dataset import Dataset
+from workloads.models.dataset import Dataset, NodeAffinity
 from workloads.models.small_runtime import laptop_runtime
 
 #: A Dataset that applications write to, whose Fuse Pods are deleted with their last application.
@@ -37,6 +38,8 @@ WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
 TEXT: Final = "written by the conformance harness\n"
 #: Seconds until a Fuse Pod that no application needs is deleted.
 CLEANED_SECONDS: Final = 120.0
+#: Seconds until a deleted worker is ready again, and until reads continue.
+WORKER_BACK_SECONDS: Final = 240.0
 
 
 @dataclass
@@ -193,14 +196,58 @@ def check_fuse_cleaned_up(user: User) -> None:
     user.evidence.fact("Fuse DaemonSet", f"the Fuse Pod of {WRITABLE} was deleted with its last application")
 
 
+def replaces_worker(user: User) -> None:
+    """Delete the worker of `WRITABLE`, and wait until another one is ready in its place."""
+    name, objects = fluid_names.worker_pod(WRITABLE), user.observer.objects
+    was = objects.get(PodSnapshot, name, user.namespace)
+    fault = delete_pod(user.system.kube, user.namespace, name, because="the new version has to replace it")
+    user.evidence.fact("fault", fault.says)
+
+    def is_back(pod: PodSnapshot | None) -> bool:
+        return pod is not None and pod.ready and (was is None or pod.uid != was.uid)
+
+    with user.evidence.phase("waiting", "the worker is replaced"):
+        wait(
+            lambda: objects.get(PodSnapshot, name, user.namespace),
+            is_back,
+            subject=f"Pod {user.namespace}/{name}",
+            condition="replacement by a ready Pod",
+            timeout=WORKER_BACK_SECONDS * user.timeout_factor,
+        )
+
+
+def wait_until_read_back(user: User, used: InUse) -> None:
+    """Wait until the writer reads all that it wrote; a read may fail while the cache has no worker."""
+
+    def observe() -> dict[str, str]:
+        return dict(user.observer.read(used.writer).checksums)
+
+    def is_right(seen: dict[str, str]) -> bool:
+        return seen == used.expected
+
+    with user.evidence.phase("reading", "the writer reads what it wrote"):
+        wait(
+            observe,
+            is_right,
+            subject=f"Pod {used.writer.namespace}/{used.writer.name}",
+            condition=f"the files {', '.join(used.written)} with their checksums",
+            timeout=WORKER_BACK_SECONDS * user.timeout_factor,
+            delay=2.0,
+        )
+    user.evidence.fact("application", f"{used.writer.name} reads on after its worker was replaced")
+
+
 def _creates_writable(user: User, folder: str) -> None:
     user.creates_source("nfs-rw", folder=folder)
     runtime = laptop_runtime(user.namespace, WRITABLE, properties=WRITE_THROUGH)
     fuse = (runtime.fuse or Fuse()).evolve(clean_policy="OnDemand")
-    dataset = Dataset.over_claim(user.namespace, WRITABLE, "nfs-rw")
-    user.creates_dataset(
-        dataset.evolve(placement="Shared", access_modes=("ReadWriteMany",)), runtime.evolve(fuse=fuse)
+    dataset = Dataset.over_claim(user.namespace, WRITABLE, "nfs-rw").evolve(
+        placement="Shared",
+        access_modes=("ReadWriteMany",),
+        # A worker that is replaced on another node leaves its blocks in memory, which row D15 shows.
+        node_affinity=NodeAffinity.on(user.system.nodes[0]),
     )
+    user.creates_dataset(dataset, runtime.evolve(fuse=fuse))
 
 
 def _upgrade_chart(release: HelmRelease, to: FluidRelease) -> None:

@@ -128,7 +128,7 @@ def check_node_labels_removed(user: User, node: str, dataset: str = DATASET) -> 
             user.with_reconcile_requests(observe, dataset),
             is_empty,
             subject=f"node {node}",
-            condition="no label of a worker that is not there any more",
+            condition="the removal of the labels of a worker that is not there any more",
             timeout=LABELLED_SECONDS * user.timeout_factor,
             describe=lambda left: ", ".join(left) or "no such label",
             advice="check the log of alluxioruntime-controller",

@@ -6,7 +6,6 @@ from typing import Final
 
 from clusters.disruption import Disruption
 from clusters.kubernetes import kinds
-from clusters.product import fluid_names
 from clusters.progress import Progress
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, data_loads, fluid_upgrade, leaks, version_upgrade, workers
@@ -102,11 +101,10 @@ def _check_load_and_scale(user: User, used: InUse) -> None:
 
 
 def _check_recovery(user: User, used: InUse) -> None:
-    """A worker of the old version that is deleted is created again by the new one."""
-    user.system.kube.delete(kinds.POD, fluid_names.worker_pod(DATASET), user.namespace)
-    workers.wait_for_ready(user, 1)
-    user.waits_until_bound()
-    user.reads_right(used.reader, who="application, after its worker was replaced")
+    """A worker of the old version that is deleted is created again by the new one, and reads continue."""
+    version_upgrade.replaces_worker(user)
+    version_upgrade.wait_until_read_back(user, used)
+    user.reads_right(used.reader, who="application of the other Dataset")
     used.guest.reads_right(used.guest_reader, who="application in another namespace")
 
 
