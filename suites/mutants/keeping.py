@@ -44,6 +44,13 @@ class Kept:
                 return cls(path, chosen, done)
         return cls(path, chosen)
 
+    def note(self, id_: str, *, repaired: str) -> None:
+        """Add what was repaired at the source after a mutant to its result, if there is one."""
+        row = self.results.get(id_)
+        if row is not None:
+            row["repaired"] = "; ".join(text for text in (row["repaired"], repaired) if text)
+            self.add(row)
+
     def add(self, row: dict[str, Any]) -> None:
         """Keep what came of one more mutant."""
         self.results[row["id"]] = row

@@ -22,14 +22,16 @@ def test_its_rows_turn_red(
     """A row turns red and calls it the product's fault; the control row stays green."""
     if not rows_here(mutant, len(stage.system.nodes)):
         cannot_run_here(f"its rows {', '.join(mutant.rows)} need more nodes; run with --nodes 3")
-    stage.repair_source()
+    before = stage.repair_source()
     try:
         result = attempt(stage, artifact_cache, mutant)
-        row = result.as_json()
+        row = result.as_json() | {"repaired": before}
         kept.add(row)
         run.mutants.append(row)
     finally:
         stage.remove_own()
+        if left := stage.repair_source():
+            kept.note(mutant.id, repaired=left)
     if result.wrong:
         raise HarnessError(
             result.wrong,

@@ -85,10 +85,12 @@ class ScenarioRunner:
             self.before |= {target.scenario: one for (target, _), one in zip(attempts, seen, strict=True)}
             self._clean_up([user for _, user in attempts], Users())
 
-    def repair_source(self) -> None:
-        """Repair what a changed or broken product wrote to the source after its case had ended."""
-        if repaired := source_files.ensure(self.system, self.files, self.folder):
+    def repair_source(self) -> str:
+        """Repair what a changed or broken product wrote to the source, and return what it was."""
+        repaired = source_files.ensure(self.system, self.files, self.folder)
+        if repaired:
             log.warning("the source was repaired: %s", repaired)
+        return str(repaired) if repaired else ""
 
     def run_case(self, sabotage: Sabotage) -> Row:
         """Break the product, run targets and bystanders, restore the product, and clean up."""

@@ -17,6 +17,7 @@ def test_the_right_scenarios_notice(case: Sabotage, runner: ScenarioRunner, run:
     """The targets fail for the right reason, and the verdicts of the bystanders do not change."""
     runner.repair_source()
     row = runner.run_case(case)
+    runner.repair_source()
     run.sabotage.append(row.as_json())
     if row.wrong:
         raise HarnessError(

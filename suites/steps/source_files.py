@@ -6,15 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from clusters.errors import InfrastructureError
+from clusters.errors import FailureClass, HarnessError, InfrastructureError
 from clusters.product import nfs
 from clusters.system import System
+from clusters.waiting import wait
 from suites.steps.observer import Observer
 from suites.steps.user import User
 from workloads.data import Difference, Files
 
 #: Seconds to write the files of the smoke suite on a busy machine.
 WRITE_SECONDS: Final = 300.0
+#: Seconds for which the source must stay clean after a write that was not refused, and how often it is
+#: checked: Alluxio persists such a write some seconds later.
+QUIET_SECONDS: Final = 30.0
+QUIET_CHECKS: Final = 6
+#: Seconds until it stays clean.
+UNDO_SECONDS: Final = 180.0
 
 
 def ensure(system: System, files: Files, folder: str) -> Difference:
@@ -49,13 +56,54 @@ def ensure(system: System, files: Files, folder: str) -> Difference:
 
 @contextmanager
 def restored(user: User) -> Iterator[None]:
-    """Undo what the block writes to the files that other scenarios read, also when the block fails."""
+    """Undo what the block writes to the files that other scenarios read, also when the block fails.
+
+    A block that fails may have written through Alluxio, which writes to the source later. So the source is
+    repaired then until it stays as it was for a while; what the block raised is raised in any case.
+
+    Raises:
+        InfrastructureError: it cannot be undone, after a block that did not fail.
+    """
     try:
         yield
-    finally:
-        undone = ensure(user.system, user.files, user.folder)
-        if undone:
-            user.evidence.fact("NFS server's disk", f"what the scenario wrote is undone: {undone}")
+    except Exception:
+        try:
+            _undo_until_quiet(user)
+        except HarnessError as error:
+            user.evidence.fact("NFS server's disk", f"what the scenario wrote is not undone: {error.message}")
+        raise
+    except BaseException:
+        _undo(user)
+        raise
+    if _undo(user):
+        _undo_until_quiet(user)
+
+
+def _undo(user: User) -> Difference:
+    undone = ensure(user.system, user.files, user.folder)
+    if undone:
+        user.evidence.fact("NFS server's disk", f"what the scenario wrote is undone: {undone}")
+    return undone
+
+
+def _undo_until_quiet(user: User) -> None:
+    """Undo what appears at the source until nothing has appeared for `QUIET_SECONDS`."""
+
+    def is_clean(undone: Difference) -> bool:
+        return not undone
+
+    with user.evidence.phase("teardown", "the source stays as it was"):
+        wait(
+            lambda: _undo(user),
+            is_clean,
+            subject=f"export {user.folder}",
+            condition="no change after what was written is undone",
+            timeout=UNDO_SECONDS,
+            successes=QUIET_CHECKS,
+            delay=QUIET_SECONDS / QUIET_CHECKS,
+            failure_class=FailureClass.INFRASTRUCTURE,
+            clock=user.system.kube.clock,
+        )
 
 
 def _write(system: System, files: Files, folder: str) -> None:

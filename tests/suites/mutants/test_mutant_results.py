@@ -91,3 +91,14 @@ def test_a_sample_is_drawn_by_lot() -> None:
     assert found == drawn(ids, 5, 7) != drawn(ids, 5, 8)
     assert [ids.index(one) for one in found] == sorted(ids.index(one) for one in found)
     assert drawn(ids, None, 7) == drawn(ids, 1000, 7) == tuple(ids)
+
+
+def test_what_was_repaired_at_the_source_is_part_of_the_result(tmp_path: Path) -> None:
+    """Before a mutant, and after it; a mutant without a result has nothing to add it to."""
+    kept = Kept(tmp_path / "mutants.json", ("M01",))
+    kept.note("M01", repaired="unexpected: late")
+    assert not kept.path.exists()
+    kept.add({"id": "M01", "repaired": ""})
+    kept.note("M01", repaired="unexpected: late")
+    kept.note("M01", repaired="changed: one")
+    assert keeping.read(kept.path)["results"] == [{"id": "M01", "repaired": "unexpected: late; changed: one"}]

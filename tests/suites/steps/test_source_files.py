@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from clusters.errors import InfrastructureError
+from clusters.errors import InfrastructureError, ProductFailureError
 from clusters.host.commands import Completed
 from clusters.system import System
 from suites.record.evidence import Evidence
 from suites.steps import source_files
 from suites.steps.user import User
+from tests.clusters.conftest import FakeClock
 from workloads.data import one_file
 
 FILES = one_file("data", 10)
@@ -28,9 +29,11 @@ class Server:
 
     Attributes:
         removes: whether it can delete files.
+        clock: whose time passes only in waits.
     """
 
     removes: bool = True
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def exec(
         self,
@@ -99,3 +102,57 @@ def test_a_scenario_undoes_what_it_wrote_also_when_it_fails(tmp_path: Path) -> N
         scenario()
     assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
     assert "written-by-a13" in user.evidence.facts[-1].says
+
+
+class LateWrite(FakeClock):
+    """A clock at whose third wait a file is written, as Alluxio persists a write later."""
+
+    def __init__(self, file: Path) -> None:
+        """The file does not exist yet."""
+        super().__init__()
+        self.file = file
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        super().sleep(seconds)
+        if len(self.slept) == 3:
+            self.file.write_text("through Fluid")
+
+
+def test_what_is_written_later_is_undone_after_a_scenario_that_failed(tmp_path: Path) -> None:
+    """The source must stay clean for a while, and the scenario's own failure is reported."""
+    system = a_system()
+    clock = LateWrite(tmp_path / "written-by-a13")
+    cast("Server", system.kube).clock = clock
+    user = User(system, Evidence(silent=True), "fc-1", folder=str(tmp_path), files=FILES)
+    source_files.ensure(system, FILES, user.folder)
+    with pytest.raises(ProductFailureError, match="not refused"), source_files.restored(user):
+        raise ProductFailureError("a write was not refused")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+    assert "written-by-a13" in user.evidence.facts[-1].says
+    assert sum(clock.slept) > source_files.QUIET_SECONDS
+
+
+def test_scenario_that_wrote_nothing_waits_for_nothing(tmp_path: Path) -> None:
+    """One look is enough where nothing was written."""
+    system = a_system()
+    user = User(system, Evidence(silent=True), "fc-1", folder=str(tmp_path), files=FILES)
+    source_files.ensure(system, FILES, user.folder)
+    with source_files.restored(user):
+        pass
+    assert cast("Server", system.kube).clock.slept == []
+
+
+def test_failure_to_undo_hides_no_failure_of_the_scenario(tmp_path: Path) -> None:
+    """What cannot be undone is stated, and the product stays to blame."""
+    user = User(a_system(removes=False), Evidence(silent=True), "fc-1", folder=str(tmp_path), files=FILES)
+    source_files.ensure(user.system, FILES, user.folder)
+
+    def scenario() -> None:
+        with source_files.restored(user):
+            (tmp_path / "written-by-a13").write_text("through Fluid")
+            raise ProductFailureError("a write was not refused")
+
+    with pytest.raises(ProductFailureError, match="not refused"):
+        scenario()
+    assert "is not undone" in user.evidence.facts[-1].says
