@@ -1,11 +1,15 @@
 """What every model here shares: frozen, no unknown fields, and exactly what was written is sent."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 import yaml
+from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from clusters.product.fluid_versions import number
 
 #: A Kubernetes object as the API accepts it.
 Manifest = dict[str, Any]
@@ -55,8 +59,8 @@ class Resource(Model):
     API_VERSION: ClassVar[str]
     KIND: ClassVar[str]
 
-    #: Paths in ``spec`` that came after Fluid 0.9.3, by the API's names.
-    NEW_IN_1_0: ClassVar[frozenset[str]] = frozenset()
+    #: Paths in ``spec`` that Fluid 0.9.3 lacks, by the API's names, each with the first version that has it.
+    SINCE: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     namespace: str
     name: str
@@ -82,10 +86,9 @@ class Resource(Model):
         Its API server prunes them without a word, so that a scheduled load, for example,
         would run at once.
         """
-        if _series(fluid) >= (1, 0):
-            return ()
-        spec_fields = _paths(self.spec_fields(exclude=METADATA))
-        return tuple(sorted(path for path in spec_fields if path in self.NEW_IN_1_0))
+        found = number(fluid)
+        newer = {path for path, first in self.SINCE.items() if found is not None and found < Version(first)}
+        return tuple(sorted(newer & _paths(self.spec_fields(exclude=METADATA))))
 
 
 def metadata(
@@ -108,11 +111,6 @@ def yaml_of(*manifests: Manifest) -> str:
     """Objects as one YAML text, in the order given."""
     # Left at ASCII with escapes: PyYAML writes some Unicode line breaks so that they read back as blanks.
     return yaml.safe_dump_all(manifests, sort_keys=False)
-
-
-def _series(version: str) -> tuple[int, int]:
-    major, minor, *_ = version.removeprefix("v").split(".")
-    return int(major), int(minor)
 
 
 def _paths(value: Any, above: str = "") -> set[str]:

@@ -4,6 +4,8 @@ Fields: charts/fluid/fluid/crds/data.fluid.io_databackups.yaml of Fluid 1.0.8 an
 api/v1alpha1/databackup_types.go:26-39 (1.0.8). ``runAfter`` is left out.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from workloads.models.base import Resource
@@ -23,7 +25,7 @@ class DataBackup(Resource):
 
     API_VERSION: ClassVar[str] = "data.fluid.io/v1alpha1"
     KIND: ClassVar[str] = "DataBackup"
-    NEW_IN_1_0: ClassVar[frozenset[str]] = frozenset({"ttlSecondsAfterFinished"})
+    SINCE: ClassVar[Mapping[str, str]] = MappingProxyType({"ttlSecondsAfterFinished": "1.0"})
 
     dataset: str
     backup_path: str

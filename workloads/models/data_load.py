@@ -6,6 +6,7 @@ and ``runAfter`` are left out.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
 from workloads.models.base import Model, Resource
@@ -49,8 +50,8 @@ class DataLoad(Resource):
 
     API_VERSION: ClassVar[str] = "data.fluid.io/v1alpha1"
     KIND: ClassVar[str] = "DataLoad"
-    NEW_IN_1_0: ClassVar[frozenset[str]] = frozenset(
-        {"policy", "schedule", "ttlSecondsAfterFinished", "resources"}
+    SINCE: ClassVar[Mapping[str, str]] = MappingProxyType(
+        dict.fromkeys(("policy", "schedule", "ttlSecondsAfterFinished", "resources"), "1.0")
     )
 
     dataset: TargetDataset

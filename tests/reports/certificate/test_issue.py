@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from clusters.errors import RefusalError
+from clusters.facts import FluidSourceFacts
 from reports.certificate import contents
 from reports.certificate.harness import FOLDERS, HOUSE, harness_facts
 from reports.certificate.issue import issue
@@ -181,3 +182,18 @@ def test_run_of_some_rows_is_certified_as_a_part_only(
     assert "Row A1 of the Fluid conformance harness was run" in (folder / contents.README).read_text()
     assert verify(folder).problems == ("it is about rows A1 alone, and not about a level",)
     assert verify(folder, selection=True).problems == ()
+
+
+def test_local_checkout_is_named_by_its_commit(certifiable: Verdict, tmp_path: Path) -> None:
+    """The command that repeats the run needs the checkout, and the reader its commit and state."""
+    assert certifiable.system is not None
+    source = FluidSourceFacts(commit="4f1c" * 10, changed=True, digest="0123456789ab")
+    system = certifiable.system.model_copy(update={"fluid_source": source})
+    options = certifiable.run.options | {"fluid-source": "0123456789ab"}
+    run = certifiable.run.model_copy(update={"options": options})
+    made = certifiable.model_copy(update={"system": system, "run": run})
+    (tmp_path / "verdict.json").write_text(made.to_json())
+    readme = (issue(tmp_path) / contents.README).read_text()
+    assert "--images auto --window 60 --fluid-source CHECKOUT\n" in readme
+    assert "--fluid 1.0.8" not in readme
+    assert f"CHECKOUT is commit {'4f1c' * 10} of Fluid, changed by hand" in readme

@@ -25,6 +25,8 @@ from tests.reports.certificate.conftest import verdict_of
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two SSH keys without passphrases."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen (Debian package openssh-client)")
     folder = tmp_path_factory.mktemp("keys")
     for name in ("ours", "other"):
         words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,8 @@ def test_nothing_private_is_in_the_folder(qualify: Qualify, out: Path) -> None:
 @pytest.fixture(scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SSH key without a passphrase."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen (Debian package openssh-client)")
     file = tmp_path_factory.mktemp("key") / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
     return file
