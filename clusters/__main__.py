@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from clusters import cleanup
+from clusters.cluster_check import check_cluster
 from clusters.errors import HarnessError, RefusalError
 from clusters.host.commands import SystemCommands
 from clusters.host.machine_lock import machine_lock
@@ -141,12 +142,15 @@ def _reap(_: Options) -> None:
 
 
 def _check(options: Options) -> None:
-    """Print what a run would find on this host; creates and changes nothing."""
-    if options.kubeconfig is not None:
-        raise RefusalError(
-            "check is about this host, and --kubeconfig names a cluster", advice="leave out --kubeconfig"
-        )
-    checked = check_host(options, SystemCommands(), Progress())
+    """Print what a run would find on this host, or on a cluster; creates and changes nothing."""
+    if options.kubeconfig is None:
+        checked = check_host(options, SystemCommands(), Progress())
+    else:
+        kube = Kube.connect(options.kubeconfig, run="check")
+        try:
+            checked = check_cluster(options, kube)
+        finally:
+            kube.close()
     _say("\n".join(map(str, checked)), sys.stdout)
     unmet = sum(bool(one.problem) for one in checked)
     if unmet:
@@ -162,7 +166,10 @@ def _interrupt(number: int, _: object) -> None:
 
 _COMMANDS = {
     "up": (_up, "create the cluster with NFS server and Fluid, and keep it"),
-    "check": (_check, "check whether this host can run the harness; changes nothing"),
+    "check": (
+        _check,
+        "check whether this host, or the cluster of --kubeconfig, can run the harness; changes nothing",
+    ),
     "status": (_status, "show which versions run on the cluster"),
     "down": (_down, "remove the cluster; on a cluster of yours, remove what the harness created"),
     "restore": (_restore, "undo what a killed run changed outside the harness's namespaces"),

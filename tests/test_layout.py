@@ -33,6 +33,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("images",),
         ("providers",),
         ("system", "host_check", "cleanup"),
+        ("cluster_check",),
         ("registry", "__main__"),
     ),
     "workloads": (

@@ -204,12 +204,7 @@ class RunLease:
         if is_dead(text(lease, "metadata", "annotations", PROCESS)):
             return
         if not _expired(lease) or self._is_renewed(lease):
-            raise RefusalError(
-                f"this cluster is in use by {text(lease, 'spec', 'holderIdentity')} since "
-                f"{text(lease, 'spec', 'acquireTime')[:19]} UTC",
-                advice="wait until that run ends; the Lease of a dead run expires after "
-                f"{DURATION_SECONDS} s without renewal",
-            )
+            raise _in_use(lease)
 
     def _is_renewed(self, lease: Object) -> bool:
         """Whether somebody renews a Lease that seems to have expired by the clock of this machine."""
@@ -259,6 +254,27 @@ def require_free(kube: Kube) -> None:
             f"this cluster has a namespace {HARNESS_NAMESPACE} that the harness did not create",
             advice="rename or remove it; the harness does not touch what it did not create",
         )
+
+
+def require_unused(kube: Kube) -> None:
+    """Refuse a cluster that a run uses; nothing is acquired.
+
+    Raises:
+        RefusalError: a run uses it, and is not known to be dead.
+    """
+    found = kube.get(LEASE, NAME, HARNESS_NAMESPACE)
+    if found is None or _expired(found) or is_dead(text(found, "metadata", "annotations", PROCESS)):
+        return
+    raise _in_use(found)
+
+
+def _in_use(lease: Object) -> RefusalError:
+    return RefusalError(
+        f"this cluster is in use by {text(lease, 'spec', 'holderIdentity')} since "
+        f"{text(lease, 'spec', 'acquireTime')[:19]} UTC",
+        advice="wait until that run ends; the Lease of a dead run expires after "
+        f"{DURATION_SECONDS} s without renewal",
+    )
 
 
 def _expired(lease: Object) -> bool:

@@ -22,6 +22,7 @@ INFORMATION_OPTIONS: Final = (
     "show_fixtures_per_test",
     "setuponly",
     "setupplan",
+    "dry_run",
 )
 
 

@@ -68,6 +68,12 @@ def add_options(parser: pytest.Parser) -> None:
         f"{Disruption.NODE_LABELS.option},{Disruption.FLUID_COMPONENTS.option} (default none)",
     )
     group.addoption(
+        "--dry-run",
+        action="store_true",
+        default=False,
+        help="print what would be created, changed and needed; create and change nothing",
+    )
+    group.addoption(
         "--bundle-scope",
         default="",
         metavar="SCOPES",

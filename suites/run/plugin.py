@@ -10,6 +10,7 @@ import pytest
 
 from suites.record.run import run_of
 from suites.run.disruptive import disturbed_by, leave_out_disruptive
+from suites.run.dry_run import print_plan
 from suites.run.options import GUARD, add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
@@ -54,6 +55,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """While a test runs, permit the writes that it declares, and refuse others that disturb anybody."""
     with item.config.stash[GUARD].permitting(disturbed_by(item)):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --dry-run, run nothing, and print what would be done."""
+    if not session.config.getoption("dry_run") or session.config.option.collectonly:
+        return None
+    code = print_plan(session.config, session.items)
+    if code != pytest.ExitCode.OK:
+        pytest.exit("the run would be refused: see the lines with no", returncode=int(code))
+    return True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,7 +14,14 @@ import pytest
 
 from clusters.errors import RefusalError
 from clusters.kubernetes import run_lease
-from clusters.kubernetes.run_lease import PROCESS, RunLease, is_dead, require_free, this_process
+from clusters.kubernetes.run_lease import (
+    PROCESS,
+    RunLease,
+    is_dead,
+    require_free,
+    require_unused,
+    this_process,
+)
 from clusters.kubernetes.write_guard import WriteGuard
 from tests.clusters.stored_objects import StoredObjects
 
@@ -184,3 +191,13 @@ def test_a_foreign_namespace_is_refused(store: StoredObjects) -> None:
     store.put(NAMESPACE)
     with pytest.raises(RefusalError, match="did not create"):
         require_free(store.kube())
+
+
+def test_whether_a_run_uses_the_cluster_can_be_asked(store: StoredObjects) -> None:
+    """Without acquiring anything; a Lease that has expired is nobody's."""
+    require_unused(store.kube())
+    held_by(store, ELSEWHERE, datetime.now(UTC) - timedelta(minutes=5))
+    require_unused(store.kube())
+    held_by(store, ELSEWHERE)
+    with pytest.raises(RefusalError, match="in use by run r0"):
+        require_unused(store.kube())
