@@ -150,7 +150,8 @@ class ImageResolver:
             nfs_server=own[0].names[0],
             toolbox=own[1].names[0],
             nfs_client=node.nfs_client,
-            facts=tuple(fact for piece in pieces for fact in self._facts(piece)),
+            # Two versions of Fluid may share an image, such as the registrar of the CSI plugin.
+            facts=tuple(dict.fromkeys(fact for piece in pieces for fact in self._facts(piece))),
             limits=(*node.limits, *_built_by_us(registry, pieces)),
         )
 

@@ -43,4 +43,6 @@ def test_wheel_works_without_the_repository(tmp_path: Path) -> None:
     assert "::" in found
     assert len([line for line in found.splitlines() if "::test_" in line]) >= 88
     assert json.loads(run(programs / "fluid-conformance", "schema", "verdict"))["title"]
+    planned = run(programs / "fluid-conformance", "qualify", "--from", "0.9.3", "--to", "1.0.8", "--plan")
+    assert "Time left: about" in planned
     assert list(elsewhere.iterdir()) == []

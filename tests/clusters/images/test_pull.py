@@ -453,6 +453,25 @@ def test_build_asks_no_registry(shop: Shop) -> None:
     assert shop.bench.pulled() == []
 
 
+def test_version_to_upgrade_from_is_on_the_nodes_too(shop: Shop) -> None:
+    """Each version has its own chart and images; what they share is listed once."""
+    old = versions(fluid="0.9.3")
+    for image in (*SYSTEM.all, *definitions.fluid(old).values()):
+        shop.bench.has(image)
+    chart = shop.made(artifacts.fluid("0.9.3")) / "charts" / "fluid" / "fluid"
+    chart.mkdir(parents=True)
+    (chart / "values.yaml").write_text(yaml.safe_dump(chart_values("v0", whole=True)))
+    resolved = shop.resolved(images="build", upgrade_from="0.9.3")
+    assert resolved.earlier is not None
+    assert (resolved.earlier.version, resolved.earlier.chart) == ("v0.9.3", chart)
+    assert resolved.earlier.values["dataset"]["controller"]["image"].endswith("dataset-controller:v0.9.3")
+    assert resolved.fluid.values["dataset"]["controller"]["imageTag"] == f"v{DEFAULT.fluid}"
+    names = [fact.name for fact in resolved.facts]
+    assert len(names) == len(set(names))
+    for version in ("v0.9.3", f"v{DEFAULT.fluid}"):
+        assert f"fluidcloudnative/fluid-csi:{version}" in _packed(resolved)
+
+
 def test_the_node_is_built_where_the_published_one_cannot_work(shop: Shop) -> None:
     """A limit of the host is worked around by a node image of the harness, and reported."""
     weak = replace(HOST, kernel_nfs=False)
