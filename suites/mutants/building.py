@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from clusters.errors import HarnessError
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.images.offline import artifacts
-from suites.mutants.model import FLUID, Edit, Mutant, Program
+from suites.mutants.model import FLUID, FLUID_CHART, Edit, Mutant, Program
 
 
 class NotBuildableError(HarnessError):
@@ -20,15 +21,17 @@ class NotBuildableError(HarnessError):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What is put into the containers of one workload.
+    """What is put into the containers of one workload, or into the API server.
 
     Attributes:
         program: whose workload.
         files: path inside the container → the file on this host that is put in its place.
+        crds: charts whose CRDs the API server uses: with the changes, and without.
     """
 
     program: Program
     files: Mapping[str, Path]
+    crds: tuple[Path, Path] | None = None
 
 
 def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
@@ -44,6 +47,10 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
     """
     source = cache.obtain(artifacts.fluid_source(FLUID))
     changed = edited(source, mutant.edits, folder / "changed")
+    if mutant.crds:
+        return Built(
+            mutant.program, {}, (_chart(source / FLUID_CHART, changed, folder), source / FLUID_CHART)
+        )
     if mutant.templates:
         return Built(mutant.program, {f"/{path}": file for path, file in changed.items()})
     overlay = folder / "overlay.json"
@@ -60,6 +67,15 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
                 f"mutant {mutant.id} does not compile", subject=mutant.says, last_seen=error.last_seen
             ) from error
     return Built(mutant.program, {f"/usr/local/bin/{mutant.program}": program})
+
+
+def _chart(original: Path, changed: Mapping[str, Path], folder: Path) -> Path:
+    """A chart with the CRDs of another one, some of them changed, and nothing else."""
+    chart = folder / "chart"
+    shutil.copytree(original / "crds", chart / "crds")
+    for path, file in changed.items():
+        shutil.copyfile(file, chart / "crds" / Path(path).name)
+    return chart
 
 
 def edited(source: Path, edits: Iterable[Edit], folder: Path) -> dict[str, Path]:

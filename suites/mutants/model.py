@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 #: The version of Fluid whose source the line numbers of the edits belong to.
 FLUID: Final = "1.0.8"
+#: Chart whose CRDs the API server uses; its folder ``crds`` is in no container.
+FLUID_CHART: Final = "charts/fluid/fluid"
 #: Put in place of a call that records an event: it accepts the same arguments and does nothing.
 NOTHING: Final = "func(...any) {}("
 
@@ -94,6 +96,11 @@ class Mutant:
     green: str = "A2"
     timeout_factor: float = 1.0
     untouched: bool = False
+
+    @property
+    def crds(self) -> bool:
+        """Only CRDs are changed, which the API server uses, and no program."""
+        return bool(self.edits) and all(edit.file.startswith(f"{FLUID_CHART}/crds/") for edit in self.edits)
 
     @property
     def templates(self) -> bool:

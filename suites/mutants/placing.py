@@ -20,7 +20,7 @@ from clusters.kubernetes.fields import text
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.product import fluid, mounted_files
+from clusters.product import fluid, fluid_crds, mounted_files
 from clusters.providers.kind import KindProvider
 from clusters.system import System
 from clusters.waiting import is_empty, wait
@@ -86,11 +86,15 @@ def require_own_cluster(system: System) -> KindProvider:
 
 
 def put_in(system: System, built: Built) -> None:
-    """Run a workload with changed files, and wait until all of it does.
+    """Run a workload with changed files, and wait until all of it does, or use changed CRDs.
 
     Raises:
         WaitTimeoutError: it did not start; an infrastructure failure.
     """
+    if built.crds is not None:
+        require_own_cluster(system)
+        fluid_crds.upgrade(system.kube, built.crds[0])
+        return
     provider, workload = require_own_cluster(system), WORKLOADS[built.program]
     places = {target: f"{FOLDER}/{number}-{Path(target).name}" for number, target in enumerate(built.files)}
     for node in provider.containers():
@@ -105,13 +109,16 @@ def put_in(system: System, built: Built) -> None:
     _roll_out(system, workload, template)
 
 
-def take_out(system: System, program: Program) -> None:
-    """Run a workload with the files of its image again.
+def take_out(system: System, built: Built) -> None:
+    """Run a workload with the files of its image again, or use Fluid's own CRDs.
 
     Raises:
         WaitTimeoutError: it did not start; an infrastructure failure.
     """
-    workload = WORKLOADS[program]
+    if built.crds is not None:
+        fluid_crds.upgrade(system.kube, built.crds[1])
+        return
+    workload = WORKLOADS[built.program]
     _roll_out(system, workload, mounted_files.without_files(_template(_get(system.kube, workload))))
 
 

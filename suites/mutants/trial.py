@@ -79,7 +79,7 @@ def attempt(runner: ScenarioRunner, cache: ArtifactCache, mutant: Mutant) -> Res
             with timer.step("take_out"):
                 inside.close()
                 if built is not None:
-                    placing.take_out(runner.system, built.program)
+                    placing.take_out(runner.system, built)
     return Result(mutant, rows, green, seconds=timer.seconds())
 
 

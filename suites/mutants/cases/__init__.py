@@ -38,8 +38,6 @@ ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
         "B6": "Kubernetes decides that a Pod waits for a claim that does not exist; the sabotage "
         "claims-made-by-hand turns it red",
         "B28": "the NFS server decides who may read, and Fluid's Pods read as the user of Alluxio's image",
-        "B30": "the API server refuses by the schema in Fluid's CRDs, which are part of Fluid's own chart, "
-        "not of a program",
         "E14": "it needs an earlier version on the cluster (--upgrade-from), which no trial of a mutant has",
         "DOC1": "it is about the doctor, which is part of the harness",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from suites.mutants.model import Edit, Mutant, Part, Program
+from suites.mutants.model import FLUID_CHART, Edit, Mutant, Part, Program
 
 FUSE: Final = "charts/alluxio/templates/fuse/daemonset.yaml"
 MASTER: Final = "charts/alluxio/templates/master/statefulset.yaml"
@@ -110,6 +110,12 @@ CHARTS: Final = (
             "false",
         ),
         program=Program.DATASET_CONTROLLER,
+    ),
+    _mutant(
+        "M174",
+        "the API accepts a Dataset with an empty list of mounts",
+        ("B30",),
+        Edit(f"{FLUID_CHART}/crds/data.fluid.io_datasets.yaml", 118, "minItems: 1", "minItems: 0"),
     ),
     _mutant(
         "M130",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from suites.mutants.building import NotBuildableError, edited
-from suites.mutants.model import Edit
+from suites.mutants.building import NotBuildableError, build, edited
+from suites.mutants.model import FLUID_CHART, Edit, Mutant, Part
 
 TEXT = "package a\nfunc f() { return one }\nfunc g() { return one + one }\n"
 
@@ -34,3 +36,34 @@ def test_an_edit_that_does_not_fit_is_refused(tmp_path: Path, edit: Edit) -> Non
     """What is to be replaced must be there just once."""
     with pytest.raises(NotBuildableError, match=f"line {edit.line} of pkg/a.go"):
         edited(source(tmp_path), (edit,), tmp_path / "changed")
+
+
+@dataclass
+class Cache:
+    """Holds Fluid's source."""
+
+    source: Path
+
+    def obtain(self, _: object) -> Path:
+        """The source."""
+        return self.source
+
+
+def test_changed_crds_are_a_chart_with_all_crds(tmp_path: Path) -> None:
+    """The API server then uses the changed one and, when it is taken out, the original ones again."""
+    crds = tmp_path / "source" / FLUID_CHART / "crds"
+    crds.mkdir(parents=True)
+    (crds / "datasets.yaml").write_text("kind: Dataset\nminItems: 1\n")
+    (crds / "dataloads.yaml").write_text("kind: DataLoad\n")
+    edit = Edit(f"{FLUID_CHART}/crds/datasets.yaml", 2, "1", "0")
+    mutant = Mutant("M01", "it is broken", Part.CHARTS, ("B30",), (edit,))
+    (tmp_path / "work").mkdir()
+    built = build(cast("Any", Cache(tmp_path / "source")), mutant, tmp_path / "work")
+    assert built.files == {}
+    assert built.crds is not None
+    changed, original = built.crds
+    assert original == crds.parent
+    assert {file.name: file.read_text() for file in (changed / "crds").iterdir()} == {
+        "datasets.yaml": "kind: Dataset\nminItems: 0\n",
+        "dataloads.yaml": "kind: DataLoad\n",
+    }
