@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -127,9 +126,7 @@ def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
     Raises:
         InfrastructureError: the run left containers in the guest, or the guest's kernel failed.
     """
-    command = readme_command((REPOSITORY / "README.md").read_text())
-    if arguments:
-        command += f" -- {shlex.join(arguments)}"
+    command = readme_command((REPOSITORY / "README.md").read_text(), arguments)
     commit = clone(here.guest)
     pinned = pin_digests(here.guest, here.store)
     _say(f"commit {commit}; digests of the stand-in for {', '.join(pinned) or 'no image'}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -20,8 +22,8 @@ _GIT_SECONDS: Final = 120.0
 _COMMAND: Final = re.compile(r"^python3 -m venv .*\btox -e smoke\b.*$", re.MULTILINE)
 
 
-def readme_command(readme: str) -> str:
-    """The README's first command for the real system, without ``--bootstrap``.
+def readme_command(readme: str, arguments: Sequence[str] = ()) -> str:
+    """The README's first command for the real system, with further arguments for the suites.
 
     Raises:
         RefusalError: the README shows none.
@@ -29,7 +31,10 @@ def readme_command(readme: str) -> str:
     match = _COMMAND.search(readme)
     if match is None:
         raise RefusalError("README.md shows no command with tox -e smoke")
-    return match.group(0).replace("--bootstrap", "").rstrip().removesuffix("--").rstrip()
+    command = match.group(0).rstrip()
+    if not arguments:
+        return command
+    return f"{command}{'' if ' -- ' in command else ' --'} {shlex.join(arguments)}"
 
 
 def clone(guest: Guest) -> str:

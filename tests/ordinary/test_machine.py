@@ -52,11 +52,30 @@ def test_the_source_package_is_the_one_that_linux_source_depends_on() -> None:
         newest_source("")
 
 
-def test_the_readme_shows_a_command_and_it_is_run_without_bootstrap() -> None:
-    """The README of this checkout is the source of the command."""
-    command = readme_command((REPOSITORY / "README.md").read_text())
+def test_the_readmes_command_is_run_as_it_is() -> None:
+    """The README of this checkout is its source; --bootstrap does nothing where nothing is missing."""
+    readme = (REPOSITORY / "README.md").read_text()
+    command = readme_command(readme)
+    assert command in readme
     assert command.startswith("python3 -m venv .venv")
-    assert command.endswith("tox -e smoke")
+    assert command.endswith("tox -e smoke -- --bootstrap")
+
+
+@pytest.mark.parametrize(
+    ("shown", "run"),
+    [
+        ("tox -e smoke", "tox -e smoke -- --scenario A1,A2"),
+        ("tox -e smoke -- --bootstrap", "tox -e smoke -- --bootstrap --scenario A1,A2"),
+    ],
+)
+def test_arguments_follow_those_of_the_readme(shown: str, run: str) -> None:
+    """Those of tox end at the first --."""
+    readme = f"python3 -m venv .venv && .venv/bin/{shown}\n"
+    assert readme_command(readme, ["--scenario", "A1,A2"]).endswith(run)
+
+
+def test_a_readme_without_the_command_is_refused() -> None:
+    """It was changed, and this check would run something else."""
     with pytest.raises(RefusalError, match="shows no command"):
         readme_command("# Nothing\n")
 
