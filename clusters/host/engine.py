@@ -18,6 +18,8 @@ from clusters.host.known_errors import meaning, retold
 #: Socket, pid file and settings of the harness's engine; nothing in it outlives that engine.
 RUN_FOLDER: Final = Path("/run/fluid-conformance")
 _NOT_THERE: Final = re.compile(r"no such|not found", re.IGNORECASE)
+#: How Podman names itself among the components of `docker version` (Docker's own is called Engine).
+_PODMAN: Final = "Podman Engine"
 _SYSTEM_SOCKET: Final = "unix:///var/run/docker.sock"
 
 
@@ -117,9 +119,16 @@ def answering(address: str, commands: Commands) -> str | None:
 
 
 def find(commands: Commands) -> Engine | None:
-    """An engine that answers: the one of DOCKER_HOST, else the system's, else the harness's."""
+    """An engine that answers: the one of DOCKER_HOST, else the system's, else the harness's.
+
+    Raises:
+        RefusalError: it is not Docker.
+    """
     named = os.environ.get("DOCKER_HOST")
-    return next(_answering([named] if named else [_SYSTEM_SOCKET, own_address()], commands), None)
+    found = next(_answering([named] if named else [_SYSTEM_SOCKET, own_address()], commands), None)
+    if found is not None:
+        _require_docker(found)
+    return found
 
 
 def every(commands: Commands) -> list[Engine]:
@@ -149,6 +158,7 @@ def require(commands: Commands) -> Engine:
     """
     found = find(commands)
     if found is None:
+        _refuse_podmans_client(commands)
         named = os.environ.get("DOCKER_HOST")
         for address in [named] if named else [_SYSTEM_SOCKET, own_address()]:
             if _closed(address):
@@ -162,6 +172,32 @@ def require(commands: Commands) -> Engine:
             advice="start Docker, or add --bootstrap to have an engine installed and started",
         )
     return found
+
+
+def _require_docker(running: Engine) -> None:
+    """Refuse Podman behind Docker's API, on which kind's provider for Docker does not work.
+
+    Raises:
+        RefusalError: the daemon is not Docker.
+    """
+    done = running.run("version", "--format", "{{range .Server.Components}}{{.Name}};{{end}}", check=False)
+    if _PODMAN in done.stdout.split(";"):
+        raise RefusalError(
+            f"the engine at {running.address} is Podman {running.version}; the harness needs Docker",
+            advice="start Docker, or name a Docker daemon with DOCKER_HOST",
+        )
+
+
+def _refuse_podmans_client(commands: Commands) -> None:
+    """Debian's podman-docker and others install Podman under the name docker."""
+    if bootstrap.find("docker") is None:
+        return
+    done = commands.run([docker_client(), "--version"], check=False, timeout=15.0)
+    if done.stdout.lower().startswith("podman"):
+        raise RefusalError(
+            f"the docker command of this host is Podman's ({done.stdout.strip()}); the harness needs Docker",
+            advice="install Docker's own client and start Docker",
+        )
 
 
 def _closed(address: str) -> bool:

@@ -66,6 +66,29 @@ def test_no_engine_is_one_sentence(commands: FakeCommands) -> None:
     assert "--bootstrap" in caught.value.advice
 
 
+def test_podman_behind_dockers_api_is_refused(commands: FakeCommands) -> None:
+    """Kind's provider for Docker does not work on it; one sentence before anything is created."""
+    listening(commands, SYSTEM)
+    commands.on(
+        "docker", "version", "{{range .Server.Components}}{{.Name}};{{end}}", stdout="Engine;containerd;"
+    )
+    assert engine.require(commands).address == SYSTEM
+    commands.on(
+        "docker", "version", "{{range .Server.Components}}{{.Name}};{{end}}", stdout="Podman Engine;Conmon;"
+    )
+    with pytest.raises(RefusalError, match=rf"at {SYSTEM} is Podman 20\.10\.24; the harness needs Docker"):
+        engine.require(commands)
+
+
+def test_podman_under_the_name_of_dockers_client_is_refused(commands: FakeCommands) -> None:
+    """Debian's podman-docker: the user sees a docker command that works."""
+    commands.on("docker", "--version", stdout="podman version 5.4.2\n")
+    with pytest.raises(
+        RefusalError, match=r"docker command of this host is Podman's \(podman version 5\.4\.2\)"
+    ):
+        engine.require(commands)
+
+
 def test_a_socket_that_is_not_for_us_is_called_that(
     commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
