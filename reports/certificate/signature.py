@@ -36,6 +36,18 @@ def sign(file: Path, key: Path, commands: Commands) -> None:
         )
 
 
+def require_usable(key: Path, commands: Commands) -> None:
+    """Refuse a key that cannot sign, before hours are spent on what it is to sign.
+
+    Raises:
+        RefusalError: as `sign`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial"
+        trial.write_text("a trial\n")
+        sign(trial, key, commands)
+
+
 def signer_of(text: str, signature: Path, commands: Commands) -> str | None:
     """Fingerprint of the key that made a signature of this text; None if the signature is not of it."""
     done = _run(

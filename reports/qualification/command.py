@@ -9,9 +9,11 @@ from typing import Final, get_args
 
 from clusters.errors import RefusalError
 from clusters.fluid_source import FluidSource
+from clusters.host.commands import SystemCommands
 from clusters.options import OWN_OPTIONS
 from clusters.paths import cache_root
 from clusters.pins import pins
+from reports.certificate import signature
 from reports.certificate.harness import harness_facts
 from reports.certificate.verification import verify as verify_certificate
 from reports.qualification import folder as shared
@@ -112,6 +114,8 @@ def _qualify(options: argparse.Namespace) -> int:
     machine = Machine(out.absolute(), source.folder if source else None, tuple(more))
     state = begin(out, settings, harness_facts().code)
     planned = steps(settings, machine)
+    if options.sign is not None:
+        signature.require_usable(options.sign, SystemCommands())
     requirements.require_disk(cache_root(), out, versions_to_hold=2)
     sys.stdout.write(
         describe(settings, planned, state, requirements.doubts(settings.old, settings.new)) + "\n"

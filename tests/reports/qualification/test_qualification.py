@@ -315,6 +315,7 @@ def test_command_runs_and_verifies(
         ("--from 1.0.5 --to 1.0.8 --images build", "Fluid 1.0.5 cannot be built here"),
         ("--from 0.9.3 --to 1.0.8 --kubernetes 1.33", "'1.33' is not a version of Kubernetes"),
         ("--from 0.9.3 --fluid-source /no/such/folder", "there is no such folder"),
+        ("--from 0.9.3 --to 1.0.8 --sign /no/such/key", "--sign /no/such/key: there is no such file"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(
