@@ -78,6 +78,10 @@ MUTATING_WEBHOOK: Final = Kind(
     namespaced=False,
 )
 
+CUSTOM_RESOURCE_DEFINITION: Final = Kind(
+    "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False
+)
+
 # Kinds of Fluid (Fluid 1.0.8, charts/fluid/fluid/crds).
 DATASET: Final = Kind("Dataset", _FLUID, "datasets")
 ALLUXIO_RUNTIME: Final = Kind("AlluxioRuntime", _FLUID, "alluxioruntimes")

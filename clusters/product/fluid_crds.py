@@ -11,13 +11,11 @@ from typing import Any, Final
 
 import yaml
 
+from clusters.kubernetes import kinds
 from clusters.kubernetes.client import JSON_PATCH, Kube
 from clusters.kubernetes.fields import Json, items, text
-from clusters.kubernetes.kinds import Kind
 
-CRD: Final = Kind(
-    "CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", namespaced=False
-)
+CRD: Final = kinds.CUSTOM_RESOURCE_DEFINITION
 
 
 def upgrade(kube: Kube, chart: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from clusters.kubernetes.client import JSON_PATCH, Kube
-from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.kinds import Kind, kind_of
 from clusters.product import fluid_crds
 from clusters.product.fluid_crds import CRD
 from tests.clusters.fake_kube import FakeKube
@@ -19,6 +19,7 @@ def crd(name: str, *fields: str) -> dict[str, Any]:
     """A CRD with these fields in its schema."""
     schema = {"openAPIV3Schema": {"properties": {field: {"type": "string"} for field in fields}}}
     return {
+        "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": name},
         "spec": {"group": "data.fluid.io", "versions": [{"name": "v1alpha1", "schema": schema}]},
@@ -33,7 +34,8 @@ class Cluster(FakeKube):
         self.written: list[tuple[str, object]] = []
 
     def create(self, manifest: dict[str, Any]) -> None:
-        """As `Kube.create`."""
+        """As `Kube.create`, which refuses a kind that it does not know."""
+        assert kind_of(manifest) is CRD
         self.written.append(("create", manifest["metadata"]["name"]))
 
     def patch(self, kind: Kind, name: str, namespace: str | None, body: object, *, content_type: str) -> None:
