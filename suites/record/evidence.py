@@ -153,9 +153,11 @@ class Evidence:
         self.leftover_nodes.update(nodes)
 
     def raise_late_failure(self) -> None:
-        """Raise the first late failure, where no report collects them."""
-        if self.late_failures:
-            raise self.late_failures[0].error
+        """Raise the first late failure, one of the product before others, where no report collects them."""
+        errors = [late.error for late in self.late_failures]
+        product = [error for error in errors if isinstance(error, ProductFailureError)]
+        if errors:
+            raise (product or errors)[0]
 
     def fail_late(self, error: Exception) -> None:
         """State that something is wrong, without ending the scenario, which may have ended already."""

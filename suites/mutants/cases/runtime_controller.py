@@ -235,6 +235,7 @@ _SET_UP: Final = (
         "the status of a Bound Dataset is not refreshed any more",
         ("C4", "A22"),
         Edit(RUNTIMES, 308, "(requeueInterval)", "(100 * requeueInterval)"),
+        timeout_factor=0.5,
         untouched=True,
     ),
     _mutant(

@@ -42,3 +42,15 @@ def test_the_first_late_failure_can_be_raised() -> None:
     evidence.fail_late(HarnessError("something is left"))
     with pytest.raises(HarnessError, match="the diagnosis is wrong"):
         evidence.raise_late_failure()
+
+
+def test_late_failure_of_the_product_is_raised_before_others() -> None:
+    """A defect of the harness that was found earlier does not hide it."""
+    evidence = Evidence(silent=True)
+    evidence.raise_late_failure()
+    evidence.fail_late(HarnessError("the harness is wrong"))
+    with pytest.raises(HarnessError, match="the harness is wrong"):
+        evidence.raise_late_failure()
+    evidence.fail_late(ProductFailureError("something is left"))
+    with pytest.raises(ProductFailureError, match="something is left"):
+        evidence.raise_late_failure()
