@@ -19,6 +19,7 @@ class WhyUncovered(StrEnum):
     POD_OF_ANOTHER = "belongs to another part's Pod"
     BLOCKED = "blocked by a known defect"
     NOT_AT_HAND = "needs what is not at hand"
+    ALPHA = "an alpha feature, off by default"
     FREE_TEXT = "free text or a time"
 
 
@@ -45,6 +46,7 @@ class UncoveredFields:
 _NO_ROW: Final = "nothing prevents it"
 _JOB_PARTS: Final = "a container in the Pod of {}, whose settings count"
 _RESOURCE_CLAIM: Final = "dynamic resource allocation: the chart's templates have limits and requests alone"
+_DATAFLOW_AFFINITY: Final = "DataflowAffinity=false (charts/fluid/fluid/values.yaml:429)"
 _DEVICES: Final = "dynamic resource allocation needs a driver of devices"
 _BACKUP: Final = "a DataBackup never runs: backup-not-permitted (A25)"
 _MIGRATE: Final = "Alluxio supports no DataMigrate (pkg/ddc/alluxio/operate.go:40-46); A26 shows the refusal"
@@ -82,7 +84,6 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.DEPRECATED,
         "operationRef replaces it (api/v1alpha1/dataset_types.go:220-228)",
     ),
-    UncoveredFields("Dataset.status.mounts[].**", WhyUncovered.NO_ROW, _NO_ROW),
     # AlluxioRuntime
     UncoveredFields("AlluxioRuntime.spec.alluxioVersion.*", WhyUncovered.NO_ROW, _NO_ROW),
     *(
@@ -168,14 +169,12 @@ UNCOVERED_FIELDS: Final = (
         "the engine of Alluxio reads no option (pkg/ddc/alluxio/load_data.go:94-158)",
     ),
     UncoveredFields("DataLoad.spec.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES),
-    UncoveredFields("DataLoad.spec.runAfter.**", WhyUncovered.NO_ROW, "row A39 is not written"),
     UncoveredFields("DataProcess.spec.dataset.namespace", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("DataProcess.spec.processor.script.imagePullPolicy", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields(
         "DataProcess.spec.processor.script.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES
     ),
-    UncoveredFields("DataProcess.spec.runAfter.**", WhyUncovered.NO_ROW, "row A39 is not written"),
-    UncoveredFields("DataProcess.spec.ttlSecondsAfterFinished", WhyUncovered.NO_ROW, _NO_ROW),
+    UncoveredFields("DataProcess.spec.runAfter.namespace", WhyUncovered.NO_ROW, "A39 sets it in a DataLoad"),
     UncoveredFields("DataMigrate.spec.**", WhyUncovered.NOT_OF_ALLUXIO, _MIGRATE),
     UncoveredFields("DataBackup.spec.**", WhyUncovered.BLOCKED, _BACKUP),
     UncoveredFields("DataBackup.status.**", WhyUncovered.BLOCKED, _BACKUP),
@@ -188,7 +187,6 @@ UNCOVERED_FIELDS: Final = (
             UncoveredFields(
                 f"{kind}.status.conditions[].last*", WhyUncovered.FREE_TEXT, "no row asserts times"
             ),
-            UncoveredFields(f"{kind}.status.conditions[].*", WhyUncovered.NO_ROW, _NO_ROW),
             UncoveredFields(f"{kind}.status.duration", WhyUncovered.FREE_TEXT, "no row asserts times"),
             UncoveredFields(
                 f"{kind}.status.infos",
@@ -196,11 +194,14 @@ UNCOVERED_FIELDS: Final = (
                 "with Alluxio only a DataBackup writes it (pkg/controllers/v1alpha1/databackup)",
             ),
             UncoveredFields(
-                f"{kind}.status.waitingFor.operationComplete", WhyUncovered.NO_ROW, "row A39 is not written"
+                f"{kind}.spec.runAfter.apiVersion",
+                WhyUncovered.NOT_READ,
+                "the kind alone selects the operation (pkg/utils/dataoperation.go:68-102)",
             ),
             UncoveredFields(
-                f"{kind}.status.nodeAffinity", WhyUncovered.NO_ROW, "it counts with runAfter: A39"
+                f"{kind}.spec.runAfter.affinityStrategy.**", WhyUncovered.ALPHA, _DATAFLOW_AFFINITY
             ),
+            UncoveredFields(f"{kind}.status.nodeAffinity", WhyUncovered.ALPHA, _DATAFLOW_AFFINITY),
         )
     ),
     UncoveredFields("DataLoad.status.lastSuccessfulTime", WhyUncovered.NO_ROW, _NO_ROW),

@@ -76,7 +76,6 @@ UNWRITTEN_ROWS: Final = (
         Why.NOT_AT_HAND,
         "needs the image init-users, which no package registry holds",
     ),
-    UnwrittenRow("A39", "has data operations run one after the other (runAfter)", Why.LATER, _WRITE),
     UnwrittenRow("A40", "runs a Job with a sidecar, and two Datasets in one Pod", Why.LATER, _WRITE),
     UnwrittenRow("B19", "writes through a read-only Dataset", Why.ELSEWHERE, "A13 does so"),
     UnwrittenRow("C2", "checks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),

@@ -166,6 +166,13 @@ DATASET_CONTROLLER: Final = (
         timeout_factor=0.4,
     ),
     _mutant(
+        "M173",
+        "a data operation does not wait for the one that it names in runAfter",
+        ("A39",),
+        Edit(OPERATION, 89, "operation.HasPrecedingOperation()", "false"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
         "M37",
         "a DataLoad that succeeded says nothing",
         ("A22",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.fields import items
 from clusters.product.alluxio.output import UnderMount
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import WaitError, wait
@@ -60,6 +61,9 @@ def _encrypted(name: str) -> dict[str, Any]:
         "Dataset.spec.sharedEncryptOptions[].valueFrom.secretKeyRef.name",
         "Dataset.spec.sharedOptions",
         "Dataset.status.fileNum",
+        "Dataset.status.mounts[].encryptOptions[].name",
+        "Dataset.status.mounts[].encryptOptions[].valueFrom.secretKeyRef.key",
+        "Dataset.status.mounts[].encryptOptions[].valueFrom.secretKeyRef.name",
     ),
 )
 def test_options_of_a_mount_reach_alluxio(user: User) -> None:
@@ -93,6 +97,7 @@ def test_options_of_a_mount_reach_alluxio(user: User) -> None:
     user.applies(dataset, laptop_runtime(user.namespace, DATASET).manifest())
     user.waits_until_bound()
     _check_options(user, web.path or "")
+    _check_secrets_in_status(user, dataset["spec"]["mounts"][1]["encryptOptions"])
     pod = user.starts(user.application("a43-reader", DATASET))
     checks.served_by_fluid(user, pod)
     done = user.observer.inside(pod, ("cat", f"/data/{web_mounts.NAME}/{web_mounts.FILE}"))
@@ -128,6 +133,22 @@ def _check_options(user: User, path: str) -> None:
         )
     assert found is not None
     user.evidence.fact("Alluxio mounts", f"{found.path}: {found.options}")
+
+
+def _check_secrets_in_status(user: User, expected: list[dict[str, Any]]) -> None:
+    """The status names the secrets of the mount, and does not show what is in them."""
+    found = user.system.kube.get(kinds.DATASET, DATASET, user.namespace)
+    mounts = items(found, "status", "mounts")
+    actual = next((one.get("encryptOptions") for one in mounts if one.get("name") == web_mounts.NAME), None)
+    shown = [name for name in (OWN_SECRET, SHARED_SECRET) if VALUES[name] in str(mounts)]
+    if actual != expected or shown:
+        checks.fail(
+            "the status does not name the secrets of the mount, or shows what is in them",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=str(expected),
+            seen=f"{actual}; values shown: {', '.join(shown) or 'none'}",
+        )
+    user.evidence.fact("Dataset.status.mounts[].encryptOptions", str(actual))
 
 
 def missing_options(mount: UnderMount | None) -> list[str]:

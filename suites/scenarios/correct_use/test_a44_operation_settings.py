@@ -134,12 +134,15 @@ def _fields(kind: str, settings: Iterable[PodSetting]) -> tuple[str, ...]:
         *_fields("DataLoad", (*LOAD, *UNSCHEDULED_LOAD)),
         "DataLoad.spec.target[].replicas",
         "DataLoad.spec.ttlSecondsAfterFinished",
+        "DataLoad.status.conditions[].reason",
         "DataLoad.status.conditions[].status",
         "DataLoad.status.conditions[].type",
         "Dataset.status.operationRef",
         *_fields("DataProcess", PROCESS),
         "DataProcess.spec.dataset.subPath",
         "DataProcess.spec.processor.job.podSpec",
+        "DataProcess.spec.ttlSecondsAfterFinished",
+        "DataProcess.status.conditions[].reason",
         "DataProcess.status.conditions[].status",
         "DataProcess.status.conditions[].type",
     ),
@@ -174,19 +177,23 @@ def _check_load(user: User) -> None:
     _wait_until_held(user, name)
     data_loads.completes(user, name)
     _check_template(user, kinds.DATA_LOAD, fluid_names.data_load_job(name), LOAD)
-    _check_condition(user, kinds.DATA_LOAD, name)
+    _check_condition(user, kinds.DATA_LOAD, name, fluid_names.data_load_job(name))
     checks.all_cached(user)
     data_operations.usable_again(user)
-    with user.evidence.phase("waiting", "the DataLoad's time to live passes"):
+    _wait_until_expired(user, kinds.DATA_LOAD, name)
+
+
+def _wait_until_expired(user: User, kind: Kind, name: str) -> None:
+    with user.evidence.phase("waiting", f"the {kind}'s time to live passes"):
         wait(
-            lambda: [one for one in [user.system.kube.get(kinds.DATA_LOAD, name, user.namespace)] if one],
+            lambda: [one for one in [user.system.kube.get(kind, name, user.namespace)] if one],
             is_empty,
-            subject=f"DataLoad {user.namespace}/{name}",
+            subject=f"{kind} {user.namespace}/{name}",
             condition=f"deletion {TTL} s after its end",
             timeout=TTL_SECONDS * user.timeout_factor,
             describe=lambda left: "deleted" if not left else "still exists",
         )
-    user.evidence.fact("DataLoad.spec.ttlSecondsAfterFinished", f"{name} was deleted by Fluid")
+    user.evidence.fact(f"{kind}.spec.ttlSecondsAfterFinished", f"{name} was deleted by Fluid")
 
 
 def _wait_until_held(user: User, name: str) -> None:
@@ -251,7 +258,7 @@ def _check_process(user: User) -> None:
     ended = data_operations.ends(user, kinds.DATA_PROCESS, name)
     data_operations.ended_as(user, kinds.DATA_PROCESS, ended, "Complete")
     _check_template(user, kinds.DATA_PROCESS, fluid_names.data_process_job(name), PROCESS)
-    _check_condition(user, kinds.DATA_PROCESS, name)
+    _check_condition(user, kinds.DATA_PROCESS, name, fluid_names.data_process_job(name))
     labels = f"release={fluid_names.data_process_release(name)}"
     pods = user.system.kube.list(kinds.POD, user.namespace, labels=labels)
     read = parse_log(user.system.kube.logs(user.namespace, text(pods[0], "metadata", "name"))).read
@@ -283,27 +290,34 @@ def _check_own_pod(user: User) -> None:
             }
         ],
     }
-    user.applies(_process(user, name, {"job": {"podSpec": pod}}))
+    process = _process(user, name, {"job": {"podSpec": pod}})
+    process["spec"]["ttlSecondsAfterFinished"] = TTL
+    user.applies(process)
     ended = data_operations.ends(user, kinds.DATA_PROCESS, name)
     data_operations.ended_as(user, kinds.DATA_PROCESS, ended, "Complete")
     own = PodSetting("processor.job.podSpec", pod, _in_container("name"), "own")
     _check_template(user, kinds.DATA_PROCESS, fluid_names.data_process_job(name), (own,))
-    data_operations.delete(user, kinds.DATA_PROCESS, name)
-    data_operations.gone(user, kinds.DATA_PROCESS, name)
+    _wait_until_expired(user, kinds.DATA_PROCESS, name)
 
 
-def _check_condition(user: User, kind: Kind, name: str) -> None:
-    """The last condition of a data operation that has completed says so."""
-    found = user.system.kube.get(kind, name, user.namespace)
-    conditions = {text(one, "type"): text(one, "status") for one in items(found, "status", "conditions")}
-    if conditions.get("Complete") != "True":
+def _check_condition(user: User, kind: Kind, name: str, job: str) -> None:
+    """The only condition of a data operation that is Complete is the one with which its Job ended."""
+    found, finished = (
+        [
+            {field: text(one, field) for field in ("type", "status", "reason")}
+            for one in items(user.system.kube.get(part, called, user.namespace), "status", "conditions")
+        ]
+        for part, called in ((kind, name), (kinds.JOB, job))
+    )
+    expected = [one for one in finished if one["type"] == "Complete"]
+    if found != expected or not expected:
         checks.fail(
-            f"{kind} {name} is Complete, and its conditions do not say so",
+            f"the conditions of {kind} {name} are not those of its Job",
             subject=f"{kind} {user.namespace}/{name}",
-            expected="condition Complete with status True",
-            seen=str(conditions or "no conditions"),
+            expected=str(expected or "condition Complete of a complete Job"),
+            seen=str(found or "no conditions"),
         )
-    user.evidence.fact(f"{kind}.status.conditions[]", str(conditions))
+    user.evidence.fact(f"{kind}.status.conditions[]", str(found))
 
 
 def _check_template(user: User, kind: Kind, job: str, settings: Iterable[PodSetting]) -> None:
