@@ -13,6 +13,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid, fluid_names
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
+from suites.record.versions import Since
 from suites.scenarios.correct_use import runtime_settings_tables
 from suites.scenarios.correct_use.runtime_settings import (
     CONTAINERS,
@@ -58,9 +59,13 @@ def fields_of(settings: Iterable[Setting]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(setting.field for setting in settings))
 
 
+NEW: Final = Since("1.0", "0.9 has no imagePullSecrets (api/v1alpha1/alluxioruntime_types.go of 0.9.3)")
+
+
 @scenario(
     "A37",
     Level.FULL,
+    since=NEW,
     alone=True,
     defects=(
         Defect(
@@ -110,6 +115,7 @@ def test_settings_of_every_part_reach_its_pods(user: User) -> None:
 @scenario(
     "A42",
     Level.FULL,
+    since=NEW,
     defects=(
         Defect(
             FUSE_REQUESTS_IGNORED,
