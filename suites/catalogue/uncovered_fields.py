@@ -47,6 +47,7 @@ _NO_ROW: Final = "nothing prevents it"
 _JOB_PARTS: Final = "a container in the Pod of {}, whose settings count"
 _RESOURCE_CLAIM: Final = "dynamic resource allocation: the chart's templates have limits and requests alone"
 _DATAFLOW_AFFINITY: Final = "DataflowAffinity=false (charts/fluid/fluid/values.yaml:429)"
+_NO_PROXY: Final = "needs a published image of Alluxio: the one that the harness builds has no proxy"
 _DEVICES: Final = "dynamic resource allocation needs a driver of devices"
 _BACKUP: Final = "a DataBackup never runs: backup-not-permitted (A25)"
 _MIGRATE: Final = "Alluxio supports no DataMigrate (pkg/ddc/alluxio/operate.go:40-46); A26 shows the refusal"
@@ -102,10 +103,19 @@ UNCOVERED_FIELDS: Final = (
         )
     ),
     UncoveredFields("AlluxioRuntime.spec.*.resources.claims[].name", WhyUncovered.NOT_READ, _RESOURCE_CLAIM),
+    *(
+        UncoveredFields(f"AlluxioRuntime.{field}", WhyUncovered.NOT_AT_HAND, _NO_PROXY)
+        for field in ("spec.apiGateway.enabled", "spec.apiGateway.ports", "status.apiGateway.endpoint")
+    ),
     UncoveredFields(
-        "AlluxioRuntime.spec.apiGateway.volumeMounts",
+        "AlluxioRuntime.spec.apiGateway.*",
         WhyUncovered.NOT_READ,
-        "the values have no place for it (pkg/ddc/alluxio/types.go:124-127)",
+        "the values have only enabled and ports (pkg/ddc/alluxio/types.go:124-127)",
+    ),
+    UncoveredFields(
+        "AlluxioRuntime.spec.apiGateway.resources.*",
+        WhyUncovered.NOT_READ,
+        "the values have only enabled and ports (pkg/ddc/alluxio/types.go:124-127)",
     ),
     UncoveredFields(
         "AlluxioRuntime.spec.initUsers.**",

@@ -15,17 +15,17 @@ from workloads.web_server import PORT, web_server
 #: The only file, and what is in it.
 FILE: Final = "hello.txt"
 TEXT: Final = "served by a web server"
-#: Name of the mount; its path is ``/web``.
+#: Name of the server and of its mount, whose path is ``/web``.
 NAME: Final = "web"
 
 
-def start_server(user: User) -> PodSnapshot:
-    """Start the web server, and wait until it answers."""
-    user.applies(web_server(user.namespace, NAME, user.system.toolbox, FILE, TEXT))
+def start_server(user: User, name: str = NAME) -> PodSnapshot:
+    """Start a web server, and wait until it answers."""
+    user.applies(web_server(user.namespace, name, user.system.toolbox, FILE, TEXT))
     pod = wait(
-        lambda: user.observer.objects.get(PodSnapshot, NAME, user.namespace),
+        lambda: user.observer.objects.get(PodSnapshot, name, user.namespace),
         is_ready,
-        subject=f"Pod {user.namespace}/{NAME}",
+        subject=f"Pod {user.namespace}/{name}",
         condition="condition Ready",
         timeout=60.0,
         failure_class=FailureClass.INFRASTRUCTURE,
@@ -35,5 +35,5 @@ def start_server(user: User) -> PodSnapshot:
 
 
 def mount_of(server: PodSnapshot) -> Mount:
-    """The http:// mount of the server."""
-    return Mount(mount_point=f"http://{server.ip}:{PORT}/", name=NAME, path=f"/{NAME}")
+    """The http:// mount of a server; Alluxio accepts only one of each."""
+    return Mount(mount_point=f"http://{server.ip}:{PORT}/", name=server.name, path=f"/{server.name}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.kubernetes.fields import text
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -27,10 +28,27 @@ BLOCKS_LEFT: Final = Defect(
     "pkg/ddc/alluxio/shutdown.go:103-150, pkg/ddc/alluxio/cache.go:194-213 (1.0.8)",
 )
 
+SELECTOR_LOST: Final = Defect(
+    "selector-lost-in-a-race",
+    "status.selector and status.valueFile of a runtime stay empty for ever if the master's StatefulSet is in "
+    "the controller's cache before the next reconcile: then the phase of the master is set first, and the "
+    "step that would set them is left out. Autoscalers need the selector.",
+    "pkg/ddc/base/setup.go:42-55, pkg/ddc/alluxio/master.go:55-105 (1.0.8)",
+)
+
 
 def creates_dataset_forgetting_soon(user: User) -> None:
     """Create the Dataset with a runtime that forgets a lost worker soon."""
     user.creates_dataset(runtime=laptop_runtime(user.namespace, DATASET, properties=FORGETS_SOON))
+
+
+def report_lost_selector(user: User, dataset: str = DATASET) -> bool:
+    """State whether the runtime of a Bound Dataset has neither selector nor values' name; return it."""
+    runtime = user.system.kube.get(kinds.ALLUXIO_RUNTIME, dataset, user.namespace)
+    status = {name: text(runtime, "status", name) for name in ("selector", "valueFile")}
+    lost = not any(status.values())
+    user.evidence.defect(SELECTOR_LOST.key, seen=lost, says=f"AlluxioRuntime status: {status}")
+    return lost
 
 
 def of_dataset(user: User, dataset: str = DATASET) -> tuple[PodSnapshot, ...]:

@@ -31,6 +31,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
 ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
     {
         "A45": "Fluid 1.0.8 itself has the fault that the row looks for, and the row shows it on each run",
+        "A47": "Fluid 1.0.8 itself has the fault that the row looks for, and the row shows it on each run",
         "B33": "Fluid 1.0.8 itself has the faults that the row looks for, and the row shows them on each run",
         "B34": "Fluid 1.0.8 itself has the faults that the row looks for, and the row shows them on each run",
         "B5": "Kubernetes decides that a Pod waits for a claim of another namespace; the sabotage "

@@ -12,7 +12,7 @@ from clusters.product import fluid_names
 from clusters.waiting import WaitError, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import Since
-from suites.steps import checks
+from suites.steps import checks, workers
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import Component
 from workloads.models.dataset import Dataset, Mount, NodeAffinity
@@ -253,6 +253,7 @@ def _with_all_fields(user: User) -> None:
     "C10",
     Level.FULL,
     dataset=_with_all_fields,
+    defects=(workers.SELECTOR_LOST,),
     since=Since("1.0", "what 0.9 writes into these fields was not compared with its source yet"),
     fields=tuple(EXPECTATIONS),
 )
@@ -267,10 +268,11 @@ def test_status_agrees_with_what_runs_field_by_field(dataset_owner: User) -> Non
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
     conf = dataset_owner.observer.alluxio(dataset_owner.namespace, DATASET)
+    lost = workers.report_lost_selector(dataset_owner)
     version = conf.run("alluxio", "getConf", "alluxio.underfs.version").stdout.strip()
 
     def observe() -> Mapping[str, str]:
-        return differences(_objects(dataset_owner, version))
+        return differences(_objects(dataset_owner, version), lost=lost)
 
     def agrees(wrong: Mapping[str, str]) -> bool:
         return not wrong
@@ -301,11 +303,13 @@ def test_status_agrees_with_what_runs_field_by_field(dataset_owner: User) -> Non
         dataset_owner.evidence.fact(name, f"{compare(seen)[1]}")
 
 
-def differences(seen: Objects) -> dict[str, str]:
-    """The fields that are not as they must be, with both values."""
+def differences(seen: Objects, *, lost: bool = False) -> dict[str, str]:
+    """The fields that are not as they must be, with both values; not those ``lost`` in a known race."""
     found = {}
     for name, compare in EXPECTATIONS.items():
         expected, actual = compare(seen)
+        if lost and name == "AlluxioRuntime.status.valueFile":
+            continue
         if expected != actual:
             found[name] = f"is {actual!r}, not {expected!r}"
     return found

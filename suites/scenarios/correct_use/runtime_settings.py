@@ -19,7 +19,6 @@ JOB_MASTER: Final = "alluxio-job-master"
 WORKER: Final = "alluxio-worker"
 JOB_WORKER: Final = "alluxio-job-worker"
 FUSE: Final = "alluxio-fuse"
-GATEWAY: Final = "api-gateway"
 #: The containers of each Pod.
 CONTAINERS: Final[Mapping[str, tuple[str, ...]]] = {
     "master": (MASTER, JOB_MASTER),
@@ -43,7 +42,7 @@ HADOOP_FILE: Final = "/hdfs-config/core-site.xml"
 MONITOR: Final = "alluxio_runtime_metrics"
 
 JOB_PARTS_IGNORED: Final = "settings-of-job-parts-ignored"
-GATEWAY_IGNORED: Final = "settings-of-api-gateway-ignored"
+FUSE_NETWORK_IGNORED: Final = "network-mode-of-fuse-ignored"
 FUSE_REQUESTS_IGNORED: Final = "fuse-resources-without-memory-limit-ignored"
 WATERMARKS_IGNORED: Final = "tier-watermarks-ignored"
 PIN_IGNORED: Final = "pin-ignored"

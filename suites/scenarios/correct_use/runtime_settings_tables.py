@@ -12,9 +12,8 @@ from suites.scenarios.correct_use.runtime_settings import (
     FILES,
     FOLDER,
     FUSE,
+    FUSE_NETWORK_IGNORED,
     FUSE_REQUESTS_IGNORED,
-    GATEWAY,
-    GATEWAY_IGNORED,
     HADOOP,
     HADOOP_FILE,
     JOB_MASTER,
@@ -38,7 +37,7 @@ TIER: Final = 512 * 2**20
 #: To whom files belong; the API requires the two names, which Fluid does not use with Alluxio.
 OWNER: Final = User(uid=1234, gid=2345, user="fluid", group="fluid")
 #: Host ports outside the chart's default range (20000-26000) and Kubernetes' node ports.
-PORTS: Final = range(28101, 28111)
+PORTS: Final = range(28101, 28110)
 
 
 def _of_pod_part(part: str, container: str) -> Iterator[Setting]:
@@ -139,7 +138,9 @@ def _resources() -> Iterator[Setting]:
         ),
         start=11,
     ):
-        limits, requests = {"memory": "3Gi"}, {"cpu": f"{number}m", "memory": "640Mi"}
+        # With a memory limit alone, the Fuse's template has a CPU limit of 0: row A47.
+        limits = {"memory": "3Gi"} | ({"cpu": "2"} if part == "fuse" else {})
+        requests = {"cpu": f"{number}m", "memory": "640Mi"}
         yield Setting(
             f"{RUNTIME}.{part}.resources.limits",
             limits,
@@ -161,8 +162,6 @@ def _ports() -> Iterator[Setting]:
         ("jobMaster", JOB_MASTER, ("rpc", "web")),
         ("worker", WORKER, ("rpc", "web")),
         ("jobWorker", JOB_WORKER, ("rpc", "web", "data")),
-        # pkg/ddc/alluxio/transform.go:451 of 1.0.8: its only port has this name in the field.
-        ("apiGateway", GATEWAY, ("web",)),
     ):
         chosen = {name: next(free) for name in names}
         yield Setting(
@@ -175,11 +174,7 @@ def _ports() -> Iterator[Setting]:
 
 def _of_container_parts() -> Iterator[Setting]:
     """Settings of containers that share a Pod with another part; Fluid ignores them."""
-    for part, container, defect in (
-        ("jobMaster", JOB_MASTER, JOB_PARTS_IGNORED),
-        ("jobWorker", JOB_WORKER, JOB_PARTS_IGNORED),
-        ("apiGateway", GATEWAY, GATEWAY_IGNORED),
-    ):
+    for part, container in (("jobMaster", JOB_MASTER), ("jobWorker", JOB_WORKER)):
         field = f"{RUNTIME}.{part}"
         option, name = f"-Dfluid.conformance.{part}=jvm", "alluxio.job.master.finished.job.retention.time"
         yield Setting(
@@ -187,29 +182,21 @@ def _of_container_parts() -> Iterator[Setting]:
             {MARK: part},
             f"the environment of {container}",
             look.in_environment(container, f"{MARK}={part}"),
-            ignored=defect,
+            ignored=JOB_PARTS_IGNORED,
         )
         yield Setting(
             f"{field}.jvmOptions",
             [option],
             f"the command line of {container}",
             look.on_command_line(option, container),
-            ignored=defect,
+            ignored=JOB_PARTS_IGNORED,
         )
         yield Setting(
             f"{field}.properties",
             {name: "31sec"},
             f"the command line of {container}",
             look.on_command_line(f"-D{name}=31sec", container),
-            ignored=defect,
-        )
-    for kind, value in (("limits", {"memory": "2Gi"}), ("requests", {"cpu": "17m"})):
-        yield Setting(
-            f"{RUNTIME}.apiGateway.resources.{kind}",
-            value,
-            f"container {GATEWAY}",
-            look.resources(GATEWAY, kind, value),
-            ignored=GATEWAY_IGNORED,
+            ignored=JOB_PARTS_IGNORED,
         )
 
 
@@ -248,12 +235,6 @@ def host_network(alluxio: str, policy: str) -> tuple[Setting, ...]:
             True,
             "the labels of the master's Service",
             look.monitored(expected=False),
-        ),
-        Setting(
-            f"{RUNTIME}.apiGateway.enabled",
-            True,
-            "a container of the master's Pod",
-            look.on_command_line("alluxio.proxy.AlluxioProxy", GATEWAY),
         ),
         Setting(
             f"{RUNTIME}.fuse.args",
@@ -314,6 +295,7 @@ def container_network() -> tuple[Setting, ...]:
                 "ContainerNetwork",
                 "the Pod's network",
                 look.in_container_network(part),
+                ignored=FUSE_NETWORK_IGNORED if part == "fuse" else "",
             )
             for part in ("master", "worker", "fuse")
         ),

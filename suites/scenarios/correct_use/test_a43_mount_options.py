@@ -24,8 +24,8 @@ OWN_SECRET: Final = "fluid.conformance.own.secret"  # noqa: S105 - an option's n
 SHARED_SECRET: Final = "fluid.conformance.shared.secret"  # noqa: S105 - an option's name
 VALUES: Final = {OWN: "a43-own", SHARED: "a43-all", OWN_SECRET: "a43-hidden", SHARED_SECRET: "a43-hidden-all"}
 SECRET: Final = "a43-options"  # noqa: S105 - the name of a Secret
-#: Path of the mount that is added later.
-LATER: Final = "/later"
+#: Name of the server whose mount is added later; its path is ``/later``.
+LATER: Final = "later"
 #: Seconds until a changed mount point is in use: a ConfigMap reaches the master's Pod after up to 90 s.
 UPDATE_SECONDS: Final = 300.0
 #: Seconds until the count would be right after the change (Fluid reconciles on request).
@@ -110,10 +110,10 @@ def test_options_of_a_mount_reach_alluxio(user: User) -> None:
         )
     user.evidence.fact("application", "reads the file of the mount with options", bytes=len(done.stdout))
     _wait_for_count(user, len(user.files.files) + 1)
-    later = web.evolve(name="later", path=LATER).spec_fields()
+    later = web_mounts.mount_of(web_mounts.start_server(user, LATER)).spec_fields()
     body = {"spec": {"mounts": [*dataset["spec"]["mounts"], later]}}
     user.system.kube.patch(kinds.DATASET, DATASET, user.namespace, body)
-    user.evidence.fact("Dataset", f"the user adds a mount at {LATER}")
+    user.evidence.fact("Dataset", f"the user adds a mount at /{LATER}")
     _wait_for_mount(user)
     _check_count_again(user, len(user.files.files) + 2)
 
@@ -186,14 +186,14 @@ def _wait_for_mount(user: User) -> None:
         return tuple(mount.path for mount in user.observer.alluxio(user.namespace, DATASET).mounts())
 
     def is_there(paths: tuple[str, ...]) -> bool:
-        return LATER in paths
+        return f"/{LATER}" in paths
 
-    with user.evidence.phase("waiting", f"{LATER} is added"):
+    with user.evidence.phase("waiting", f"/{LATER} is added"):
         wait(
             user.with_reconcile_requests(observe),
             is_there,
             subject=f"Dataset {user.namespace}/{DATASET}",
-            condition=f"mount {LATER} in Alluxio",
+            condition=f"mount /{LATER} in Alluxio",
             timeout=UPDATE_SECONDS,
             delay=3.0,
             describe=", ".join,

@@ -23,19 +23,20 @@ class Scaled:
 
     Attributes:
         replicas: of the sub-resource's status.
-        selected: names of the Pods that its selector selects.
+        selected: names of the Pods that its selector selects; None without a selector, a known defect.
         ready: names of the workers that are ready.
         all: names of all workers.
     """
 
     replicas: int
-    selected: frozenset[str]
+    selected: frozenset[str] | None
     ready: frozenset[str]
     all: frozenset[str]
 
     def __str__(self) -> str:
+        selected = "no selector" if self.selected is None else ", ".join(sorted(self.selected)) or "none"
         return (
-            f"status.replicas {self.replicas}; selected: {', '.join(sorted(self.selected)) or 'none'}; "
+            f"status.replicas {self.replicas}; selected: {selected}; "
             f"workers: {', '.join(sorted(self.all)) or 'none'}, {len(self.ready)} ready"
         )
 
@@ -45,7 +46,7 @@ class Scaled:
     Level.FULL,
     nodes=2,
     alone=True,
-    defects=(workers.BLOCKS_LEFT,),
+    defects=(workers.BLOCKS_LEFT, workers.SELECTOR_LOST),
     leftovers=(Leftover(workers.BLOCKS_LEFT.key, r"/alluxioworker/"),),
     dataset=workers.creates_dataset_forgetting_soon,
     fields=(
@@ -64,6 +65,7 @@ def test_workers_are_scaled_by_the_scale_subresource_also_to_none(dataset_owner:
     checks.served_by_fluid(dataset_owner, pod)
     dataset_owner.reads_right(pod)
     checks.all_cached(dataset_owner)
+    workers.report_lost_selector(dataset_owner)
     first = workers.find(dataset_owner, DATASET).node
     _scale(dataset_owner, 2)
     _scale(dataset_owner, 1)
@@ -90,18 +92,19 @@ def _scale(user: User, replicas: int) -> None:
         # A patch without a change returns the sub-resource.
         scale = kube.patch(kinds.ALLUXIO_RUNTIME, DATASET, namespace, {}, subresource=SCALE)
         selector = text(scale, "status", "selector")
-        selected = user.observer.objects.list(PodSnapshot, namespace, labels=selector) if selector else ()
         found = workers.of_dataset(user)
         return Scaled(
             number(scale, "status", "replicas"),
-            frozenset(pod.name for pod in selected),
+            frozenset(pod.name for pod in user.observer.objects.list(PodSnapshot, namespace, labels=selector))
+            if selector
+            else None,
             frozenset(pod.name for pod in found if pod.ready and not pod.deleting),
             frozenset(pod.name for pod in found),
         )
 
     def is_scaled(seen: Scaled) -> bool:
         counts = {seen.replicas, len(seen.ready), len(seen.all)}
-        return counts == {replicas} and seen.selected == seen.all
+        return counts == {replicas} and seen.selected in (None, seen.all)
 
     with user.evidence.phase("waiting", f"{replicas} workers"):
         seen = wait(
