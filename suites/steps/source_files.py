@@ -68,7 +68,7 @@ def restored(user: User) -> Iterator[None]:
         yield
     except Exception:
         try:
-            _undo_until_quiet(user)
+            undo_until_quiet(user)
         except HarnessError as error:
             user.evidence.fact("NFS server's disk", f"what the scenario wrote is not undone: {error.message}")
         raise
@@ -76,7 +76,7 @@ def restored(user: User) -> Iterator[None]:
         _undo(user)
         raise
     if _undo(user):
-        _undo_until_quiet(user)
+        undo_until_quiet(user)
 
 
 def _undo(user: User) -> Difference:
@@ -86,7 +86,7 @@ def _undo(user: User) -> Difference:
     return undone
 
 
-def _undo_until_quiet(user: User) -> None:
+def undo_until_quiet(user: User) -> None:
     """Undo what appears at the source until nothing has appeared for `QUIET_SECONDS`."""
 
     def is_clean(undone: Difference) -> bool:

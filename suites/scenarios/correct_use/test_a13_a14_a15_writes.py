@@ -17,6 +17,8 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: Alluxio's property for the target of a write: the cache and the source at once.
 WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
+#: Key of the defect of A35.
+WRITABLE_IN_CONTAINER: Final = "read-only-volume-writable-in-container"
 WRITTEN: Final = "written by the conformance harness\n"
 
 
@@ -88,19 +90,61 @@ def _fuse_allows_writes(user: User) -> None:
     "A35",
     Level.FULL,
     dataset=_fuse_allows_writes,
+    defects=(
+        Defect(
+            WRITABLE_IN_CONTAINER,
+            "A read-only Dataset whose Fuse allows writing (fuse.args) is writable in applications: Fluid "
+            "binds its volume with -o ro on the node, and a newer runc mounts that with rw into the "
+            "container (1.3.0 does, 1.1.15 does not).",
+            "pkg/csi/plugins/nodeserver.go:95-112,176-180 (1.0.8)",
+        ),
+    ),
     fields=("AlluxioRuntime.spec.fuse.args",),
 )
 def test_read_only_dataset_refuses_writes_whatever_the_fuse_allows(dataset_owner: User) -> None:
-    """A read-only Dataset refuses writes also when the arguments that the user sets for the Fuse allow them.
+    """The volume of a read-only Dataset is mounted read-only, also where the Fuse's arguments allow writes.
 
     The user sets ``fuse.args`` with the option ``rw``, which replaces Fluid's own ``ro``, and the application
-    tries to write a file. Fluid binds the volume read-only into the application.
+    tries to write a file.
     """
     pod = dataset_owner.starts(dataset_owner.application("a35-writer", DATASET))
     checks.served_by_fluid(dataset_owner, pod)
+    _check_bound_read_only(dataset_owner, pod)
+    path = "/data/written-by-a35"
     with source_files.restored(dataset_owner):
-        _check_write_is_refused(dataset_owner, pod, "/data/written-by-a35")
-        checks.source_unchanged(dataset_owner)
+        result = dataset_owner.observer.write(pod, path)
+        if result.written:
+            dataset_owner.observer.inside(pod, ("rm", "-f", path))
+            source_files.undo_until_quiet(dataset_owner)
+        elif not result.read_only:
+            checks.fail(
+                "a write through a read-only Dataset is neither refused as such nor carried out",
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                expected="Read-only file system",
+                seen=result.message,
+            )
+        mount = dataset_owner.observer.mount(pod)
+        dataset_owner.evidence.defect(
+            WRITABLE_IN_CONTAINER,
+            seen=result.written,
+            says=f"the application wrote a file; its mount is {mount}, on the node it is read-only"
+            if result.written
+            else f"a write is refused: {result.message.splitlines()[-1]}",
+        )
+
+
+def _check_bound_read_only(user: User, pod: PodSnapshot) -> None:
+    """The CSI plugin has bound the volume of a Pod with the option ``ro`` on its node."""
+    mounts = user.observer.host_mounts(pod.node, user.namespace, DATASET)
+    bound = [mount for mount in mounts if pod.uid in mount.mount_point]
+    if not bound or any("ro" not in mount.options for mount in bound):
+        checks.fail(
+            "the volume of a read-only Dataset is not mounted read-only on the node",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            expected="a mount of the Pod's volume with the option ro",
+            seen="; ".join(map(str, bound)) or "no mount of the Pod",
+        )
+    user.evidence.fact("node's mounts", f"{bound[0]}, though the Fuse allows writing")
 
 
 @scenario(
