@@ -44,7 +44,7 @@ def test_a2(user):
 @pytest.mark.parametrize(
     ("problem", "words", "code", "says"),
     [
-        ("", (), 0, ["2 scenarios would run: A2, A1", "  A2: node: mounts a folder", "  kind cluster*"]),
+        ("", (), 0, ["2 scenarios would run: A2, A1", "  kind cluster*", "  A2: node: mounts a folder"]),
         (
             "",
             ("--kubeconfig", "config"),
