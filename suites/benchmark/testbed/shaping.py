@@ -56,9 +56,11 @@ class TokenBucket:
 
     Attributes:
         run: runs programs on the server's node, as root.
+        within: the server's namespace of process ids, so that no foreign server is limited.
     """
 
     run: Run
+    within: str = ""
 
     @property
     def means(self) -> str:
@@ -67,7 +69,7 @@ class TokenBucket:
 
     def __call__(self, bytes_per_second: float | None, /) -> None:
         """Set the limit in bytes/s, including the protocol; None removes it."""
-        found = processes(self.run, SERVER)
+        found = processes(self.run, SERVER, self.within)
         if not found:
             raise ShapingError(f"no process {SERVER} on its node", advice="check that the NFS server runs")
         in_network = ("nsenter", "--target", str(found[0].pid), "--net")

@@ -109,7 +109,7 @@ class Testbed:
             create_data(system, progress, layouts)
         user = User(system, Evidence(silent=True), unique("fc-bench"), folder=FOLDER, files=Files(()))
         run = partial(system.provider.node_exec, system.nfs.node, changes=Disruption.NOTHING)
-        testbed = cls(system, progress, user, proxy or TokenBucket(run))
+        testbed = cls(system, progress, user, proxy or TokenBucket(run, system.nfs.pid_namespace()))
         try:
             with progress.stage("Dataset of the benchmark becomes Bound"):
                 user.creates_namespace()
