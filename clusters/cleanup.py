@@ -18,6 +18,7 @@ from clusters.kubernetes.cluster_use import ClusterUse
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.progress import Progress
+from clusters.providers import existing_fluid
 from clusters.providers.existing import ExistingProvider, remove_leftovers
 
 
@@ -59,7 +60,8 @@ def remove(kubeconfig: Path, registry: str | None, progress: Progress) -> tuple[
             return remove_leftovers(provider.kube, progress)
         use = ClusterUse(provider.kube, provider.node_exec, progress)
         with use.held():
-            use.restore(late=False)  # Fluid must be whole to delete Datasets
+            if use.restore(late=False) and existing_fluid.has_fluid(provider.kube):
+                existing_fluid.wait_for_fluid(provider.kube, progress)  # it must be whole to delete Datasets
             removed = remove_leftovers(provider.kube, progress)
             use.restore(late=True)
             use.stop_renewing()

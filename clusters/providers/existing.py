@@ -32,7 +32,7 @@ from clusters.providers.base import Cluster
 from clusters.waiting import is_empty, is_gone, wait
 
 READY_SECONDS: Final = 120.0
-GONE_SECONDS: Final = 120.0
+GONE_SECONDS: Final = 240.0
 _CONTAINER: Final = "node"
 _PULL_TROUBLE: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
