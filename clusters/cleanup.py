@@ -65,6 +65,7 @@ def remove(kubeconfig: Path, registry: str | None, progress: Progress) -> tuple[
             removed = remove_leftovers(provider.kube, progress)
             use.restore(late=True)
             use.stop_renewing()
+            provider.remove_folders(removed)
             # The NFS server, in the harness's namespace, must run while Datasets are deleted.
             provider.down()
         return (*removed, HARNESS_NAMESPACE)

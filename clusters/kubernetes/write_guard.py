@@ -75,6 +75,11 @@ class WriteGuard:
         finally:
             self._restoring.active = before
 
+    @property
+    def own_namespaces(self) -> tuple[str, ...]:
+        """The namespaces of the harness that this run has written to."""
+        return tuple(sorted(self._own))
+
     def take_refused(self) -> tuple[str, ...]:
         """The writes that were refused since the last call."""
         found = tuple(self.refused)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import Json, text
+from clusters.kubernetes.nodes import schedulable
 from clusters.kubernetes.ownership import MANAGED_SELECTOR, harness_namespace, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product import fluid_folders
 from clusters.product.helm import HelmRelease
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
@@ -103,6 +105,8 @@ class ExistingProvider:
             self.progress.note("Fluid's kinds (CRDs) and its namespace stay, as helm leaves them")
         if not is_managed(self.kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
             return
+        guard = self.kube.connection.guard
+        self.remove_folders(guard.own_namespaces if guard is not None else ())
         with self.progress.stage(f"remove namespace {NAMESPACE}"):
             self.kube.delete(kinds.NAMESPACE, NAMESPACE)
             with self.kube.changes(kinds.NAMESPACE) as changes:
@@ -117,6 +121,15 @@ class ExistingProvider:
                     failure_class=FailureClass.INFRASTRUCTURE,
                     advice=f"kubectl describe namespace {NAMESPACE} says what holds it",
                 )
+
+    def remove_folders(self, namespaces: Iterable[str]) -> None:
+        """Remove the empty folders that Fluid leaves on nodes for Datasets of deleted namespaces."""
+        folders = [folder for name in namespaces for folder in fluid_folders.of_namespace(name)]
+        if not folders or not self.image:
+            return
+        with self.progress.stage("remove empty folders on nodes"):
+            for node in schedulable(self.kube):
+                self.node_exec(node, fluid_folders.remove_empty(folders), changes=Disruption.NOTHING)
 
     def node_exec(
         self,

@@ -17,7 +17,7 @@ from clusters.kubernetes.ownership import is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.kubernetes.undo import NodeCommand
-from clusters.product import fluid_names
+from clusters.product import fluid_folders, fluid_names
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, wait
 from suites.steps.user import DATASET, User
@@ -129,6 +129,12 @@ def expect_on_nodes(user: User, nodes: Iterable[str], name: str = DATASET) -> No
     removals = [NodeCommand(node, ("rm", "-rf", folder)) for node in dict.fromkeys(nodes)]
     user.evidence.leftovers_on(*(one.node for one in removals))
     user.system.journal.undo_at_the_end(f"cached files stay in {folder}", *removals)
+
+
+def remove_empty_at_the_end(user: User, folder: str) -> None:
+    """Let a folder of the tier on disk be removed from the nodes at the end of the run, if it is empty."""
+    removals = [NodeCommand(node, fluid_folders.remove_empty([folder])) for node in user.system.nodes]
+    user.system.journal.undo_at_the_end(f"folder {folder} is created on nodes", *removals)
 
 
 def of_user(user: User) -> Leaks:

@@ -13,7 +13,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.predicates import is_fully_cached
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, page_cache
+from suites.steps import checks, leaks, page_cache
 from suites.steps.user import DATASET, User
 from workloads.models.alluxio_runtime import Level as Tier
 from workloads.models.alluxio_runtime import TieredStore
@@ -104,6 +104,7 @@ def _check_capacity(user: User, shown: str, size: int) -> None:
 
 
 def _two_tiers(user: User) -> None:
+    leaks.remove_empty_at_the_end(user, DISK_TIER)
     levels = (
         Tier(mediumtype="MEM", path="/dev/shm", quota=f"{RESERVED + MEMORY_LEFT}Mi"),  # noqa: S108 - the tier is memory
         Tier(mediumtype="SSD", path=DISK_TIER, quota=f"{RESERVED + DISK_LEFT}Mi"),

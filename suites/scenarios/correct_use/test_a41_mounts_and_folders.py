@@ -10,7 +10,7 @@ from clusters.product.alluxio.output import find_blocks, parse_blocks
 from clusters.product.predicates import has_capacity
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks
+from suites.steps import checks, leaks
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.alluxio_runtime import Level as Tier
 from workloads.models.alluxio_runtime import TieredStore
@@ -32,6 +32,8 @@ CAPACITY_SECONDS: Final = 180.0
 
 
 def _named_on_disk(user: User) -> None:
+    for folder in FOLDERS:
+        leaks.remove_empty_at_the_end(user, folder)
     mounts = (Mount(mount_point=f"pvc://{SOURCE}", name=NAME),)
     tier = Tier(
         mediumtype="SSD",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -399,3 +399,24 @@ def test_built_images_that_nodes_lack_are_refused(
         install(_node(), images="build")
     provider.down()
     assert commands.ran == []
+
+
+def test_empty_folders_of_deleted_namespaces_are_removed_from_nodes(
+    provider: ExistingProvider, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On each node that accepts Pods; without a namespace nothing runs."""
+    ran: list[tuple[str, Sequence[str]]] = []
+
+    def node_exec(self: ExistingProvider, node: str, argv: Sequence[str], **_: object) -> Completed:
+        ran.append((node, argv))
+        return Completed(tuple(argv), 0, "", "")
+
+    monkeypatch.setattr(ExistingProvider, "node_exec", node_exec)
+    provider.remove_folders(())
+    assert ran == []
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    api.answer("GET", "/api/v1/nodes", {"items": [{"metadata": {"name": "n1"}, "status": ready}]})
+    provider.remove_folders(["fc-1"])
+    assert [(node, argv[-2:]) for node, argv in ran] == [
+        ("n1", ("/dev/shm/fc-1", "/runtime-mnt/alluxio/fc-1"))
+    ]
