@@ -136,12 +136,6 @@ CSI_PLUGIN: Final = (
         ),
     ),
     _mutant(
-        "M15",
-        "a read-only Dataset is bound into the application without the option ro",
-        ("A35",),
-        Edit(NODE_SERVER, 177, '"-o", "ro", ', ""),
-    ),
-    _mutant(
         "M150",
         "an application that has waited for the CSI plugin for more than 20 s is never served",
         ("B24",),

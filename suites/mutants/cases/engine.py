@@ -63,6 +63,12 @@ ENGINE: Final = (
         ),
     ),
     _mutant(
+        "M191",
+        "the arguments that the user sets for the Fuse are ignored",
+        ("A35",),
+        Edit(OPTIONS, 245, "> 0", "> 99"),
+    ),
+    _mutant(
         "M119",
         "the Fuse of a read-only Dataset allows writing",
         ("A13",),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from clusters.kubernetes import kinds
+from clusters.kubernetes.fields import items
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot
 from suites.catalogue.scenario import Level, scenario
@@ -17,8 +19,9 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: Alluxio's property for the target of a write: the cache and the source at once.
 WRITE_THROUGH: Final = {"alluxio.user.file.writetype.default": "CACHE_THROUGH"}
-#: Key of the defect of A35.
-WRITABLE_IN_CONTAINER: Final = "read-only-volume-writable-in-container"
+#: Arguments of the Fuse in A35, and the key of its defect.
+FUSE_OPTIONS: Final = "--fuse-opts=kernel_cache,rw"
+NO_EFFECT: Final = "read-only-bind-has-no-effect"
 WRITTEN: Final = "written by the conformance harness\n"
 
 
@@ -82,7 +85,7 @@ def _read_write(user: User) -> None:
 
 def _fuse_allows_writes(user: User) -> None:
     runtime = laptop_runtime(user.namespace, DATASET)
-    fuse = (runtime.fuse or Fuse()).evolve(args=("fuse", "--fuse-opts=kernel_cache,rw"))
+    fuse = (runtime.fuse or Fuse()).evolve(args=("fuse", FUSE_OPTIONS))
     user.creates_dataset(runtime=runtime.evolve(fuse=fuse))
 
 
@@ -92,24 +95,24 @@ def _fuse_allows_writes(user: User) -> None:
     dataset=_fuse_allows_writes,
     defects=(
         Defect(
-            WRITABLE_IN_CONTAINER,
-            "A read-only Dataset whose Fuse allows writing (fuse.args) is writable in applications: Fluid "
-            "binds its volume with -o ro on the node, and a newer runc mounts that with rw into the "
-            "container (1.3.0 does, 1.1.15 does not).",
-            "pkg/csi/plugins/nodeserver.go:95-112,176-180 (1.0.8)",
+            NO_EFFECT,
+            "A read-only Dataset whose Fuse allows writing (fuse.args) is writable in applications: the CSI "
+            "plugin binds the volume with -o ro in its own mount namespace, and the mount that propagates to "
+            "the node is without it.",
+            "pkg/csi/plugins/nodeserver.go:176-191 (1.0.8)",
         ),
     ),
     fields=("AlluxioRuntime.spec.fuse.args",),
 )
 def test_read_only_dataset_refuses_writes_whatever_the_fuse_allows(dataset_owner: User) -> None:
-    """The volume of a read-only Dataset is mounted read-only, also where the Fuse's arguments allow writes.
+    """A read-only Dataset refuses writes also when the arguments that the user sets for the Fuse allow them.
 
     The user sets ``fuse.args`` with the option ``rw``, which replaces Fluid's own ``ro``, and the application
     tries to write a file.
     """
     pod = dataset_owner.starts(dataset_owner.application("a35-writer", DATASET))
-    checks.served_by_fluid(dataset_owner, pod)
-    _check_bound_read_only(dataset_owner, pod)
+    fuse = checks.served_by_fluid(dataset_owner, pod)
+    _check_has_arguments(dataset_owner, fuse.pod_on(pod.node))
     path = "/data/written-by-a35"
     with source_files.restored(dataset_owner):
         result = dataset_owner.observer.write(pod, path)
@@ -123,28 +126,31 @@ def test_read_only_dataset_refuses_writes_whatever_the_fuse_allows(dataset_owner
                 expected="Read-only file system",
                 seen=result.message,
             )
-        mount = dataset_owner.observer.mount(pod)
-        dataset_owner.evidence.defect(
-            WRITABLE_IN_CONTAINER,
-            seen=result.written,
-            says=f"the application wrote a file; its mount is {mount}, on the node it is read-only"
-            if result.written
-            else f"a write is refused: {result.message.splitlines()[-1]}",
-        )
+    mounts = dataset_owner.observer.host_mounts(pod.node, dataset_owner.namespace, DATASET)
+    bound = "; ".join(str(mount) for mount in mounts if pod.uid in mount.mount_point)
+    dataset_owner.evidence.defect(
+        NO_EFFECT,
+        seen=result.written,
+        says=f"the application wrote a file; its volume on the node is {bound or 'not mounted'}"
+        if result.written
+        else f"a write is refused: {result.message.splitlines()[-1]}",
+    )
 
 
-def _check_bound_read_only(user: User, pod: PodSnapshot) -> None:
-    """The CSI plugin has bound the volume of a Pod with the option ``ro`` on its node."""
-    mounts = user.observer.host_mounts(pod.node, user.namespace, DATASET)
-    bound = [mount for mount in mounts if pod.uid in mount.mount_point]
-    if not bound or any("ro" not in mount.options for mount in bound):
+def _check_has_arguments(user: User, fuse: PodSnapshot | None) -> None:
+    """The Fuse runs with the arguments that the user has set."""
+    found = user.system.kube.get(kinds.POD, fuse.name, user.namespace) if fuse is not None else None
+    arguments = [
+        str(one) for container in items(found or {}, "spec", "containers") for one in container["args"]
+    ]
+    if not any(FUSE_OPTIONS in one for one in arguments):
         checks.fail(
-            "the volume of a read-only Dataset is not mounted read-only on the node",
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            expected="a mount of the Pod's volume with the option ro",
-            seen="; ".join(map(str, bound)) or "no mount of the Pod",
+            "the Fuse does not run with the arguments that the user has set",
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            expected=FUSE_OPTIONS,
+            seen=", ".join(arguments) or "no arguments",
         )
-    user.evidence.fact("node's mounts", f"{bound[0]}, though the Fuse allows writing")
+    user.evidence.fact("Fuse Pod", f"runs with {', '.join(arguments)}")
 
 
 @scenario(
