@@ -12,6 +12,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import is_empty, wait
 from suites.record.defects import Defect
+from suites.record.versions import Affected
 from suites.steps import checks
 from suites.steps.node_placement import LABELLED_SECONDS
 from suites.steps.user import DATASET, User
@@ -34,6 +35,7 @@ SELECTOR_LOST: Final = Defect(
     "the controller's cache before the next reconcile: then the phase of the master is set first, and the "
     "step that would set them is left out. Autoscalers need the selector.",
     "pkg/ddc/base/setup.go:42-55, pkg/ddc/alluxio/master.go:55-105 (1.0.8)",
+    Affected(first="1.0"),
 )
 
 

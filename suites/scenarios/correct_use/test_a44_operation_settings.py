@@ -15,7 +15,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import is_empty, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
-from suites.record.versions import Since
+from suites.record.versions import Affected, Since
 from suites.steps import checks, data_loads, data_operations
 from suites.steps.user import DATASET, PHASE_SECONDS, User
 from workloads.data_process_script import parse_log, reading_script
@@ -139,6 +139,7 @@ def _fields(kind: str, settings: Iterable[PodSetting]) -> tuple[str, ...]:
             "which the Job ended: since Kubernetes 1.31 it is SuccessCriteriaMet, so that nothing can wait "
             "for condition Complete.",
             "pkg/controllers/v1alpha1/dataprocess/status_handler.go:81 (1.0.8)",
+            Affected(first="1.0"),
         ),
     ),
     fields=(
