@@ -97,7 +97,7 @@ def undo_until_quiet(user: User) -> None:
             lambda: _undo(user),
             is_clean,
             subject=f"export {user.folder}",
-            condition="no change after what was written is undone",
+            condition="the files as they were made, for the whole window",
             timeout=UNDO_SECONDS,
             successes=QUIET_CHECKS,
             delay=QUIET_SECONDS / QUIET_CHECKS,

@@ -82,7 +82,7 @@ def _check_reads_all(user: User, pod: PodSnapshot, who: str) -> None:
             observe,
             reads_all,
             subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="all files of both mounts, with their checksums",
+            condition="the right content of all files of both mounts",
             timeout=READS_SECONDS * user.timeout_factor,
             delay=3.0,
             describe=lambda wrong: wrong or "all is read",
