@@ -198,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     return check(here, passed, options.out)
                 if options.command == "refusals":
                     clone(here.guest)
+                    pin_digests(here.guest, here.store)
                     prepare(here.guest)
                     _say("\n".join(observe(here.guest, here.registries, progress)))
                     return 0
