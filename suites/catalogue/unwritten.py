@@ -39,7 +39,7 @@ class UnwrittenRow:
 #: D15 was not read in Fluid's source: it showed on three nodes, as what D4 left behind.
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
-        "A": (47, frozenset()),
+        "A": (48, frozenset()),
         "B": (39, frozenset({9})),
         "C": (10, frozenset()),
         "D": (15, frozenset()),

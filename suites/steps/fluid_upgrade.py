@@ -122,6 +122,39 @@ def uids_of_components(user: User) -> dict[str, frozenset[str]]:
     }
 
 
+def uids_of_controller(user: User) -> frozenset[str]:
+    """Uids of the Pods of Alluxio's controller."""
+    return uids_of_components(user)["alluxioruntime-controller"]
+
+
+def wait_for_new_controller(user: User, old: frozenset[str]) -> None:
+    """Wait until Alluxio's controller runs in new Pods, as after a change of its values.
+
+    Args:
+        user: whose cluster it is.
+        old: uids of its Pods before.
+    """
+
+    def observe() -> tuple[frozenset[str], FluidState]:
+        return uids_of_controller(user), fluid.state(user.system.kube)
+
+    def is_new(seen: tuple[frozenset[str], FluidState]) -> bool:
+        uids, state = seen
+        return state.ready and bool(uids) and not uids & old
+
+    with user.evidence.phase("waiting", "Alluxio's controller runs in new Pods"):
+        wait(
+            observe,
+            is_new,
+            subject="Deployment fluid-system/alluxioruntime-controller",
+            condition="readiness with new Pods",
+            timeout=FLUID_SECONDS,
+            delay=1.0,
+            describe=lambda seen: f"{seen[1]}; Pods {', '.join(sorted(seen[0])) or 'none'}",
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )
+
+
 def wait_until_replaced(
     user: User,
     reader: PodSnapshot,

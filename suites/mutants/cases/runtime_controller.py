@@ -335,6 +335,13 @@ _SET_UP: Final = (
         Edit(FUSE, 103, "value.Fuse.NodeSelector[utils", "map[string]string{}[utils"),
     ),
     _mutant(
+        "M190",
+        "with the default port policy a Dataset receives no port at all",
+        ("A48",),
+        Edit("pkg/ddc/base/portallocator/random_allocator.go", 80, "ports, availPort", "ports, 0"),
+        timeout_factor=0.4,
+    ),
+    _mutant(
         "M155",
         "the Fuse runs on every node with Linux, not only where the Dataset is used",
         ("B1",),
