@@ -15,6 +15,7 @@ from clusters.images.offline import definitions
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.cluster_use import ClusterUse
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.progress import Progress
@@ -89,7 +90,7 @@ def _provider(
 
 def _toolbox(kube: Kube, registry: str | None) -> str:
     """The image for commands on nodes; empty if it is nowhere, which matters only if one is needed."""
-    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+    nodes = ClusterReader(kube).list(NodeSnapshot)
     try:
         return on_nodes.harness_image(definitions.toolbox(), nodes, registry)
     except RefusalError:

@@ -19,6 +19,7 @@ from clusters.kubernetes import kinds, run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import at
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
@@ -79,7 +80,7 @@ def _requirements(
     yield _asked("namespace", HARNESS_NAMESPACE, lambda: run_lease.require_free(kube))
     yield _asked("in use", "by no run", lambda: run_lease.require_unused(kube))
     yield _fluid(options, kube)
-    nodes = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+    nodes = ClusterReader(kube).list(NodeSnapshot)
     usable = [node.name for node in nodes if node.pods_may_run]
     yield CheckedRequirement(
         "nodes",

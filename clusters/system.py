@@ -21,10 +21,11 @@ from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
 from clusters.images.resolver import ImageResolver
 from clusters.images.tools import Tools
-from clusters.kubernetes import kinds, run_lease
+from clusters.kubernetes import run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.cluster_use import ClusterUse
 from clusters.kubernetes.journal import Journal
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.nodes import node_for_servers, schedulable
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
@@ -331,7 +332,7 @@ class SystemBuilder:
                 advice="install Fluid yourself, or add --install-fluid",
             )
         nodes = schedulable(kube)
-        seen = [NodeSnapshot.of(obj) for obj in kube.list(kinds.NODE)]
+        seen = ClusterReader(kube).list(NodeSnapshot)
         toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
         server_image = on_nodes.harness_image(definitions.nfs_server(), seen, options.registry)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)

@@ -25,6 +25,7 @@ from clusters.host.known_errors import retold
 from clusters.host.probes import Host
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import require_name
@@ -325,7 +326,7 @@ class KindProvider:
                 if self.own_network:
                     connect(self.engine, nodes)
                 wait(
-                    lambda: [NodeSnapshot.of(node) for node in kube.list(kinds.NODE)],
+                    lambda: ClusterReader(kube).list(NodeSnapshot),
                     lambda seen: all(_settled(node) for node in seen),
                     subject=f"cluster {self.name}",
                     condition="condition Ready on all nodes",

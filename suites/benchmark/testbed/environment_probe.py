@@ -13,6 +13,7 @@ from clusters.errors import HarnessError
 from clusters.facts import NfsClient
 from clusters.host.mountinfo import Mount
 from clusters.kubernetes import kinds
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -56,7 +57,7 @@ def probe_environment(testbed: Testbed, fio: str = "") -> Environment:
     system = testbed.system
     options = _java_options(testbed)
     raw = testbed.user.observer.mount(testbed.raw)
-    nodes = [NodeSnapshot.of(obj) for obj in system.kube.list(kinds.NODE)]
+    nodes = ClusterReader(system.kube).list(NodeSnapshot)
     versions = {
         "fluid": system.fluid.version,
         "alluxio": system.options.versions.alluxio,

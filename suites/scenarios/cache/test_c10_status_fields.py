@@ -10,6 +10,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json, at, items, number, text
 from clusters.product import fluid_names
 from clusters.waiting import WaitError, wait
+from suites.catalogue.crd_fields import KEYS
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import Since
 from suites.steps import checks, workers
@@ -211,17 +212,7 @@ EXPECTATIONS: Final[Mapping[str, Expectation]] = dict(
                     _of_dataset("cacheStates", key),
                 ),
             )
-            for key in (
-                "cacheCapacity",
-                "cached",
-                "cachedPercentage",
-                "cacheHitRatio",
-                "localHitRatio",
-                "remoteHitRatio",
-                "cacheThroughputRatio",
-                "localThroughputRatio",
-                "remoteThroughputRatio",
-            )
+            for key in KEYS[".cacheStates"]
         ),
     )
 )

@@ -7,7 +7,7 @@ the defect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -131,15 +131,18 @@ def in_environment(container: str, line: str) -> Look:
     return look
 
 
+def _containers_without(
+    seen: RuntimeSeen, containers: Sequence[str], has: Callable[[Inside], bool]
+) -> list[str]:
+    """Those of the containers that do not exist or do not have something."""
+    return [name for name in containers if name not in seen.inside or not has(seen.inside[name])]
+
+
 def on_command_line(option: str, *containers: str) -> Look:
     """A process of each of these containers has an option."""
 
     def look(seen: RuntimeSeen) -> str:
-        missing = [
-            container
-            for container in containers
-            if container not in seen.inside or option not in seen.inside[container].command_lines
-        ]
+        missing = _containers_without(seen, containers, lambda inside: option in inside.command_lines)
         return f"no process of {', '.join(missing)} has {option}" if missing else ""
 
     return look
@@ -149,11 +152,7 @@ def has_file(path: str, *containers: str) -> Look:
     """Each of these containers has a file."""
 
     def look(seen: RuntimeSeen) -> str:
-        missing = [
-            container
-            for container in containers
-            if container not in seen.inside or path not in seen.inside[container].files
-        ]
+        missing = _containers_without(seen, containers, lambda inside: path in inside.files)
         return f"{', '.join(missing)} has no {path}" if missing else ""
 
     return look

@@ -23,7 +23,7 @@ SECOND_SECONDS: Final = 200.0
 #: Seconds for which the first Dataset is watched after the second one was deleted; Fluid retries after 20 s.
 WATCH_SECONDS: Final = 60.0
 SHARED_NAME: Final = Defect(
-    "namespace-and-name-not-told-apart",
+    "namespace-and-name-ambiguous",
     "Two Datasets whose namespace and name give the same text when joined by a dash, such as a-b/c and "
     "a/b-c, share one volume name: the second one has no volume of its own and cannot be used.",
     "pkg/ddc/base/pv.go:21-28, pkg/ddc/factory.go:67-70 (1.0.8)",

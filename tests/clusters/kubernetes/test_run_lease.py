@@ -126,7 +126,7 @@ def test_a_process_of_another_machine_is_not_known_to_be_dead(process: str) -> N
 
 
 def test_of_two_runs_that_start_together_one_gets_it(store: StoredObjects, clock: FakeClock) -> None:
-    """The other one is told so by the conflict."""
+    """The conflict refuses the other one."""
 
     def first(method: str, path: str) -> None:
         if method == "POST" and path.endswith("leases"):
