@@ -12,7 +12,7 @@ from clusters.kubernetes.kinds import Kind
 from clusters.product import fluid_names
 from clusters.product.fluid_chart import ImageRef
 from clusters.product.fluid_snapshots import DatasetSnapshot
-from clusters.waiting import is_empty, wait
+from clusters.waiting import WaitError, is_empty, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.record.versions import Affected, Since
@@ -41,8 +41,11 @@ MARK: Final = "FLUID_CONFORMANCE"
 FOLDER: Final = "labels"
 OWN_FOLDER: Final = "/own"
 FIRST_CONDITION: Final = "data-process-has-the-jobs-first-condition"
+OUTLIVES_TTL: Final = "data-process-outlives-its-ttl"
 NO_SCHEDULER: Final = "fluid-conformance-nobody"
-#: Seconds after its end for which the first DataLoad stays, and until it must be gone.
+#: Types of the condition of an operation that has ended (pkg/utils/dataoperation.go:122 of 1.0.8).
+FINISHED: Final = ("Complete", "Failed")
+#: Seconds after its end for which an operation stays, and until it must be gone.
 TTL: Final = 30
 TTL_SECONDS: Final = 120.0
 
@@ -138,6 +141,15 @@ def _fields(kind: str, settings: Iterable[PodSetting]) -> tuple[str, ...]:
             "The condition of a DataProcess that has ended is the first one of its Job, not the one with "
             "which the Job ended: since Kubernetes 1.31 it is SuccessCriteriaMet, so that nothing can wait "
             "for condition Complete.",
+            "pkg/controllers/v1alpha1/dataprocess/status_handler.go:81 (1.0.8)",
+            Affected(first="1.0"),
+        ),
+        Defect(
+            OUTLIVES_TTL,
+            "A DataProcess with ttlSecondsAfterFinished is never deleted: Fluid deletes operations whose "
+            "first condition is Complete or Failed, and since Kubernetes 1.31 that of a DataProcess is "
+            "SuccessCriteriaMet.",
+            "pkg/utils/dataoperation.go:122, "
             "pkg/controllers/v1alpha1/dataprocess/status_handler.go:81 (1.0.8)",
             Affected(first="1.0"),
         ),
@@ -309,7 +321,22 @@ def _check_own_pod(user: User) -> None:
     data_operations.ended_as(user, kinds.DATA_PROCESS, ended, "Complete")
     own = PodSetting("processor.job.podSpec", pod, _in_container("name"), "own")
     _check_template(user, kinds.DATA_PROCESS, fluid_names.data_process_job(name), (own,))
-    _wait_until_expired(user, kinds.DATA_PROCESS, name)
+    _check_expiry(user, name)
+
+
+def _check_expiry(user: User, name: str) -> None:
+    """A DataProcess is deleted after its time to live; record whether it stays because of its condition."""
+    try:
+        _wait_until_expired(user, kinds.DATA_PROCESS, name)
+    except WaitError:
+        found = user.system.kube.get(kinds.DATA_PROCESS, name, user.namespace)
+        types = [text(one, "type") for one in items(found, "status", "conditions")]
+        if not types or types[0] in FINISHED:
+            raise
+        says = f"DataProcess {name} stays {TTL_SECONDS:g} s after its end; conditions: {', '.join(types)}"
+        user.evidence.defect(OUTLIVES_TTL, seen=True, says=says)
+    else:
+        user.evidence.defect(OUTLIVES_TTL, seen=False, says=f"DataProcess {name} was deleted by Fluid")
 
 
 def _check_condition(user: User, kind: Kind, name: str, job: str) -> None:
