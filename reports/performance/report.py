@@ -31,8 +31,10 @@ from reports.performance.text import (
     MARKS,
     TONES,
     VERDICTS,
+    advices,
     alarms,
     arm_badges,
+    cpu_text,
     interval_text,
     left_out,
     measured_on,
@@ -147,6 +149,8 @@ def render_markdown(benchmark: Benchmark) -> str:
     lines += [_comparison_row(series, one) for series, one in compared] or [
         table_row("", "nothing was compared", "", "", "")
     ]
+    for advice in advices(benchmark):
+        lines += ["", escape(advice)]
     for alarm in alarms(benchmark):
         lines += ["", f"**{escape(alarm)}**"]
     for series in benchmark.series:
@@ -158,8 +162,8 @@ def render_markdown(benchmark: Benchmark) -> str:
             "",
             *(f"- {escape(text)}" for text in says_spread(series)),
             *([""] if says_spread(series) else []),
-            "| how it was read | median | 95 % interval | variation | rounds | worth |",
-            "|---|---:|---|---:|---:|---|",
+            "| how it was read | median | 95 % interval | variation | CPU for 1 GiB | rounds | worth |",
+            "|---|---:|---|---:|---:|---:|---|",
         ]
         for figures in series.figures:
             worth = ", ".join(badge.word for badge in arm_badges(figures))
@@ -169,6 +173,7 @@ def render_markdown(benchmark: Benchmark) -> str:
                     value_text(figures.median, series.unit),
                     span_text(figures.low, figures.high, series.unit),
                     _percent(figures.variation),
+                    cpu_text(figures),
                     f"{figures.rounds} of {figures.rounds + figures.invalid}",
                     worth,
                 )
@@ -215,6 +220,7 @@ def _body(benchmark: Benchmark) -> Markup:
         compared=compared,
         checks=checks,
         alarms=alarms(benchmark),
+        advices=advices(benchmark),
         unfinished=unfinished(benchmark),
         measured_on=measured_on(benchmark.environment),
         meanings=[(names.get(kind, kind.value), meaning) for kind, meaning in kinds.items()],
@@ -231,6 +237,7 @@ def _body(benchmark: Benchmark) -> Markup:
         span=span_text,
         ratio=ratio_text,
         interval=interval_text,
+        cpu=cpu_text,
         claimed=sum(one.verdict in CLAIMS for _, one in compared),
     )
 

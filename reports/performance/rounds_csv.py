@@ -49,6 +49,7 @@ def _flat_round(series: SeriesResult, one: Round) -> dict[str, object]:
         "unit": series.unit.value,
         "read_bytes": one.read_bytes,
         "load_before": one.load_before,
+        "cpu_seconds": one.cpu_seconds,
         "valid": one.valid,
         "reason": one.reason,
         "saturated": one.saturated,

@@ -21,7 +21,7 @@ from suites.benchmark.model.judgement import (
 )
 from suites.benchmark.model.results import Benchmark
 from suites.benchmark.model.rounds import Round, Unit
-from suites.benchmark.model.series import Ending, SeriesResult
+from suites.benchmark.model.series import ArmKind, Ending, SeriesResult
 
 TONES: Final[dict[Conclusion, str]] = {
     Conclusion.FASTER: "good",
@@ -38,6 +38,9 @@ ENDINGS: Final[dict[str, str]] = {
     Ending.TIME_UP: "ended because the time was over",
     Ending.INTERRUPTED: "ended because it was interrupted; complete rounds are kept",
 }
+
+#: The arms whose comparison shows a client that remembers the time before the data was cached.
+_SAME_AND_FRESH: Final = (ArmKind.FLUID_WARM_SAME_CLIENT, ArmKind.FLUID_WARM_FRESH_CLIENT)
 
 #: The verdicts that claim a difference.
 CLAIMS: Final = frozenset({Conclusion.FASTER, Conclusion.SLOWER})
@@ -276,6 +279,40 @@ def alarms(benchmark: Benchmark) -> tuple[str, ...]:
                     f"({one.verdict}). A real slowdown of that size may be hidden, too."
                 )
     return tuple(found)
+
+
+def advices(benchmark: Benchmark) -> tuple[str, ...]:
+    """What a user can do about slow reads that were measured: a sentence with its remedy for each series."""
+    return tuple(
+        filter(None, (_slow_client(series, one) for series in benchmark.series for one in series.judged))
+    )
+
+
+def _slow_client(series: SeriesResult, one: Judgement) -> str:
+    """A client that was running when the data was cached is slower than one that started afterwards.
+
+    Fluid sets ``alluxio.user.metadata.cache.expiration.time`` to 10 minutes (1.0.8,
+    pkg/ddc/alluxio/transform_optimization.go:79).
+    """
+    kinds = (series.arm(one.baseline).kind, series.arm(one.candidate).kind)
+    if kinds != _SAME_AND_FRESH or one.verdict is not Conclusion.FASTER:
+        return ""
+    same, fresh = (
+        next(value_text(found.median, series.unit) for found in series.figures if found.arm == arm)
+        for arm in (one.baseline, one.candidate)
+    )
+    return (
+        f"{series.name}: with all data cached, a FUSE client that was running while it was cached reads "
+        f"{same}, and one that started afterwards {fresh}. A client keeps what it knows of a file for "
+        "10 minutes, also that none of it was cached (alluxio.user.metadata.cache.expiration.time, set by "
+        "Fluid). Load the data with a DataLoad before the first application starts; where one ran before, "
+        "delete the Fuse Pod of its node while no application uses the Dataset."
+    )
+
+
+def cpu_text(figures: Figures) -> str:
+    """Processor time for 1 GiB."""
+    return "not known" if figures.cpu_per_gib is None else f"{units.three(figures.cpu_per_gib)} s"
 
 
 def value_text(value: float | None, unit: Unit) -> str:

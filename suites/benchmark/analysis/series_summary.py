@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 
@@ -12,12 +13,17 @@ from suites.benchmark.model.judgement import FEWEST_ROUNDS, Comparison, Figures,
 from suites.benchmark.model.rounds import Round, Unit
 from suites.benchmark.model.series import Arm, Sample, SeriesResult, Shaping, Workload
 
+GIB: Final = 1024**3
+
 
 def figures_of(rounds: Sequence[Round], arm: str) -> Figures:
     """Summary of the rounds of an arm."""
     found = ArmValues.of(rounds, arm)
     valid = [one for one in rounds if one.arm == arm and one.valid]
     low, high = median_interval(found.values) if len(found.values) >= FEWEST_ROUNDS else (None, None)
+    cpu = [
+        one.cpu_seconds / one.read_bytes for one in valid if one.cpu_seconds is not None and one.read_bytes
+    ]
     return Figures(
         arm=arm,
         rounds=len(valid),
@@ -28,6 +34,7 @@ def figures_of(rounds: Sequence[Round], arm: str) -> Figures:
         low=low,
         high=high,
         variation=found.variation,
+        cpu_per_gib=GIB * float(np.median(cpu)) if cpu else None,
     )
 
 

@@ -63,6 +63,9 @@ class Figures(Model):
     )
     high: Amount | None = None
     variation: Amount | None = Field(None, description="standard deviation over mean, 0.02 means 2 %")
+    cpu_per_gib: Amount | None = Field(
+        None, description="processor seconds of the whole machine for 1 GiB: median of the valid rounds"
+    )
 
     @property
     def unstable(self) -> bool:

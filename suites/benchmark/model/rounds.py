@@ -109,6 +109,11 @@ class Round(Model):
     read_bytes: Count = Field(description="all reads and Pods together")
     started: datetime
     load_before: Amount = Field(description="1-minute load average just before")
+    cpu_seconds: Amount | None = Field(
+        None,
+        description="processor seconds of all programs of the machine while fio ran; null: not known, as for "
+        "several Pods at once",
+    )
     valid: bool = Field(description="the evidence shows that the round measured what its arm is called")
     reason: str = Field("", description="why the round is not valid")
     saturated: str = Field(

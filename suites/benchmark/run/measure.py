@@ -188,6 +188,8 @@ class Measurer:
             read_bytes=runs.read_bytes,
             started=started,
             load_before=runs.load,
+            # The times of Pods that read at once overlap.
+            cpu_seconds=runs.cpu_seconds if pods == 1 else None,
             valid=not reason,
             reason=reason,
             saturated=saturated(runs.busy),

@@ -22,6 +22,9 @@ from workloads.pod_commands import Argv
 #: Percentiles that are recorded for each round.
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
 
+#: Ticks of a second in /proc/stat (USER_HZ, proc(5)): 100 on every architecture of Linux that Fluid runs on.
+_TICKS: Final = 100
+
 #: Exit codes if `timeout` ended or killed the program (coreutils).
 _TIMED_OUT: Final = 124
 _KILLED: Final = 137
@@ -64,6 +67,8 @@ class FioRun:
         resident_before: bytes of the data in the page cache before it.
         resident_after: the same after it.
         busy: share of the time of all processors that was not idle; None if the run was too short.
+        cpu_seconds: the same as seconds of one processor, of all programs of the machine: also those of the
+            client, the cache and the server, which read on behalf of fio.
         started: nanoseconds since 1970 by the clock of the Pod's node, just before fio; None if unknown.
     """
 
@@ -72,6 +77,7 @@ class FioRun:
     resident_before: int
     resident_after: int
     busy: float | None
+    cpu_seconds: float
     started: int | None = None
 
     @property
@@ -169,6 +175,11 @@ class FioRuns:
         """The highest share of processor time that was not idle in a run."""
         return max((one.busy for one in self.each if one.busy is not None), default=None)
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of the machine while these ran, which must have been in sequence."""
+        return sum(one.cpu_seconds for one in self.each)
+
     def latency(self) -> Latency | None:
         """Latency of single reads, all runs together."""
         return latency([one.report for one in self.each])
@@ -241,12 +252,14 @@ def parse_run(completed: Completed) -> FioRun:
         if (match := _SEEN.fullmatch(line)) is not None
     }
     try:
+        working, total = _ticks(seen)
         return FioRun(
             report=report,
             load=float(seen["load"]),
             resident_before=int(seen["resident-before"]),
             resident_after=int(seen["resident-after"]),
-            busy=_busy(seen),
+            busy=working / total if total > 0 else None,
+            cpu_seconds=working / _TICKS,
             started=int(seen["started"]) if "started" in seen else None,
         )
     except (KeyError, ValueError) as error:
@@ -271,9 +284,9 @@ def read_all_argv(folder: str) -> Argv:
     return ("bash", "-euc", _READ_ALL, "read", folder)
 
 
-def _busy(seen: Mapping[str, str]) -> float | None:
-    """The share of processor time that was not idle, from two first lines of /proc/stat."""
+def _ticks(seen: Mapping[str, str]) -> tuple[int, int]:
+    """Ticks of all processors that were not idle, and all ticks, from two first lines of /proc/stat."""
     before, after = ([int(word) for word in seen[name].split()[1:9]] for name in ("cpu-before", "cpu-after"))
     spent = [late - early for early, late in zip(before, after, strict=True)]
     total, idle = sum(spent), spent[3] + spent[4]  # idle and iowait (proc(5))
-    return 1 - idle / total if total > 0 else None
+    return total - idle, total

@@ -23,12 +23,20 @@ from reports.performance.report import (
     write,
 )
 from reports.performance.rounds_csv import render_csv
-from reports.performance.text import ANCHORS, MARKS, alarms, arm_badges, says_series, says_spread
+from reports.performance.text import (
+    ANCHORS,
+    MARKS,
+    advices,
+    alarms,
+    arm_badges,
+    says_series,
+    says_spread,
+)
 from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from suites.benchmark.analysis.series_summary import figures_of
 from suites.benchmark.model import results
-from suites.benchmark.model.judgement import Figures
+from suites.benchmark.model.judgement import Comparison, Figures
 from suites.benchmark.model.results import Benchmark
 from suites.benchmark.model.rounds import Part, Unit
 from suites.benchmark.model.series import MEANING, ArmKind, SeriesResult
@@ -70,6 +78,44 @@ def page(whole: Benchmark) -> Reader:
 def test_schema_is_current() -> None:
     """The committed schema is that of the model (``python -m reports schema benchmark`` prints it)."""
     assert SCHEMA_PATH.read_text() == results.schema_text()
+
+
+class TestSlowClient:
+    """The sentence about a client that was running while the data was cached."""
+
+    def of(self, **speeds: tuple[float, float]) -> Benchmark:
+        """A run in which the two clients are compared."""
+        changed = FREE | {FLUID_SAME: speeds["same"], FLUID_FRESH: speeds["fresh"]}
+        pair = Comparison(baseline=FLUID_SAME, candidate=FLUID_FRESH)
+        return benchmark(series("sequential", changed, comparisons=(*COMPARISONS, pair)))
+
+    def test_slow_client_is_named_with_its_remedy(self) -> None:
+        """Both speeds, the property that is the reason, and what to do; on the page and in Markdown."""
+        run = self.of(same=(70, 0.03), fresh=(780, 0.03))
+        (text,) = advices(run)
+        assert re.search(r"cached reads \d\d\.\d MiB/s, and one that started afterwards 7\d\d MiB/s", text)
+        assert "metadata.cache.expiration.time" in text
+        assert "DataLoad before the first application" in text
+        assert Reader(render_performance_page(run)).says(text)
+        assert "delete the Fuse Pod" in render_markdown(run)
+
+    def test_equal_clients_are_not_mentioned(self) -> None:
+        """No difference that the judge claims, no sentence; neither for the faster one of another pair."""
+        assert advices(self.of(same=(540, 0.03), fresh=(545, 0.03))) == ()
+        assert advices(self.of(same=(780, 0.03), fresh=(70, 0.03))) == ()
+
+
+def test_processor_time_stands_next_to_the_speed() -> None:
+    """The median of the valid rounds for 1 GiB; runs of before do not know it."""
+    rounds = [
+        one.model_copy(update={"cpu_seconds": cpu, "read_bytes": 128 * MIB})
+        for one, cpu in zip(series().of_arm(RAW)[:5], (0.1, 0.3, 0.2, 0.25, 9.0), strict=True)
+    ]
+    assert figures_of(rounds, RAW).cpu_per_gib == pytest.approx(2.0)
+    assert figures_of(series().of_arm(RAW), RAW).cpu_per_gib is None
+    text = render_markdown(benchmark(series()))
+    assert "| CPU for 1 GiB |" in text
+    assert "not known" in text
 
 
 class TestPage:

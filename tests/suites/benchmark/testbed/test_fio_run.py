@@ -64,6 +64,16 @@ def test_observations_are_before_and_after_fio(tmp_path: Path) -> None:
     assert found.report.version.startswith("fio-")
 
 
+def test_processor_time_is_that_of_all_programs_and_processors(tmp_path: Path) -> None:
+    """Ticks that were neither idle nor spent waiting for a disk: as a share, and as seconds."""
+    done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, f"cat {DATA}/seqread.txt")
+    text = "".join(line for line in done.stdout.splitlines(keepends=True) if "seen cpu" not in line)
+    ticks = "seen cpu-before cpu 10 0 20 400 50 0 0 0 0 0\nseen cpu-after cpu 110 5 70 420 75 10 10 0 0 0\n"
+    found = parse_run(Completed(done.argv, 0, text + ticks, ""))
+    assert found.cpu_seconds == pytest.approx(1.75)
+    assert found.busy == pytest.approx(175 / 220)
+
+
 def test_fio_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
     """A fio that does not end is ended inside the Pod, and the error says what to try."""
     done = run(measure_argv(plan(), str(files(tmp_path)), 1), tmp_path, "exec sleep 30")

@@ -131,7 +131,7 @@ def read(seconds: float) -> FioRun:
     job = report.jobs[0]
     read = job.read.model_copy(update={"runtime": int(1000 * seconds), "io_bytes": 128 * MIB})
     job = job.model_copy(update={"read": read})
-    return FioRun(report.model_copy(update={"jobs": (job,)}), 0.5, 0, 0, None, 1)
+    return FioRun(report.model_copy(update={"jobs": (job,)}), 0.5, 0, 0, None, 0.0, 1)
 
 
 def test_total_counts_from_the_first_start_to_the_last_end() -> None:
