@@ -124,7 +124,7 @@ def ratio_chart(series: SeriesResult) -> StripChart | None:
         ),
         reference=scale.at(1.0),
         legend=(
-            ("median", "ratio of the medians"),
+            ("median", "ratio"),
             ("interval", "its 95 % interval"),
             ("band", "threshold: nothing is claimed within"),
         ),

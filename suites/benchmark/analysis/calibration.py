@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from suites.benchmark.analysis.judge import Floats, decide
+from suites.benchmark.analysis.interval import Floats
+from suites.benchmark.analysis.judge import Decision, decide, decide_paired
 from suites.benchmark.model.judgement import Conclusion, JudgeFigures
 
 #: Degrees of freedom (Student's t) of the heavy-tailed noise.
@@ -68,6 +69,26 @@ def dependent(variation: float, correlation: float) -> Noise:
     return Noise(f"log-normal, {100 * variation:g} %, correlation {correlation:g}", draw)
 
 
+def like_pairs(*pairs: Sequence[tuple[float, float]]) -> Noise:
+    """Noise of one arm that makes two arms differ within a round as measured pairs of equal arms do.
+
+    Args:
+        pairs: the two values of each round, for each pair of equal arms.
+
+    Raises:
+        ValueError: no pair of arms has two rounds or more.
+    """
+    ratios = [[other / one for one, other in rounds] for rounds in pairs]
+    noise = like(*ratios)
+
+    def draw(generator: np.random.Generator, rounds: int) -> Floats:
+        # Each of the two arms has half of the variance of their ratio.
+        values: Floats = noise.draw(generator, rounds) ** (1 / np.sqrt(2))
+        return values
+
+    return Noise("like equal reads within the measured rounds", draw)
+
+
 def like(*arms: Sequence[float]) -> Noise:
     """Noise like that of measured arms: their values over the median of their arm, resampled.
 
@@ -102,6 +123,8 @@ def calibrate(
     rounds: int = 10,
     effect: float = 0.10,
     second_baseline: bool = False,
+    same_rounds: bool = False,
+    shared: Noise | None = None,
 ) -> JudgeFigures:
     """Judge ``series`` generated pairs of equal arms, and as many with one slowed arm.
 
@@ -112,14 +135,25 @@ def calibrate(
         rounds: of each arm.
         effect: the slowdown of the second kind.
         second_baseline: the run has a second baseline arm, which shows the noise.
+        same_rounds: the arms are compared round by round.
+        shared: noise that all arms of a round share; None without any.
     """
+
+    def decided(baseline: Floats, candidate: Floats, repeated: Floats | None) -> Decision:
+        if not same_rounds:
+            return decide(baseline, candidate, repeated, seed)
+        return decide_paired(
+            np.log(candidate / baseline), np.log(repeated / baseline) if repeated is not None else None
+        )
+
     generator = np.random.default_rng([seed, series, rounds])
     equal, slowed = [], []
     for _ in range(series):
-        baseline, candidate, slow = (noise.draw(generator, rounds) for _ in range(3))
-        repeated = noise.draw(generator, rounds) if second_baseline else None
-        equal.append(decide(baseline, candidate, repeated, seed))
-        slowed.append(decide(baseline, slow * (1 - effect), repeated, seed))
+        common = shared.draw(generator, rounds) if shared is not None else np.ones(rounds)
+        baseline, candidate, slow = (common * noise.draw(generator, rounds) for _ in range(3))
+        repeated = common * noise.draw(generator, rounds) if second_baseline else None
+        equal.append(decided(baseline, candidate, repeated))
+        slowed.append(decided(baseline, slow * (1 - effect), repeated))
 
     def share(several: list[bool]) -> float:
         return sum(several) / series

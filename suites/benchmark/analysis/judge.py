@@ -2,9 +2,11 @@
 
 The method:
 
-- The *ratio* of the medians says how many times as fast the candidate is. Above 1 the candidate is
-  faster, for throughputs and for durations.
-- The *interval* is the 95 % percentile bootstrap of that ratio: the valid rounds of each arm are
+- The *ratio* says how many times as fast the candidate is. Above 1 the candidate is faster, for
+  throughputs and for durations.
+- Arms of one run are compared round by round: `suites.benchmark.analysis.paired` has their ratio, its
+  interval and its noise. Otherwise, and with fewer than six rounds in common, it is the ratio of the medians.
+- The *interval* is then the 95 % percentile bootstrap of that ratio: the valid rounds of each arm are
   resampled independently, with replacement. For medians of few values it needs no correction: over 2,000
   pairs of equal arms it contained 1 in 95.5 to 97.5 % (5, 7, 10, 15, 20 and 40 rounds; log-normal noise of
   3 and 10 %, Student's t with 2.5 degrees of freedom, one-sided exponential tails, two modes). The usual
@@ -14,8 +16,8 @@ The method:
   rounds, corrected for its bias; it is 0 unless it exceeds its own standard error. Equal arms of
   20 rounds with r = 0.5 then raise 2 % false alarms and with r = 0.8 4 %, where they raised 13 and 35 %. Ten
   rounds show r less well (6 and 16 %, where they raised 10 and 34 %), and fewer than eight not at all.
-- The *noise* is the largest difference between equal arms of the same run (A/A), each the larger of the
-  difference of their medians and the standard error of their ratio. Equal arms are a second arm of the same
+- The *noise* of arms that are not paired is the largest difference between equal arms of the same run
+  (A/A), each the larger of the difference of their medians and the standard error of their ratio. Equal arms are a second arm of the same
   kind as the baseline if the run has one, the odd and the even rounds of an arm, and its earlier and its
   later rounds, which show its drift. The candidate's own drift counts as well as the baseline's.
 - A difference is *claimed* only if the interval excludes 1 and the effect exceeds the *threshold*:
@@ -33,11 +35,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from suites.benchmark.analysis import paired
+from suites.benchmark.analysis.interval import CONFIDENCE, Floats, Interval, half_width, inflation
 from suites.benchmark.model.judgement import (
     FEWEST_ROUNDS,
     RULED_OUT,
@@ -49,18 +53,11 @@ from suites.benchmark.model.judgement import (
 )
 from suites.benchmark.model.rounds import Round, Unit
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-
-CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 4999
 
 #: Standard errors by which a difference must exceed interval and threshold to be claimed in nine of ten
 #: runs: 1.28, times 1.56 because the threshold itself varies by 1.2 standard errors from run to run.
 BEYOND: Final = 2.0
-
-#: Fewest rounds of which a correlation is computed, and the largest that is assumed.
-FEWEST_FOR_CORRELATION: Final = 8
-MOST_CORRELATED: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,7 @@ class ArmValues:
         arm: its name.
         values: of the valid rounds, in the order of the rounds; finite and above 0.
         invalid: reasons of the rounds that are not valid.
+        numbers: of the rounds of ``values``; empty if they are not known.
 
     Raises:
         ValueError: a value is not finite or not above 0.
@@ -79,6 +77,7 @@ class ArmValues:
     arm: str
     values: tuple[float, ...]
     invalid: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for value in self.values:
@@ -91,8 +90,14 @@ class ArmValues:
     def of(cls, rounds: Iterable[Round], arm: str) -> ArmValues:
         """The values of an arm in the rounds of a series."""
         mine = sorted((one for one in rounds if one.arm == arm), key=lambda one: one.number)
-        values = tuple(one.value for one in mine if one.valid and one.value is not None)
-        return cls(arm, values, tuple(one.reason for one in mine if not one.valid))
+        valid = {one.number: one.value for one in mine if one.valid and one.value is not None}
+        reasons = tuple(one.reason for one in mine if not one.valid)
+        return cls(arm, tuple(valid.values()), reasons, tuple(valid))
+
+    def in_rounds(self, numbers: Iterable[int]) -> tuple[float, ...]:
+        """The values of these rounds, in their order."""
+        found = dict(zip(self.numbers, self.values, strict=True))
+        return tuple(found[number] for number in numbers)
 
     @property
     def median(self) -> float | None:
@@ -110,35 +115,6 @@ class ArmValues:
         return self.variation is not None and self.variation > UNSTABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95 % interval of a ratio.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        standard_error: of the ratio's logarithm.
-    """
-
-    low: float
-    high: float
-    standard_error: float
-
-    @property
-    def excludes_one(self) -> bool:
-        """Whether both ends are on the same side of 1."""
-        return self.low > 1 or self.high < 1
-
-    @property
-    def half_width(self) -> float:
-        """Its reach to either side as a factor: 0.05 means from ratio / 1.05 to ratio * 1.05."""
-        return _half_width(self.low, self.high)
-
-    def within(self, effect: float) -> bool:
-        """Whether it rules out a difference of ``effect`` or more."""
-        return self.low > 1 / (1 + effect) and self.high < 1 + effect
-
-
 def judge(
     baseline: ArmValues,
     candidate: ArmValues,
@@ -146,9 +122,10 @@ def judge(
     *,
     purpose: Purpose = Purpose.COMPARISON,
     repeated: ArmValues | None = None,
+    same_rounds: bool = False,
     seed: int = 0,
 ) -> Judgement:
-    """Compare two arms of one run.
+    """Compare two arms.
 
     Args:
         baseline: arm to compare against.
@@ -157,6 +134,7 @@ def judge(
         purpose: why they are compared; it does not change the verdict.
         repeated: an arm equal to the baseline, which shows its noise; without it the halves of the
             baseline do.
+        same_rounds: the arms are of one run, so that their rounds of one number were measured together.
         seed: of the bootstrap; the same values and seed give the same judgement.
     """
     few = [one for one in (baseline, candidate) if len(one.values) < FEWEST_ROUNDS]
@@ -170,13 +148,17 @@ def judge(
             reason="; ".join(_too_few(one) for one in few),
             unstable=unstable,
         )
-    equal = repeated.values if repeated is not None else ()
-    decision = decide(
-        _speeds(baseline.values, unit),
-        _speeds(candidate.values, unit),
-        _speeds(equal, unit) if len(equal) >= FEWEST_ROUNDS else None,
-        seed,
-    )
+    common = _common(baseline, candidate)
+    if same_rounds and len(common) >= paired.FEWEST_PAIRS:
+        decision = _decide_paired(baseline, candidate, common, repeated, unit)
+    else:
+        equal = repeated.values if repeated is not None else ()
+        decision = decide(
+            _speeds(baseline.values, unit),
+            _speeds(candidate.values, unit),
+            _speeds(equal, unit) if len(equal) >= FEWEST_ROUNDS else None,
+            seed,
+        )
     return Judgement(
         baseline=baseline.arm,
         candidate=candidate.arm,
@@ -202,7 +184,7 @@ def narrow_enough(judgement: Judgement) -> bool:
     """
     if judgement.low is None or judgement.high is None:
         return True
-    return _half_width(judgement.low, judgement.high) <= SMALLEST_CLAIM
+    return half_width(judgement.low, judgement.high) <= SMALLEST_CLAIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +212,47 @@ class Decision:
 def decide(baseline: Floats, candidate: Floats, repeated: Floats | None, seed: int) -> Decision:
     """The verdict on speeds (more is faster) of two arms, each in the order of its rounds."""
     ratio, interval = _compare(baseline, candidate, seed)
-    noise = _noise(baseline, candidate, repeated, seed)
+    return _decision(ratio, interval, _noise(baseline, candidate, repeated, seed))
+
+
+def decide_paired(differences: Floats, between_equals: Floats | None) -> Decision:
+    """The verdict on two arms of the same rounds.
+
+    Args:
+        differences: logarithms of the candidate's speed over the baseline's, in the order of the rounds.
+        between_equals: the same of an arm that equals the baseline; None without one.
+    """
+    ratio, interval = paired.estimate(differences)
+    noise = paired.noise(differences)
+    if between_equals is not None:
+        off, known = paired.estimate(between_equals)
+        noise = max(noise, _effect(off), math.expm1(known.standard_error))
+    return _decision(ratio, interval, noise)
+
+
+def _decide_paired(
+    baseline: ArmValues, candidate: ArmValues, common: Sequence[int], repeated: ArmValues | None, unit: Unit
+) -> Decision:
+    def differences(other: ArmValues, numbers: Sequence[int]) -> Floats:
+        speeds = (_speeds(one.in_rounds(numbers), unit) for one in (baseline, other))
+        first, second = (np.log(one) for one in speeds)
+        found: Floats = second - first
+        return found
+
+    equal = _common(baseline, repeated) if repeated is not None else ()
+    enough = repeated is not None and len(equal) >= paired.FEWEST_PAIRS
+    return decide_paired(
+        differences(candidate, common),
+        differences(repeated, equal) if repeated is not None and enough else None,
+    )
+
+
+def _common(one: ArmValues, other: ArmValues) -> tuple[int, ...]:
+    """The rounds in which both arms are valid."""
+    return tuple(sorted(set(one.numbers) & set(other.numbers)))
+
+
+def _decision(ratio: float, interval: Interval, noise: float) -> Decision:
     threshold = max(SMALLEST_CLAIM, 2 * noise)
     effect = _effect(ratio)
     if interval.excludes_one and effect > threshold:
@@ -271,23 +293,6 @@ def _log_medians(values: Floats, seed: int, stream: int) -> Floats:
     return spread
 
 
-def inflation(values: Floats) -> float:
-    """How many times as far a median may be from the true one because successive rounds are correlated.
-
-    Args:
-        values: of one arm, in the order of the rounds.
-    """
-    count = len(values)
-    if count < FEWEST_FOR_CORRELATION:
-        return 1.0
-    ranks = np.argsort(np.argsort(values)) - (count - 1) / 2
-    found = float(np.dot(ranks[:-1], ranks[1:]) / np.dot(ranks, ranks))
-    if found <= 1 / math.sqrt(count):
-        return 1.0
-    corrected = min(found + 2 / count, MOST_CORRELATED)
-    return math.sqrt((1 + corrected) / (1 - corrected))
-
-
 def _medians(values: Floats, seed: int, stream: int) -> Floats:
     """Medians of resamples of ``values``."""
     ordered = np.sort(values)
@@ -321,10 +326,6 @@ def _mann_whitney(baseline: Sequence[float], candidate: Sequence[float]) -> floa
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - its import needs half a second
 
     return float(mannwhitneyu(baseline, candidate, alternative="two-sided").pvalue)
-
-
-def _half_width(low: float, high: float) -> float:
-    return math.sqrt(high / low) - 1
 
 
 def _too_few(arm: ArmValues) -> str:

@@ -17,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from suites.benchmark.analysis.judge import CONFIDENCE, ArmValues, Interval
+from suites.benchmark.analysis.interval import CONFIDENCE, Interval
+from suites.benchmark.analysis.judge import ArmValues
 from suites.benchmark.model.judgement import RULED_OUT, SMALLEST_CLAIM, Conclusion, Judgement
 from suites.benchmark.model.rounds import Unit
 

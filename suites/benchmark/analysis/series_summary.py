@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from suites.benchmark.analysis.judge import CONFIDENCE, RESAMPLES, ArmValues, judge
+from suites.benchmark.analysis.interval import CONFIDENCE
+from suites.benchmark.analysis.judge import RESAMPLES, ArmValues, judge
 from suites.benchmark.model.judgement import FEWEST_ROUNDS, Comparison, Figures, Purpose
 from suites.benchmark.model.rounds import Round, Unit
 from suites.benchmark.model.series import Arm, Sample, SeriesResult, Shaping, Workload
@@ -83,6 +84,7 @@ def summarize_series(
                 repeated=values[repeated[one.baseline]]
                 if one.purpose is not Purpose.EQUAL and one.baseline in repeated
                 else None,
+                same_rounds=True,
                 seed=seed,
             )
             for one in several

@@ -20,8 +20,9 @@ from clusters.images.tools import Tools
 from clusters.paths import cache_root
 from clusters.progress import Progress, RunningStage
 from clusters.system import System
-from suites.benchmark.analysis.calibration import calibrate, like, lognormal
+from suites.benchmark.analysis.calibration import calibrate, like_pairs, lognormal
 from suites.benchmark.analysis.judge import ArmValues, judge, narrow_enough
+from suites.benchmark.analysis.paired import FEWEST_PAIRS
 from suites.benchmark.analysis.series_summary import summarize_series
 from suites.benchmark.model import results
 from suites.benchmark.model.environment import Environment
@@ -327,17 +328,16 @@ class BenchmarkSession:
 
     def _calibration(self) -> tuple[JudgeFigures, ...]:
         """Calibration of the judge with a standard noise, and with noise like that of this run."""
-        found = [calibrate(lognormal(0.03), CALIBRATION_SERIES)]
-        measured = [
-            [one.value for one in series.of_arm(name) if one.valid and one.value]
-            for series in self._done.values()
-            for name in (arms.RAW_COLD, arms.RAW_REPEATED)
-            if name in {arm.name for arm in series.arms}
-        ]
-        if any(len(values) > 1 for values in measured):
+        found = [calibrate(lognormal(0.03), CALIBRATION_SERIES, same_rounds=True)]
+        measured = [equal_reads(series.rounds) for series in self._done.values()]
+        if any(len(pairs) > 1 for pairs in measured):
             found.append(
                 calibrate(
-                    like(*measured), CALIBRATION_SERIES, rounds=self.settings.rounds, second_baseline=True
+                    like_pairs(*measured),
+                    CALIBRATION_SERIES,
+                    rounds=max(self.settings.rounds, FEWEST_PAIRS),
+                    second_baseline=True,
+                    same_rounds=True,
                 )
             )
         return tuple(found)
@@ -361,6 +361,13 @@ class BenchmarkSession:
         self.on_write(benchmark)
 
 
+def equal_reads(rounds: Sequence[Round]) -> list[tuple[float, float]]:
+    """The values of the two equal arms in the rounds in which both are valid."""
+    one, other = (ArmValues.of(rounds, arm) for arm in (arms.RAW_COLD, arms.RAW_REPEATED))
+    common = sorted(set(one.numbers) & set(other.numbers))
+    return list(zip(one.in_rounds(common), other.in_rounds(common), strict=True))
+
+
 def _enough(rounds: Sequence[Round], spec: SeriesSpec) -> bool:
     """Whether the intervals of all comparisons of Fluid are narrow."""
     return all(
@@ -369,6 +376,7 @@ def _enough(rounds: Sequence[Round], spec: SeriesSpec) -> bool:
                 ArmValues.of(rounds, one.baseline),
                 ArmValues.of(rounds, one.candidate),
                 Unit.BYTES_PER_SECOND,
+                same_rounds=True,
             )
         )
         for one in arms.comparisons(spec.series.arms)

@@ -85,7 +85,7 @@ class TestSlowClient:
 
     def of(self, **speeds: tuple[float, float]) -> Benchmark:
         """A run in which the two clients are compared."""
-        changed = FREE | {FLUID_SAME: speeds["same"], FLUID_FRESH: speeds["fresh"]}
+        changed = {**FREE, FLUID_SAME: speeds["same"], FLUID_FRESH: speeds["fresh"]}
         pair = Comparison(baseline=FLUID_SAME, candidate=FLUID_FRESH)
         return benchmark(series("sequential", changed, comparisons=(*COMPARISONS, pair)))
 

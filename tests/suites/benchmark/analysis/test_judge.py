@@ -18,7 +18,8 @@ from suites.benchmark.analysis.calibration import (
     like,
     lognormal,
 )
-from suites.benchmark.analysis.judge import ArmValues, Interval, judge, narrow_enough
+from suites.benchmark.analysis.interval import Interval
+from suites.benchmark.analysis.judge import ArmValues, judge, narrow_enough
 from suites.benchmark.model.judgement import FEWEST_ROUNDS, Conclusion, Judgement
 from suites.benchmark.model.rounds import Round, Unit
 from tests.suites.benchmark.round_factory import make_round
