@@ -17,9 +17,10 @@ The method:
   20 rounds with r = 0.5 then raise 2 % false alarms and with r = 0.8 4 %, where they raised 13 and 35 %. Ten
   rounds show r less well (6 and 16 %, where they raised 10 and 34 %), and fewer than eight not at all.
 - The *noise* of arms that are not paired is the largest difference between equal arms of the same run
-  (A/A), each the larger of the difference of their medians and the standard error of their ratio. Equal arms are a second arm of the same
-  kind as the baseline if the run has one, the odd and the even rounds of an arm, and its earlier and its
-  later rounds, which show its drift. The candidate's own drift counts as well as the baseline's.
+  (A/A), each the larger of the difference of their medians and the standard error of their ratio. Equal
+  arms are a second arm of the same kind as the baseline if the run has one, the odd and the even rounds of an
+  arm, and its earlier and its later rounds, which show its drift. The candidate's own drift counts as well as
+  the baseline's.
 - A difference is *claimed* only if the interval excludes 1 and the effect exceeds the *threshold*:
   the larger of 5 % and twice the noise.
 - *No difference shown*: nothing is claimed, and the interval rules out a difference of 10 % or more.

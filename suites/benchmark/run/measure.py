@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from clusters.errors import HarnessError
-from clusters.host.commands import Completed
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.analysis.round_validation import EMPTY_MEMORY, Expected, invalid, polluted, saturated
@@ -17,7 +16,7 @@ from suites.benchmark.model.rounds import Proof, Round, State
 from suites.benchmark.model.series import ArmKind, Sample
 from suites.benchmark.run import arms
 from suites.benchmark.run.profile import SeriesSpec
-from suites.benchmark.testbed.fio_run import FioRun, FioRuns, HungError, measure_argv, parse_run
+from suites.benchmark.testbed.fio_run import FioRuns, HungError
 from suites.benchmark.testbed.layout import Layout
 from suites.benchmark.testbed.parallel_pods import (
     INDEX,
@@ -28,15 +27,11 @@ from suites.benchmark.testbed.parallel_pods import (
 from suites.benchmark.testbed.shaping import limited_to
 from suites.benchmark.testbed.testbed import MOUNT, Observation, Testbed
 from suites.steps.user import DATASET, SOURCE
-from workloads.application import CONTAINER
 from workloads.fio import Plan
 
 #: A run that is slower than this, in bytes/s, counts as hung and is killed.
 SLOWEST: Final = 1024 * 1024
 LEAST_DEADLINE: Final = 90.0
-
-#: Seconds that the exec call may take longer than the program in the Pod.
-GRACE: Final = 30.0
 
 
 @dataclass
@@ -106,22 +101,17 @@ class Measurer:
                     self.testbed, plan, SOURCE, folder, times=times, seconds=deadline(plan)
                 )
             else:
-                runs = FioRuns.in_sequence(list(self._read(arm, plan, folder, times)), plan)
+                empty = kind in EMPTY_MEMORY
+                reader = self._reader(arm)
+                runs = self.testbed.read(
+                    reader, plan, folder, times=times, empty=empty, seconds=deadline(plan)
+                )
             after = self._observe(copy, plan)
         if kind is ArmKind.FLUID_COLD:
             self._cached_by = after.fuse_pod
         if arm == arms.RAW_STANDALONE:
             times += WARM_UP_READS
         return self._validated(arm, number, plan, started, runs, before, after, times=times)
-
-    def _read(self, arm: str, plan: Plan, folder: str, times: int) -> Iterator[FioRun]:
-        """Read as often as one measurement needs, from the same state each time."""
-        kind = arms.ARMS[arm].kind
-        pod = self._reader(arm)
-        for number in range(times):
-            if number and kind in EMPTY_MEMORY:
-                self.testbed.drop_page_cache(pod, folder)
-            yield parse_run(self._fio(pod, plan, folder))
 
     def _measure_in_parallel(self, arm: str, number: int) -> Round:
         """Read in several Pods at the same time, each its own copy."""
@@ -234,17 +224,6 @@ class Measurer:
             )
         )
         return seen
-
-    def _fio(self, pod: PodSnapshot, plan: Plan, folder: str) -> Completed:
-        seconds = deadline(plan)
-        return self.testbed.system.kube.exec(
-            pod.namespace,
-            pod.name,
-            CONTAINER,
-            measure_argv(plan, f"{MOUNT}/{folder}", seconds),
-            timeout=seconds + GRACE,
-            stdin=plan.text.encode(),
-        )
 
     def _reader(self, arm: str) -> PodSnapshot:
         return self.testbed.fluid if arms.ARMS[arm].kind.through_fluid else self.testbed.raw

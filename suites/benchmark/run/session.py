@@ -36,11 +36,9 @@ from suites.benchmark.run.profile import COPIES, MIB, TEARDOWN_SECONDS, SeriesSp
 from suites.benchmark.run.schedule import planned, run
 from suites.benchmark.testbed import nfs_proxy
 from suites.benchmark.testbed.environment_probe import mount_options, probe_environment
-from suites.benchmark.testbed.fio_run import measure_argv, parse_run
 from suites.benchmark.testbed.layout import Layout
 from suites.benchmark.testbed.shaping import ShapingError, limited_to, remove_limit
 from suites.benchmark.testbed.testbed import MOUNT, Testbed
-from workloads.application import CONTAINER
 from workloads.fio import Plan, load
 
 #: Limit of the arm that is slowed down on purpose, as a share of the measured bandwidth of NFS. It is far
@@ -252,23 +250,13 @@ class BenchmarkSession:
         folder = layout.folder(0)
         plan = self._plan(spec, f"{MOUNT}/{folder}")
         stage.says("bandwidth of raw NFS")
-        speeds = []
-        for _ in range(BANDWIDTH_READS):
-            testbed.drop_page_cache(testbed.raw, folder)
-            seconds = deadline(plan)
-            done = self.system.kube.exec(
-                testbed.raw.namespace,
-                testbed.raw.name,
-                CONTAINER,
-                measure_argv(plan, f"{MOUNT}/{folder}", seconds),
-                timeout=seconds + 30.0,
-                stdin=plan.text.encode(),
-            )
-            fio = parse_run(done)
-            speeds.append(fio.bytes_per_second)
+        testbed.drop_page_cache(testbed.raw, folder)
+        runs = testbed.read(
+            testbed.raw, plan, folder, times=BANDWIDTH_READS, empty=True, seconds=deadline(plan)
+        )
         if self._environment is not None and "fio" not in self._environment.versions:
-            self._environment = probe_environment(testbed, fio.report.version)
-        return statistics.median(speeds)
+            self._environment = probe_environment(testbed, runs.each[0].report.version)
+        return statistics.median(one.bytes_per_second for one in runs.each)
 
     def _arms(self, testbed: Testbed, spec: SeriesSpec, slowed_to: float) -> tuple[Arm, ...]:
         mounts = {

@@ -3,6 +3,8 @@
 One command does all, so that nothing happens between an observation and the run. fio reads its job from
 standard input and runs under `timeout`, which ends it even if the connection is lost. The observations
 are on lines of their own around the JSON document of fio; the parser returns them as messages.
+
+Several runs in sequence are one command, too: a call of the API between two reads takes longer than a read.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed
 from suites.benchmark.model.rounds import Latency, Part, Percentile
 from workloads.fio import FioReport, Plan, parse
-from workloads.page_cache import RESIDENT
+from workloads.page_cache import DROP, RESIDENT
 from workloads.pod_commands import Argv
 
 #: Percentiles that are recorded for each round.
@@ -45,6 +47,32 @@ echo "seen cpu-after $(head -n 1 /proc/stat)"
 echo "seen resident-after $(resident "$folder")"
 exit "$code"
 """
+)
+
+#: What stands between the outputs of two runs.
+_NEXT: Final = "\nnext read\n"
+
+#: Ends a run in the output of several.
+END_OF_RUN: Final = r"""
+echo
+echo "seen exit $code"
+echo "next read"
+"""
+
+_REPEAT: Final = (
+    "drop_page_cache() {"
+    + DROP
+    + r"""}
+folder=$1 times=$2 empty=$3
+shift 3
+job=$(cat)
+code=0
+for ((number = 1; number <= times && code == 0; number++)); do
+  [ "$number" -eq 1 ] || [ -z "$empty" ] || drop_page_cache "$folder"
+  "$@" <<< "$job" || code=$?
+"""
+    + END_OF_RUN
+    + "done\n"
 )
 
 _READ_ALL: Final = RESIDENT + 'find "$1" -type f -exec cat {} + > /dev/null; resident "$1"'
@@ -269,14 +297,41 @@ def parse_run(completed: Completed) -> FioRun:
         ) from error
 
 
-def parse_log(argv: Argv, text: str) -> FioRun:
-    """Parse the output of `measure_argv` in the log of a Job's Pod; the log has the exit code.
+def repeat_argv(argv: Argv, folder: str, times: int, *, empty: bool) -> Argv:
+    """The command that runs ``argv`` several times, until one fails; `parse_runs` reads its output.
+
+    Args:
+        argv: of `measure_argv`.
+        folder: with the files that are read.
+        times: how often.
+        empty: drop the files from the page cache between the runs.
+    """
+    return ("bash", "-euc", _REPEAT, "repeat", folder, str(times), "empty" if empty else "", *argv)
+
+
+def parse_runs(argv: Argv, text: str, times: int, *, who: str, stderr: str = "") -> list[FioRun]:
+    """Parse the outputs of several runs, as `repeat_argv` or the Pod of a Job writes them.
+
+    Args:
+        argv: of one run.
+        text: what was written.
+        times: how many runs there must be.
+        who: wrote it.
+        stderr: further output, for errors.
 
     Raises:
-        HarnessError: as in `parse_run`.
+        HarnessError: as in `parse_run`, or a run is missing.
     """
-    code = _EXIT.search(text)
-    return parse_run(Completed(argv, int(code[1]) if code else 1, text, ""))
+    pieces = text.split(_NEXT)[:-1]
+    codes = [int(found[1]) if (found := _EXIT.search(piece)) else 1 for piece in pieces]
+    runs = [
+        parse_run(Completed(argv, code, piece, stderr)) for code, piece in zip(codes, pieces, strict=True)
+    ]
+    if len(runs) != times:
+        raise InfrastructureError(
+            f"{who} completed {len(runs)} of {times} reads", last_seen=(text + stderr).strip()[-500:]
+        )
+    return runs
 
 
 def read_all_argv(folder: str) -> Argv:

@@ -19,7 +19,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.watch import Topic
 from clusters.waiting import wait
 from suites.benchmark.model.rounds import Part
-from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_log
+from suites.benchmark.testbed.fio_run import END_OF_RUN, FioRun, FioRuns, measure_argv, parse_runs
 from suites.benchmark.testbed.testbed import MOUNT, Testbed
 from workloads import page_cache
 from workloads.application import CONTAINER, Application
@@ -63,16 +63,15 @@ fi
 while [ "$times" -gt 0 ]; do
   code=0
   printf %s "${JOB//@index@/$JOB_COMPLETION_INDEX}" | "${argv[@]}" || code=$?
-  echo
-  echo "seen exit $code"
-  echo "next read"
+"""
+    + END_OF_RUN
+    + r"""
   times=$((times - 1))
   drop_page_cache "$folder"
 done
 """
 )
 _SIGNALS: Final = "/tmp"  # noqa: S108 - in a Pod of the harness
-_NEXT: Final = "\nnext read\n"
 _START: Final = 'echo "$2" > "$1/start.part" && mv "$1/start.part" "$1/start"'
 
 
@@ -269,9 +268,4 @@ def _wait_until_ended(testbed: Testbed, name: str, pods: int, seconds: float) ->
 def _runs(testbed: Testbed, pod: PodSnapshot, argv: tuple[str, ...], times: int) -> list[FioRun]:
     """The runs of fio in the log of a Pod."""
     text = testbed.system.kube.logs(pod.namespace, pod.name, CONTAINER)
-    pieces = text.split(_NEXT)[:-1]
-    if len(pieces) != times:
-        raise InfrastructureError(
-            f"Pod {pod.name} completed {len(pieces)} of {times} reads", last_seen=text.strip()[-500:]
-        )
-    return [parse_log(argv, piece) for piece in pieces]
+    return parse_runs(argv, text, times, who=f"Pod {pod.name}")

@@ -21,7 +21,14 @@ from clusters.system import System
 from clusters.waiting import WaitTimeoutError, wait
 from suites.benchmark.testbed import alluxio_rest
 from suites.benchmark.testbed.alluxio_rest import CacheState
-from suites.benchmark.testbed.fio_run import HungError, read_all_argv
+from suites.benchmark.testbed.fio_run import (
+    FioRuns,
+    HungError,
+    measure_argv,
+    parse_runs,
+    read_all_argv,
+    repeat_argv,
+)
 from suites.benchmark.testbed.layout import FOLDER, Layout, create_data
 from suites.benchmark.testbed.nfs_proxy import MOUNT_OPTIONS, NfsProxy
 from suites.benchmark.testbed.shaping import BandwidthLimiter, TokenBucket
@@ -45,6 +52,9 @@ STATE_SECONDS: Final = 120.0
 CACHED_SECONDS: Final = 20.0
 SECOND_CLIENT_SECONDS: Final = 60.0
 FREED_SECONDS: Final = 30.0
+
+#: Seconds that the exec call may take longer than the programs in the Pod.
+GRACE: Final = 30.0
 
 #: Reads of all data until the page cache holds it: a FUSE client may skip pieces in the first read.
 FILLS: Final = 4
@@ -298,6 +308,35 @@ class Testbed:
                     condition="0 % in Alluxio",
                     timeout=FREED_SECONDS,
                 )
+
+    def read(
+        self, pod: PodSnapshot, plan: Plan, folder: str, *, times: int, empty: bool, seconds: float
+    ) -> FioRuns:
+        """Run fio in a reader, several times in sequence.
+
+        Args:
+            pod: the reader.
+            plan: what is read.
+            folder: of the files, below the mount.
+            times: how often.
+            empty: drop the files from the page cache before each further run.
+            seconds: after which a run is killed.
+
+        Raises:
+            HarnessError: a run did not end, or read nothing.
+        """
+        place = f"{MOUNT}/{folder}"
+        argv = measure_argv(plan, place, seconds)
+        done = self.system.kube.exec(
+            pod.namespace,
+            pod.name,
+            CONTAINER,
+            repeat_argv(argv, place, times, empty=empty),
+            timeout=times * seconds + GRACE,
+            stdin=plan.text.encode(),
+        )
+        who = f"the reader in Pod {pod.name}"
+        return FioRuns.in_sequence(parse_runs(argv, done.stdout, times, who=who, stderr=done.stderr), plan)
 
     def stop_fio(self, pod: PodSnapshot) -> None:
         """Kill a fio process whose result is not needed."""

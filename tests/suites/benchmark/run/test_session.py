@@ -29,9 +29,11 @@ from tests.clusters.conftest import FakeClock
 from tests.reports.measurements import ENVIRONMENT
 from tests.suites.benchmark.run.test_measure import MIB, Model, standalone_job
 
-#: Runs of fio in a round of that series: each arm but the page caches' once, those three times, and by
-#: hand once more beforehand.
-ROUND = 9 + 2 * 2 + 1 + 2
+#: Commands that run fio in a round of that series: one for each arm, but one for each of the three reads of
+#: the standalone Job.
+ROUND = 8 + 3
+#: Those that measure the bandwidth before the rounds.
+BANDWIDTH = 1
 NAME = "sequential-1m x1, NFS at 100 MiB/s"
 
 
@@ -129,8 +131,8 @@ def test_ctrl_c_keeps_complete_rounds(
     def third_time_lucky(*given: Any, **more: Any) -> Completed:
         nonlocal calls
         calls += 1
-        # Ten runs of fio a round (the standalone Job reads twice), after the calibration: the third round.
-        if calls > session.BANDWIDTH_READS + 2 * ROUND + 5:
+        # In the third round.
+        if calls > BANDWIDTH + 2 * ROUND + 5:
             raise KeyboardInterrupt
         return whole(*given, **more)
 
@@ -159,7 +161,7 @@ def test_ctrl_c_in_the_first_round_leaves_results_that_can_be_shown(
     def fifth(*given: Any, **more: Any) -> Completed:
         nonlocal calls
         calls += 1
-        if calls > session.BANDWIDTH_READS + 2:
+        if calls > BANDWIDTH + 2:
             raise KeyboardInterrupt
         return whole(*given, **more)
 

@@ -14,7 +14,9 @@ from suites.benchmark.testbed.fio_run import (
     HungError,
     measure_argv,
     parse_run,
+    parse_runs,
     read_all_argv,
+    repeat_argv,
 )
 from workloads.fio import Amounts, Plan, load
 
@@ -80,6 +82,46 @@ def test_fio_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
     with pytest.raises(HungError, match="did not end within 1 s") as caught:
         parse_run(done)
     assert "parallel jobs" in caught.value.advice
+
+
+def test_several_runs_are_one_command(tmp_path: Path) -> None:
+    """Each run reads the job again; the page cache is dropped between two of them if it must be empty."""
+    data, argv = str(files(tmp_path)), measure_argv(plan(), "/data", 5)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "dd").write_text(f"#!/bin/bash\necho drop >> {tmp_path}/did\n")
+    (tmp_path / "tools" / "dd").chmod(0o755)
+    fio = f"cat >> {tmp_path}/did; cat {DATA}/seqread.txt"
+    for empty, expected in ((False, ["[job]"] * 3), (True, ["[job]", *(2 * ["drop", "drop", "[job]"])])):
+        (tmp_path / "did").write_text("")
+        one = measure_argv(plan(), data, 5)
+        done = run(repeat_argv(one, data, 3, empty=empty), tmp_path, fio, stdin="[job]\n")
+        found = parse_runs(argv, done.stdout, 3, who="the reader")
+        assert (tmp_path / "did").read_text().splitlines() == expected
+        assert {each.read_bytes for each in found} == {found[0].read_bytes}
+
+
+def test_failed_run_is_the_last_one(tmp_path: Path) -> None:
+    """A fio that hangs is not started again, and is reported as hung."""
+    data = str(files(tmp_path))
+    argv = measure_argv(plan(), data, 1)
+    fio = f"echo begun >> {tmp_path}/did; exec sleep 30"
+    done = run(repeat_argv(argv, data, 3, empty=False), tmp_path, fio)
+    assert (tmp_path / "did").read_text().splitlines() == ["begun"]
+    with pytest.raises(HungError, match="did not end within 1 s"):
+        parse_runs(argv, done.stdout, 3, who="the reader")
+
+
+def test_missing_run_is_reported_with_what_was_written(tmp_path: Path) -> None:
+    """A page cache that cannot be dropped ends the command before the second read."""
+    data = str(files(tmp_path))
+    argv = measure_argv(plan(), data, 5)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "dd").write_text("#!/bin/bash\nexit 1\n")
+    (tmp_path / "tools" / "dd").chmod(0o755)
+    done = run(repeat_argv(argv, data, 2, empty=True), tmp_path, f"cat {DATA}/seqread.txt")
+    with pytest.raises(InfrastructureError, match="the reader completed 1 of 2 reads") as caught:
+        parse_runs(argv, done.stdout, 2, who="the reader", stderr=done.stderr)
+    assert "cannot drop the pages of" in caught.value.last_seen
 
 
 def test_fio_that_is_not_there_is_no_measurement(tmp_path: Path) -> None:

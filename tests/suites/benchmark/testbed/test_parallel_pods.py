@@ -20,7 +20,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.testbed import parallel_pods
-from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_log
+from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_runs
 from suites.benchmark.testbed.testbed import Testbed
 from tests.suites.benchmark.testbed.test_fio_run import plan
 from workloads.application import Application
@@ -74,8 +74,7 @@ def test_pod_reads_its_own_copy_as_often_as_requested(tmp_path: Path) -> None:
         check=True,
         timeout=30,
     )
-    pieces = done.stdout.split(parallel_pods._NEXT)
-    found = [parse_log(("",) * 6, piece) for piece in pieces[:-1]]
+    found = parse_runs(("",) * 6, done.stdout, 2, who="the Pod")
     assert (tmp_path / "job").read_text() == "in 1\nin 1\n"
     assert [one.report.version[:4] for one in found] == ["fio-", "fio-"]
     assert all(one.started and one.started > 1e18 for one in found)
@@ -105,7 +104,7 @@ def test_fio_that_fails_in_a_job_is_reported_in_its_log(tmp_path: Path) -> None:
         timeout=30,
     )
     with pytest.raises(InfrastructureError, match="exit code 3"):
-        parse_log(("",) * 6, done.stdout.split(parallel_pods._NEXT)[0])
+        parse_runs(("",) * 6, done.stdout, 1, who="the Pod")
 
 
 def test_pod_waits_for_its_start_time(tmp_path: Path) -> None:
@@ -120,7 +119,7 @@ def test_pod_waits_for_its_start_time(tmp_path: Path) -> None:
         start = ["bash", "-euc", parallel_pods._START, "start", str(tmp_path), str(moment)]
         subprocess.run(start, check=True)
         text, _ = running.communicate(timeout=20)
-    found = parse_log(("",) * 6, text.split(parallel_pods._NEXT)[0])
+    (found,) = parse_runs(("",) * 6, text, 1, who="the Pod")
     assert found.started is not None
     assert found.started >= moment
 
