@@ -47,7 +47,7 @@ UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
             "data_process_script",
             "page_cache",
         ),
-        ("nfs_source",),
+        ("nfs_source", "recording_reader"),
     ),
     "suites": (
         ("record",),

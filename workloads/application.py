@@ -45,6 +45,7 @@ class Application(Model):
         resources: of the container. No memory limit by default, because the page cache counts
             against one and reads would be slowed by it.
         grace_seconds: of the Pod; more if another container must end, too.
+        tolerations: of the Pod, sent as they are.
     """
 
     namespace: str
@@ -64,6 +65,7 @@ class Application(Model):
     env: Mapping[str, str] = Field(default_factory=dict)
     resources: Resources = Resources(requests={"cpu": "10m", "memory": "32Mi"})
     grace_seconds: int = GRACE_SECONDS
+    tolerations: tuple[Mapping[str, str], ...] = ()
 
     def manifest(self) -> Manifest:
         """The Pod."""
@@ -153,6 +155,8 @@ class Application(Model):
                 for claim, volume in volumes.items()
             ],
         }
+        if self.tolerations:
+            spec["tolerations"] = [dict(one) for one in self.tolerations]
         if self.node is not None:
             spec["nodeSelector"] = {"kubernetes.io/hostname": self.node}
         return spec

@@ -127,6 +127,17 @@ class NfsServer:
         """Its namespace of process ids, such as ``pid:[4026532201]``: no foreign server is in it."""
         return self.run("readlink", "/proc/1/ns/pid").strip()
 
+    def pod_address(self) -> str:
+        """IP address of its Pod, which packets carry behind the address of its Service.
+
+        Raises:
+            HarnessError: the Pod has none.
+        """
+        address = PodSnapshot.of(self.kube.get(kinds.POD, NAME, NAMESPACE) or {}).ip
+        if not address:
+            raise HarnessError("the NFS server's Pod has no address", subject=f"Pod {NAMESPACE}/{NAME}")
+        return address
+
     def served(self) -> ServedBytes:
         """Bytes that it has sent to clients by now.
 

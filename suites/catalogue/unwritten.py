@@ -42,7 +42,7 @@ GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
         "A": (48, frozenset()),
         "B": (39, frozenset({9})),
         "C": (10, frozenset()),
-        "D": (15, frozenset()),
+        "D": (23, frozenset()),
         "E": (14, frozenset({12})),
         "DOC": (1, frozenset()),
     }
@@ -88,9 +88,11 @@ UNWRITTEN_ROWS: Final = (
     ),
     UnwrittenRow("D6", "the master's StatefulSet is deleted", Why.ELSEWHERE, "B36 does so"),
     UnwrittenRow("D8", "the Fuse's DaemonSet is deleted", Why.ELSEWHERE, "B36 does so"),
-    UnwrittenRow("D9", "the CSI plugin is restarted", Why.LATER, _WRITE),
-    UnwrittenRow("D10", "the kubelet is restarted", Why.LATER, _WRITE),
-    UnwrittenRow("D11", "a node is restarted", Why.LATER, _WRITE),
-    UnwrittenRow("D13", "the runtime's controller is restarted", Why.LATER, _WRITE),
-    UnwrittenRow("D14", "the webhook is restarted", Why.LATER, _WRITE),
+    UnwrittenRow(
+        "D11",
+        "a node is restarted",
+        Why.LATER,
+        "a restart of a kind node loses its routes to the other nodes and the size of its /dev/shm, which "
+        "the harness sets when it creates the cluster and cannot set again yet",
+    ),
 )

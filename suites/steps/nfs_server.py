@@ -23,3 +23,9 @@ def stopped(user: User) -> AbstractContextManager[faults.Fault]:
         within=server.pid_namespace(),
         changes=Disruption.NOTHING,
     )
+
+
+def impaired(user: User, node: str, impairment: faults.Impairment) -> AbstractContextManager[faults.Fault]:
+    """Packets between a node and the NFS server of the harness are dropped while the context lasts."""
+    server = user.system.nfs
+    return faults.impaired(user.system.journal, node, (server.address, server.pod_address()), impairment)

@@ -153,10 +153,10 @@ def down(user: User) -> Iterator[None]:
             yield
     finally:
         with user.evidence.phase("waiting", "the webhook answers again"):
-            _wait_for_answer(user)
+            wait_for_answer(user)
 
 
-def _wait_for_answer(user: User) -> None:
+def wait_for_answer(user: User) -> None:
     """Wait until the webhook changes a labelled Pod again."""
     kube = user.system.kube
     probe = user.application("webhook-probe", DATASET, labels={SERVERFUL_LABEL: "true"})

@@ -4,20 +4,35 @@ A fault is verified: one without effect is an infrastructure failure, never a fi
 """
 
 from workloads.faults.base import Fault, FaultError, Objects, Run
+from workloads.faults.control_plane import unreachable
+from workloads.faults.memory import exhaust_memory
+from workloads.faults.network import LOSSY, PARTITIONED, SLOW, Impairment, impaired
+from workloads.faults.nodes import drained, restart_kubelet, shared_memory_full, tainted
 from workloads.faults.objects import delete_pod, without_node_label
 from workloads.faults.processes import Process, any_stopped, kill_process, none_stopped, processes, stopped
 
 __all__ = [
+    "LOSSY",
+    "PARTITIONED",
+    "SLOW",
     "Fault",
     "FaultError",
+    "Impairment",
     "Objects",
     "Process",
     "Run",
     "any_stopped",
     "delete_pod",
+    "drained",
+    "exhaust_memory",
+    "impaired",
     "kill_process",
     "none_stopped",
     "processes",
+    "restart_kubelet",
+    "shared_memory_full",
     "stopped",
+    "tainted",
+    "unreachable",
     "without_node_label",
 ]

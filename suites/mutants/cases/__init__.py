@@ -41,5 +41,18 @@ ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
         "B28": "the NFS server decides who may read, and Fluid's Pods read as the user of Alluxio's image",
         "E14": "it needs an earlier version on the cluster (--upgrade-from), which no trial of a mutant has",
         "DOC1": "it is about the doctor, which is part of the harness",
+        **{
+            row: f"{why}; the sabotage fuse-killed-in-{row.lower()} turns it red"
+            for row, why in {
+                "D9": "mounts are kept by the kernel while the CSI plugin is gone",
+                "D10": "mounts are kept by the kernel while the kubelet is gone",
+                "D14": "only new Pods need the webhook",
+                "D19": "Alluxio, and the node's NFS client below it, repeat what is lost",
+                "D20": "Alluxio, and the node's NFS client below it, wait for what is slow",
+                "D21": "neither Alluxio nor the kernel need the API server",
+                "D22": "the kubelet starts the worker's container again, and Alluxio finds its blocks",
+                "D23": "Alluxio reads from the source what it cannot cache",
+            }.items()
+        },
     }
 )

@@ -112,6 +112,18 @@ CHARTS: Final = (
         program=Program.DATASET_CONTROLLER,
     ),
     _mutant(
+        "M194",
+        "the Fuse Pod leaves a node with a NoExecute taint, although applications that tolerate it stay",
+        ("D17",),
+        Edit(
+            "charts/alluxio/templates/fuse/daemonset.yaml",
+            92,
+            "operator: Exists",
+            "{operator: Exists, effect: NoSchedule}",
+        ),
+        timeout_factor=0.5,
+    ),
+    _mutant(
         "M174",
         "the API accepts a Dataset with an empty list of mounts",
         ("B30",),

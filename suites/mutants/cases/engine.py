@@ -34,6 +34,18 @@ ENGINE: Final = (
         ),
     ),
     _mutant(
+        "M195",
+        "a read asks the source once a second whether the file is still the same",
+        ("D18",),
+        Edit(
+            OPTIONS,
+            64,
+            "setDefault",
+            'setDefaultProperties(runtime, value, "alluxio.user.file.metadata.sync.interval", "1s"); '
+            "setDefault",
+        ),
+    ),
+    _mutant(
         "M117",
         "what a reader receives from another node is cached a second time on its own",
         ("C9",),

@@ -533,6 +533,25 @@ _PLACEMENT: Final = (
         timeout_factor=0.5,
     ),
     _mutant(
+        "M192",
+        "the status says that all workers are ready when one of them is",
+        ("D16",),
+        Edit("pkg/utils/kubeclient/statefulset.go", 143, "RuntimePhasePartialReady", "RuntimePhaseReady"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
+        "M193",
+        "a node that lacks the labels of its worker does not receive them",
+        ("D13",),
+        Edit(
+            "pkg/utils/dataset/lifecycle/node.go",
+            149,
+            "utils.SubtractString(currentNodes, previousNodes)",
+            "nil",
+        ),
+        timeout_factor=0.5,
+    ),
+    _mutant(
         "M169",
         "the sub-resource scale of a runtime has no selector",
         ("A46",),

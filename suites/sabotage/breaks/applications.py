@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.sabotage.model import Environment, Tampering, Users
+from suites.steps.endurance import FAULT
 from suites.steps.user import DATASET, SOURCE, User
-from workloads.faults import delete_pod
+from workloads.faults import delete_pod, kill_process, processes
 
+#: Alluxio's Fuse, as it is named among the processes.
+FUSE_CLASS: Final = "alluxio.fuse.AlluxioFuse"
 DELETED_BY_SABOTAGE: Final = "a sabotage breaks the product on purpose and restores it afterwards"
 
 
@@ -59,3 +63,20 @@ def fuse_pod_deleted(environment: Environment, users: Users) -> Iterator[Tamperi
             delete_pod(environment.system.kube, user.namespace, pod.name, because=DELETED_BY_SABOTAGE)
 
     yield Tampering(when="exactly one Fuse Pod", then=delete)
+
+
+@contextmanager
+def fuses_killed_in_the_fault(environment: Environment, users: Users) -> Iterator[Tampering]:
+    """All Fuse processes are killed on their nodes once the fault of a row has begun.
+
+    It does not need the API server, which may be the fault.
+    """
+    del users
+
+    def kill(_: User) -> None:
+        for node in environment.system.nodes:
+            run = environment.observer.on_node(node, Disruption.NODE)
+            if processes(run, FUSE_CLASS):
+                kill_process(run, FUSE_CLASS)
+
+    yield Tampering(when=f"^{FAULT}: ", then=kill)

@@ -6,7 +6,7 @@ those that delete it.
 
 from typing import Final
 
-from suites.sabotage.cases import after_deletion, creation, shared_dataset, slowness, unused_dataset
+from suites.sabotage.cases import after_deletion, creation, faults, shared_dataset, slowness, unused_dataset
 from suites.sabotage.model import Sabotage
 
 CASES: Final[tuple[Sabotage, ...]] = (
@@ -14,5 +14,6 @@ CASES: Final[tuple[Sabotage, ...]] = (
     *unused_dataset.CASES,
     *creation.CASES,
     *slowness.CASES,
+    *faults.CASES,
     *after_deletion.CASES,
 )

@@ -1,0 +1,106 @@
+"""The network between one node and the NFS server is broken for a while: no packets, some lost, or slow."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Final
+
+from clusters.disruption import Disruption
+from suites.catalogue.scenario import Level, scenario
+from suites.steps import checks, endurance, fault_readers, nfs_server, workers
+from suites.steps.endurance import FaultCase
+from suites.steps.recorded_reads import Effect
+from suites.steps.user import DATASET, User
+from workloads.faults import LOSSY, PARTITIONED, SLOW, Fault, Impairment
+
+#: Seconds for which the network is broken.
+BROKEN_SECONDS: Final = 60.0
+#: Seconds until all read right after that: a connection that is silent for a minute is tried again up to a
+#: minute later, because TCP doubles its pause each time.
+HEALS_SECONDS: Final = 180.0
+#: The file that is not cached.
+UNCACHED: Final = fault_readers.UNREAD_PART
+
+
+def _check(user: User, row: str, impairment: Impairment, uncached: Effect) -> None:
+    """Cached files are read as before; others as on raw NFS; another node is not affected.
+
+    Args:
+        user: the user with a Dataset.
+        row: id in lower case, begins the names of Pods.
+        impairment: of the network between the worker's node and the NFS server.
+        uncached: what it may do to reads of a file that is not cached, and to those of raw NFS.
+    """
+    node = workers.find(user, DATASET).node
+    other = next(name for name in user.system.nodes if name != node)
+    cached = fault_readers.application(user, f"{row}-cached", Effect.NONE, node=node)
+    slow = fault_readers.application(
+        user, f"{row}-uncached", uncached, node=node, files=fault_readers.only(user.files, UNCACHED)
+    )
+    same = fault_readers.control(user, f"{row}-raw-same-node", uncached, node)
+    far = fault_readers.control(user, f"{row}-raw-other-node", Effect.NONE, other)
+    checks.one_fuse_pod(user, node)
+    readers = (cached, slow, same, far)
+
+    def begin() -> AbstractContextManager[Fault]:
+        return nfs_server.impaired(user, node, impairment)
+
+    case = FaultCase(begin, BROKEN_SECONDS, HEALS_SECONDS, meanwhile=partial(_free, user))
+    endured = endurance.endure(user, case, readers)
+    endurance.check(user, case, readers, endured)
+    user.reads_right(user.starts(user.application(f"{row}-new", DATASET, node=node)), who="new application")
+
+
+def _free(user: User) -> None:
+    """The file is not cached any more, so its next read needs the source."""
+    user.observer.alluxio(user.namespace, DATASET).free(f"/{UNCACHED}")
+    user.evidence.fact("Alluxio", f"{UNCACHED} is freed")
+
+
+@scenario(
+    "D18",
+    Level.FULL,
+    disturbs={Disruption.NODE: "drops all packets between a node and the harness's NFS server for a minute"},
+    alone=True,
+    nodes=2,
+)
+def test_cached_files_are_read_on_a_node_without_the_nfs_server(dataset_owner: User) -> None:
+    """A node without the NFS server for a minute reads cached files; others wait, and are right later.
+
+    The network drops all packets between the worker's node and the NFS server. The Dataset stays Bound; raw
+    NFS on the same node waits, and on another node it does not.
+    """
+    _check(dataset_owner, "d18", PARTITIONED, Effect.WAITS)
+
+
+@scenario(
+    "D19",
+    Level.FULL,
+    disturbs={
+        Disruption.NODE: "drops 30 % of the packets from the harness's NFS server on a node for a minute"
+    },
+    alone=True,
+    nodes=2,
+)
+def test_files_are_read_right_while_packets_of_nfs_are_lost(dataset_owner: User) -> None:
+    """While a node loses 30 % of the packets of NFS for a minute, all reads are right, or come later.
+
+    Cached files are read as before. The Dataset stays Bound.
+    """
+    _check(dataset_owner, "d19", LOSSY, Effect.MAY_WAIT)
+
+
+@scenario(
+    "D20",
+    Level.FULL,
+    disturbs={Disruption.NODE: "limits what a node receives from the harness's NFS server to 1 MB/s"},
+    alone=True,
+    nodes=2,
+)
+def test_files_are_read_right_while_nfs_is_slow(dataset_owner: User) -> None:
+    """While a node receives 1 MB/s from the NFS server for a minute, all reads are right, or come later.
+
+    Cached files are read as before. The Dataset stays Bound.
+    """
+    _check(dataset_owner, "d20", SLOW, Effect.MAY_WAIT)
