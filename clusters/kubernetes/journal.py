@@ -178,7 +178,7 @@ class Journal:
 
     def _undo(self, entry: Entry) -> None:
         """Take the steps of an entry, each as often as necessary; then remove it."""
-        with self._restoring():
+        with self.restoring():
             for step in entry.undo:
                 self._repeat(step, entry.says)
             self._repeat(_Removal(entry.key), entry.says)
@@ -205,7 +205,8 @@ class Journal:
             clock=self.kube.clock,
         )
 
-    def _restoring(self) -> AbstractContextManager[None]:
+    def restoring(self) -> AbstractContextManager[None]:
+        """This thread restores what was changed before, which is always permitted."""
         guard = self.kube.connection.guard
         return guard.restoring() if guard is not None else nullcontext()
 

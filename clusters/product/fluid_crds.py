@@ -27,18 +27,12 @@ def upgrade(kube: Kube, chart: Path) -> tuple[str, ...]:
     Returns:
         Names of those that were created or replaced.
     """
-    wanted = [
-        crd
-        for file in sorted((chart / "crds").glob("*.yaml"))
-        for crd in yaml.safe_load_all(file.read_text())
-        if isinstance(crd, dict)
-    ]
-    there = {text(crd, "metadata", "name"): kube.get(CRD, text(crd, "metadata", "name")) for crd in wanted}
+    wanted = _of_chart(chart)
+    there = {name: kube.get(CRD, name) for name in wanted}
     if not any(there.values()):
         return ()
     done = []
-    for crd in wanted:
-        name = text(crd, "metadata", "name")
+    for name, crd in wanted.items():
         found = there[name]
         if found is None:
             kube.create(crd)
@@ -49,6 +43,24 @@ def upgrade(kube: Kube, chart: Path) -> tuple[str, ...]:
             continue
         done.append(name)
     return tuple(done)
+
+
+def differing(kube: Kube, chart: Path) -> tuple[str, ...]:
+    """Names of the CRDs of a chart that the cluster does not have, or has otherwise."""
+    there = {name: (crd, kube.get(CRD, name)) for name, crd in _of_chart(chart).items()}
+    return tuple(
+        name for name, (crd, found) in there.items() if found is None or _compared(found) != _compared(crd)
+    )
+
+
+def _of_chart(chart: Path) -> dict[str, dict[str, Any]]:
+    """Its CRDs by name."""
+    return {
+        text(crd, "metadata", "name"): crd
+        for file in sorted((chart / "crds").glob("*.yaml"))
+        for crd in yaml.safe_load_all(file.read_text())
+        if isinstance(crd, dict)
+    }
 
 
 def _compared(crd: Json) -> list[tuple[Any, ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from clusters.errors import HarnessError
 from clusters.host.artifact_cache import ArtifactCache
@@ -27,11 +29,19 @@ class Built:
         program: whose workload.
         files: path inside the container → the file on this host that is put in its place.
         crds: charts whose CRDs the API server uses: with the changes, and without.
+        digests: path inside the container → SHA-256 of that file in hex: by it the file is recognised in the
+            container that runs.
     """
 
     program: Program
     files: Mapping[str, Path]
     crds: tuple[Path, Path] | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_files(cls, program: Program, files: Mapping[str, Path]) -> Self:
+        """Files, with their digests."""
+        return cls(program, files, digests={target: _digest(file) for target, file in files.items()})
 
 
 def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
@@ -52,7 +62,7 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
             mutant.program, {}, (_chart(source / FLUID_CHART, changed, folder), source / FLUID_CHART)
         )
     if mutant.templates:
-        return Built(mutant.program, {f"/{path}": file for path, file in changed.items()})
+        return Built.of_files(mutant.program, {f"/{path}": file for path, file in changed.items()})
     overlay = folder / "overlay.json"
     replaced = {str(source / path): str(file) for path, file in changed.items()}
     overlay.write_text(json.dumps({"Replace": replaced}))
@@ -66,7 +76,12 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
             raise NotBuildableError(
                 f"mutant {mutant.id} does not compile", subject=mutant.says, last_seen=error.last_seen
             ) from error
-    return Built(mutant.program, {f"/usr/local/bin/{mutant.program}": program})
+    return Built.of_files(mutant.program, {mutant.program.path: program})
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _chart(original: Path, changed: Mapping[str, Path], folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,12 @@ from clusters.paths import cache_root
 from clusters.progress import Progress
 from clusters.system import System
 from suites.mutants import placing
+from suites.mutants.cases import MUTANTS
 from suites.mutants.keeping import Kept
+from suites.mutants.placing import Placement
 from suites.mutants.plugin import KEPT
 from suites.mutants.result import scores
-from suites.mutants.trial import PREFIX
+from suites.mutants.trial import PREFIX, Trials
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool
 from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
@@ -58,6 +61,25 @@ def stage(request: pytest.FixtureRequest, system: System, progress: Progress) ->
         )
 
 
+@pytest.fixture(scope="session")
+def trials(
+    request: pytest.FixtureRequest,
+    stage: ScenarioRunner,
+    artifact_cache: ArtifactCache,
+    progress: Progress,
+) -> Iterator[Trials]:
+    """Tries the mutants of this run, in their order."""
+    by_id = {one.id: one for one in MUTANTS}
+    found: list[Any] = request.session.items  # each has a callspec, which the type does not show
+    order = tuple(by_id[item.callspec.id] for item in found if hasattr(item, "callspec"))
+    made = Trials(stage, artifact_cache, order, Placement(stage.system))
+    yield made
+    with progress.stage("the last mutant is taken out"):
+        errors = made.close(clean=cluster_stays(stage.system))
+    if errors:
+        raise HarnessError(f"what rows created could not be removed: {'; '.join(errors)}")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table: each mutant with its outcome, and the score by part."""
     rows = run_of(config).mutants
@@ -75,6 +97,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for one in row["rows"]:
             said = "pass" if one["outcome"] == "pass" else f"{one['class']}: {one['reason']}"
             terminalreporter.write_line(f"    {one['row']} ({one['seconds']} s): {said}")
+        terminalreporter.write_line(f"    seconds: {row['seconds']}")
+        for proof in row.get("ran", {}).get("before", ()):
+            terminalreporter.write_line(f"    ran: {proof}")
         if row["trouble"]:
             terminalreporter.write_line(f"    {row['trouble'].splitlines()[0]}")
     for part, score in scores(rows).items():

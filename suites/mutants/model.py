@@ -38,6 +38,17 @@ class Program(StrEnum):
     APPLICATION_CONTROLLER = "fluidapp-controller"
     WEBHOOK = "fluid-webhook"
 
+    @property
+    def path(self) -> str:
+        """Where it is in its image."""
+        return f"/usr/local/bin/{self}"
+
+
+#: Programs that do nothing for a Dataset until an application or a reference uses it.
+AFTER_BOUND: Final = frozenset(
+    {Program.CSI_PLUGIN, Program.WEBHOOK, Program.APPLICATION_CONTROLLER, Program.THIN_CONTROLLER}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -84,6 +95,7 @@ class Mutant:
         green: id of the row that has to stay green meanwhile, on a Dataset that was there before.
         timeout_factor: share of the usual time limits for which the rows wait.
         untouched: the rows request no reconcile from Fluid, which would hide that it retries no more.
+        after_bound: the changed lines run only once a Dataset is Bound; see `dataset_ahead`.
     """
 
     id: str
@@ -96,6 +108,20 @@ class Mutant:
     green: str = "A2"
     timeout_factor: float = 1.0
     untouched: bool = False
+    after_bound: bool = False
+
+    @property
+    def dataset_ahead(self) -> bool:
+        """Its row's Dataset may be created before the change is in, and while another such change is in.
+
+        It has no effect on the creation of a Dataset: it changes a program that only acts for applications
+        or references, stops a process at a later moment, or changes what Fluid does with a Bound Dataset.
+        Then nothing that the row judges happens before the change is in; and a Dataset that cannot be
+        created is never taken for a row that turned red.
+        """
+        if self.hang is not None:
+            return bool(self.hang.when)
+        return self.after_bound or self.program in AFTER_BOUND
 
     @property
     def crds(self) -> bool:
@@ -109,4 +135,5 @@ class Mutant:
 
 
 #: What came of a mutant. ``misblamed``: a row turned red and called it another's fault than the product's.
-Outcome = Literal["killed", "misblamed", "survived", "not buildable"]
+#: ``not run``: it is not proved that the changed program ran while the rows did: they say nothing about it.
+Outcome = Literal["killed", "misblamed", "survived", "not buildable", "not run"]

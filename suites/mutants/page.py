@@ -14,6 +14,8 @@ from suites.record.markdown import table_row
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "mutants.md"
 RECORDED: Final = Path(__file__).with_name("recorded.json")
+#: Outcomes that say something about the rows.
+JUDGED: Final = frozenset({"killed", "survived", "misblamed"})
 
 
 def recorded() -> dict[str, dict[str, Any]]:
@@ -46,8 +48,8 @@ def page(mutants: Sequence[Mutant], results: Mapping[str, Mapping[str, Any]]) ->
             "and calls the fault of the harness or of the infrastructure is misblamed."
         ),
         (
-            f"There are {len(mutants)} mutants; {len(results)} were tried, on a cluster with one node unless "
-            f"a row needs more. {_total(found)}"
+            f"There are {len(mutants)} mutants; {found['all'].tried} were tried, on clusters with one node "
+            f"or three. {_total(found)}"
         ),
         _scores(mutants, results),
     ]
@@ -76,7 +78,7 @@ def _scores(mutants: Sequence[Mutant], results: Mapping[str, Mapping[str, Any]])
         ids = [one.id for one in mutants if one.part is part]
         score = found.get(part.value)
         cells = (score.killed, score.survived, score.misblamed) if score else (0, 0, 0)
-        untried = sum(1 for id_ in ids if id_ not in results)
+        untried = sum(1 for id_ in ids if results.get(id_, {}).get("outcome") not in JUDGED)
         lines.append(table_row(part.value, str(len(ids)), *map(str, cells), str(untried)))
     return "\n".join(lines)
 
@@ -123,4 +125,5 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
         "green": green,
         "trouble": row["trouble"].splitlines()[0] if row["trouble"] else "",
         "seconds": row["seconds"],
+        "ran": row.get("ran", {}),
     }

@@ -27,6 +27,7 @@ from clusters.waiting import is_empty, wait
 from suites.diagnosis.fluid_facts import SERVERFUL_LABEL
 from suites.mutants.building import Built
 from suites.mutants.model import Hang, Program
+from suites.mutants.running import Running, running
 from suites.steps import csi_plugin
 from workloads import faults
 
@@ -85,46 +86,110 @@ def require_own_cluster(system: System) -> KindProvider:
     return system.provider
 
 
-def put_in(system: System, built: Built) -> None:
-    """Run a workload with changed files, and wait until all of it does, or use changed CRDs.
+@dataclass
+class Placement:
+    """The one mutant that is in the cluster at this time, if there is one.
 
-    Raises:
-        WaitTimeoutError: it did not start; an infrastructure failure.
+    A mutant of the same program takes the place of the last one directly: the Pods are replaced by Pods with
+    the other files, so the intact program need not run in between, and the proof shows which one does.
+
+    Attributes:
+        system: the cluster.
+        current: what is in it.
     """
-    if built.crds is not None:
-        require_own_cluster(system)
-        fluid_crds.upgrade(system.kube, built.crds[0])
-        return
-    provider, workload = require_own_cluster(system), WORKLOADS[built.program]
-    places = {target: f"{FOLDER}/{number}-{Path(target).name}" for number, target in enumerate(built.files)}
-    for node in provider.containers():
-        _on_node(system, node, "rm", "-rf", FOLDER)
-        _on_node(system, node, "mkdir", "-p", FOLDER)
-        for target, file in built.files.items():
-            provider.engine.run("cp", file, f"{node}:{places[target]}", timeout=300)
-        _on_node(system, node, "chmod", "-R", "a+rX", FOLDER)
-        if built.files.keys() & {f"/usr/local/bin/{built.program}"}:
-            _on_node(system, node, "chmod", "a+x", places[f"/usr/local/bin/{built.program}"])
-    template = mounted_files.with_files(_template(_get(system.kube, workload)), workload.container, places)
-    _roll_out(system, workload, template)
+
+    system: System
+    current: Built | None = None
+    _scaled: bool = False
+
+    def __post_init__(self) -> None:
+        for node in require_own_cluster(self.system).containers():
+            _on_node(self.system, node, "rm", "-rf", FOLDER)  # of runs that were killed
+
+    def copy(self, built: Built) -> None:
+        """Copy the changed files to the nodes, where they have no effect yet."""
+        provider = require_own_cluster(self.system)
+        for node in provider.containers():
+            for target, file in built.files.items():
+                place = _place(built, target)
+                _on_node(self.system, node, "mkdir", "-p", str(Path(place).parent))
+                provider.engine.run("cp", file, f"{node}:{place}", timeout=300)
+                _on_node(self.system, node, "chmod", "a+rx", place)
+
+    def replace(self, built: Built | None) -> tuple[str, ...]:
+        """Put what was copied in place of the mutant that is in, or take that one out.
+
+        Returns:
+            The proof that all of it runs: a sentence for each Pod, or for each CRD; nothing for None.
+
+        Raises:
+            WaitTimeoutError: it did not start; an infrastructure failure.
+        """
+        last = self.current
+        if last is not None and (built is None or built.program != last.program or built.crds or last.crds):
+            self._take_out(last)
+        self.current = built
+        if built is None:
+            return ()
+        if built.crds is not None:
+            fluid_crds.upgrade(self.system.kube, built.crds[0])
+            return self.proof()
+        workload = WORKLOADS[built.program]
+        places = {target: _place(built, target) for target in built.files}
+        found = _get(self.system.kube, workload)
+        template = mounted_files.with_files(_template(found), workload.container, places)
+        # Fluid starts some controllers when they are needed. One without replicas is started now, because a
+        # program that does not run yet cannot be proved to be the changed one.
+        start = workload.kind == kinds.DEPLOYMENT and not found["spec"].get("replicas")
+        self._scaled = self._scaled or start
+        _roll_out(self.system, workload, template, built, {"replicas": 1} if start else {})
+        if last is not None and last.program == built.program:
+            self._remove_files(last)
+        return self.proof()
+
+    def proof(self) -> tuple[str, ...]:
+        """What shows that the mutant runs at this moment; nothing where it does not run in full."""
+        built = self.current
+        if built is None:
+            return ()
+        if built.crds is not None:
+            changed = fluid_crds.differing(self.system.kube, built.crds[1])
+            if fluid_crds.differing(self.system.kube, built.crds[0]):
+                return ()
+            return tuple(f"CRD {name} is the changed one" for name in changed)
+        found = _running(self.system, _pods(self.system.kube, WORKLOADS[built.program]), built)
+        return () if found.others else found.proofs
+
+    def _take_out(self, built: Built) -> None:
+        if built.crds is not None:
+            fluid_crds.upgrade(self.system.kube, built.crds[1])
+            return
+        workload = WORKLOADS[built.program]
+        template = mounted_files.without_files(_template(_get(self.system.kube, workload)))
+        _roll_out(self.system, workload, template, None, {"replicas": 0} if self._scaled else {})
+        self._scaled = False
+        self._remove_files(built)
+
+    def _remove_files(self, built: Built) -> None:
+        for node in require_own_cluster(self.system).containers():
+            for target in built.files:
+                _on_node(self.system, node, "rm", "-rf", str(Path(_place(built, target)).parent))
 
 
-def take_out(system: System, built: Built) -> None:
-    """Run a workload with the files of its image again, or use Fluid's own CRDs.
+def _place(built: Built, target: str) -> str:
+    """Path of a changed file on the nodes: another one for each content, so that Pods with it are new."""
+    return f"{FOLDER}/{built.digests[target][:12]}/{Path(target).name}"
 
-    Raises:
-        WaitTimeoutError: it did not start; an infrastructure failure.
-    """
-    if built.crds is not None:
-        fluid_crds.upgrade(system.kube, built.crds[1])
-        return
-    workload = WORKLOADS[built.program]
-    _roll_out(system, workload, mounted_files.without_files(_template(_get(system.kube, workload))))
+
+def _running(system: System, pods: list[dict[str, Any]], built: Built) -> Running:
+    return running(
+        lambda node, argv: system.provider.node_exec(node, argv, changes=Disruption.NOTHING), pods, built
+    )
 
 
 @contextmanager
 def hanging(system: System, hang: Hang) -> Iterator[None]:
-    """The process is stopped on every node that runs it, while the context lasts.
+    """The process is stopped on every node that runs it, while the context lasts; see `stopped_now`.
 
     Raises:
         FaultError: no node runs it.
@@ -136,6 +201,16 @@ def hanging(system: System, hang: Hang) -> Iterator[None]:
         for node in found:
             stopped.enter_context(faults.stopped(system.journal, node, hang.process))
         yield
+
+
+def stopped_now(system: System, hang: Hang) -> tuple[str, ...]:
+    """A sentence for each process of a hang that is in state T (stopped) at this moment."""
+    return tuple(
+        f"process {process.pid} ({hang.process}) on node {node} is stopped"
+        for node in system.nodes
+        for process in faults.processes(_runner(system, node), hang.process)
+        if process.state == "T"
+    )
 
 
 def _runner(system: System, node: str) -> faults.Run:
@@ -156,15 +231,24 @@ def _template(workload: Mapping[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> None:
+def _roll_out(
+    system: System,
+    workload: Workload,
+    template: dict[str, Any],
+    built: Built | None,
+    also: Mapping[str, Any],
+) -> None:
+    """Change the Pod template and ``also`` the specification, and wait until all Pods run ``built``."""
     kube = system.kube
     before = {text(pod, "metadata", "uid") for pod in _pods(kube, workload)}
     body = {name: template[name] for name in ("volumes", "containers")}
-    kube.patch(workload.kind, workload.name, fluid.NAMESPACE, {"spec": {"template": {"spec": body}}})
+    patch = {"spec": {"template": {"spec": body}, **also}}
+    kube.patch(workload.kind, workload.name, fluid.NAMESPACE, patch)
     expected = mounted_files.mounted(template)
+    ended: set[str] = set()
 
     def observe() -> str:
-        return _not_yet(system, workload, expected, before)
+        return _not_yet(system, workload, expected, before, ended) or _not_changed(system, workload, built)
 
     with kube.changes(kinds.POD, fluid.NAMESPACE) as changed:
         wait(
@@ -180,13 +264,27 @@ def _roll_out(system: System, workload: Workload, template: dict[str, Any]) -> N
         )
 
 
-def _not_yet(system: System, workload: Workload, expected: tuple[str, ...], before: set[str]) -> str:
-    """What a roll-out still waits for; hurries what it can."""
+def _not_changed(system: System, workload: Workload, built: Built | None) -> str:
+    """Which Pods do not run the changed files."""
+    if built is None:
+        return ""
+    found = _running(system, _pods(system.kube, workload), built)
+    if found.others or not found.proofs:
+        return f"Pods that do not run the changed files: {', '.join(found.others) or 'there are none'}"
+    return ""
+
+
+def _not_yet(
+    system: System, workload: Workload, expected: tuple[str, ...], before: set[str], ended: set[str]
+) -> str:
+    """What a roll-out still waits for; hurries what it can, each Pod of ``before`` once."""
     kube = system.kube
     found, pods = _get(kube, workload), _pods(kube, workload)
     old = [pod for pod in pods if text(pod, "metadata", "uid") in before]
     for pod in old:
-        if not pod["metadata"].get("deletionTimestamp"):
+        # Also one that its controller deletes already, with 30 s for a program that ignores signals.
+        if (uid := text(pod, "metadata", "uid")) not in ended:
+            ended.add(uid)
             name = text(pod, "metadata", "name")
             kube.delete(kinds.POD, name, fluid.NAMESPACE, because=BECAUSE, grace_seconds=1)
     if old:
@@ -247,6 +345,7 @@ def _pods(kube: Kube, workload: Workload) -> list[dict[str, Any]]:
 
 
 def _on_node(system: System, node: str, *argv: str) -> None:
-    done = system.provider.node_exec(node, argv, changes=Disruption.NODE)
+    # Of the harness's own folder, which nobody else uses.
+    done = system.provider.node_exec(node, argv, changes=Disruption.NOTHING)
     if done.exit_code != 0:
         raise InfrastructureError(f"`{' '.join(argv)}` failed on {node}", last_seen=done.stderr.strip())

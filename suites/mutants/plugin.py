@@ -34,7 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     run = run_of(config)
     kept = config.stash[KEPT] = Kept.continued(run.out.parent / FILE, chosen)
     run.mutants.extend(kept.results.values())
-    items[:] = [by_id[id_] for id_ in chosen if id_ not in kept.results]
+    # Not at the top: the modules of the suites that they import are rewritten by pytest once it has started.
+    from suites.mutants.cases import MUTANTS  # noqa: PLC0415 - see above
+    from suites.mutants.trial import in_order  # noqa: PLC0415 - see above
+
+    mutants = {one.id: one for one in MUTANTS}
+    untried = [mutants[id_] for id_ in chosen if id_ not in kept.results]
+    items[:] = [by_id[one.id] for one in in_order(untried)]
     left = [item for item in by_id.values() if item not in items]
     if left:
         config.hook.pytest_deselected(items=left)

@@ -16,21 +16,44 @@ DETAIL: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """How long the steps of a trial took, in seconds."""
+    """How long a trial waited for each of its steps, in seconds.
+
+    Attributes:
+        build: for the build, as far as it was not done during the last mutant.
+        put_in: until all Pods ran the changed files, in place of those of the last mutant.
+        dataset: for the Dataset that is created ahead.
+        rows: for the rows.
+        total: all of it, with what is between the steps.
+    """
 
     build: float = 0.0
     put_in: float = 0.0
+    dataset: float = 0.0
     rows: float = 0.0
-    take_out: float = 0.0
+    total: float = 0.0
 
     def as_json(self) -> dict[str, float]:
         """With one decimal."""
         return {
             "build": round(self.build, 1),
             "put in": round(self.put_in, 1),
+            "dataset": round(self.dataset, 1),
             "rows": round(self.rows, 1),
-            "take out": round(self.take_out, 1),
+            "total": round(self.total, 1),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The proof that the mutant ran, a sentence for each process or CRD (`suites.mutants.running`).
+
+    Attributes:
+        before: seen before the first row began, or when the process of a hang was stopped.
+        after: seen after the last row ended; empty where it did not run in full any more.
+    """
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,7 @@ class Result:
         green: what the row said that had to stay green; None where it was not tried.
         trouble: why it could not be built; empty when it could.
         seconds: how long it took.
+        ran: the proof that it ran.
     """
 
     mutant: Mutant
@@ -50,13 +74,19 @@ class Result:
     green: Seen | None = None
     trouble: str = ""
     seconds: Seconds = Seconds()
+    ran: Ran = Ran()
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome."""
+        """The outcome.
+
+        A row that is green says nothing unless the mutant ran from before the row until after it.
+        """
         if self.trouble:
             return "not buildable"
         red = [seen for _, seen in self.rows if seen.outcome == "fail"]
+        if not self.ran.before or not (red or self.ran.after):
+            return "not run"
         if not red:
             return "survived"
         product = all(seen.failure_class is FailureClass.PRODUCT for seen in red)
@@ -68,6 +98,9 @@ class Result:
         outcome = self.outcome
         if outcome == "not buildable":
             return f"mutant {self.mutant.id} cannot be built: {self.trouble.splitlines()[0]}"
+        if outcome == "not run":
+            when = "until its rows ended" if self.ran.before else "when its rows began"
+            return f"mutant {self.mutant.id} is not proved to have run {when}, so nothing is known about it"
         if outcome == "survived":
             rows = ", ".join(row for row, _ in self.rows)
             return f"mutant {self.mutant.id} survived: {rows} passed although {self.mutant.says}"
@@ -92,6 +125,7 @@ class Result:
             "green": None if self.green is None else {"row": self.mutant.green, **_said(self.green)},
             "trouble": self.trouble[:DETAIL],
             "seconds": self.seconds.as_json(),
+            "ran": {"before": list(self.ran.before), "after": list(self.ran.after)},
         }
 
 
@@ -111,7 +145,7 @@ class Score:
 
     @classmethod
     def of(cls, outcomes: Iterable[str]) -> Self:
-        """Count; those that could not be built do not count."""
+        """Count; those that could not be built, or did not run, do not count."""
         found = list(outcomes)
         return cls(*(found.count(word) for word in ("killed", "misblamed", "survived")))
 

@@ -32,6 +32,8 @@ def arguments(
     user: User,
     shared: ReadyDataset,
     second_user: Callable[[], User],
+    *,
+    ready: ReadyDataset | None = None,
 ) -> dict[str, Any]:
     """Create what a scenario needs, in the namespace of ``user``. Returns the arguments of its function.
 
@@ -41,6 +43,7 @@ def arguments(
         user: a user with a namespace that does not exist yet.
         shared: the Dataset that bystanders share.
         second_user: returns another user like the first.
+        ready: the Dataset that `needs_dataset` says it needs, where ``user`` has created it already.
 
     Raises:
         HarnessError: something could not be created, such as a Dataset that does not get Bound.
@@ -49,8 +52,8 @@ def arguments(
     known: dict[str, Any] = {"window": WINDOW, "idle_watch": NOT_WATCHED, "ready_dataset": shared}
     if "unbindable_dataset" in names:
         known["unbindable_dataset"] = unbindable.watch_one(declared.id, user)
-    elif {"shared_user", "dataset_owner"} & set(names):
-        ready = create_bound(user, declared.dataset)
+    elif needs_dataset(function):
+        ready = ready or create_bound(user, declared.dataset)
         known |= {"shared_user": user, "dataset_owner": user, "ready_dataset": ready}
     if "user" in names:
         known["user"] = second_user() if "shared_user" in known else user
@@ -59,6 +62,11 @@ def arguments(
     source, _, says = BEGINS.partition(": ")
     user.evidence.fact(source, says)
     return {name: known[name] for name in names}
+
+
+def needs_dataset(function: Callable[..., None]) -> bool:
+    """Whether a scenario uses a Dataset that is Bound before it begins."""
+    return bool({"shared_user", "dataset_owner"} & set(inspect.signature(function).parameters))
 
 
 def check_nothing_left(declared: Scenario, user: User) -> None:
@@ -88,7 +96,8 @@ def remove(users: Sequence[User]) -> list[str]:
 
 def _remove_one(user: User) -> str:
     error = _removal_error(user)
-    remove_by_force(user.system.kube, user.namespace)
+    with user.system.journal.restoring():  # on a thread that may run between two cases
+        remove_by_force(user.system.kube, user.namespace)
     return _removal_error(user) if error else ""
 
 

@@ -139,26 +139,33 @@ class ScenarioRunner:
         namespace = namespace or unique("fc-broken")
         evidence = WatchedEvidence(silent=True, when=tampering.when)
         user = TamperedUser(
-            self.system,
-            evidence,
-            namespace,
-            folder=self.folder,
-            files=self.files,
-            timeout_factor=timeout_factor * self.system.host.slowness,
-            tampering=tampering,
+            self.system, evidence, namespace, folder=self.folder, files=self.files, tampering=tampering
         )
         evidence.namespaces.append(namespace)
-        if tampering.then is not None:
-            then = tampering.then
-            evidence.then = lambda: then(user)
+        self.arm(user, tampering, timeout_factor)
         return user
 
-    def attempt(self, target: Target, user: TamperedUser) -> Seen:
-        """Run one scenario as a normal run does, and classify the exception that it raises."""
+    def arm(self, user: TamperedUser, tampering: Tampering, timeout_factor: float) -> None:
+        """Let a user tamper from now on, and wait for this share of the usual limits."""
+        user.tampering = tampering
+        user.timeout_factor = timeout_factor * self.system.host.slowness
+        evidence, then = user.evidence, tampering.then
+        if isinstance(evidence, WatchedEvidence) and then is not None:
+            evidence.when = tampering.when
+            evidence.then = lambda: then(user)
+
+    def attempt(self, target: Target, user: TamperedUser, ready: ReadyDataset | None = None) -> Seen:
+        """Run one scenario as a normal run does, and classify the exception that it raises.
+
+        Args:
+            target: which, and where.
+            user: runs it.
+            ready: its own Dataset, where ``user`` has created it already.
+        """
         start = time.monotonic()
         phase: When = "setup"
         try:
-            arguments = self._arguments(target, user)
+            arguments = self._arguments(target, user, ready)
             phase = "call"
             declared, function = declared_tests()[target.scenario]
             function(**arguments)
@@ -183,11 +190,15 @@ class ScenarioRunner:
         Raises:
             HarnessError: not all of it could be removed.
         """
+        if errors := own.remove(self.release_own()):
+            raise HarnessError(f"not everything could be removed: {'; '.join(errors)}")
+
+    def release_own(self) -> list[User]:
+        """The users of single scenarios (`Place.OWN`); whoever calls it removes what they created."""
         users, self._own = self._own, []
         for user in users:
             user.timeout_factor = REMOVAL_FACTOR
-        if errors := own.remove(users):
-            raise HarnessError(f"not everything could be removed: {'; '.join(errors)}")
+        return users
 
     def _attempts(self, attempts: Sequence[tuple[Target, TamperedUser]]) -> list[Seen]:
         """Run scenarios at the same time, or one after the other if one of them must run alone."""
@@ -196,13 +207,13 @@ class ScenarioRunner:
         with ThreadPoolExecutor(len(attempts), "sabotage") as threads:
             return list(threads.map(lambda one: self.attempt(*one), attempts))
 
-    def _arguments(self, target: Target, user: TamperedUser) -> dict[str, Any]:
+    def _arguments(self, target: Target, user: TamperedUser, made: ReadyDataset | None) -> dict[str, Any]:
         """The arguments that the fixtures of a normal run would give to the scenario."""
         ready = self.shared
         declared, function = declared_tests()[target.scenario]
         if target.place is Place.OWN:
             self._own.append(user)
-            return own.arguments(declared, function, user, ready, lambda: self._second_user(user))
+            return own.arguments(declared, function, user, ready, lambda: self._second_user(user), ready=made)
         if target.place is Place.NEW:
             ready = create_bound(user)
         elif target.place not in {Place.SHARED, Place.NO_DATASET}:

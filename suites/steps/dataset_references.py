@@ -90,12 +90,19 @@ def referring_user(owner: User) -> Iterator[User]:
         owner.removes_namespace(namespace)
 
 
-def creates_reference(owner: User, user: User) -> DatasetSnapshot:
-    """Make a Dataset that refers to the owner's, and wait until it is Bound and has its claim."""
-    point = f"dataset://{owner.namespace}/{DATASET}"
-    dataset = Dataset(namespace=user.namespace, name=REFERENCE, mounts=(Mount(mount_point=point),))
+def creates_reference(owner: User, user: User, name: str = REFERENCE, folder: str = "") -> DatasetSnapshot:
+    """Create a Dataset that refers to the owner's, and wait until it is Bound and has its claim.
+
+    Args:
+        owner: of the Dataset to which it refers.
+        user: in whose namespace it is.
+        name: of the new Dataset.
+        folder: of the owner's Dataset, which is all that the new one shows; empty for all of it.
+    """
+    point = "/".join(("dataset:/", owner.namespace, DATASET, *filter(None, (folder,))))
+    dataset = Dataset(namespace=user.namespace, name=name, mounts=(Mount(mount_point=point),))
     user.creates_dataset(dataset, without_runtime=True)
-    return user.waits_until_bound(REFERENCE)
+    return user.waits_until_bound(name)
 
 
 def deletes_reference(owner: User, user: User) -> None:

@@ -125,11 +125,11 @@ class GroupReport:
         """Run time, as well as it is known.
 
         fio rounds it up to whole milliseconds (update_runtime in backend.c of fio 3.33), which is 5 % of a
-        read of 21 ms. Where the latencies of the reads add up to more than the millisecond before, the true
-        one is between their sum and the rounded one, and this is the middle.
+        read of 21 ms. The true one is at most a millisecond shorter, and is not shorter than the latencies of
+        reads that were one after another; this is the middle of what is possible, so that it is wrong by
+        half a millisecond at most, to either side.
         """
-        least = self.at_least if self.at_least > self.runtime - 1 else self.runtime
-        return (least + self.runtime) / 2 / 1000
+        return (max(self.at_least, self.runtime - 1) + self.runtime) / 2 / 1000
 
 
 class FioReport(Output):

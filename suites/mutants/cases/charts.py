@@ -20,7 +20,17 @@ def _mutant(
     program: Program = Program.RUNTIME_CONTROLLER,
     timeout_factor: float = 1.0,
 ) -> Mutant:
-    return Mutant(id_, says, Part.CHARTS, rows, edits, program=program, timeout_factor=timeout_factor)
+    return Mutant(
+        id_,
+        says,
+        Part.CHARTS,
+        rows,
+        edits,
+        program=program,
+        timeout_factor=timeout_factor,
+        # The image of the dataset controller has the charts of data operations, which are rendered for those.
+        after_bound=program is Program.DATASET_CONTROLLER,
+    )
 
 
 CHARTS: Final = (

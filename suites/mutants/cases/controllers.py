@@ -14,6 +14,11 @@ OPERATION: Final = "pkg/ddc/base/operation.go"
 LOAD_VALUES: Final = "pkg/ddc/alluxio/load_data.go"
 REFERENCE: Final = "pkg/ddc/thin/referencedataset/engine.go"
 
+#: Ids of those whose changed lines run only for a data operation, or while a Dataset is deleted.
+AFTER_BOUND: Final = frozenset(
+    {"M16", "M17", "M18", "M20", "M21", "M173", *(f"M{number}" for number in range(26, 41))}
+)
+
 
 def _mutant(id_: str, says: str, rows: tuple[str, ...], *edits: Edit, timeout_factor: float = 1.0) -> Mutant:
     return Mutant(
@@ -24,6 +29,7 @@ def _mutant(id_: str, says: str, rows: tuple[str, ...], *edits: Edit, timeout_fa
         edits,
         program=Program.DATASET_CONTROLLER,
         timeout_factor=timeout_factor,
+        after_bound=id_ in AFTER_BOUND,
     )
 
 

@@ -18,7 +18,7 @@ def _mutant(id_: str, says: str, rows: tuple[str, ...], *edits: Edit, timeout_fa
         rows,
         edits,
         program=Program.CSI_PLUGIN,
-        green="B11",
+        green="A19",  # of the controllers and the workers; B11 watches for 45 s, longer than most rows take
         timeout_factor=timeout_factor,
     )
 

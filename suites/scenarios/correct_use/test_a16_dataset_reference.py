@@ -21,6 +21,9 @@ from suites.steps.dataset_references import (
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User, fluid_volume
 
+#: A Dataset that refers to one folder of the other one, and that folder.
+FOLDER_REFERENCE: Final = "borrowed-folder"
+FOLDER: Final = "train"
 #: Seconds for which things that must not change are watched; Fluid tries a deletion again each 10 s.
 WATCH_SECONDS: Final = 25.0
 
@@ -37,6 +40,7 @@ def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: 
 
     The user creates, in a separate namespace, a Dataset whose mount point is dataset:// with the
     namespace and name of the other Dataset, no runtime, and an application on the claim of its name.
+    Another Dataset refers to one folder of it, and its application reads the files of that folder only.
     """
     needs_controller(shared_user)
     with referring_user(shared_user) as user:
@@ -54,8 +58,20 @@ def test_dataset_of_another_namespace_is_read_through_its_own_fuse(shared_user: 
         checks.all_cached(shared_user)
         assert_diagnosis(user, pod.name, FindingCode.SERVED, names=(REFERENCE,))
         user.stops(pod)
+        _check_folder(shared_user, user)
         deletes_reference(shared_user, user)
     checks.source_unchanged(shared_user)
+
+
+def _check_folder(owner: User, user: User) -> None:
+    """A Dataset that refers to one folder of another one shows the files of that folder, and no others."""
+    creates_reference(owner, user, FOLDER_REFERENCE, FOLDER)
+    reader = user.seeing(user.files.below(FOLDER))
+    pod = reader.starts(reader.application("a16-folder", FOLDER_REFERENCE))
+    checks.served_by_fluid(owner, pod)
+    reader.reads_right(pod, who=f"application on the folder {FOLDER}")
+    reader.stops(pod)
+    user.deletes_dataset(FOLDER_REFERENCE)
 
 
 def _check_same_volume(owner: User, user: User) -> None:

@@ -9,7 +9,7 @@ from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from reports.verdict.sabotage_section import sabotage_sections
 from suites.mutants.model import Mutant, Part
-from suites.mutants.result import Result
+from suites.mutants.result import Ran, Result
 from suites.record.failure_class import failure_class, reason
 from suites.sabotage.model import Row, Sabotage, Seen, Tampering, Target
 
@@ -48,9 +48,10 @@ def test_the_section_of_mutants_has_their_score_and_what_rows_said(sample: Verdi
         Mutant("M02", "all is always cached", Part.RUNTIME_CONTROLLER, ("A22",)),
     ]
     red = Seen("fail", FailureClass.PRODUCT, "no Fuse Pod", "no Fuse Pod", 2.0)
+    ran = Ran(("process 1 of Pod x on node y has abc",), ("process 1 of Pod x on node y has abc",))
     results = [
-        Result(mutants[0], (("A2", red),), Seen("pass")),
-        Result(mutants[1], (("A22", Seen("pass")),), Seen("pass")),
+        Result(mutants[0], (("A2", red),), Seen("pass"), ran=ran),
+        Result(mutants[1], (("A22", Seen("pass")),), Seen("pass"), ran=ran),
     ]
     verdict = Verdict.model_validate({**sample.model_dump(), "mutants": [one.as_json() for one in results]})
     (section,) = sabotage_sections(verdict)

@@ -11,11 +11,12 @@ from suites.mutants import keeping
 from suites.mutants.cases import MUTANTS
 from suites.mutants.keeping import Kept, drawn
 from suites.mutants.model import Mutant, Part
-from suites.mutants.result import Result, Seconds, scores
+from suites.mutants.result import Ran, Result, Seconds, scores
 from suites.sabotage.model import Seen
 
 MUTANT = Mutant("M01", "it is broken", Part.CSI_PLUGIN, ("A2", "C5"), green="B11")
 PASS = Seen("pass", seconds=2.0)
+RAN = Ran(("process 1 of Pod x on node y has abc",), ("process 1 of Pod x on node y has abc",))
 PRODUCT = Seen("fail", FailureClass.PRODUCT, "no Fuse Pod", "no Fuse Pod\nin detail", 3.0)
 HARNESS = Seen("fail", FailureClass.HARNESS, "a bug", "a bug")
 INFRASTRUCTURE = Seen("fail", FailureClass.INFRASTRUCTURE, "timed out", "timed out")
@@ -36,15 +37,35 @@ def test_the_outcome_follows_from_what_the_rows_said(
     rows: tuple[tuple[str, Seen], ...], trouble: str, outcome: str
 ) -> None:
     """Red as the product's fault kills; red as another's is misblamed; all green is survival."""
-    result = Result(MUTANT, rows, PASS, trouble)
+    result = Result(MUTANT, rows, PASS, trouble, ran=RAN)
     assert result.outcome == outcome
     assert bool(result.wrong) == (outcome != "killed")
     assert result.as_json()["outcome"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("said", "ran", "outcome"),
+    [
+        (PASS, Ran(), "not run"),
+        (PASS, Ran(RAN.before), "not run"),
+        (PRODUCT, Ran(), "not run"),
+        (PRODUCT, Ran(RAN.before), "killed"),
+        (HARNESS, Ran(RAN.before), "misblamed"),
+    ],
+)
+def test_a_row_says_nothing_about_a_change_that_did_not_run(said: Seen, ran: Ran, outcome: str) -> None:
+    """A green row needs a proof after it too: the row may have replaced the changed program itself."""
+    result = Result(MUTANT, (("A2", said),), PASS, ran=ran)
+    assert result.outcome == outcome
+    assert bool(result.wrong) == (outcome != "killed")
+    if outcome == "not run":
+        assert "is not proved to have run when its rows began" in result.wrong or ran.before
+    assert result.as_json()["ran"] == {"before": list(ran.before), "after": list(ran.after)}
+
+
 def test_a_killed_mutant_that_turns_the_green_row_red_is_not_right() -> None:
     """It proves nothing about the row that it was written for."""
-    result = Result(MUTANT, (("A2", PRODUCT),), PRODUCT)
+    result = Result(MUTANT, (("A2", PRODUCT),), PRODUCT, ran=RAN)
     assert result.outcome == "killed"
     assert "turned B11 red too" in result.wrong
 
@@ -52,7 +73,8 @@ def test_a_killed_mutant_that_turns_the_green_row_red_is_not_right() -> None:
 def test_the_score_counts_what_could_be_tried_by_part() -> None:
     """Mutants that could not be built do not count."""
     rows = [
-        Result(MUTANT, (("A2", PRODUCT),), PASS).as_json(),
+        Result(MUTANT, (("A2", PRODUCT),), PASS, ran=RAN).as_json(),
+        Result(MUTANT, (("A2", PASS),), PASS, ran=RAN).as_json(),
         Result(MUTANT, (("A2", PASS),), PASS).as_json(),
         Result(MUTANT, trouble="no").as_json(),
     ]
