@@ -11,11 +11,12 @@ from typing import Any, cast
 import pytest
 
 from clusters.errors import FailureClass, InfrastructureError
-from suites.mutants import trial
+from suites.mutants import placing, trial
 from suites.mutants.building import Built
 from suites.mutants.cases import MUTANTS
 from suites.mutants.model import Hang, Mutant, Part, Program
 from suites.mutants.trial import Trials, in_order
+from suites.sabotage import own
 from suites.sabotage.model import Seen
 from suites.sabotage.tampered_user import TamperedUser
 
@@ -101,7 +102,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     monkeypatch.setattr(trial, "build", build)
     monkeypatch.setattr(trial, "create_bound", create)
-    monkeypatch.setattr(trial.own, "remove", lambda users: [])
+    monkeypatch.setattr(own, "remove", lambda users: [])
     return seen
 
 
@@ -177,7 +178,7 @@ def test_a_mutant_without_proof_was_not_run(made: Any) -> None:
 
 def test_a_hang_whose_moment_never_came_was_not_run(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its row passed, and no process was stopped."""
-    monkeypatch.setattr(trial.placing, "stopped_now", lambda *_: ())
+    monkeypatch.setattr(placing, "stopped_now", lambda *_: ())
     tried, _, placement = trials(made, HUNG)
     result = tried.attempt(HUNG)
     tried.close(clean=True)
