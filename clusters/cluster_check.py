@@ -6,7 +6,8 @@ One line for each requirement, with the remedy if it is not met, as `clusters.ho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,49 +16,19 @@ from clusters.errors import HarnessError
 from clusters.host_check import CheckedRequirement
 from clusters.images import on_nodes
 from clusters.images.offline import definitions
-from clusters.kubernetes import kinds, run_lease
+from clusters.kubernetes import run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import at
-from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.used_rights import UsedRight
 from clusters.options import Options
 from clusters.product import fluid
 from clusters.providers import existing_fluid
+from clusters.rights import Rights, rights_of_run
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-
-#: What a run does in its own namespaces and to objects that it creates, whatever it disturbs: verb, kind,
-#: sub-resource.
-OWN_RIGHTS: Final = (
-    ("create", kinds.NAMESPACE, ""),
-    ("patch", kinds.NAMESPACE, ""),
-    ("delete", kinds.NAMESPACE, ""),
-    *((verb, kind, "") for kind in (kinds.POD, kinds.CLAIM, kinds.SERVICE) for verb in ("patch", "delete")),
-    ("create", kinds.POD, "exec"),
-    ("get", kinds.POD, "log"),
-    *((verb, kind, "") for kind in (kinds.CONFIG_MAP, kinds.LEASE) for verb in ("create", "patch")),
-    *((verb, kinds.VOLUME, "") for verb in ("patch", "delete")),
-    *(
-        (verb, kind, "")
-        for kind in (kinds.DATASET, kinds.ALLUXIO_RUNTIME, kinds.DATA_LOAD)
-        for verb in ("patch", "delete")
-    ),
-    *(
-        ("list", kind, "")
-        for kind in (kinds.NODE, kinds.VOLUME, kinds.POD, kinds.EVENT, kinds.DAEMON_SET, kinds.DEPLOYMENT)
-    ),
-)
-#: What scenarios need in addition, by what they disturb.
-MORE_RIGHTS: Final[Mapping[Disruption, tuple[tuple[str, Kind, str], ...]]] = {
-    Disruption.NODE_LABELS: (("patch", kinds.NODE, ""),),
-    Disruption.FLUID_COMPONENTS: (
-        ("patch", kinds.DAEMON_SET, ""),
-        ("patch", kinds.DEPLOYMENT, ""),
-        ("delete", kinds.POD, ""),
-    ),
-}
 
 
 def check_cluster(
@@ -115,14 +86,8 @@ def _fluid(options: Options, kube: Kube) -> CheckedRequirement:
 
 
 def _rights(kube: Kube, disturbs: frozenset[Disruption]) -> CheckedRequirement:
-    needed: list[tuple[str, Kind, str, str | None]] = [(*right, None) for right in OWN_RIGHTS]
-    for kind in sorted(disturbs):
-        needed += [(*right, fluid.NAMESPACE) for right in MORE_RIGHTS.get(kind, ())]
-    missing = [
-        _shown(verb, kind, sub, namespace)
-        for verb, kind, sub, namespace in needed
-        if not _may(kube, verb, kind, sub, namespace)
-    ]
+    needed = list(_needed(rights_of_run(disturbs)))
+    missing = [str(one) for one in needed if not _may(kube, one)]
     return CheckedRequirement(
         "rights",
         f"{len(needed) - len(missing)} of {len(needed)}",
@@ -131,12 +96,26 @@ def _rights(kube: Kube, disturbs: frozenset[Disruption]) -> CheckedRequirement:
     )
 
 
-def _may(kube: Kube, verb: str, kind: Kind, subresource: str, namespace: str | None) -> bool:
+def _needed(rights: Rights) -> Iterator[UsedRight]:
+    """The rights to ask for, each once. Who may list may get and watch."""
+    places = ((rights.cluster, ""), (rights.own, ""), (rights.fluid, fluid.NAMESPACE))
+    found = dict.fromkeys(
+        UsedRight(verb, grant.group, grant.resource, namespace if grant.kind.namespaced else "")
+        for grants, namespace in places
+        for grant in grants
+        for verb in grant.verbs
+        if verb not in {"get", "watch"} or grant.subresource
+    )
+    everywhere = {replace(right, namespace="") for right in found if not right.namespace}
+    return (right for right in found if not right.namespace or replace(right, namespace="") not in everywhere)
+
+
+def _may(kube: Kube, right: UsedRight) -> bool:
     """Whether the user of the kubeconfig may do it, in a namespace or in all."""
-    group = kind.api_version.rpartition("/")[0]
-    attributes = {"verb": verb, "group": group, "resource": kind.plural, "subresource": subresource}
-    if namespace is not None and kind.namespaced:
-        attributes["namespace"] = namespace
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
+    if right.namespace:
+        attributes["namespace"] = right.namespace
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -144,8 +123,3 @@ def _may(kube: Kube, verb: str, kind: Kind, subresource: str, namespace: str | N
     }
     answer = kube.connection.request("POST", _REVIEWS, what="ask what may be done", body=body)
     return at(json.loads(answer), "status", "allowed") is True
-
-
-def _shown(verb: str, kind: Kind, subresource: str, namespace: str | None) -> str:
-    what = f"{verb} {kind.plural}{'/' if subresource else ''}{subresource}"
-    return f"{what} in {namespace}" if namespace is not None and kind.namespaced else what

@@ -74,6 +74,15 @@ OWN_OPTIONS: Final = (
         "--install-fluid",
         {"action": "store_true", "help": "permit to install Fluid on the cluster of --kubeconfig"},
     ),
+    (
+        "--bind-role",
+        {
+            "default": None,
+            "metavar": "NAME",
+            "help": "the user of --kubeconfig has few rights: bind this ClusterRole to it in each namespace "
+            "that the harness creates",
+        },
+    ),
 )
 
 
@@ -96,6 +105,8 @@ class Options:
         install_fluid: permission to install Fluid on an existing cluster.
         fluid_source: the checkout to build Fluid from; its version is that of ``versions``.
         upgrade_from: the version of Fluid to install first, which row E14 then upgrades.
+        bind_role: the ClusterRole that is bound to the user in each namespace that the harness creates; empty
+            if the user has its rights everywhere.
     """
 
     cluster_name: str = DEFAULT_NAME
@@ -112,6 +123,7 @@ class Options:
     install_fluid: bool = False
     fluid_source: FluidSource | None = None
     upgrade_from: str | None = None
+    bind_role: str = ""
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
@@ -159,6 +171,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
         install_fluid=bool(given.get("install_fluid")),
         fluid_source=source,
         upgrade_from=_upgrade_from(given, chosen, source),
+        bind_role=given.get("bind_role") or "",
     )
 
 
@@ -184,6 +197,11 @@ def _require_sense(given: Mapping[str, Any], kubeconfig: Path | None) -> None:
             raise RefusalError(
                 "--install-fluid is a permission for an existing cluster, and there is no --kubeconfig",
                 advice="omit it: Fluid is always installed on a kind cluster of the harness",
+            )
+        if given.get("bind_role"):
+            raise RefusalError(
+                "--bind-role is for a user with few rights on an existing cluster; there is no --kubeconfig",
+                advice="omit it: on a kind cluster of the harness its user has all rights",
             )
         return
     for name in _KIND_ONLY:

@@ -31,6 +31,7 @@ from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
 from clusters.images.offline.definitions import ImageDefinition, SystemImages
+from clusters.images.offline.harness_image import harness_image
 from clusters.images.tools import Tools
 from clusters.options import add_arguments, options_of
 from clusters.paths import cache_root
@@ -117,6 +118,13 @@ def harness_entries() -> list[Entry]:
     return [Entry(image.local, image.name) for image in (definitions.nfs_server(), definitions.toolbox())]
 
 
+def build_harness_image(tools: Tools, running: Engine) -> Entry:
+    """Build the image in which the harness itself runs, if it is missing."""
+    image = harness_image()
+    build_missing(tools, running, [image])
+    return Entry(image.local, image.name)
+
+
 def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[str]) -> list[Entry]:
     """All images of a built system under published names, and the Debian that the harness's own are based on.
 
@@ -179,16 +187,17 @@ def published_images(tools: Tools, images: SystemImages) -> tuple[list[ImageDefi
 
 def built_entries(tools: Tools, running: Engine, *, everything: bool) -> list[Entry]:
     """Build the images that are missing; returns them with the names under which a registry has them."""
+    itself = build_harness_image(tools, running)
     if not everything:
         build_missing(tools, running, [definitions.nfs_server(), definitions.toolbox()])
-        return harness_entries()
+        return [*harness_entries(), itself]
     facts = tools.host
     images = definitions.system(
         tools.options.versions, wrapped=not facts.sys_resource, user_space_nfs=not facts.kernel_nfs
     )
     needed, entries = published_images(tools, images)
     build_missing(tools, running, needed)
-    return entries
+    return [*entries, itself]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
 from clusters.images.resolver import ImageResolver
 from clusters.images.tools import Tools
-from clusters.kubernetes import run_lease
+from clusters.kubernetes import bound_namespaces, run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.cluster_use import ClusterUse
 from clusters.kubernetes.journal import Journal
@@ -323,7 +323,8 @@ class SystemBuilder:
 
     def _up_existing(self, kubeconfig: Path) -> System:
         options = self.options
-        kube = self._kube = Kube.connect(kubeconfig, run=self.run, guard=self.guard)
+        kube = bound_namespaces.connect(kubeconfig, options.bind_role, run=self.run, guard=self.guard)
+        self._kube = kube
         run_lease.require_free(kube)
         found = existing_fluid.has_fluid(kube)
         if not found and not options.install_fluid:

@@ -12,6 +12,7 @@ from clusters.errors import HarnessError, RefusalError
 from reports import run_files
 from reports.certificate import command as certificate
 from reports.files import write_atomically
+from reports.job import command as job
 from reports.performance.report import load_results
 from reports.qualification import command as qualification
 from reports.runs import flakiness
@@ -94,6 +95,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     matrix.add_argument("--to", type=Path, metavar="FILE", help="the page (default: matrix.html in DIR)")
     certificate.add_commands(commands)
     qualification.add_commands(commands)
+    job.add_commands(commands)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -114,6 +116,8 @@ def _run(options: argparse.Namespace) -> int:
             return certificate.run(options)
         case name if name in qualification.COMMANDS:
             return qualification.run(options)
+        case name if name in job.COMMANDS:
+            return job.run(options)
         case _:
             _history(options.dir, options.to)
     return 0

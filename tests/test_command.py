@@ -32,6 +32,7 @@ COMMANDS = (
     "certificate",
     "qualify",
     "verify",
+    "job",
     "completion",
 )
 
@@ -62,6 +63,8 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ("doctor -n demo --json", "-n demo --json"),
         ("compare out/a out/b", "compare out/a out/b"),
         ("repeats out", "repeats out"),
+        ("job run --level smoke", "job run --level smoke"),
+        ("job in-pod run -- --level smoke", "job in-pod run -- --level smoke"),
     ],
 )
 def test_subcommand_passes_its_arguments_on(passed: list[list[str]], given: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
@@ -68,7 +68,7 @@ class Kube:
         *,
         run: str,
         guard: WriteGuard | None = None,
-    ) -> Kube:
+    ) -> Self:
         """Connect to the cluster of a kubeconfig.
 
         Args:
@@ -296,6 +296,7 @@ class Kube:
         """
         if self.connection.guard is not None:
             self.connection.guard.check_exec(namespace, pod, argv, self.connection.read)
+        self.connection.used.record("GET", f"{POD.path(namespace, pod)}/exec")
         return run_in_pod(
             self.connection.credentials(),
             namespace,

@@ -16,6 +16,7 @@ import urllib3
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.kubernetes.kubeconfig import configure
+from clusters.kubernetes.used_rights import UsedRights
 from clusters.kubernetes.write_guard import WriteGuard
 
 if TYPE_CHECKING:
@@ -80,11 +81,13 @@ class Connection:
         api: client library, for credentials and the pool.
         clock: replaced by tests.
         guard: is asked before each request that changes something; None permits all.
+        used: records the rights that requests use.
     """
 
     api: ApiClient
     clock: Clock = SYSTEM_CLOCK
     guard: WriteGuard | None = None
+    used: UsedRights = field(default_factory=UsedRights)
     _pool: urllib3.PoolManager = field(init=False)
 
     def __post_init__(self) -> None:
@@ -207,6 +210,7 @@ class Connection:
         body: object = None,
         content_type: str = "application/json",
     ) -> urllib3.BaseHTTPResponse:
+        self.used.record(method, path, query)
         headers = self._headers()
         payload: bytes | None = None
         if body is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,9 @@ def configure(configuration: Configuration, kubeconfig: Path | None, context: st
     place, config = _read(kubeconfig)
     chosen = _context(place, config, context)
     _load_kubeconfig(configuration, place, chosen)
+    token_file = _token_file(config, chosen)
+    if token_file is not None:
+        configuration.refresh_api_key_hook = partial(_read_token, token_file)  # type: ignore[assignment] # untyped
     return f"of context {chosen} ({place})"
 
 
@@ -103,7 +108,7 @@ def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
             f"there is no kubeconfig at {place}",
             advice="name one with --kubeconfig, or let the harness create a cluster",
         )
-    merged: dict[str, Any] = {"contexts": [], "current-context": None}
+    merged: dict[str, Any] = {"contexts": [], "current-context": None, "token-files": {}}
     used = []
     for path in files:
         content = _content(path)
@@ -118,8 +123,34 @@ def _read(kubeconfig: Path | None) -> tuple[str, dict[str, Any]]:
         contexts = content.get("contexts") or []
         if isinstance(contexts, list):
             merged["contexts"] += contexts
+        merged["token-files"] = _token_files(path, content) | merged["token-files"]
         merged["current-context"] = merged["current-context"] or content.get("current-context")
     return os.pathsep.join(used) or place, merged
+
+
+def _token_files(path: Path, content: dict[str, Any]) -> dict[str, Path]:
+    """The files from which the users of a kubeconfig read their tokens, by the user's name."""
+    users = content.get("users") or []
+    return {
+        str(entry.get("name")): path.parent / str(entry["user"]["tokenFile"])
+        for entry in (users if isinstance(users, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("user"), dict) and entry["user"].get("tokenFile")
+    }
+
+
+def _token_file(config: dict[str, Any], context: str) -> Path | None:
+    """The file with the token of a context's user, if there is one."""
+    for entry in config["contexts"]:
+        if isinstance(entry, dict) and entry.get("name") == context:
+            found: Path | None = config["token-files"].get(str((entry.get("context") or {}).get("user")))
+            return found
+    return None
+
+
+def _read_token(file: Path, configuration: Configuration) -> None:
+    """Before each request: kubelet replaces the token of a Pod's service account while the Pod runs."""
+    with contextlib.suppress(OSError):  # the last one may still be accepted
+        configuration.api_key["BearerToken"] = f"Bearer {file.read_text().strip()}"
 
 
 def _content(path: Path) -> object:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from clusters.disruption import Disruption
+from clusters.kubernetes.kinds import Kind
 from suites.record.defects import Defect, Leftover
 from suites.record.versions import Since
 from suites.steps.user import User
@@ -79,6 +80,8 @@ class Scenario:
         fields: fields of Fluid's resources, such as ``Dataset.spec.accessModes``, that turn it red when they
             are ignored or wrong; only those that its checks assert.
         disturbs: what it does outside the namespaces of the harness; nothing if it is empty.
+        writes: kinds of objects that it creates, changes or deletes, in addition to those of every scenario
+            (`clusters.rights`).
         file: its test file, relative to the repository.
     """
 
@@ -96,6 +99,7 @@ class Scenario:
     untouched: bool = False
     fields: tuple[str, ...] = ()
     disturbs: tuple[Disturbance, ...] = ()
+    writes: tuple[Kind, ...] = ()
     file: str = ""
 
 
@@ -113,11 +117,13 @@ def scenario(
     untouched: bool = False,
     fields: tuple[str, ...] = (),
     disturbs: Mapping[Disruption, str] | None = None,
+    writes: tuple[Kind, ...] = (),
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold.
 
     Everything that it changes outside the namespaces of the harness has to be in ``disturbs``: a change that
-    is not declared is refused, and fails the scenario.
+    is not declared is refused, and fails the scenario. ``writes`` decides its rights on a cluster where the
+    run has only those of its rows.
     """
 
     def mark(test: Test) -> Test:
@@ -142,6 +148,7 @@ def scenario(
             untouched=untouched,
             fields=fields,
             disturbs=tuple(Disturbance(kind, does) for kind, does in (disturbs or {}).items()),
+            writes=writes,
             file=f"{test.__module__.replace('.', '/')}.py",
         )
         marked: Test = pytest.mark.scenario(declared)(test)

@@ -7,13 +7,16 @@ from typing import Final
 import pytest
 
 from clusters.disruption import ALL, Disruption
+from clusters.rights import ADMINISTRATORS
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Scenario
-from suites.record.run import NOT_RUN_DISRUPTIVE
-from suites.run.options import PERMITTED, special_level
+from suites.record.run import CANNOT_RUN_HERE, NOT_RUN_DISRUPTIVE
+from suites.run.options import OPTIONS, PERMITTED, special_level
 
 #: What a benchmark disturbs: it reads as fast as it can.
 BENCHMARK: Final = frozenset({Disruption.NODE_RESOURCES})
+
+_CREATES_ROLES: Final = "it creates roles, which only an administrator may; this user has few rights"
 
 
 def disturbed_by(item: pytest.Item) -> frozenset[Disruption]:
@@ -38,11 +41,14 @@ def leave_out_disruptive(config: pytest.Config, items: list[pytest.Item]) -> Non
             f"level {level} breaks the product on purpose, and the harness did not create this cluster; "
             f"run it without --kubeconfig, or permit it with --allow-disruptive {_option(ALL)}"
         )
+    few_rights = bool(config.stash[OPTIONS].bind_role)
     for item in items:
         declared = scenarios.of(item)
         reason = _why_not(declared, permitted) if declared is not None else _benchmark(item, permitted)
         if reason:
             item.add_marker(pytest.mark.skip(reason=NOT_RUN_DISRUPTIVE + reason))
+        elif few_rights and declared is not None and ADMINISTRATORS & set(declared.writes):
+            item.add_marker(pytest.mark.skip(reason=CANNOT_RUN_HERE + _CREATES_ROLES))
 
 
 def will_run(item: pytest.Item) -> bool:

@@ -22,6 +22,7 @@ from suites.record.evidence import EVIDENCE, Evidence
 from suites.record.run import Run, cannot_run_here, run_of
 from suites.record.versions import release
 from suites.run import unbindable as unbindable_cases
+from suites.run import used_rights
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.disruptive import will_run
@@ -72,6 +73,7 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
             _observe_images(run, config.stash[RUNNING], made.kube)
             run.bundle_collectors.extend(collectors(made, config.stash[BUNDLE_SCOPES]))
             yield made
+        used_rights.report(request.session, made, progress)
     except RefusalError as error:
         lines = [str(error), *getattr(error, "__notes__", ())]
         pytest.exit("\n".join(lines), returncode=int(pytest.ExitCode.USAGE_ERROR))

@@ -74,7 +74,7 @@ def test_missing_rights_are_named(cluster: Cluster) -> None:
     """Those that every run needs, and those for what this one may disturb."""
     cluster.refused = {("create", "namespaces"), ("patch", "daemonsets")}
     (problem, remedy) = problems(cluster)["rights"]
-    assert problem == "may not create namespaces, patch daemonsets in fluid-system"
+    assert problem == "may not create namespaces, patch daemonsets.apps in fluid-system"
     assert "kubeconfig" in remedy
 
 

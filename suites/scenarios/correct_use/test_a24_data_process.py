@@ -29,6 +29,7 @@ from workloads.models.data_process import DataProcess, MountedDataset, Processor
         "DataProcess.spec.processor.script.source",
         "DataProcess.status.phase",
     ),
+    writes=(kinds.DATA_PROCESS,),
 )
 def test_data_process_reads_the_dataset_through_fluid(shared_user: User) -> None:
     """A DataProcess runs the user's script, which reads the right data of the Dataset through Fluid.

@@ -57,6 +57,7 @@ ALLUXIO_BACKUPS: Final = "/alluxio_backups"
             "pkg/controllers/operation_controller.go:74-86 (1.0.8)",
         ),
     ),
+    writes=(kinds.DATA_BACKUP,),
 )
 def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     """A DataBackup writes its files to the folder that it names, and the Dataset stays Bound.

@@ -19,7 +19,13 @@ from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToM
 WINDOW_SECONDS: Final = 45.0
 
 
-@scenario("A26", Level.FULL, defects=(data_loads.NOT_NOTICED,), fields=("DataMigrate.status.phase",))
+@scenario(
+    "A26",
+    Level.FULL,
+    defects=(data_loads.NOT_NOTICED,),
+    fields=("DataMigrate.status.phase",),
+    writes=(kinds.DATA_MIGRATE,),
+)
 def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -> None:
     """A DataMigrate, which Alluxio does not support, fails without a Job, and the Dataset stays usable.
 

@@ -40,6 +40,7 @@ def _fields(kind: str) -> tuple[str, ...]:
     Level.FULL,
     since=Since("1.0", "0.9 has no runAfter (api/v1alpha1 of 0.9.3)"),
     fields=(*_fields("DataLoad"), *_fields("DataProcess"), "DataLoad.spec.runAfter.namespace"),
+    writes=(kinds.DATA_PROCESS,),
 )
 def test_data_operations_run_one_after_the_other(dataset_owner: User) -> None:
     """A data operation with runAfter waits until the other one exists and is Complete, and then runs.

@@ -67,6 +67,7 @@ def _encrypted(name: str) -> dict[str, Any]:
         "Dataset.status.mounts[].encryptOptions[].valueFrom.secretKeyRef.key",
         "Dataset.status.mounts[].encryptOptions[].valueFrom.secretKeyRef.name",
     ),
+    writes=(kinds.SECRET,),
 )
 def test_options_of_a_mount_reach_alluxio(user: User) -> None:
     """Options of a mount and of all mounts, plain and from secrets, reach Alluxio, and the mount serves.

@@ -170,6 +170,7 @@ def _fields(kind: str, settings: Iterable[PodSetting]) -> tuple[str, ...]:
         "DataProcess.status.conditions[].status",
         "DataProcess.status.conditions[].type",
     ),
+    writes=(kinds.DATA_PROCESS, kinds.SERVICE_ACCOUNT),
 )
 def test_settings_of_data_operations_reach_their_pods(dataset_owner: User) -> None:
     """Each setting of a DataLoad and a DataProcess reaches the Pod that does the work, which completes.

@@ -29,7 +29,12 @@ _SOMETHING_WRONG: Final = 1
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
-@scenario("DOC1", Level.FULL, issues=(4388,))
+@scenario(
+    "DOC1",
+    Level.FULL,
+    issues=(4388,),
+    writes=(kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING, kinds.SERVICE_ACCOUNT),
+)
 def test_doctor_finds_the_right_cause_for_each_pod(shared_user: User, user: User, tmp_path: Path) -> None:
     """The doctor says for each of eleven Pods whether it reads through Fluid, why not, and what to change.
 

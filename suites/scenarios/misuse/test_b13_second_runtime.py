@@ -56,6 +56,7 @@ TAKES_ALONG: Final = "second-runtime-takes-the-first-along"
         Leftover(TAKES_ALONG, r": fluid\.io/s-"),
         Leftover(TAKES_ALONG, r"/alluxioworker/"),
     ),
+    writes=(kinds.THIN_RUNTIME, kinds.THIN_RUNTIME_PROFILE),
 )
 def test_second_runtime_of_another_kind_does_not_disturb_the_first(dataset_owner: User) -> None:
     """A second runtime of another kind with the Dataset's name does not disturb applications that read.

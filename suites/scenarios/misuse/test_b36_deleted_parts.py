@@ -44,6 +44,7 @@ NO_MASTER: Final = "blocks-left-without-master"
         ),
     ),
     leftovers=(Leftover(NO_MASTER, r"/alluxioworker/"),),
+    writes=(kinds.DAEMON_SET, kinds.STATEFUL_SET),
 )
 def test_deleted_parts_of_a_runtime_are_not_created_again(dataset_owner: User) -> None:
     """Fluid does not create a Fuse DaemonSet or a master's StatefulSet again that its user deleted.

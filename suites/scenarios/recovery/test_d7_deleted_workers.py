@@ -28,6 +28,7 @@ BLAMES_MASTER: Final = "lost-workers-blamed-on-the-master"
         workers.BLOCKS_LEFT,
     ),
     leftovers=(Leftover(workers.BLOCKS_LEFT.key, r"/alluxioworker/"),),
+    writes=(kinds.STATEFUL_SET,),
 )
 def test_dataset_without_its_workers_is_failed_until_they_are_restored(dataset_owner: User) -> None:
     """A Dataset whose workers' StatefulSet was deleted is Failed, and serves again once it is restored.

@@ -132,3 +132,18 @@ def test_the_name_of_a_run_is_a_label_value(kube: Kube) -> None:
     """A run with an invalid name is refused before anything is created."""
     with pytest.raises(HarnessError, match="cannot be the name of a run"):
         Kube(kube.connection, run="no spaces please")
+
+
+def test_a_token_in_a_file_is_read_again(api: FakeApi) -> None:
+    """Kubelet replaces the token of a Pod's service account. A path is relative to the kubeconfig."""
+    kubeconfig = api.kubeconfig(users=[{"name": "me", "user": {"tokenFile": "token"}}])
+    token = kubeconfig.parent / "token"
+    token.write_text("first\n")
+    kube = Kube.connect(kubeconfig, run="r1")
+    token.write_text("second\n")
+    kube.server_version()
+    assert api.requests[0].headers.get("authorization") == "Bearer first"
+    assert api.requests[-1].headers.get("authorization") == "Bearer second"
+    token.unlink()
+    assert kube.connection.credentials().authorization == "Bearer second"
+    kube.close()

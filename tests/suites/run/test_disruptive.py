@@ -19,6 +19,7 @@ ROWS = """
 import pytest
 
 from clusters.disruption import Disruption
+from clusters.kubernetes import kinds
 from suites.catalogue.scenario import Level, scenario
 from suites.record.evidence import Evidence
 from suites.run.options import GUARD
@@ -48,6 +49,11 @@ def test_a3(nodes, evidence):
         nodes.check_node_command("n1", ["mount", "x"], Disruption.NODE)
     except Exception:
         pass
+
+
+@scenario("A4", Level.SMOKE, writes=(kinds.CLUSTER_ROLE,))
+def test_a4(evidence):
+    \"\"\"It holds.\"\"\"
 """
 
 
@@ -95,6 +101,15 @@ def test_on_a_foreign_cluster_disruptive_rows_do_not_run(run: Runner) -> None:
     assert run.verdict["reasons"][-1] == "A2 would disturb others on this cluster, and did not run."
     assert "mounts a folder" in (run.pytester.path / "out" / "latest" / "junit.xml").read_text()
     assert "mounts a folder" in (run.pytester.path / "out" / "latest" / "report.html").read_text()
+
+
+def test_with_few_rights_rows_that_create_roles_do_not_run(run: Runner) -> None:
+    """Only an administrator may create a role with rights that they do not have."""
+    rows = run("--kubeconfig", "config", "--bind-role", "own", "--scenario", "A1,A4")
+    assert rows["A1"]["outcome"] == "pass"
+    assert rows["A4"]["outcome"] == "skipped"
+    assert str(rows["A4"]["reason"]).startswith("cannot run here: it creates roles")
+    assert run("--kubeconfig", "config", "--scenario", "A4")["A4"]["outcome"] == "pass"
 
 
 def test_what_is_permitted_runs(run: Runner) -> None:
