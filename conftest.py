@@ -3,6 +3,7 @@
 pytest_plugins = (
     "suites.run.plugin",
     "suites.mutants.plugin",
+    "suites.soak.plugin",
     "suites.benchmark.run.plugin",
     "reports.recorder.plugin",
 )

@@ -11,6 +11,7 @@ from reports.verdict import defect_pages
 from reports.verdict.model import Verdict
 from reports.verdict.page import render_page
 from reports.verdict.sabotage_section import sabotage_sections
+from reports.verdict.soak_section import soak_sections
 from reports.verdict.summary import render_summary
 from suites.benchmark.model.results import Benchmark
 
@@ -37,7 +38,11 @@ def write(folder: Path, verdict: Verdict | None, benchmark: Benchmark | None) ->
         summaries.append(render_summary(verdict))
         write_atomically(folder / SUMMARY, summaries[-1])
         defect_pages.write(folder, verdict)
-        sections = (*sabotage_sections(verdict), *performance.performance_sections(benchmark))
+        sections = (
+            *sabotage_sections(verdict),
+            *soak_sections(verdict),
+            *performance.performance_sections(benchmark),
+        )
         write_atomically(folder / PAGE, render_page(verdict, sections))
     if benchmark is not None:
         summaries.append(performance.render_markdown(benchmark))

@@ -218,5 +218,6 @@ class Ledger:
             problems=tuple(self.problems),
             sabotage=list(self.run.sabotage) or None,
             mutants=list(self.run.mutants) or None,
+            soak=self.run.soak,
             benchmark=self.benchmark.as_part() if self.benchmark is not None else None,
         )

@@ -290,7 +290,7 @@ class Recorder:
         """Write all reports of the current state."""
         benchmark = self._benchmark
         self._ledger.benchmark = benchmark
-        has_record = self._has_verdict or bool(self._run.sabotage or self._run.mutants)
+        has_record = self._has_verdict or bool(self._run.sabotage or self._run.mutants or self._run.soak)
         if not has_record and benchmark is None:
             return
         verdict = self._ledger.verdict() if has_record else None

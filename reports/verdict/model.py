@@ -152,6 +152,9 @@ class Verdict(Model):
     mutants: list[dict[str, JsonValue]] | None = Field(
         None, description="how the product's source was changed on purpose, and which rows noticed"
     )
+    soak: dict[str, JsonValue] | None = Field(
+        None, description="rows at random for hours: steps, reads, failures, leaks, and what the system used"
+    )
     benchmark: dict[str, JsonValue] | None = Field(None, description="measurements; no part of the verdict")
 
     def to_json(self) -> str:
@@ -159,7 +162,7 @@ class Verdict(Model):
         return self.model_dump_json(indent=2, exclude=self._unused()) + "\n"
 
     def _unused(self) -> set[str]:
-        return {name for name in ("sabotage", "mutants", "benchmark") if getattr(self, name) is None}
+        return {name for name in ("sabotage", "mutants", "soak", "benchmark") if getattr(self, name) is None}
 
 
 def load(path: Path) -> Verdict:

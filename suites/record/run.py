@@ -81,6 +81,7 @@ class Run:
         bundle_collectors: who collects material when a scenario fails.
         sabotage: how the product was broken on purpose and who noticed, as `verdict.json` lists it.
         mutants: how the product's source was changed and which rows noticed, as `verdict.json` lists it.
+        soak: what a soak found by now, as `verdict.json` lists it; None without a soak.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Run:
     bundle_collectors: list[BundleCollector] = field(default_factory=list)
     sabotage: list[dict[str, Any]] = field(default_factory=list)
     mutants: list[dict[str, Any]] = field(default_factory=list)
+    soak: dict[str, Any] | None = None
 
 
 #: Where the run hangs on pytest's configuration.

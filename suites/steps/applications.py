@@ -74,6 +74,7 @@ class ApplicationSteps(Actor):
             f"read {len(self.files.files)} files, checksums right",
             pod=pod.name,
             bytes=self.files.total_bytes,
+            files=len(self.files.files),
         )
 
     def reads_right_quietly(self, pod: PodSnapshot, *, source_stopped: bool = False) -> None:
