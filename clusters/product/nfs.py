@@ -31,6 +31,8 @@ READY_SECONDS: Final = 120.0
 _PORTS: Final = {"nfs": NFS_PORT, "mountd": MOUNTD_PORT, "rpcbind": 111, "nlm": 32803, "rquota": 875}
 
 #: Grace and lease are short, so that a restarted server serves within seconds.
+EXPORT_ID: Final = 1
+CONFIG_FILE: Final = "/etc/ganesha-conf/ganesha.conf"
 _CONFIG: Final = f"""
 NFS_CORE_PARAM {{
   Protocols = 3, 4;
@@ -44,7 +46,7 @@ NFS_CORE_PARAM {{
 }}
 NFSV4 {{ Grace_Period = 5; Lease_Lifetime = 10; Minor_Versions = 1, 2; }}
 EXPORT {{
-  Export_Id = 1;
+  Export_Id = {EXPORT_ID};
   Path = {EXPORT};
   Pseudo = {EXPORT};
   Access_Type = RW;

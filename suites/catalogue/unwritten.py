@@ -42,7 +42,7 @@ GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
         "A": (48, frozenset()),
         "B": (39, frozenset({9})),
         "C": (10, frozenset()),
-        "D": (23, frozenset()),
+        "D": (25, frozenset()),
         "E": (14, frozenset({12})),
         "DOC": (1, frozenset()),
     }

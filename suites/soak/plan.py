@@ -18,6 +18,7 @@ ROWS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.LIFECYCLE: ("E1", "E2", "E3", "E5", "E6", "E13"),
     Kind.FAULT: (
         "D1", "D4", "D9", "D10", "D12", "D13", "D14", "D16", "D17", "D18", "D19", "D20", "D21", "D22", "D23",
+        "D24",
     ),
 }  # fmt: skip
 #: How often each kind comes, relative to the others.

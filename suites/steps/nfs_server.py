@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from clusters.disruption import Disruption
+from clusters.product import nfs
 from suites.steps.user import User
 from workloads import faults
 
@@ -29,3 +30,15 @@ def impaired(user: User, node: str, impairment: faults.Impairment) -> AbstractCo
     """Packets between a node and the NFS server of the harness are dropped while the context lasts."""
     server = user.system.nfs
     return faults.impaired(user.system.journal, node, (server.address, server.pod_address()), impairment)
+
+
+def export_withdrawn(user: User) -> AbstractContextManager[faults.Fault]:
+    """The export of the harness's NFS server is withdrawn while the context lasts."""
+    server = user.system.nfs
+    return faults.withdrawn(
+        user.system.journal,
+        server.node,
+        server.pid_namespace(),
+        export=nfs.EXPORT_ID,
+        config=nfs.CONFIG_FILE,
+    )

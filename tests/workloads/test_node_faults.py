@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from clusters.errors import InfrastructureError
+from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
@@ -19,8 +21,10 @@ from workloads.faults import (
     LOSSY,
     PARTITIONED,
     SLOW,
+    Fault,
     FaultError,
     Impairment,
+    deleted,
     drained,
     exhaust_memory,
     impaired,
@@ -28,6 +32,7 @@ from workloads.faults import (
     shared_memory_full,
     tainted,
     unreachable,
+    withdrawn,
 )
 from workloads.faults.nodes import TAINT_KEY
 
@@ -257,6 +262,92 @@ def test_kubelet_is_restarted_and_one_that_is_not_is_reported() -> None:
     with pytest.raises(InfrastructureError, match="no unit kubelet") as caught:
         restart_kubelet(StoredObjects().journal(systemd(iter(["0"]))), "n1")
     assert caught.value.advice
+
+
+class Node:
+    """A node that notes the commands that it runs."""
+
+    def __init__(self) -> None:
+        self.commands: list[Sequence[str]] = []
+
+    def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
+        """Note it."""
+        self.commands.append(argv)
+        return Completed(tuple(argv), 0, "", "")
+
+
+def test_node_is_deleted_and_registered_again_as_it_was() -> None:
+    """With its labels and its range of addresses, without what only Kubernetes may set; then its kubelet."""
+    store, node = StoredObjects(), Node()
+    journal = store.journal(node)
+    store.put("/api/v1/nodes/plane")
+    store.put(
+        NODE,
+        metadata={"name": "n1", "uid": "u", "labels": {"zone": "a"}, "resourceVersion": "7"},
+        spec={"podCIDR": "10.244.1.0/24", "taints": [{"key": "node.kubernetes.io/unreachable"}]},
+    )
+    with deleted(journal, "n1", "plane") as fault:
+        assert fault.says == "node n1 is deleted"
+        assert NODE not in store.objects
+        (entry,) = journal.entries()
+        store.put(NODE, metadata={"name": "n1"})  # what the first step of the undo does
+    create, restart = node.commands
+    assert create[-2] == "n1"
+    body = json.loads(create[-1])
+    assert body["metadata"] == {"name": "n1", "labels": {"zone": "a"}}
+    assert body["spec"] == {"podCIDR": "10.244.1.0/24"}
+    assert "get node" in create[2]
+    assert restart == ("systemctl", "restart", "kubelet")
+    assert entry.says == "node n1 is deleted"
+    with pytest.raises(RefusalError, match="control plane"), deleted(journal, "plane", "plane"):
+        pytest.fail("the context must not be entered")
+    with pytest.raises(FaultError, match="no node"), deleted(journal, "n9", "plane"):
+        pytest.fail("the context must not be entered")
+
+
+class Server:
+    """An NFS server with one export, and a word on whether it obeys."""
+
+    def __init__(self, *, obeys: bool = True, answers: bool = True) -> None:
+        self.exported, self.obeys, self.answers = True, obeys, answers
+
+    def __call__(self, argv: Sequence[str], /, *, timeout: float) -> Completed:
+        """Remove, add or list the export."""
+        assert "WANTED=ganesha.nfsd" in argv
+        assert "WITHIN=pid:[1]" in argv
+        command = next(word for word in argv if word.startswith("EACH="))
+        assert "nsenter --target" in command
+        if "RemoveExport" in command and self.obeys:
+            assert "uint16:1" in command
+            self.exported = False
+        if "AddExport" in command:
+            assert "EXPORT(Export_Id=1)" in command
+            self.exported = True
+        listed = "struct {\n uint16 1\n}\n" if self.exported else ""
+        said = f"method return time=1\n{listed}" if self.answers else ""
+        return Completed(tuple(argv), 0, said, "")
+
+
+def test_export_is_withdrawn_and_added_again() -> None:
+    """Also after an error; one that stays, or a server that does not answer, is reported."""
+    server, clock = Server(), Clock()
+
+    def within(one: Server) -> AbstractContextManager[Fault]:
+        journal = StoredObjects().journal(one, clock=clock)
+        return withdrawn(journal, "n1", "pid:[1]", export=1, config="/etc/g.conf", clock=clock)
+
+    with pytest.raises(ZeroDivisionError), within(server) as fault:  # noqa: PT012 - it is seen inside
+        assert fault.says == "export 1 of the NFS server is withdrawn"
+        assert not server.exported
+        raise ZeroDivisionError
+    assert server.exported
+    with pytest.raises(WaitTimeoutError, match="its removal"), within(Server(obeys=False)):
+        pytest.fail("the context must not be entered")
+    with pytest.raises(FaultError, match="does not list"), within(Server(answers=False)):
+        pytest.fail("the context must not be entered")
+    server.exported = False
+    with pytest.raises(FaultError, match="has no export"), within(server):
+        pytest.fail("the context must not be entered")
 
 
 class SharedMemory:

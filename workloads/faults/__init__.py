@@ -5,9 +5,10 @@ A fault is verified: one without effect is an infrastructure failure, never a fi
 
 from workloads.faults.base import Fault, FaultError, Objects, Run
 from workloads.faults.control_plane import unreachable
+from workloads.faults.exports import withdrawn
 from workloads.faults.memory import exhaust_memory
 from workloads.faults.network import LOSSY, PARTITIONED, SLOW, Impairment, impaired
-from workloads.faults.nodes import drained, restart_kubelet, shared_memory_full, tainted
+from workloads.faults.nodes import deleted, drained, restart_kubelet, shared_memory_full, tainted
 from workloads.faults.objects import delete_pod, without_node_label
 from workloads.faults.processes import Process, any_stopped, kill_process, none_stopped, processes, stopped
 
@@ -23,6 +24,7 @@ __all__ = [
     "Run",
     "any_stopped",
     "delete_pod",
+    "deleted",
     "drained",
     "exhaust_memory",
     "impaired",
@@ -34,5 +36,6 @@ __all__ = [
     "stopped",
     "tainted",
     "unreachable",
+    "withdrawn",
     "without_node_label",
 ]

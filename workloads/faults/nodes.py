@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from clusters.disruption import Disruption
+from clusters.errors import RefusalError
 from clusters.host.commands import Completed
 from clusters.kubernetes.fields import items, text
 from clusters.kubernetes.journal import Journal
@@ -21,6 +23,8 @@ TAINT_KEY: Final = "fluid-conformance/maintenance"
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - the tier
 #: Bytes that stay free in a full tier: less than one block of any file counts as full.
 FREE_BYTES: Final = 1024 * 1024
+
+_KUBECTL: Final = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
 
 @contextmanager
@@ -129,3 +133,40 @@ def _started(journal: Journal, node: str) -> str:
 
 def _run(journal: Journal, node: str, *argv: str) -> Completed:
     return journal.node_exec(node, argv, timeout=COMMAND_SECONDS, changes=Disruption.NODE)
+
+
+@contextmanager
+def deleted(journal: Journal, node: str, control_plane: str) -> Iterator[Fault]:
+    """A node is deleted from the API while the context lasts, and then registered again.
+
+    It is created again as it was, with its labels and its range of addresses, by the administrator's
+    credentials on the control plane: an object that the harness itself creates carries its label. Then its
+    kubelet is restarted, which registers its drivers.
+
+    Args:
+        journal: creates it again, also if this process is killed.
+        node: to delete; not that of the control plane.
+        control_plane: a node of kubeadm's control plane.
+
+    Raises:
+        RefusalError: it is the node of the control plane.
+        FaultError: there is no such node.
+    """
+    if node == control_plane:
+        raise RefusalError(f"node {node} is the control plane, and is not deleted")
+    found = journal.kube.get(NODE, node)
+    if found is None:
+        raise FaultError(f"there is no node {node}")
+    kept = {
+        key: found["metadata"][key] for key in ("name", "labels", "annotations") if key in found["metadata"]
+    }
+    spec = {key: value for key, value in found.get("spec", {}).items() if key != "taints"}
+    body = json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": kept, "spec": spec})
+    create = f'{_KUBECTL} get node "$1" > /dev/null 2>&1 || printf %s "$2" | {_KUBECTL} create -f -'
+    undo = (
+        NodeCommand(control_plane, ("sh", "-c", create, "create", node, body)),
+        NodeCommand(node, ("systemctl", "restart", "kubelet")),
+    )
+    with journal.undoing(f"node {node} is deleted", *undo):
+        journal.kube.delete(NODE, node, because="the scenario's fault")
+        yield Fault(f"node {node} is deleted")

@@ -85,7 +85,7 @@ def processes(run: Run, name: str, within: str = "") -> tuple[Process, ...]:
     Raises:
         FaultError: the processes could not be listed.
     """
-    done = run(_for_each(_SHOW, name, within), timeout=COMMAND_SECONDS)
+    done = run(for_each(_SHOW, name, within), timeout=COMMAND_SECONDS)
     if done.exit_code != 0:
         raise FaultError(f"cannot list the processes {name}", last_seen=done.stderr.strip())
     seen: dict[int, Process] = {}  # a process that matches twice is listed twice
@@ -95,7 +95,7 @@ def processes(run: Run, name: str, within: str = "") -> tuple[Process, ...]:
     return tuple(process for process in seen.values() if process.state not in "ZX")
 
 
-def _for_each(command: str, name: str, within: str) -> tuple[str, ...]:
+def for_each(command: str, name: str, within: str) -> tuple[str, ...]:
     """Run a shell command for each process of that name, with its folder in ``$process``."""
     variables = (f"WANTED={name}", f"WITHIN={within}", f"EACH={command}")
     return ("env", *variables, "sh", "-c", _FIND)
@@ -136,7 +136,7 @@ def stopped(
     if not before:
         raise FaultError(f"no process {name} is running", advice="check that it is the right Pod")
     keys = {process.key for process in before}
-    undo = NodeCommand(node, _for_each(_CONTINUE, name, within))
+    undo = NodeCommand(node, for_each(_CONTINUE, name, within))
     try:
         with journal.undoing(f"{name} on node {node} is stopped", undo):
             _signal(run, name, before, "STOP")

@@ -52,6 +52,8 @@ ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
                 "D21": "neither Alluxio nor the kernel need the API server",
                 "D22": "the kubelet starts the worker's container again, and Alluxio finds its blocks",
                 "D23": "Alluxio reads from the source what it cannot cache",
+                "D24": "Alluxio keeps what it has cached when the source is gone",
+                "D25": "Kubernetes removes the Pods of a node that is gone, and creates others",
             }.items()
         },
     }

@@ -7,12 +7,10 @@ from typing import Final
 
 from clusters.disruption import Disruption
 from clusters.errors import FailureClass
-from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.product import fluid
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.record.run import cannot_run_here
-from suites.steps import checks, endurance, fault_readers
+from suites.steps import checks, control_plane, endurance, fault_readers
 from suites.steps.endurance import FaultCase
 from suites.steps.recorded_reads import Effect
 from suites.steps.user import DATASET, User
@@ -38,7 +36,7 @@ def test_reads_go_on_while_the_api_server_is_gone(shared_user: User) -> None:
 
     Connections to the API server are reset, for Fluid, for the kubelets and for everybody else.
     """
-    plane = _control_plane(shared_user)
+    plane = control_plane.only_node(shared_user)
     reader = fault_readers.application(shared_user, "d21-reader", Effect.NONE)
     control = fault_readers.control(shared_user, "d21-raw", Effect.NONE, reader.pod.node)
     readers = (reader, control)
@@ -53,15 +51,6 @@ def test_reads_go_on_while_the_api_server_is_gone(shared_user: User) -> None:
     new = shared_user.starts(shared_user.application("d21-new", DATASET, node=reader.pod.node))
     checks.served_by_fluid(shared_user, new)
     shared_user.reads_right(new, who="application that was started afterwards")
-
-
-def _control_plane(user: User) -> str:
-    """The node of the API server; the scenario needs to be the only one that runs it."""
-    nodes = user.observer.objects.list(NodeSnapshot)
-    planes = [node.name for node in nodes if "node-role.kubernetes.io/control-plane" in node.labels]
-    if len(planes) != 1:
-        cannot_run_here(f"it needs one node of the control plane, and there are {len(planes)}")
-    return planes[0]
 
 
 def _wait_for_components(user: User) -> None:

@@ -1,7 +1,8 @@
-"""The network between one node and the NFS server is broken for a while: no packets, some lost, or slow."""
+"""A node cannot reach the NFS server for a while, or only badly, or the server has no such export."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final
@@ -23,14 +24,21 @@ HEALS_SECONDS: Final = 180.0
 UNCACHED: Final = fault_readers.UNREAD_PART
 
 
-def _check(user: User, row: str, impairment: Impairment, uncached: Effect) -> None:
-    """Cached files are read as before; others as on raw NFS; another node is not affected.
+def _check(
+    user: User,
+    row: str,
+    begin: Callable[[str], AbstractContextManager[Fault]],
+    uncached: Effect,
+    elsewhere: Effect = Effect.NONE,
+) -> None:
+    """Cached files are read as before; others as on raw NFS.
 
     Args:
         user: the user with a Dataset.
         row: id in lower case, begins the names of Pods.
-        impairment: of the network between the worker's node and the NFS server.
+        begin: the fault, for the worker's node.
         uncached: what it may do to reads of a file that is not cached, and to those of raw NFS.
+        elsewhere: the same for raw NFS on another node.
     """
     node = workers.find(user, DATASET).node
     other = next(name for name in user.system.nodes if name != node)
@@ -39,17 +47,20 @@ def _check(user: User, row: str, impairment: Impairment, uncached: Effect) -> No
         user, f"{row}-uncached", uncached, node=node, files=fault_readers.only(user.files, UNCACHED)
     )
     same = fault_readers.control(user, f"{row}-raw-same-node", uncached, node)
-    far = fault_readers.control(user, f"{row}-raw-other-node", Effect.NONE, other)
+    far = fault_readers.control(user, f"{row}-raw-other-node", elsewhere, other)
     checks.one_fuse_pod(user, node)
     readers = (cached, slow, same, far)
-
-    def begin() -> AbstractContextManager[Fault]:
-        return nfs_server.impaired(user, node, impairment)
-
-    case = FaultCase(begin, BROKEN_SECONDS, HEALS_SECONDS, meanwhile=partial(_free, user))
+    case = FaultCase(partial(begin, node), BROKEN_SECONDS, HEALS_SECONDS, meanwhile=partial(_free, user))
     endured = endurance.endure(user, case, readers)
     endurance.check(user, case, readers, endured)
     user.reads_right(user.starts(user.application(f"{row}-new", DATASET, node=node)), who="new application")
+
+
+def _impaired(user: User, impairment: Impairment) -> Callable[[str], AbstractContextManager[Fault]]:
+    def begin(node: str) -> AbstractContextManager[Fault]:
+        return nfs_server.impaired(user, node, impairment)
+
+    return begin
 
 
 def _free(user: User) -> None:
@@ -71,7 +82,7 @@ def test_cached_files_are_read_on_a_node_without_the_nfs_server(dataset_owner: U
     The network drops all packets between the worker's node and the NFS server. The Dataset stays Bound; raw
     NFS on the same node waits, and on another node it does not.
     """
-    _check(dataset_owner, "d18", PARTITIONED, Effect.WAITS)
+    _check(dataset_owner, "d18", _impaired(dataset_owner, PARTITIONED), Effect.WAITS)
 
 
 @scenario(
@@ -88,7 +99,7 @@ def test_files_are_read_right_while_packets_of_nfs_are_lost(dataset_owner: User)
 
     Cached files are read as before. The Dataset stays Bound.
     """
-    _check(dataset_owner, "d19", LOSSY, Effect.MAY_WAIT)
+    _check(dataset_owner, "d19", _impaired(dataset_owner, LOSSY), Effect.MAY_WAIT)
 
 
 @scenario(
@@ -103,4 +114,18 @@ def test_files_are_read_right_while_nfs_is_slow(dataset_owner: User) -> None:
 
     Cached files are read as before. The Dataset stays Bound.
     """
-    _check(dataset_owner, "d20", SLOW, Effect.MAY_WAIT)
+    _check(dataset_owner, "d20", _impaired(dataset_owner, SLOW), Effect.MAY_WAIT)
+
+
+@scenario("D24", Level.FULL, alone=True, nodes=2)
+def test_cached_files_are_read_while_the_export_is_withdrawn(dataset_owner: User) -> None:
+    """While the export is withdrawn, cached files are read; others fail, and are right once it is back.
+
+    The NFS server withdraws the export for a minute, so that the handles of its clients are stale, and then
+    exports it again as it was. The Dataset stays Bound; raw NFS fails on all nodes.
+    """
+
+    def begin(_: str) -> AbstractContextManager[Fault]:
+        return nfs_server.export_withdrawn(dataset_owner)
+
+    _check(dataset_owner, "d24", begin, Effect.BREAKS, Effect.BREAKS)

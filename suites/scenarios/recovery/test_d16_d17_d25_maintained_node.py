@@ -1,4 +1,4 @@
-"""A node that is taken out of use for a while: drained, or tainted so that no Pod may stay."""
+"""A node that is taken out of use for a while: drained, tainted so that no Pod may stay, or deleted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, endurance, fault_readers, workers
+from suites.record.run import cannot_run_here
+from suites.steps import checks, control_plane, endurance, fault_readers, workers
 from suites.steps.endurance import FaultCase
 from suites.steps.recorded_reads import Effect, RecordedReader
 from suites.steps.user import DATASET, User
-from workloads.faults import Fault, drained, tainted
+from workloads.faults import Fault, deleted, drained, tainted
 from workloads.faults.nodes import TAINT_KEY
 from workloads.models.alluxio_runtime import Component
 from workloads.models.small_runtime import laptop_runtime
@@ -35,6 +36,9 @@ def _check(
     row: str,
     begin: Callable[[str], AbstractContextManager[Fault]],
     on_the_node: Sequence[RecordedReader] = (),
+    *,
+    out: float = OUT_SECONDS,
+    fuse_stays: bool = True,
 ) -> None:
     """An application on another node is served all the time; afterwards the node serves as before.
 
@@ -43,6 +47,8 @@ def _check(
         row: id in lower case, begins the names of Pods.
         begin: takes a node out of use.
         on_the_node: applications that stay on the node.
+        out: seconds for which it is out of use, once its worker has left.
+        fuse_stays: its Fuse Pod stays there.
     """
     other, node = user.system.nodes[:2]
     warm = user.starts(user.application(f"{row}-warm", DATASET, node=node))
@@ -51,7 +57,10 @@ def _check(
     control = fault_readers.control(user, f"{row}-raw", Effect.NONE, other)
     readers = (reader, control, *on_the_node)
     case = FaultCase(
-        partial(begin, node), OUT_SECONDS, HEALS_SECONDS, meanwhile=partial(_check_worker_left, user, node)
+        partial(begin, node),
+        out,
+        HEALS_SECONDS,
+        meanwhile=partial(_check_worker_left, user, node, fuse_stays=fuse_stays),
     )
     endured = endurance.endure(user, case, readers)
     endurance.check(user, case, readers, endured)
@@ -83,7 +92,7 @@ def _creates_two_workers(user: User) -> None:
     workers.wait_for_ready(user, 2)
 
 
-def _check_worker_left(user: User, node: str) -> None:
+def _check_worker_left(user: User, node: str, *, fuse_stays: bool) -> None:
     """The worker has left the node; the Fuse Pod stays; the status of the runtime says so.
 
     The Fuse's DaemonSet tolerates everything, and a drain leaves DaemonSets alone
@@ -105,6 +114,8 @@ def _check_worker_left(user: User, node: str) -> None:
             describe=lambda left: "; ".join(map(str, left)) or "no worker",
         )
     _wait_for_worker_phase(user, "PartialReady")
+    if not fuse_stays:
+        return
     fuse = user.observer.fuse(user.namespace, DATASET)
     if not fuse.ready_on(node):
         checks.fail(
@@ -180,3 +191,27 @@ def test_tainted_node_serves_applications_that_may_stay(user: User) -> None:
         return tainted(user.system.journal, node)
 
     _check(user, "d17", begin, (staying,))
+
+
+@scenario(
+    "D25",
+    Level.FULL,
+    disturbs={Disruption.NODE: "deletes a node from the API, and registers it again"},
+    alone=True,
+    nodes=2,
+)
+def test_deleted_node_serves_again_once_it_is_registered(user: User) -> None:
+    """While a node is deleted from the API, applications elsewhere read on; afterwards it serves again.
+
+    An administrator deletes one of two nodes with a worker. Kubernetes removes the node's Pods; the worker
+    finds no other node. Later the node is registered again as it was. The Dataset stays Bound.
+    """
+    if user.system.cluster.provider == "existing":
+        cannot_run_here("a deleted node of a foreign cluster cannot be reached to register it again")
+    plane = control_plane.only_node(user)
+    _creates_two_workers(user)
+
+    def begin(node: str) -> AbstractContextManager[Fault]:
+        return deleted(user.system.journal, node, plane)
+
+    _check(user, "d25", begin, out=5.0, fuse_stays=False)
