@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import suites
 from clusters.disruption import ALL, Disruption
 from clusters.errors import RefusalError
 from clusters.kubernetes import kinds
@@ -67,17 +64,6 @@ def test_every_row_is_in_one_list() -> None:
     text = "\n".join(described(found))
     assert all(row.id in text for row in discovery.declared())
     assert "secrets: create, delete, get, list, patch, watch" in text
-
-
-def test_the_document_lists_the_rows() -> None:
-    """docs/in-cluster.md has each row in its list."""
-    text = (Path(suites.__file__).parents[1] / "docs" / "in-cluster.md").read_text()
-    found = selection(Settings("image", Level.FULL))
-    for level in Level:
-        rows = " ".join(row.id for row in found.running if row.level is level)
-        assert f"| {level} | {rows} |" in text
-    assert f"`--allow-disruptive`: {' '.join(row.id for row in found.disruptive)}." in text
-    assert f"create roles: {' '.join(row.id for row in found.administrators)}." in text
 
 
 @pytest.mark.parametrize(("rows", "says"), [("A1,X9", "no scenario X9"), ("B24", "none of the rows B24")])
