@@ -86,6 +86,21 @@ class BuildPin(_Pinned):
     go_least: str
 
 
+class ActionPin(_Pinned):
+    """An action of GitHub's: its version, and the commit of that version."""
+
+    version: str
+    commit: str
+
+
+class CiPin(_Pinned):
+    """What continuous integration runs with."""
+
+    actionlint: str
+    act: str
+    actions: dict[str, ActionPin]
+
+
 class Versions(_Pinned):
     """The versions of one system under test, without a leading ``v``."""
 
@@ -102,6 +117,7 @@ class Pins(_Pinned):
     fluid: dict[str, FluidPin]
     alluxio: dict[str, AlluxioPin]
     build: BuildPin
+    ci: CiPin
 
 
 @cache
