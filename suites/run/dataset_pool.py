@@ -19,7 +19,7 @@ from clusters.product.fuse import FuseSnapshot
 from clusters.system import System
 from suites.catalogue.scenario import DatasetCreator, Scenario
 from suites.record.evidence import Evidence, Phase
-from suites.run.teardown import LAST_CHECKS_SECONDS, BackgroundTeardown
+from suites.run.teardown import LAST_CHECKS_SECONDS, BackgroundTeardown, retry
 from suites.steps import checks
 from suites.steps.idle_watch import NOT_WATCHED, IdleResult, IdleWatch
 from suites.steps.user import DATASET, User, unique
@@ -133,7 +133,10 @@ class DatasetPool:
         )
 
         def make() -> ReadyDataset:
-            ready = create_bound(user, create)
+            # A scenario that runs meanwhile may have taken the API server away for a while.
+            ready = retry(
+                lambda: create_bound(user, create), f"Dataset of {user.namespace}", self.teardown.end
+            )
             if self.watches:
                 watch.start()
             return ready

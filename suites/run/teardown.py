@@ -179,6 +179,11 @@ class BackgroundTeardown:
     _source_changed: bool = False
     _unreported: list[str] = field(default_factory=list)
 
+    @property
+    def end(self) -> RunEnd:
+        """The progress of the end of the run."""
+        return self._end
+
     def started(self, declared: Scenario | None, user: User, *, sharing: bool = False) -> None:
         """Note that a scenario starts: it may leave something behind, or change the source."""
         if declared is None:

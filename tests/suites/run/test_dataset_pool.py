@@ -7,13 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from clusters.errors import ProductFailureError
+from clusters.errors import InfrastructureError, ProductFailureError
 from clusters.host.probes import Host
 from clusters.system import System
 from suites.catalogue.discovery import declared_tests
 from suites.catalogue.scenario import DatasetCreator, Scenario
 from suites.record.evidence import Evidence
-from suites.run import dataset_pool
+from suites.run import dataset_pool, teardown
 from suites.run.dataset_pool import DatasetPool, ReadyDataset, room
 from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.cases import CASES
@@ -177,6 +177,27 @@ def test_dataset_that_does_not_become_bound_fails_the_scenario_that_acquires_it(
     with pytest.raises(ProductFailureError, match="no phase Bound"):
         pool.acquire(evidence, broken)
     assert evidence.namespaces == [created[0][0]]
+
+
+def test_dataset_is_created_although_the_api_server_was_gone_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, created: list[tuple[str, DatasetCreator]]
+) -> None:
+    """A scenario that runs at the same time may have taken it away."""
+    attempts: list[str] = []
+    create = dataset_pool.create_bound
+
+    def fail_once(user: User, how: DatasetCreator) -> ReadyDataset:
+        attempts.append(user.namespace)
+        if len(attempts) == 1:
+            raise InfrastructureError("the API server does not answer")
+        return create(user, how)
+
+    monkeypatch.setattr(dataset_pool, "create_bound", fail_once)
+    monkeypatch.setattr(teardown, "RETRY_DELAY", 0.01)
+    pool, _ = a_pool(on_demand)
+    user, _ = pool.acquire(Evidence(silent=True), on_demand)
+    assert attempts == [user.namespace] * 2
+    assert [namespace for namespace, _ in created] == [user.namespace]
 
 
 def test_what_was_sent_ahead_is_kept_with_the_scenario(created: list[tuple[str, DatasetCreator]]) -> None:
