@@ -38,12 +38,15 @@ _ANNOTATIONS: Final = ("deprecated.daemonset.template.generation", "deployment.k
 #: Annotations with which controllers hold a lock in a ConfigMap.
 _LOCK: Final = "control-plane.alpha.kubernetes.io/leader"
 
-#: Prints what the harness or Fluid may leave on a node: files in memory, folders, stopped processes, mounts.
+#: Prints what the harness or Fluid may leave on a node: files in memory, the size of that memory, folders,
+#: stopped processes, rules of the packet filter, mounts.
 _NODE_SCRIPT: Final = r"""
 find /dev/shm -mindepth 1 2>/dev/null | sort
 find /var/lib -maxdepth 1 -name 'fluid-conformance*' 2>/dev/null | sort
 find /runtime-mnt -mindepth 2 -maxdepth 3 2>/dev/null | sort
 for stat in /proc/[0-9]*/stat; do sed -n 's/^[0-9]* (\(.*\)) T .*/stopped: \1/p' "$stat" 2>/dev/null; done
+iptables -S 2>/dev/null | grep fluid-conformance
+df --block-size=1 --output=size /dev/shm | tail -n 1 | sed 's/^ */size of the shared memory: /'
 cut -d' ' -f5 /proc/self/mountinfo | sort
 """
 #: Mounts that belong to Pods and containers.
