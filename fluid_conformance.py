@@ -29,6 +29,7 @@ DISTRIBUTION: Final = "fluid-conformance"
 PLUGINS: Final = (
     "suites.run.plugin",
     "suites.mutants.plugin",
+    "suites.soak.plugin",
     "suites.benchmark.run.plugin",
     "reports.recorder.plugin",
 )

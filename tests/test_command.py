@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,13 @@ def test_subcommand_passes_its_arguments_on(passed: list[list[str]], given: str,
     """The exit code is that of the function behind the subcommand."""
     assert fluid_conformance.main(given.split()) == 7
     assert passed == [expected.split()]
+
+
+def test_an_installed_copy_has_all_plugins() -> None:
+    """It has no conftest.py; without its plugin a suite cannot even be collected."""
+    wired = re.search(r"pytest_plugins = \(([^)]*)\)", (HOUSE / "conftest.py").read_text())
+    assert wired is not None
+    assert tuple(re.findall(r'"([^"]+)"', wired[1])) == fluid_conformance.PLUGINS
 
 
 @pytest.mark.parametrize("given", ["", "fly", "doctor --fly", "cluster", "cluster fly", "compare"])
