@@ -124,7 +124,10 @@ def repeat_command(verdict: Verdict) -> str:
 
 
 def _what(rows: RowList) -> str:
-    return f"Row {', '.join(rows.selected)}" if rows.selected else f"Level `{rows.level}`"
+    if not rows.selected:
+        return f"Level `{rows.level}`"
+    *before, last = rows.selected
+    return f"Rows {', '.join(before)} and {last}" if before else f"Row {last}"
 
 
 def _source(verdict: Verdict) -> list[str]:
@@ -139,10 +142,14 @@ def _source(verdict: Verdict) -> list[str]:
 
 def _product(verdict: Verdict) -> str:
     system = verdict.system
+    version = f"v{release(system.fluid)}" if system else ""
+    if system is not None and system.fluid_source is not None:
+        # Not the release, whatever its chart says.
+        version = system.fluid
     facts = {
         "vendor": "Fluid project",
         "name": "Fluid",
-        "version": f"v{release(system.fluid)}" if system else "",
+        "version": version,
         "website_url": "https://fluid-cloudnative.github.io",
         "repo_url": "https://github.com/fluid-cloudnative/fluid",
         "documentation_url": "https://github.com/fluid-cloudnative/fluid/tree/master/docs",
@@ -164,13 +171,14 @@ def _readme(verdict: Verdict, rows: RowList, harness: HarnessFacts) -> str:
         if system
         else "an unknown system"
     )
+    was = "were" if len(rows.selected) > 1 else "was"
     made_by = f"version {harness.version or 'unknown'}, code {verdict.run.harness}"
     if harness.commit:
         made_by += f", commit {harness.commit}{' with changes that are not committed' * harness.changed}"
     lines = [
         f"# {phrases.headline(verdict)}",
         "",
-        f"{_what(rows)} of the Fluid conformance harness was run on {versions}.",
+        f"{_what(rows)} of the Fluid conformance harness {was} run on {versions}.",
         f"The verdict is **{verdict.verdict}**: {phrases.counts(verdict)}.",
         "",
         *[f"- {reason}" for reason in verdict.reasons],

@@ -184,16 +184,31 @@ def test_run_of_some_rows_is_certified_as_a_part_only(
     assert verify(folder, selection=True).problems == ()
 
 
+def test_several_rows_are_listed(smoke_rows: list[ScenarioResult], tmp_path: Path) -> None:
+    """The text reads as a sentence whatever the number of rows."""
+    made = verdict_of(smoke_rows[:3])
+    rows = ",".join(one.id for one in smoke_rows[:3])
+    run = made.run.model_copy(update={"options": made.run.options | {"scenario": rows}})
+    (tmp_path / "verdict.json").write_text(made.model_copy(update={"run": run}).to_json())
+    first, second, third = rows.split(",")
+    text = (issue(tmp_path, selection=True) / contents.README).read_text()
+    assert f"Rows {first}, {second} and {third} of the Fluid conformance harness were run on Fluid" in text
+
+
 def test_local_checkout_is_named_by_its_commit(certifiable: Verdict, tmp_path: Path) -> None:
     """The command that repeats the run needs the checkout, and the reader its commit and state."""
     assert certifiable.system is not None
     source = FluidSourceFacts(commit="4f1c" * 10, changed=True, digest="0123456789ab")
-    system = certifiable.system.model_copy(update={"fluid_source": source})
+    system = certifiable.system.model_copy(
+        update={"fluid_source": source, "fluid": "v1.0.8-src-0123456789ab"}
+    )
     options = certifiable.run.options | {"fluid-source": "0123456789ab"}
     run = certifiable.run.model_copy(update={"options": options})
     made = certifiable.model_copy(update={"system": system, "run": run})
     (tmp_path / "verdict.json").write_text(made.to_json())
-    readme = (issue(tmp_path) / contents.README).read_text()
+    folder = issue(tmp_path)
+    assert yaml.safe_load((folder / contents.PRODUCT).read_text())["version"] == "v1.0.8-src-0123456789ab"
+    readme = (folder / contents.README).read_text()
     assert "--images auto --window 60 --fluid-source CHECKOUT\n" in readme
     assert "--fluid 1.0.8" not in readme
     assert f"CHECKOUT is commit {'4f1c' * 10} of Fluid, changed by hand" in readme
