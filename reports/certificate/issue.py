@@ -14,15 +14,13 @@ from clusters.host.commands import Commands, SystemCommands
 from reports.certificate import contents, signature
 from reports.certificate.harness import HarnessFacts, harness_facts
 from reports.certificate.redaction import Redactor, redacted
-from reports.certificate.rows import level_of, missing_rows, selected_rows, unpermitted_skips
+from reports.certificate.rows import conclusion, level_of, missing_rows, selected_rows, unpermitted_skips
 from reports.verdict import model
 from reports.verdict.judgement import judge_run
 from reports.verdict.model import Verdict, VerdictWord
 
 #: Name of the folder, in that of the run.
 FOLDER: Final = "certificate"
-#: Verdicts that say something about Fluid.
-_CONCLUSIVE: Final[tuple[VerdictWord, ...]] = ("pass", "fail")
 
 
 def issue(
@@ -108,7 +106,7 @@ def require_certifiable(verdict: Verdict, harness: HarnessFacts, *, selection: b
     if skipped := unpermitted_skips(verdict):
         names = "; ".join(f"{one.anchor}: {one.reason}" for one in skipped)
         raise RefusalError(f"run {run.id} skipped rows without a permitted reason: {names}", advice=advice)
-    if verdict.verdict not in _CONCLUSIVE:
+    if conclusion(verdict) is None:
         raise RefusalError(
             f"run {run.id} is {verdict.verdict}, so it says nothing that could be certified", advice=advice
         )

@@ -13,6 +13,8 @@ from suites.catalogue.scenario import Level, Scenario
 from suites.catalogue.unwritten import UNWRITTEN_ROWS, rows
 from suites.record.run import CANNOT_RUN_HERE
 
+Conclusion = Literal["pass", "fail", "known-defect"]
+
 #: Rows beyond the level of the run.
 _ABOVE: Final = "belongs to level {level}"
 #: Rows that a run of some rows did not name.
@@ -50,6 +52,20 @@ def selected_rows(verdict: Verdict) -> tuple[str, ...]:
     """The rows that a run was restricted to; empty for a whole level."""
     named = verdict.run.options.get("scenario", "")
     return tuple(row.strip().upper() for row in named.split(",") if row.strip())
+
+
+def conclusion(verdict: Verdict) -> Conclusion | None:
+    """What a run says about Fluid; None if nothing.
+
+    A run of some rows that all showed known defects has no pass, so that its verdict is inconclusive. As a
+    part of something that names the rows it says what there is to say.
+    """
+    if verdict.verdict in {"pass", "fail"}:
+        return verdict.verdict
+    alone = verdict.run.finished and not verdict.problems and bool(selected_rows(verdict))
+    return (
+        "known-defect" if alone and {one.outcome for one in verdict.scenarios} == {"known-defect"} else None
+    )
 
 
 def list_rows(verdict: Verdict) -> RowList:

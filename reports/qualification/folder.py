@@ -15,6 +15,7 @@ from reports.certificate import contents, signature
 from reports.certificate.harness import harness_facts
 from reports.certificate.issue import issue
 from reports.certificate.redaction import Redactor
+from reports.certificate.rows import conclusion
 from reports.qualification.judgement import NO_REGRESSION, REGRESSION, Result, StepResult, judge
 from reports.qualification.model import JUDGED, RUNS, Part, State, Step
 from reports.qualification.page import render_page, render_text
@@ -92,7 +93,7 @@ def performance_text(folder: Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def conclusion(text: str) -> str:
+def compared(text: str) -> str:
     """The conclusion in the output of a comparison; empty if it has none."""
     return next((line for line in text.splitlines() if line.startswith(_CONCLUSIONS)), "")
 
@@ -101,10 +102,11 @@ def step_result(step: StepResult, verdicts: Mapping[str, Verdict], folder: Path)
     """What a step came to, by the certificate or the comparison in a shared folder, where there is one."""
     if step.id in verdicts:
         verdict = verdicts[step.id]
-        return step.model_copy(update={"result": verdict.verdict, "rows": phrases.counts(verdict)})
+        result = conclusion(verdict) or verdict.verdict
+        return step.model_copy(update={"result": result, "rows": phrases.counts(verdict)})
     file = folder / PERFORMANCE / f"{step.id}.txt"
     if step.part is Part.COMPARE and file.is_file():
-        return step.model_copy(update={"result": conclusion(file.read_text(encoding="utf-8"))})
+        return step.model_copy(update={"result": compared(file.read_text(encoding="utf-8"))})
     return step
 
 

@@ -130,9 +130,14 @@ def judge(
     if not reasons:
         word = "qualified with known defects" if known else "qualified"
         reasons = [f"Fluid {settings.new} did what it must in all steps that could be judged."]
-        if known:
-            keys = ", ".join(dict.fromkeys(one.key for one in known))
-            reasons.append(f"It showed known defects of Fluid: {keys}.")
+        upgrade = {step.id for step in ended if step.part is Part.UPGRADE}
+        for what, shown in (
+            ("It", [one for one in known if one.step not in upgrade]),
+            ("The upgrade", [one for one in known if one.step in upgrade]),
+        ):
+            if shown:
+                keys = ", ".join(dict.fromkeys(one.key for one in shown))
+                reasons.append(f"{what} showed known defects of Fluid: {keys}.")
     return Result(
         word=word,
         reasons=tuple(reasons),

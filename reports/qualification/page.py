@@ -80,8 +80,8 @@ def _changes(result: Result) -> Iterator[str]:
             yield "None."
     for title, defects in (
         ("New defects", result.new_defects),
-        ("Defects mended", result.mended_defects),
-        ("Known defects of the new version", result.known_defects),
+        ("Defects fixed", result.mended_defects),
+        ("Known defects of the new version and of the upgrade", result.known_defects),
     ):
         yield from ("", f"## {title}", "")
         yield from (f"- `{one.key}` ({one.row}): {escape(one.says)}" for one in defects)

@@ -14,7 +14,8 @@ from typing import Final, Protocol
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
 from reports.certificate.harness import HOUSE
-from reports.qualification.model import RUN, RUNS, Part, State, Step, StepState
+from reports.certificate.rows import conclusion
+from reports.qualification.model import JUDGED, RUN, RUNS, Part, State, Step, StepState
 from reports.qualification.plan import remaining, removal
 from reports.verdict import model
 
@@ -68,7 +69,7 @@ class Runner:
         left = remaining(planned, state)
         for number, step in enumerate(left, 1):
             self.say(f"step {number} of {len(left)}: {step.title}")
-            start = self.clock.now()
+            start, before = self.clock.now(), self._newest(step)
             try:
                 if step.part is Part.UPGRADE:
                     # A group that is repeated must not find the cluster that it left upgraded.
@@ -78,7 +79,7 @@ class Runner:
                 self._ended(step, state, INTERRUPTED, self.clock.now() - start, done=False)
                 raise StepInterruptedError(*_INTERRUPTED) from None
             # A run without a result is run again by the same command.
-            done = code in WITH_RESULT or step.part not in RUN
+            done = code in WITH_RESULT or step.part not in RUN or self._concluded(step, before)
             state = self._ended(step, state, code, self.clock.now() - start, done=done)
             if step.part in RUN and code == INTERRUPTED:
                 raise StepInterruptedError(*_INTERRUPTED)
@@ -93,6 +94,13 @@ class Runner:
         ended = state.ended(step.id, step_state)
         ended.save(self.folder)
         return ended
+
+    def _concluded(self, step: Step, before: str) -> bool:
+        """Whether a judged step made a run that says something, whatever its exit code."""
+        run = self._newest(step)
+        if step.part not in JUDGED or run == before:
+            return False
+        return conclusion(model.load(self.folder / run / model.FILE)) is not None
 
     def _log(self, step: str) -> Path:
         return self.folder / RUNS / f"{step}.log"

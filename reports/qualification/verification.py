@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
 from clusters.errors import HarnessError
 from clusters.host.commands import Commands, SystemCommands
 from reports.certificate import contents, signature
+from reports.certificate.rows import Conclusion
 from reports.certificate.verification import verify as verify_certificate
 from reports.qualification import folder as shared
 from reports.qualification.judgement import Result, judge
@@ -106,7 +108,7 @@ def _result(folder: Path, result: Result) -> Iterator[str]:
         return
     steps = [shared.step_result(step, verdicts, folder) for step in result.steps]
     for step, given in zip(steps, result.steps, strict=True):
-        if step.part in JUDGED and step.id not in verdicts and given.result in {"pass", "fail"}:
+        if step.part in JUDGED and step.id not in verdicts and given.result in get_args(Conclusion):
             yield f"step {step.id} says {given.result}, and has no certificate"
         if step.part is Part.COMPARE and not (folder / shared.PERFORMANCE / f"{step.id}.txt").is_file():
             yield f"the output of step {step.id} is missing"

@@ -26,7 +26,7 @@ NEW_LOAD: Final = "after"
     Level.FULL,
     alone=True,
     issues=(2630,),
-    defects=(data_loads.NOT_NOTICED, *helm_records.DEFECTS),
+    defects=helm_records.DEFECTS,
     disturbs={Disruption.FLUID_COMPONENTS: "upgrades Fluid to another version"},
 )
 def test_fluid_is_upgraded_to_another_version_under_load(user: User, progress: Progress) -> None:
@@ -68,9 +68,15 @@ def test_fluid_is_upgraded_to_another_version_under_load(user: User, progress: P
 
 
 def _loads(user: User, name: str) -> bool:
-    """Load with the old version; False if it never notices that the load has ended."""
+    """Load with the old version; False if it never notices that the load has ended.
+
+    That is a defect of the old version (`data_loads.NOT_NOTICED`), which this row does not judge.
+    """
     user.applies(DataLoad.whole(user.namespace, name, DATASET).manifest())
-    return data_loads.completes(user, name)
+    load = user.waits_for_load(name, given_up=data_loads.UnnoticedCompletion(user))
+    if not load.ended:
+        user.evidence.fact("DataLoad status", f"{load}, its Job complete: the old version does not notice it")
+    return load.ended
 
 
 def _check_same_pods(user: User, before: dict[str, dict[str, tuple[str, int]]]) -> None:

@@ -86,6 +86,28 @@ def test_known_defects_do_not_disqualify(qualify: Qualify, harness: Harness, mak
     assert result.reasons[1] == "It showed known defects of Fluid: new-one."
 
 
+def test_known_defects_of_the_upgrade_are_named_with_it(
+    qualify: Qualify, harness: Harness, make: Make, out: Path
+) -> None:
+    """They are no defects that the new version shows by itself."""
+    harness.changes = {
+        ("1.34.0-new", "B1"): defective(make, "B1", "new-one"),
+        ("1.34.0-upgrade", "E14"): defective(make, "E14", "of-the-upgrade"),
+    }
+    result = qualify()
+    # By itself a run of known defects alone is inconclusive, and is not certified.
+    assert next(one for one in result.steps if one.id == "1.34.0-upgrade").result == "known-defect"
+    assert sum(arguments[:1] == ("run",) and "E14" in arguments for arguments in harness.ran) == 1
+    assert result.reasons[1:] == (
+        "It showed known defects of Fluid: new-one.",
+        "The upgrade showed known defects of Fluid: of-the-upgrade.",
+    )
+    verified, text = verify(out / FOLDER)
+    assert verified, text
+    page = (out / FOLDER / PAGE).read_text()
+    assert "of-the-upgrade" in page[page.index("Known defects that it showed") : page.index("<table")]
+
+
 def test_failure_of_the_old_version_alone_does_not_count(
     qualify: Qualify, harness: Harness, make: Make
 ) -> None:
