@@ -30,7 +30,7 @@ from clusters.host.machine_lock import machine_lock
 from clusters.images.offline import artifacts
 from clusters.options import Options
 from clusters.paths import cache_root
-from clusters.pins import pins
+from clusters.pins import pins, versions
 from clusters.progress import Progress
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
 from tests.ordinary.disk import USER, disk
@@ -171,6 +171,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=OVERLAY2,
         help=f"where Docker keeps images (default {OVERLAY2})",
     )
+    parser.add_argument(
+        "--kubernetes",
+        default=pins().default.kubernetes,
+        help=f"the version that the registries serve and the run uses (default {pins().default.kubernetes})",
+    )
     parser.add_argument("--out", type=Path, default=Path("out/ordinary"), help="folder for what was run")
     options = parser.parse_args(given)
     progress = Progress()
@@ -185,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.command == "build":
                 own.obtain(disk())
                 return 0
-            store = filled(own, images, Options())
+            store = filled(own, images, Options(versions=versions(kubernetes=options.kubernetes)))
             with machine(
                 own,
                 store,
@@ -195,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 programs=_programs(images) if options.with_tools else (),
             ) as here:
                 if options.command == "check":
+                    if options.kubernetes != pins().default.kubernetes:
+                        passed += ["--kubernetes", options.kubernetes]
                     return check(here, passed, options.out)
                 if options.command == "refusals":
                     clone(here.guest)

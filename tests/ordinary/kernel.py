@@ -101,6 +101,14 @@ REPAIRS: Final = (
         r"\t\t\t\tfatal_sigsegv();\n\t\t\t}\n\n\1",
         "an earlier refusal was forgotten here, and the program ran into the same page fault for ever",
     ),
+    Repair(
+        "kernel/Kconfig.locks",
+        r"^(config (?:MUTEX|RWSEM)_SPIN_ON_OWNER\n\s+def_bool y\n\s+depends on SMP)",
+        r"\1 && !UML",
+        "the threads of a process run one at a time under a mutex, which is held for a whole slice of time: "
+        "a CPU that spins until another thread's slice ends is lost to the other processes, a quarter of "
+        "the samples with two CPUs",
+    ),
 )
 
 

@@ -15,6 +15,9 @@ What differs from a runtime without any settings, and why (file and line of Flui
 - ``master.env`` does the same for the command line in any case: the master's start-up probe runs it
   twice within 15 s, next to all the other starting processes
   (charts/alluxio/templates/master/statefulset.yaml:193-198).
+- ``master`` and ``worker`` request a little CPU: Fluid's do not, and such a Pod has the least weight on
+  its node. Where the node is busy, the master's start-up probe then fails ten times, and the kubelet
+  restarts it for ever. The Fuse's are left out: 1.0.8 cannot install a CPU request without a limit.
 - one tier in ``/dev/shm``, small; Fluid has no default tier.
 """
 
@@ -29,12 +32,16 @@ from workloads.models.alluxio_runtime import (
     Level,
     TieredStore,
 )
+from workloads.models.shared import Resources
 
 #: Java's options for processes that live for a short time; known to Java 8 and later.
 QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 #: The same for the command line in the master. The blank at the end is for Alluxio's own scripts,
 #: which add the common options without one.
 QUICK_COMMAND_LINE: Final = " ".join(QUICK) + " "
+#: Requests of CPU; small enough for several Datasets on a node with two CPUs.
+MASTER_CPU: Final = Resources(requests={"cpu": "100m"})
+WORKER_CPU: Final = Resources(requests={"cpu": "50m"})
 
 
 def laptop_runtime(
@@ -72,9 +79,11 @@ def laptop_runtime(
         replicas=replicas,
         tieredstore=TieredStore(levels=(Level(mediumtype="MEM", path="/dev/shm", quota=quota),)),  # noqa: S108 - the tier is memory
         jvm_options=(small, *QUICK) if quick else (small,),
-        master=Component(jvm_options=(small,), env={"ALLUXIO_USER_JAVA_OPTS": QUICK_COMMAND_LINE}),
+        master=Component(
+            jvm_options=(small,), env={"ALLUXIO_USER_JAVA_OPTS": QUICK_COMMAND_LINE}, resources=MASTER_CPU
+        ),
         job_master=Component(jvm_options=(small,)),
-        worker=Component(jvm_options=(small, outside)),
+        worker=Component(jvm_options=(small, outside), resources=WORKER_CPU),
         job_worker=Component(jvm_options=(small,)),
         fuse=Fuse(jvm_options=(small, outside)),
     )
