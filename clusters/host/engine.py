@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from clusters.errors import RefusalError
 from clusters.host import bootstrap
@@ -21,6 +23,10 @@ _NOT_THERE: Final = re.compile(r"no such|not found", re.IGNORECASE)
 #: How Podman names itself among the components of `docker version` (Docker's own is called Engine).
 _PODMAN: Final = "Podman Engine"
 _SYSTEM_SOCKET: Final = "unix:///var/run/docker.sock"
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+#: Docker creates it in each container.
+_CONTAINER_MARK: Final = Path("/.dockerenv")
+_CLIENT_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def answering(address: str, commands: Commands) -> str | None:
         done = commands.run(
             [docker_client(), "version", "--format", "{{.Server.Version}}"],
             env={"DOCKER_HOST": address},
-            timeout=15.0,
+            timeout=_CLIENT_SECONDS,
         )
     except CommandError:
         return None
@@ -119,23 +125,54 @@ def answering(address: str, commands: Commands) -> str | None:
 
 
 def find(commands: Commands) -> Engine | None:
-    """An engine that answers: the one of DOCKER_HOST, else the system's, else the harness's.
+    """An engine that answers: the one that the user names, else the system's, else the harness's.
 
     Raises:
-        RefusalError: it is not Docker.
+        RefusalError: it is not Docker, or not an engine of this host.
     """
-    named = os.environ.get("DOCKER_HOST")
-    found = next(_answering([named] if named else [_SYSTEM_SOCKET, own_address()], commands), None)
+    found = next(_answering(_addresses(commands), commands), None)
     if found is not None:
         _require_docker(found)
+        _require_this_host(found)
     return found
 
 
 def every(commands: Commands) -> list[Engine]:
     """All engines that answer on this host and may have clusters of the harness."""
-    named = os.environ.get("DOCKER_HOST")
-    addresses = [named, _SYSTEM_SOCKET, own_address()] if named else [_SYSTEM_SOCKET, own_address()]
+    addresses = [*_addresses(commands), _SYSTEM_SOCKET, own_address()]
     return list(_answering(dict.fromkeys(addresses), commands))
+
+
+def _addresses(commands: Commands) -> list[str]:
+    """Where an engine may answer: where the user says, and nowhere else; else in the usual places."""
+    named = _named(commands)
+    return [named.address] if named is not None else [_SYSTEM_SOCKET, own_address()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An engine that the user names, and how."""
+
+    address: str
+    how: str
+
+
+def _named(commands: Commands) -> _Named | None:
+    """The engine of DOCKER_HOST, else that of Docker's current context; None for Docker's default."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return _Named(host, f"DOCKER_HOST={host}")
+    client = bootstrap.find("docker")
+    if client is None:
+        return None
+    done = commands.run(
+        [client, "context", "inspect", "--format", "{{.Name}} {{.Endpoints.docker.Host}}"],
+        check=False,
+        timeout=_CLIENT_SECONDS,
+    )
+    name, _, address = done.stdout.strip().partition(" ")
+    if done.exit_code != 0 or not address or name == "default":
+        return None
+    return _Named(address, f"the Docker context {name} ({address})")
 
 
 def _answering(addresses: Iterable[str], commands: Commands) -> Iterator[Engine]:
@@ -159,19 +196,44 @@ def require(commands: Commands) -> Engine:
     found = find(commands)
     if found is None:
         _refuse_podmans_client(commands)
-        named = os.environ.get("DOCKER_HOST")
-        for address in [named] if named else [_SYSTEM_SOCKET, own_address()]:
+        named = _named(commands)
+        for address in _addresses(commands):
             if _closed(address):
                 raise RefusalError(
                     f"the container engine's socket may not be opened by this user: {address}",
                     advice="run as root, or join the group that owns the socket",
                 )
-        where = f"at DOCKER_HOST={named}" if named else "on this host"
+        where = f"at {named.how}" if named is not None else "on this host"
         raise RefusalError(
             f"no container engine answers {where}",
-            advice="start Docker, or add --bootstrap to have an engine installed and started",
+            advice="start Docker, or add --bootstrap to have an engine installed and started"
+            if named is None
+            else "start that engine, or unset DOCKER_HOST and choose the context default",
         )
     return found
+
+
+def _require_this_host(running: Engine) -> None:
+    """Refuse an engine whose containers are on another host or in another network than this process.
+
+    kind publishes the API server at 127.0.0.1 of the engine's host, and the nodes mount folders of it.
+
+    Raises:
+        RefusalError: it is one.
+    """
+    address = urlsplit(running.address)
+    if address.scheme == "ssh" or (address.scheme == "tcp" and address.hostname not in _LOOPBACK):
+        raise RefusalError(
+            f"the engine at {running.address} is on another host: neither the API server of a kind cluster "
+            "nor the folders that its nodes mount can be reached from here",
+            advice="run the harness on that host, or create a cluster there and use --kubeconfig",
+        )
+    if _CONTAINER_MARK.exists() and running.inspect("container", socket.gethostname()) is not None:
+        raise RefusalError(
+            f"this process runs in a container of the engine at {running.address}: the nodes of a kind "
+            "cluster would mount folders of the host, not of this container",
+            advice="run the harness on the host, or start a Docker daemon in this container",
+        )
 
 
 def _require_docker(running: Engine) -> None:
@@ -192,7 +254,7 @@ def _refuse_podmans_client(commands: Commands) -> None:
     """Debian's podman-docker and others install Podman under the name docker."""
     if bootstrap.find("docker") is None:
         return
-    done = commands.run([docker_client(), "--version"], check=False, timeout=15.0)
+    done = commands.run([docker_client(), "--version"], check=False, timeout=_CLIENT_SECONDS)
     if done.stdout.lower().startswith("podman"):
         raise RefusalError(
             f"the docker command of this host is Podman's ({done.stdout.strip()}); the harness needs Docker",

@@ -60,6 +60,7 @@ class FakeClock:
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests off this machine's own engine, cache and services."""
     monkeypatch.setattr(engine, "RUN_FOLDER", tmp_path / "run")
+    monkeypatch.setattr(engine, "_CONTAINER_MARK", tmp_path / "container")
     monkeypatch.setattr(bootstrap, "_POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(reaper, "_INTERFACES", tmp_path / "interfaces")
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "cache"))

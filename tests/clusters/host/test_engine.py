@@ -59,6 +59,57 @@ def test_docker_host_is_obeyed(commands: FakeCommands, monkeypatch: pytest.Monke
     assert [found.address for found in engine.every(commands)] == ["tcp://far:2375", SYSTEM]
 
 
+def test_the_current_context_of_docker_is_obeyed(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker Desktop and rootless Docker listen elsewhere, and only a context says where."""
+    desktop = "unix:///home/user/.docker/desktop/docker.sock"
+    commands.on("docker", "context", "inspect", stdout=f"desktop-linux {desktop}\n")
+    listening(commands, desktop, SYSTEM)
+    assert engine.require(commands).address == desktop
+    listening(commands, SYSTEM)
+    with pytest.raises(RefusalError, match=rf"answers at the Docker context desktop-linux \({desktop}\)"):
+        engine.require(commands)
+    commands.on("docker", "context", "inspect", stdout=f"default {SYSTEM}\n")
+    assert engine.require(commands).address == SYSTEM
+    monkeypatch.setenv("DOCKER_HOST", desktop)
+    listening(commands, desktop, SYSTEM)
+    assert engine.require(commands).address == desktop
+
+
+@pytest.mark.parametrize("address", ["tcp://far:2375", "ssh://user@far"])
+def test_an_engine_of_another_host_is_refused(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Its cluster would be created, and not be reached; one sentence before anything is created."""
+    monkeypatch.setenv("DOCKER_HOST", address)
+    listening(commands, address)
+    with pytest.raises(RefusalError, match=f"engine at {address} is on another host") as caught:
+        engine.require(commands)
+    assert "--kubeconfig" in caught.value.advice
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
+    listening(commands, "tcp://127.0.0.1:2375")
+    assert engine.require(commands).address == "tcp://127.0.0.1:2375"
+
+
+def test_a_hosts_socket_in_a_container_is_refused(
+    commands: FakeCommands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """CI jobs often run in a container with the host's socket; an engine in the container is well."""
+    docker = FakeDocker(commands)
+    listening(commands, SYSTEM)
+    mark = tmp_path / "mark"
+    monkeypatch.setattr(engine, "_CONTAINER_MARK", mark)
+    monkeypatch.setattr("socket.gethostname", lambda: "4f1c")
+    docker.containers["4f1c"] = {"Id": "4f1c"}
+    assert engine.require(commands).address == SYSTEM
+    mark.touch()
+    with pytest.raises(RefusalError, match="runs in a container of the engine at unix:///"):
+        engine.require(commands)
+    del docker.containers["4f1c"]
+    assert engine.require(commands).address == SYSTEM
+
+
 def test_no_engine_is_one_sentence(commands: FakeCommands) -> None:
     """It says what to do, with and without --bootstrap."""
     with pytest.raises(RefusalError, match=r"^no container engine answers on this host\n") as caught:
