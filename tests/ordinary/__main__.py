@@ -35,7 +35,7 @@ from clusters.progress import Progress
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
 from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway
-from tests.ordinary.guest import MEMORY, Guest, guest
+from tests.ordinary.guest import FIRST, MEMORY, SHARED, Guest, guest
 from tests.ordinary.mappings import many_mappings
 from tests.ordinary.network import GUEST, NAMESPACE, network
 from tests.ordinary.refusals import observe, prepare
@@ -54,6 +54,7 @@ CONTAINERD: Final = "containerd"
 #: Programs of the host, by the Debian package that has them.
 _PROGRAMS: Final = {
     "debootstrap": "debootstrap",
+    "chrt": "util-linux",
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",
@@ -87,6 +88,7 @@ def machine(
     cpus: int,
     memory: str,
     image_store: str = OVERLAY2,
+    priority: Sequence[str] = SHARED,
     programs: Sequence[Path] = (),
 ) -> Iterator[Machine]:
     """The machine with everything that it reaches, while the context lasts.
@@ -97,6 +99,7 @@ def machine(
         cpus: of the guest.
         memory: of the guest, such as ``8G``.
         image_store: of its Docker.
+        priority: of its processes on this machine, see `tests.ordinary.guest`.
         programs: that its user has installed.
     """
     parts = own.obtain(disk())
@@ -111,7 +114,7 @@ def machine(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=runs)))
         stack.enter_context(gateway(net))
         served = stack.enter_context(registries(net, store, parts / "server.pem"))
-        running = stack.enter_context(guest(own, net, folder, cpus=cpus, memory=memory))
+        running = stack.enter_context(guest(own, net, folder, cpus=cpus, memory=memory, priority=priority))
         running.run("cat > /etc/environment", user="root", stdin=as_file(settings(own.commands)))
         for program in programs:
             running.install(program)
@@ -163,6 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cpus", type=int, default=1, help="of the guest (default 1)")
     parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
     parser.add_argument(
+        "--first", action="store_true", help="the guest runs before all other work of this machine"
+    )
+    parser.add_argument(
         "--with-tools", action="store_true", help="helm and kind are installed in the guest (default: no)"
     )
     parser.add_argument(
@@ -197,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cpus=options.cpus,
                 memory=options.memory,
                 image_store=options.image_store,
+                priority=FIRST if options.first else SHARED,
                 programs=_programs(images) if options.with_tools else (),
             ) as here:
                 if options.command == "check":
