@@ -18,6 +18,7 @@ REMOVE_MINUTES: Final = 1
 #: Minutes of a run of each profile of the benchmark (docs/benchmark.md).
 MEASURE_MINUTES: Final[Mapping[str, int]] = {"quick": 6, "default": 25}
 COMPARE_MINUTES: Final = 1
+_HOUR: Final = 60
 #: The row of the upgrade.
 UPGRADE_ROW: Final = "E14"
 #: Runs of both sides of the comparison, in an order that a slow change of the machine favours least. With
@@ -69,7 +70,8 @@ def describe(settings: Settings, planned: Sequence[Step], state: State, doubts: 
         time = f"took {took}" if took else f"about {step.minutes} min"
         lines.append(f"  {step.id:<{width}}  {time:<16}  {step.title}")
     left = sum(step.minutes for step in remaining(planned, state))
-    lines += ["", f"Time left: about {left // 60} h {left % 60} min on two cores with all images built."]
+    time = f"{left // 60} h {left % 60} min" if left >= _HOUR else f"{left} min"
+    lines += ["", f"Time left: about {time} on two cores with all images built."]
     lines += [f"Note: {doubt}." for doubt in doubts]
     return "\n".join(lines) + "\n"
 
