@@ -28,6 +28,8 @@ from clusters.images.offline.definitions import ImageDefinition
 from clusters.progress import RunningStage
 
 KEY_LABEL: Final = "fluid-conformance.key"
+#: Archives that are kept next to the one in use, 1.4 GB each: those of the steps of a qualification.
+OTHER_ARCHIVES: Final = 2
 #: Parallel lanes: compiling uses the CPUs, unpacking and downloading wait for disk and network.
 _LANES: Final = 2
 #: Programs that artifacts are built with in addition to Go, by the first word of their names.
@@ -152,11 +154,12 @@ def pack(
     """
     folder = cache.root / "archives" / digest(ids)
     if folder.exists():
+        # The last use decides which archives are kept.
+        os.utime(folder)
         return folder
     with cache.progress.stage("pack images for the nodes"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for old in folder.parent.iterdir():
-            shutil.rmtree(old, ignore_errors=True)
+        _forget_archives(folder.parent)
         partial = folder.with_suffix(".partial")
         partial.mkdir()
         saved = partial / "saved.tar"
@@ -166,6 +169,15 @@ def pack(
             saved.unlink()
         partial.rename(folder)
     return folder
+
+
+def _forget_archives(archives: Path) -> None:
+    """Delete incomplete archives, and all but those that were used last."""
+    incomplete = list(archives.glob("*.partial"))
+    whole = [place for place in archives.iterdir() if place not in incomplete]
+    whole.sort(key=lambda place: place.stat().st_mtime, reverse=True)
+    for place in (*incomplete, *whole[OTHER_ARCHIVES:]):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _closure(images: Sequence[ImageDefinition]) -> list[ImageDefinition]:

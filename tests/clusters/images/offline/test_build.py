@@ -180,21 +180,30 @@ def test_a_part_that_is_not_there_is_reported(cache: ArtifactCache, docker: Fake
         build.build(cache, docker.engine, image)
 
 
-def test_images_are_packed_once_and_old_archives_are_deleted(
+def test_images_are_packed_once_and_few_old_archives_are_kept(
     cache: ArtifactCache, docker: FakeDocker, recipe: Path
 ) -> None:
-    """The same images are the same archive; others of before would only fill the disk."""
+    """The same images are the same archive; those that were not used for long would only fill the disk."""
     images = [ImageDefinition(("a:1", "b:1"), recipe, Origin.BUILT)]
     build.build_all(cache, docker.engine, images)
     docker.commands.on("docker", "save", does=save)
     names = {image.local: image.names for image in images}
-    old = cache.root / "archives" / "old"
-    old.mkdir(parents=True)
+    for age, name in enumerate(("newest", "newer", "old", "oldest", "half.partial")):
+        place = cache.root / "archives" / name
+        place.mkdir(parents=True)
+        os.utime(place, (1e9 - age, 1e9 - age))
     folder = build.pack(cache, docker.engine, ["id"], names)
     assert names_in(folder / "images.tar") == ["a:1", "b:1"]
     assert build.pack(cache, docker.engine, ["id"], names) == folder
     assert len(docker.commands.asked("docker", "save")) == 1
-    assert not old.exists()
+    assert {place.name for place in folder.parent.iterdir()} == {"newest", "newer", folder.name}
+    # The last use counts, not the packing.
+    os.utime(folder, (1, 1))
+    build.pack(cache, docker.engine, ["id"], names)
+    build.pack(cache, docker.engine, ["another"], names)
+    build.pack(cache, docker.engine, ["a third"], names)
+    assert folder.exists()
+    assert len(list(folder.parent.iterdir())) == build.OTHER_ARCHIVES + 1
 
 
 def test_an_interrupted_archive_is_not_used(cache: ArtifactCache, docker: FakeDocker) -> None:
