@@ -15,17 +15,18 @@ from workloads.faults.processes import Process, processes
 KILLED_SECONDS: Final = 120.0
 
 # The process is made the kernel's first choice: raising its own score needs no right. `tail` keeps a line of
-# any length in memory, so it asks for more until the container has no more, and ends after the process.
+# any length in memory, so it asks for more until the container has no more, and ends after the process. It
+# is bounded, so that a container without a limit does not use up the memory of its node.
 _FILL: Final = """
 for process in "$@"; do echo 1000 > "/proc/$process/oom_score_adj" || exit 1; done
-head -c 64G /dev/zero | tail -n 1 > /dev/null
+head -c 3G /dev/zero | tail -n 1 > /dev/null
 """
 
 
 def exhaust_memory(run: Run, name: str, *, clock: Clock = SYSTEM_CLOCK) -> Fault:
     """Use up the memory of a container until the kernel kills a process in it; Kubernetes restarts it.
 
-    The container needs a limit of memory: without one the memory of the node is used up.
+    The container needs a limit of memory, of less than 3 GiB.
 
     Args:
         run: runs commands in the container.
