@@ -20,8 +20,9 @@ from workloads.faults import Fault, unreachable
 GONE_SECONDS: Final = 60.0
 #: Seconds until all read right after that; nothing between them and their data needs the API.
 HEALS_SECONDS: Final = 60.0
-#: Seconds until Fluid's components are ready again: their leases are lost after 10 s, so they restart, with
-#: back-off.
+#: Seconds until Fluid's components are ready again: a controller that cannot renew its lease ends, and is
+#: started again with back-off (--enable-leader-election in
+#: charts/fluid/fluid/templates/controller/alluxioruntime_controller.yaml:52 of 1.0.8).
 COMPONENTS_SECONDS: Final = 240.0
 
 

@@ -43,7 +43,12 @@ class Restart:
 
 
 def _check(user: User, restart: Restart) -> None:
-    """Applications read on as if nothing happened, and a new one starts afterwards."""
+    """Applications read on as if nothing happened, and a new one starts afterwards.
+
+    The Fuse's mount is on the node itself (hostPath with Bidirectional propagation,
+    charts/alluxio/templates/fuse/daemonset.yaml of 1.0.8), and a Pod's mount is a bind mount of it
+    (pkg/csi/plugins/nodeserver.go), so neither needs the process that made it.
+    """
     reader = fault_readers.application(user, f"{restart.row}-reader", Effect.NONE)
     node = reader.pod.node
     control = fault_readers.control(user, f"{restart.row}-raw", Effect.NONE, node)
