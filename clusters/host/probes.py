@@ -25,6 +25,8 @@ INOTIFY_OF_NODE: Final = 30
 INOTIFY_OF_HOST: Final = 20
 #: Bytes of memory for one node with Fluid and one Dataset.
 MEMORY_FOR_RUN: Final = 5 * 1024**3
+#: With one, the requests of Kubernetes' own Pods (850m) leave room for a single Dataset.
+CPUS_FOR_RUN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,15 @@ def require_memory(host: Host, needed: int = MEMORY_FOR_RUN) -> None:
             f"{host.memory_available / 1024**3:.1f} GiB of memory are available; "
             f"this run needs {needed / 1024**3:.0f} GiB",
             advice="end other work on this machine, or raise the memory limit of this container",
+        )
+
+
+def require_cpus(host: Host) -> None:
+    """Refuse when a node would not have the CPUs that its Pods request."""
+    if host.cpus < CPUS_FOR_RUN:
+        raise RefusalError(
+            f"this process may use {host.cpus} CPU; a run needs {CPUS_FOR_RUN}",
+            advice="give this machine or container more CPUs",
         )
 
 

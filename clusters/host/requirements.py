@@ -59,6 +59,7 @@ def of_cluster(options: Options, host: probes.Host) -> tuple[Requirement, ...]:
             f"{host.memory_available / _GIB:.1f} GiB available",
             partial(probes.require_memory, host),
         ),
+        Requirement("CPUs", str(host.cpus), partial(probes.require_cpus, host)),
         Requirement(
             "inotify instances",
             str(host.inotify_instances or "not known"),

@@ -282,7 +282,7 @@ def test_no_engine_is_refused(docker: FakeDocker) -> None:
     with pytest.raises(RefusalError, match="no container engine answers on this host"):
         of(docker).up()
     asked = {ran.argv[:2] for ran in docker.commands.ran}
-    assert asked == {("docker", "version"), ("docker", "--version")}
+    assert asked == {("docker", "context"), ("docker", "version"), ("docker", "--version")}
     assert not (cache_root() / "artifacts").exists()
 
 

@@ -48,6 +48,8 @@ FAILED: Final = 2
 INTERRUPTED: Final = 130
 #: Of the README's command; one CPU of a busy machine needs 25 minutes for the smoke suite.
 RUN_SECONDS: Final = 7_200.0
+#: What a run requires (`clusters.host.probes.CPUS_FOR_RUN`).
+CPUS: Final = 2
 #: Image stores of Docker: its own, and containerd's.
 OVERLAY2: Final = "overlay2"
 CONTAINERD: Final = "containerd"
@@ -163,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = given[: given.index("--")]
     parser = argparse.ArgumentParser(prog="python -m tests.ordinary", description=__doc__)
     parser.add_argument("command", nargs="?", choices=("check", "refusals", "build", "up"), default="check")
-    parser.add_argument("--cpus", type=int, default=1, help="of the guest (default 1)")
+    parser.add_argument("--cpus", type=int, default=CPUS, help=f"of the guest (default {CPUS})")
     parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
     parser.add_argument(
         "--first", action="store_true", help="the guest runs before all other work of this machine"

@@ -92,6 +92,13 @@ def test_too_little_memory_is_refused() -> None:
     probes.require_memory(HOST)
 
 
+def test_a_single_cpu_is_refused() -> None:
+    """On one CPU a second Dataset would stay pending, and Fluid would be blamed."""
+    with pytest.raises(RefusalError, match=r"may use 1 CPU; a run needs 2"):
+        probes.require_cpus(replace(HOST, cpus=1))
+    probes.require_cpus(replace(HOST, cpus=2))
+
+
 MEMINFO = f"MemTotal: {16 * 1024**2} kB\nMemAvailable: {12 * 1024**2} kB\n"
 
 
