@@ -150,9 +150,13 @@ def judge(
             unstable=unstable,
         )
     common = _common(baseline, candidate)
+    signed_rank, mann_whitney = None, None
     if same_rounds and len(common) >= paired.FEWEST_PAIRS:
-        decision = _decide_paired(baseline, candidate, common, repeated, unit)
+        found = _differences(baseline, candidate, common, unit)
+        decision = decide_paired(found, _between_equals(baseline, repeated, unit))
+        signed_rank = paired.signed_rank_p(found)
     else:
+        mann_whitney = _mann_whitney(baseline.values, candidate.values)
         equal = repeated.values if repeated is not None else ()
         decision = decide(
             _speeds(baseline.values, unit),
@@ -170,7 +174,8 @@ def judge(
         ratio=decision.ratio,
         low=decision.interval.low,
         high=decision.interval.high,
-        mann_whitney_p=_mann_whitney(baseline.values, candidate.values),
+        mann_whitney_p=mann_whitney,
+        signed_rank_p=signed_rank,
         noise=decision.noise,
         threshold=decision.threshold,
         could_find=decision.could_find,
@@ -231,21 +236,18 @@ def decide_paired(differences: Floats, between_equals: Floats | None) -> Decisio
     return _decision(ratio, interval, noise)
 
 
-def _decide_paired(
-    baseline: ArmValues, candidate: ArmValues, common: Sequence[int], repeated: ArmValues | None, unit: Unit
-) -> Decision:
-    def differences(other: ArmValues, numbers: Sequence[int]) -> Floats:
-        speeds = (_speeds(one.in_rounds(numbers), unit) for one in (baseline, other))
-        first, second = (np.log(one) for one in speeds)
-        found: Floats = second - first
-        return found
+def _between_equals(baseline: ArmValues, repeated: ArmValues | None, unit: Unit) -> Floats | None:
+    """The differences of an arm that equals the baseline; None without one, or with too few rounds of it."""
+    if repeated is None or len(equal := _common(baseline, repeated)) < paired.FEWEST_PAIRS:
+        return None
+    return _differences(baseline, repeated, equal, unit)
 
-    equal = _common(baseline, repeated) if repeated is not None else ()
-    enough = repeated is not None and len(equal) >= paired.FEWEST_PAIRS
-    return decide_paired(
-        differences(candidate, common),
-        differences(repeated, equal) if repeated is not None and enough else None,
-    )
+
+def _differences(baseline: ArmValues, other: ArmValues, numbers: Sequence[int], unit: Unit) -> Floats:
+    """Logarithms of the speed of an arm over that of the baseline in these rounds."""
+    first, second = (np.log(_speeds(one.in_rounds(numbers), unit)) for one in (baseline, other))
+    found: Floats = second - first
+    return found
 
 
 def _common(one: ArmValues, other: ArmValues) -> tuple[int, ...]:

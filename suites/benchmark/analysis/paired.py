@@ -85,6 +85,13 @@ def noise(differences: Floats) -> float:
     return math.expm1(max(estimate(differences)[1].standard_error, *found))
 
 
+def signed_rank_p(differences: Floats) -> float:
+    """The two-sided result of the signed-rank test; 1 if all ratios are 1."""
+    from scipy.stats import wilcoxon  # noqa: PLC0415 - its import needs half a second
+
+    return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+
+
 def walsh(differences: Floats) -> Floats:
     """The means of all pairs of values, each value with itself too, in ascending order."""
     first, second = np.triu_indices(len(differences))

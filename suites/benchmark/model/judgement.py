@@ -95,6 +95,9 @@ class Judgement(Comparison):
     mann_whitney_p: Amount | None = Field(
         None, description="two-sided; reported next to the verdict, not part of it"
     )
+    signed_rank_p: Amount | None = Field(
+        None, description="the same of arms that were compared round by round, by Wilcoxon's signed-rank test"
+    )
     noise: Amount | None = Field(
         None, description="difference between equal arms of this run, 0.02 means 2 %"
     )

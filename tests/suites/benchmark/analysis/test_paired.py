@@ -78,6 +78,9 @@ def test_noise_that_a_round_shares_does_not_hide_a_difference() -> None:
     together = judge(raw, fluid, Unit.BYTES_PER_SECOND, same_rounds=True)
     assert together.verdict is Conclusion.FASTER
     assert together.ratio == pytest.approx(1.08, rel=0.01)
+    # The faster arm is the same one in each of ten rounds.
+    assert together.signed_rank_p == pytest.approx(2 / 2**10)
+    assert together.mann_whitney_p is None
     apart = judge(raw, fluid, Unit.BYTES_PER_SECOND)
     assert apart.verdict is Conclusion.INCONCLUSIVE
     assert together.could_find is not None
@@ -106,6 +109,8 @@ def test_only_rounds_in_which_both_are_valid_are_paired() -> None:
         same_rounds=True,
     )
     assert (result.low, result.ratio, result.high) == pytest.approx((1.5, 1.5, 1.5))
+    same = judge(arm("raw", *MACHINE), arm("again", *MACHINE), Unit.BYTES_PER_SECOND, same_rounds=True)
+    assert (same.ratio, same.signed_rank_p) == (1.0, 1.0)
 
 
 def test_few_common_rounds_are_compared_by_their_medians() -> None:
