@@ -120,9 +120,9 @@ def master_name(name: str) -> str:
     return f"{name}-master"
 
 
-def master_pod(name: str) -> str:
-    """The first master's Pod."""
-    return f"{master_name(name)}-0"
+def master_pod(name: str, index: int = 0) -> str:
+    """A master's Pod, by default the first one."""
+    return f"{master_name(name)}-{index}"
 
 
 def worker_name(name: str) -> str:

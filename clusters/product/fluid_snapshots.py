@@ -36,6 +36,9 @@ class CacheStates:
         hit_ratio: per cent of bytes read from the cache; None before the first sample.
         local_hit_ratio: from a worker on the reader's node.
         remote_hit_ratio: from other workers.
+        throughput_ratio: share of the cache in all throughput since the start of Alluxio, per cent.
+        local_throughput_ratio: of it from a worker on the reader's node.
+        remote_throughput_ratio: of it from other workers.
         raw: all of it as the API gives it.
     """
 
@@ -45,6 +48,9 @@ class CacheStates:
     hit_ratio: float | None
     local_hit_ratio: float | None
     remote_hit_ratio: float | None
+    throughput_ratio: float | None
+    local_throughput_ratio: float | None
+    remote_throughput_ratio: float | None
     raw: Mapping[str, str]
 
     @classmethod
@@ -58,6 +64,9 @@ class CacheStates:
             hit_ratio=percentage(raw.get("cacheHitRatio", "")),
             local_hit_ratio=percentage(raw.get("localHitRatio", "")),
             remote_hit_ratio=percentage(raw.get("remoteHitRatio", "")),
+            throughput_ratio=percentage(raw.get("cacheThroughputRatio", "")),
+            local_throughput_ratio=percentage(raw.get("localThroughputRatio", "")),
+            remote_throughput_ratio=percentage(raw.get("remoteThroughputRatio", "")),
             raw=raw,
         )
 
@@ -239,6 +248,7 @@ class DataOperationSnapshot(ObjectSnapshot):
         phase: ``Pending``, ``Executing``, ``Complete``, ``Failed``; empty before Fluid processed it.
         conditions: all of them.
         last_scheduled: of a cron operation, else None.
+        last_successful: end of the last successful Job of a cron operation, else None.
     """
 
     KIND: ClassVar[Kind]
@@ -246,6 +256,7 @@ class DataOperationSnapshot(ObjectSnapshot):
     phase: str
     conditions: tuple[Condition, ...]
     last_scheduled: datetime | None
+    last_successful: datetime | None
 
     @classmethod
     def of(cls, obj: Json) -> Self:
@@ -255,6 +266,7 @@ class DataOperationSnapshot(ObjectSnapshot):
             phase=text(obj, "status", "phase"),
             conditions=Condition.all_of(obj),
             last_scheduled=moment(obj, "status", "lastScheduleTime"),
+            last_successful=moment(obj, "status", "lastSuccessfulTime"),
         )
 
     @property

@@ -86,7 +86,6 @@ UNCOVERED_FIELDS: Final = (
         "operationRef replaces it (api/v1alpha1/dataset_types.go:220-228)",
     ),
     # AlluxioRuntime
-    UncoveredFields("AlluxioRuntime.spec.alluxioVersion.*", WhyUncovered.NO_ROW, _NO_ROW),
     *(
         UncoveredFields(
             f"AlluxioRuntime.spec.apiGateway.{field}",
@@ -153,13 +152,11 @@ UNCOVERED_FIELDS: Final = (
         )
         for part in ("jobMaster", "jobWorker", "master", "worker")
     ),
-    UncoveredFields("AlluxioRuntime.spec.master.replicas", WhyUncovered.NO_ROW, "row A36 is not written"),
     UncoveredFields(
         "AlluxioRuntime.spec.worker.replicas",
         WhyUncovered.NOT_READ,
         "the number of workers is spec.replicas (pkg/ctrl/worker.go)",
     ),
-    UncoveredFields("AlluxioRuntime.spec.fuse.image*", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("AlluxioRuntime.status.conditions[].message", WhyUncovered.FREE_TEXT, "for people"),
     UncoveredFields(
         "AlluxioRuntime.status.conditions[].last*", WhyUncovered.FREE_TEXT, "no row asserts times"
@@ -179,12 +176,10 @@ UNCOVERED_FIELDS: Final = (
         "the engine of Alluxio reads no option (pkg/ddc/alluxio/load_data.go:94-158)",
     ),
     UncoveredFields("DataLoad.spec.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES),
-    UncoveredFields("DataProcess.spec.dataset.namespace", WhyUncovered.NO_ROW, _NO_ROW),
-    UncoveredFields("DataProcess.spec.processor.script.imagePullPolicy", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields(
         "DataProcess.spec.processor.script.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES
     ),
-    UncoveredFields("DataProcess.spec.runAfter.namespace", WhyUncovered.NO_ROW, "A39 sets it in a DataLoad"),
+    UncoveredFields("DataProcess.spec.dataset.namespace", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("DataMigrate.spec.**", WhyUncovered.NOT_OF_ALLUXIO, _MIGRATE),
     UncoveredFields("DataBackup.spec.**", WhyUncovered.BLOCKED, _BACKUP),
     UncoveredFields("DataBackup.status.**", WhyUncovered.BLOCKED, _BACKUP),
@@ -214,7 +209,6 @@ UNCOVERED_FIELDS: Final = (
             UncoveredFields(f"{kind}.status.nodeAffinity", WhyUncovered.ALPHA, _DATAFLOW_AFFINITY),
         )
     ),
-    UncoveredFields("DataLoad.status.lastSuccessfulTime", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields(
         "DataProcess.status.last*", WhyUncovered.NOT_READ, "a DataProcess of 1.0.8 has no schedule"
     ),

@@ -40,7 +40,7 @@ class UnwrittenRow:
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
         "A": (48, frozenset()),
-        "B": (39, frozenset({9})),
+        "B": (40, frozenset({9})),
         "C": (10, frozenset()),
         "D": (25, frozenset()),
         "E": (14, frozenset({12})),
@@ -69,14 +69,12 @@ UNWRITTEN_ROWS: Final = (
         Why.NOT_AT_HAND,
         "needs the image fluid-file-prefetcher:v0.1.0, whose source no package registry holds",
     ),
-    UnwrittenRow("A36", "has three masters, and the leading one is deleted", Why.LATER, _WRITE),
     UnwrittenRow(
         "A38",
         "runs all processes as a user other than root",
         Why.NOT_AT_HAND,
         "needs the image init-users, which no package registry holds",
     ),
-    UnwrittenRow("A40", "runs a Job with a sidecar, and two Datasets in one Pod", Why.LATER, _WRITE),
     UnwrittenRow("B19", "writes through a read-only Dataset", Why.ELSEWHERE, "A13 does so"),
     UnwrittenRow("C2", "checks whether an application reads through the Fuse", Why.ELSEWHERE, "A2 does so"),
     UnwrittenRow("C3", "reads after the Fuse was killed", Why.ELSEWHERE, "D1 does so"),

@@ -18,7 +18,7 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
 from suites.record.evidence import Evidence
 from suites.steps.user import DATASET, SOURCE, User
-from workloads.models.alluxio_runtime import Component, Level, TieredStore
+from workloads.models.alluxio_runtime import AlluxioVersion, Component, Fuse, Level, TieredStore
 from workloads.models.data_load import DataLoad
 from workloads.models.dataset import Dataset, Mount
 from workloads.models.shared import Resources
@@ -38,6 +38,10 @@ MISSING: Final = "missing"
 #: A claim that exists, but in another namespace. A name of its own: claims of one name in several
 #: namespaces would make the diagnosis of each other's scenarios ambiguous.
 OTHER_CLAIM: Final = "nfs-beside"
+#: Tags that no image of Alluxio has, for all parts but the Fuse and for the Fuse. Fluid needs a semantic
+#: version (pkg/ddc/alluxio/transform_fuse.go:62 of 1.0.8).
+MISSING_TAG: Final = "2.9.77"
+FUSE_TAG: Final = "2.9.78"
 #: Ends the name of the namespace with a claim that the Dataset cannot reach.
 ELSEWHERE: Final = "elsewhere"
 
@@ -164,6 +168,13 @@ def _loads(user: User) -> None:
     )
 
 
+def _missing_image(user: User) -> None:
+    runtime = laptop_runtime(user.namespace, DATASET)
+    fuse = (runtime.fuse or Fuse()).evolve(image_tag=FUSE_TAG, image_pull_policy="Never")
+    version = AlluxioVersion(image_tag=MISSING_TAG, image_pull_policy="Never")
+    user.creates_dataset(runtime=runtime.evolve(alluxio_version=version, fuse=fuse))
+
+
 def _names_not_taken(user: User) -> None:
     over = Dataset.over_claim(user.namespace, DIGIT, SOURCE).evolve(placement="Shared")
     user.creates_dataset(over)
@@ -184,6 +195,7 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
         "B22": _without_quota,
         "B29": _names_not_taken,
         "B38": _loads,
+        "B40": _missing_image,
     }
 )
 

@@ -1,4 +1,4 @@
-"""Alluxio's own command line, run in the container of a Dataset's first master.
+"""Alluxio's own command line, run in the container of a Dataset's master, by default the first one.
 
 Each call starts a JVM, which needs 1 to 3 s on two cores.
 """
@@ -22,6 +22,7 @@ from clusters.product.alluxio.output import (
     Metrics,
     Summary,
     UnderMount,
+    parse_leader,
     parse_listing,
     parse_metrics,
     parse_mounts,
@@ -42,16 +43,24 @@ class AlluxioFailureError(ProductFailureError):
 
 @dataclass(frozen=True)
 class Alluxio:
-    """The Alluxio of one Dataset."""
+    """The Alluxio of one Dataset.
+
+    Attributes:
+        kube: the cluster.
+        namespace: of the Dataset.
+        dataset: its name.
+        index: of the master in whose container the commands run.
+    """
 
     kube: Kube
     namespace: str
     dataset: str
+    index: int = 0
 
     @property
     def master(self) -> str:
-        """Name of the first master's Pod."""
-        return fluid_names.master_pod(self.dataset)
+        """Name of the master's Pod."""
+        return fluid_names.master_pod(self.dataset, self.index)
 
     def run(self, *argv: str, timeout: float = COMMAND_SECONDS, check: bool = True) -> Completed:
         """Run one command in the master's container, such as ``alluxio``, ``fs``, ``free``, ``-f``, ``/``.
@@ -93,6 +102,10 @@ class Alluxio:
     def mounts(self) -> tuple[UnderMount, ...]:
         """What is mounted from the source."""
         return parse_mounts(self.run("alluxio", "fs", "mount").stdout)
+
+    def leader(self) -> str:
+        """Host name of the master that leads, which is the name of its Service and of its Pod."""
+        return parse_leader(self.run("alluxio", "fs", "masterInfo").stdout)
 
     def free(self, path: str = "/") -> None:
         """Drop the cached blocks below ``path``; the workers do it within a few heartbeats."""

@@ -27,6 +27,7 @@ _LS: Final = re.compile(
 )
 _METRIC: Final = re.compile(r"(?P<name>\S.*?)\s+\(Type: [A-Z]+, Value: (?P<value>.*)\)")
 _MOUNT: Final = re.compile(r"(?P<ufs>\S+)\s+on\s+(?P<path>/.*?)\s+\((?P<options>.*)\)")
+_LEADER: Final = re.compile(r"^Current leader master: (?P<host>[^:\s]+):\d+\s*$", re.MULTILINE)
 _PAD: Final = 5  # `ls` pads the path to this width
 
 
@@ -259,6 +260,18 @@ def parse_metrics(output: str) -> Metrics:
         if _SIZE.fullmatch(amount):
             found[match["name"]] = size(amount, command)
     return Metrics(found)
+
+
+def parse_leader(output: str) -> str:
+    """The host of the leading master, as `fs masterInfo` prints it (MasterInfoCommand of the shell module).
+
+    Raises:
+        AlluxioOutputError: no line names it.
+    """
+    found = _LEADER.search(output)
+    if found is None:
+        raise AlluxioOutputError("alluxio fs masterInfo", output[-500:])
+    return found["host"]
 
 
 def parse_mounts(output: str) -> tuple[UnderMount, ...]:

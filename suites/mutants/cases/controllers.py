@@ -179,6 +179,13 @@ DATASET_CONTROLLER: Final = (
         timeout_factor=0.5,
     ),
     _mutant(
+        "M201",
+        "a data operation stays after its time to live",
+        ("A44",),
+        Edit("pkg/utils/dataoperation.go", 122, "if opStatus", "if true || opStatus"),
+        timeout_factor=0.5,
+    ),
+    _mutant(
         "M37",
         "a DataLoad that succeeded says nothing",
         ("A22",),
@@ -250,7 +257,7 @@ APPLICATION_CONTROLLER: Final = (
         "M43",
         "the Fuse in a sidecar is not unmounted when its application has ended",
         Part.APPLICATION_CONTROLLER,
-        ("A30",),
+        ("A40",),
         (
             Edit(
                 "pkg/controllers/v1alpha1/fluidapp/fluidapp_controller.go",

@@ -446,6 +446,18 @@ _SET_UP: Final = (
         Edit(FUSE, 99, "runtime.Spec.Fuse.NodeSelector", "map[string]string{}"),
     ),
     _mutant(
+        "M200",
+        "the tag of Alluxio's image that the user sets is ignored",
+        ("B40",),
+        Edit("pkg/ddc/alluxio/utils.go", 208, "len(tag) == 0", "len(tag) >= 0"),
+    ),
+    _mutant(
+        "M202",
+        "a Dataset has one master, however many the user sets",
+        ("A36",),
+        Edit(LEVELS, 286, "runtime.Spec.Master.Replicas", "1"),
+    ),
+    _mutant(
         "M167",
         "all folders of a tier have the first size in quotaList",
         ("A41",),

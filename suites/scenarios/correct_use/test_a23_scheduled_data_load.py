@@ -23,6 +23,9 @@ TICK_SECONDS: Final = 90.0
 FREED_SECONDS: Final = 60.0
 #: Seconds until Fluid's status agrees with that of the CronJob (it reconciles every 20 s).
 STATUS_SECONDS: Final = 90.0
+#: Times of the CronJob's status that Fluid copies
+#: (pkg/controllers/v1alpha1/dataload/status_handler.go:136-138 of 1.0.8).
+CRON_TIMES: Final = ("lastScheduleTime", "lastSuccessfulTime")
 
 
 @scenario(
@@ -33,6 +36,7 @@ STATUS_SECONDS: Final = 90.0
         "DataLoad.spec.policy",
         "DataLoad.spec.schedule",
         "DataLoad.status.lastScheduleTime",
+        "DataLoad.status.lastSuccessfulTime",
     ),
 )
 def test_scheduled_data_load_fills_the_cache_each_time(dataset_owner: User) -> None:
@@ -149,32 +153,34 @@ def _check_one_job_each_time(user: User, jobs: str) -> None:
 
 
 def _check_status_has_schedule(user: User, name: str, jobs: str) -> None:
-    """The DataLoad's status has the CronJob's last schedule time, and its phase is Complete."""
+    """The DataLoad's status has the two times of the CronJob's status, and its phase is Complete."""
     objects, kube = user.observer.objects, user.system.kube
 
     def observe() -> tuple[DataLoadSnapshot | None, str]:
+        load = objects.get(DataLoadSnapshot, name, user.namespace)
         cron = kube.get(kinds.CRON_JOB, jobs, user.namespace) or {}
-        load, last = (
-            objects.get(DataLoadSnapshot, name, user.namespace),
-            moment(cron, "status", "lastScheduleTime"),
-        )
-        if load is None or last is None or load.last_scheduled is None:
-            return load, "one of the two has no lastScheduleTime"
-        same = load.last_scheduled == last
-        return load, "" if same else f"{load.last_scheduled}, and the CronJob has {last}"
+        actual = (load.last_scheduled, load.last_successful) if load is not None else (None, None)
+        expected = tuple(moment(cron, "status", field) for field in CRON_TIMES)
+        wrong = [
+            f"{field} is {now}, and the CronJob has {then}"
+            for field, now, then in zip(CRON_TIMES, actual, expected, strict=True)
+            if now is None or now != then
+        ]
+        return load, "; ".join(wrong)
 
     def is_up_to_date(seen: tuple[DataLoadSnapshot | None, str]) -> bool:
         load, difference = seen
         return load is not None and load.phase == "Complete" and not difference
 
-    with user.evidence.phase("waiting", "the DataLoad's status has the last schedule time"):
+    with user.evidence.phase("waiting", "the DataLoad's status has the times of the schedule"):
         load, _ = wait(
             observe,
             is_up_to_date,
             subject=f"DataLoad {user.namespace}/{name}",
-            condition="phase Complete, and lastScheduleTime as the CronJob's",
+            condition=f"phase Complete, and {' and '.join(CRON_TIMES)} as the CronJob's",
             timeout=STATUS_SECONDS * user.timeout_factor,
-            describe=lambda seen: f"{seen[0]}; {seen[1] or 'the same time'}",
+            describe=lambda seen: f"{seen[0]}; {seen[1] or 'the same times'}",
         )
     assert load is not None
-    user.evidence.fact("DataLoad status", f"{load}, last scheduled at {load.last_scheduled}")
+    times = f"last scheduled at {load.last_scheduled}, last successful at {load.last_successful}"
+    user.evidence.fact("DataLoad status", f"{load}, {times}")

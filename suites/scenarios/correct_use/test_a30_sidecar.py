@@ -17,15 +17,13 @@ from suites.diagnosis.fluid_facts import (
     SIDECAR_DONE_LABEL,
 )
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, page_cache, webhook
+from suites.steps import checks, page_cache, sidecars, webhook
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
 from workloads import pod_commands
 
 #: The container that the webhook adds to a Pod with one Dataset.
 SIDECAR: Final = f"{SIDECAR_CONTAINER}-0"
-#: Grace period of a Pod with a sidecar: the default of Kubernetes, so that the sidecar can unmount.
-GRACE_SECONDS: Final = 30
 #: Seconds for which the absence of a Fuse Pod is watched.
 WINDOW_SECONDS: Final = 20.0
 #: Seconds until a mount that no Pod needs is removed from the node.
@@ -39,12 +37,7 @@ READ_SECONDS: Final = 30.0
     Level.FULL,
     issues=(2500, 2150, 2152, 5294),
     defects=(
-        Defect(
-            "sidecar-script-stays",
-            "The ConfigMap that the webhook creates for a sidecar has the Dataset's id and no owner, so it "
-            "is not deleted with the Dataset.",
-            "pkg/application/inject/fuse/poststart/script_gen_helper.go:38-53 (1.0.8)",
-        ),
+        sidecars.SCRIPT_STAYS,
         Defect(
             "sidecar-lacks-the-cache",
             "A sidecar on its worker's node should open cached blocks itself, but the webhook removes their "
@@ -53,7 +46,7 @@ READ_SECONDS: Final = 30.0
             "pkg/ddc/alluxio/transform.go:527-548 (1.0.8)",
         ),
     ),
-    leftovers=(Leftover("sidecar-script-stays", r"^ConfigMap \S*-default-check-mount$"),),
+    leftovers=(Leftover(sidecars.SCRIPT_STAYS.key, sidecars.SCRIPT_PATTERN),),
 )
 def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User) -> None:
     """A Pod that requests a sidecar reads through a Fuse in the Pod itself, and no Fuse Pod runs.
@@ -72,7 +65,7 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User
         DATASET,
         node=worker.node,
         labels={SERVERLESS_LABEL: "true"},
-        grace_seconds=GRACE_SECONDS,
+        grace_seconds=sidecars.GRACE_SECONDS,
     )
     pod = dataset_owner.starts(application)
     _check_has_sidecar(dataset_owner, pod)

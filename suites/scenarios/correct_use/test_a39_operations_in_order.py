@@ -23,6 +23,9 @@ from workloads.models.data_process import DataProcess, MountedDataset, Processor
 FIRST: Final = "a39-first"
 SECOND: Final = "a39-second"
 THIRD: Final = "a39-third"
+#: Operations that are to run after one of another namespace, which does not exist.
+ELSEWHERE: Final = ("a39-load-elsewhere", "a39-process-elsewhere")
+OTHER_NAMESPACE: Final = "fluid-conformance-nowhere"
 #: Seconds for which the first operation runs, so that the second one is seen waiting for it.
 RUNS_SECONDS: Final = 20
 
@@ -31,6 +34,7 @@ def _fields(kind: str) -> tuple[str, ...]:
     return (
         f"{kind}.spec.runAfter.kind",
         f"{kind}.spec.runAfter.name",
+        f"{kind}.spec.runAfter.namespace",
         f"{kind}.status.waitingFor.operationComplete",
     )
 
@@ -39,14 +43,15 @@ def _fields(kind: str) -> tuple[str, ...]:
     "A39",
     Level.FULL,
     since=Since("1.0", "0.9 has no runAfter (api/v1alpha1 of 0.9.3)"),
-    fields=(*_fields("DataLoad"), *_fields("DataProcess"), "DataLoad.spec.runAfter.namespace"),
+    fields=(*_fields("DataLoad"), *_fields("DataProcess")),
     writes=(kinds.DATA_PROCESS,),
 )
 def test_data_operations_run_one_after_the_other(dataset_owner: User) -> None:
     """A data operation with runAfter waits until the other one exists and is Complete, and then runs.
 
     The user creates a DataLoad that is to run after a DataProcess, and another DataProcess that is to run
-    after the DataLoad; only then the first DataProcess, which needs 20 s.
+    after the DataLoad; only then the first DataProcess, which needs 20 s. Two more operations name the
+    DataLoad in a namespace where it is not, and wait.
     """
     user = dataset_owner
     load = DataLoad.whole(user.namespace, SECOND, DATASET).manifest()
@@ -72,6 +77,21 @@ def test_data_operations_run_one_after_the_other(dataset_owner: User) -> None:
         fluid_names.data_process_job(THIRD),
     )
     checks.all_cached(user)
+    _check_elsewhere(user)
+
+
+def _check_elsewhere(user: User) -> None:
+    """Operations that are to run after one of another namespace do not run after its namesake here."""
+    load, process = ELSEWHERE
+    after = {"kind": "DataLoad", "name": SECOND, "namespace": OTHER_NAMESPACE}
+    user.applies(
+        _after(DataLoad.whole(user.namespace, load, DATASET).manifest(), after),
+        _after(_process(user, process, "exit 0"), after),
+    )
+    for kind, name in ((kinds.DATA_LOAD, load), (kinds.DATA_PROCESS, process)):
+        says = f"{OTHER_NAMESPACE}/{SECOND}"
+        wait_for_event(user, kind.name, name, reason="DataOperationNotFound", says=says)
+        _check_waiting(user, kind, name)
 
 
 def _process(user: User, name: str, command: str) -> Manifest:

@@ -163,6 +163,7 @@ def _fields(kind: str, settings: Iterable[PodSetting]) -> tuple[str, ...]:
         "DataLoad.status.conditions[].type",
         "Dataset.status.operationRef",
         *_fields("DataProcess", PROCESS),
+        "DataProcess.spec.processor.script.imagePullPolicy",
         "DataProcess.spec.dataset.subPath",
         "DataProcess.spec.processor.job.podSpec",
         "DataProcess.spec.ttlSecondsAfterFinished",
@@ -268,21 +269,26 @@ def _check_process(user: User) -> None:
     script = {
         "image": f"{image.prefix}/{image.name}".strip("/"),
         "imageTag": image.tag,
-        "imagePullPolicy": "IfNotPresent",
         "command": ["bash"],
         "source": reading_script("/data"),
     }
+    # A cluster of the harness has the image on all nodes; on another one the nodes may have to pull it.
+    policy = "Always" if user.system.cluster.provider == "existing" else "Never"
+    settings = (
+        *PROCESS,
+        PodSetting("processor.script.imagePullPolicy", policy, _in_container("imagePullPolicy")),
+    )
     user.applies(
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": metadata(ACCOUNT, user.namespace),
         },
-        _with(_process(user, name, {"script": script}, subPath=FOLDER), PROCESS),
+        _with(_process(user, name, {"script": script}, subPath=FOLDER), settings),
     )
     ended = data_operations.ends(user, kinds.DATA_PROCESS, name)
     data_operations.ended_as(user, kinds.DATA_PROCESS, ended, "Complete")
-    _check_template(user, kinds.DATA_PROCESS, fluid_names.data_process_job(name), PROCESS)
+    _check_template(user, kinds.DATA_PROCESS, fluid_names.data_process_job(name), settings)
     _check_condition(user, kinds.DATA_PROCESS, name, fluid_names.data_process_job(name))
     labels = f"release={fluid_names.data_process_release(name)}"
     pods = user.system.kube.list(kinds.POD, user.namespace, labels=labels)

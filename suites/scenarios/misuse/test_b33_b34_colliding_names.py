@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
 from clusters.product import fluid_names
@@ -101,14 +102,18 @@ def _check_two(user: User, *, first: str, ending: str, second: str, shown: Defec
     user.reads_right(reader)
     before = _parts(user, first)
     with _other_user(user, ending) as other:
-        other.creates_source(SOURCE)
-        _creates(other, second)
-        seen = _wait_until_usable(other, second)
-        user.evidence.defect(shown.key, seen=not seen.usable, says=f"{other.namespace}/{second}: {seen}")
-        user.reads_right(reader, who=f"application of {first}, with the second Dataset")
-        _deletes(other, second)
-        harm = _watch_for_harm(user, first, before)
-        user.evidence.defect(TAKEN_ALONG.key, seen=bool(harm), says=harm or f"{first} is as it was")
+        try:
+            other.creates_source(SOURCE)
+            _creates(other, second)
+            seen = _wait_until_usable(other, second)
+            user.evidence.defect(shown.key, seen=not seen.usable, says=f"{other.namespace}/{second}: {seen}")
+            user.reads_right(reader, who=f"application of {first}, with the second Dataset")
+            _deletes(other, second)
+            harm = _watch_for_harm(user, first, before)
+            user.evidence.defect(TAKEN_ALONG.key, seen=bool(harm), says=harm or f"{first} is as it was")
+        finally:
+            # Where Fluid deletes the claim of the first one, it waits for the applications that use it.
+            user.stops(reader)
 
 
 def _creates(user: User, name: str) -> None:
@@ -155,8 +160,10 @@ def _wait_until_usable(user: User, name: str) -> Parts:
 
 
 def _deletes(user: User, name: str) -> None:
-    user.removes_datasets()
-    user.evidence.fact("Dataset", f"{user.namespace}/{name} is deleted by its user")
+    """Request the deletion; it may wait for objects of the other Dataset, so that it is not awaited here."""
+    for kind in (kinds.DATASET, kinds.ALLUXIO_RUNTIME):
+        user.system.kube.delete(kind, name, user.namespace)
+    user.evidence.fact("Dataset", f"{user.namespace}/{name} and its runtime are deleted by their user")
 
 
 def _watch_for_harm(user: User, name: str, before: Parts) -> str:

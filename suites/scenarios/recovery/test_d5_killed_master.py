@@ -8,13 +8,10 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
-from suites.steps import checks, page_cache, web_mounts
+from suites.steps import checks, masters, page_cache, web_mounts
 from suites.steps.user import DATASET, SOURCE, User
-from workloads.faults import delete_pod
 from workloads.models.dataset import Dataset, Mount
 
-#: Seconds until a deleted master is replaced and ready: its start-up probe has up to 205 s.
-MASTER_BACK_SECONDS: Final = 300.0
 #: Seconds until the application reads again after that.
 READS_SECONDS: Final = 240.0
 
@@ -38,7 +35,7 @@ def test_deleted_master_is_replaced_and_all_mounts_are_served_again(user: User) 
     _check_reads_all(user, pod, "application")
     before = user.observer.listing(user.namespace, DATASET)
     user.evidence.fact("Alluxio listing", f"{before.percentage:.1f} % cached before the fault")
-    _replace_master(user)
+    masters.replace(user, fluid_names.master_pod(DATASET))
     after = user.observer.listing(user.namespace, DATASET)
     user.evidence.fact("Alluxio listing", f"{after.percentage:.1f} % cached with the new master")
     page_cache.drop_files(user, pod)
@@ -89,42 +86,3 @@ def _check_reads_all(user: User, pod: PodSnapshot, who: str) -> None:
             advice="check the master's log",
         )
     user.evidence.fact(who, f"read {len(user.files.files)} files and web/{web_mounts.FILE}, checksums right")
-
-
-def _replace_master(user: User) -> None:
-    """Delete the master's Pod and wait until another one is ready, while the Dataset stays Bound."""
-    objects, name = user.observer.objects, fluid_names.master_pod(DATASET)
-    was = objects.get(PodSnapshot, name, user.namespace)
-    assert was is not None
-    fault = delete_pod(
-        user.system.kube, user.namespace, name, because="the scenario's fault", grace_seconds=1
-    )
-    user.evidence.fact("fault", fault.says)
-    phases: list[str] = []
-
-    def observe() -> PodSnapshot | None:
-        phases.append(user.observer.dataset(user.namespace, DATASET).phase)
-        return objects.get(PodSnapshot, name, user.namespace)
-
-    def is_replaced(pod: PodSnapshot | None) -> bool:
-        return pod is not None and pod.ready and pod.uid != was.uid
-
-    with user.evidence.phase("waiting", "the master is replaced"):
-        wait(
-            # The Dataset's phase is to be right also when Fluid reconciles without a master.
-            user.with_reconcile_requests(observe),
-            is_replaced,
-            subject=f"Pod {user.namespace}/{name}",
-            condition="replacement by a ready Pod",
-            timeout=MASTER_BACK_SECONDS,
-            advice="check the master's log and its start-up probe",
-        )
-    seen = ", ".join(dict.fromkeys(phases))
-    if set(phases) != {"Bound"}:
-        checks.fail(
-            "the Dataset did not stay Bound while its master was replaced",
-            subject=f"Dataset {user.namespace}/{DATASET}",
-            expected="phase Bound",
-            seen=seen,
-        )
-    user.evidence.fact("Dataset status", f"phase {seen} while the master was replaced")

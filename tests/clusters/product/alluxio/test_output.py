@@ -167,3 +167,17 @@ def test_block_files_are_listed_by_the_real_find(tmp_path: Path) -> None:
     assert output.parse_blocks("") == ()
     with pytest.raises(AlluxioOutputError):
         output.parse_blocks("find: no such folder")
+
+
+def test_leader_is_read_among_log_lines() -> None:
+    """The line of the leader, with the port of its RPC service, between others."""
+    text = "2026-11-28 06:00:00,000 WARN  a line of the log\nCurrent leader master: demo-master-1:20000\n"
+    assert output.parse_leader(f"{text}All masters: [demo-master-0:20000, demo-master-1:20000]\n") == (
+        "demo-master-1"
+    )
+
+
+def test_output_without_a_leader_is_refused() -> None:
+    """While the masters elect one, the command says that there is none."""
+    with pytest.raises(output.AlluxioOutputError, match="masterInfo"):
+        output.parse_leader("Failed to determine the primary rpc address\n")
