@@ -21,6 +21,7 @@ from clusters.kubernetes.kinds import KINDS
 from clusters.kubernetes.requests import PAGE
 from clusters.product import fluid_names
 from suites.diagnosis.fluid_facts import RUNTIME_KINDS
+from suites.doctor import __main__ as doctor
 from tests.suites.doctor.doctor_cluster import (
     Object,
     application,
@@ -125,7 +126,7 @@ def test_a_large_cluster_costs_little(api: Api, tmp_path: Path) -> None:
         "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
     }
     kubeconfig.write_text(yaml.safe_dump(config))
-    words = ["-m", "suites.doctor", "--kubeconfig", str(kubeconfig), "--json"]
+    words = ["-m", doctor.__package__, "--kubeconfig", str(kubeconfig), "--json"]
     out = os.open(answer, os.O_WRONLY | os.O_CREAT)
     actions = [(os.POSIX_SPAWN_DUP2, out, 1)]
     environment = {**os.environ, "PYTHONPATH": str(HOUSE)}
