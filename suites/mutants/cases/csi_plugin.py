@@ -103,12 +103,14 @@ CSI_PLUGIN: Final = (
         "an application on a hand-written volume without a path is not told what is missing",
         ("B3",),
         Edit(NODE_SERVER, 130, "fluid_path is not set", "invalid"),
+        timeout_factor=0.3,
     ),
     _mutant(
         "M11",
         "a hand-written volume whose claim is not Fluid's is treated as a Dataset's",
         ("B3",),
         Edit("pkg/utils/dataset/volume/get.go", 44, "!kubeclient.", "false && kubeclient."),
+        timeout_factor=0.3,
     ),
     _mutant(
         "M12",

@@ -37,7 +37,14 @@ def test_volume_written_by_hand_does_not_start_the_application(shared_user: User
         for name, said in attributes.items():
             shared_user.applies(*volumes.of_fluids_driver(shared_user.namespace, names[name], said))
             shared_user.applies(shared_user.application(names[name], names[name]).manifest())
-        wait_for_event(shared_user, "Pod", names["b3-bare"], reason="FailedMount", timeout=150.0)
+        wait_for_event(
+            shared_user,
+            "Pod",
+            names["b3-bare"],
+            reason="FailedMount",
+            says="is not bounded with a fluid pvc",
+            timeout=150.0,
+        )
         wait_for_event(
             shared_user,
             "Pod",
