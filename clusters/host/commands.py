@@ -45,8 +45,17 @@ class CommandError(InfrastructureError):
         last_seen = ""
         if completed is not None:
             text = "\n".join(part.strip() for part in (completed.stdout, completed.stderr) if part.strip())
-            last_seen = text[-SHOWN_OUTPUT:]
+            last_seen = shown_output(text)
         super().__init__(message, last_seen=last_seen, advice=advice)
+
+
+def shown_output(text: str) -> str:
+    """The end of an output, where most programs say what failed, and its begin, where a crash says it."""
+    if len(text) <= SHOWN_OUTPUT:
+        return text
+    begin = SHOWN_OUTPUT // 4
+    left_out = len(text) - SHOWN_OUTPUT
+    return f"{text[:begin]}\n… {left_out} characters …\n{text[begin + left_out :]}"
 
 
 class Commands(Protocol):

@@ -18,7 +18,7 @@ import websocket
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import InfrastructureError
-from clusters.host.commands import SHOWN_OUTPUT, Completed, shown
+from clusters.host.commands import Completed, shown, shown_output
 from clusters.kubernetes.connection import CONNECT_SECONDS, Credentials, KubeError, refused
 
 _V5: Final = "v5.channel.k8s.io"
@@ -36,7 +36,7 @@ class ExecTimeoutError(InfrastructureError):
     def __init__(self, message: str, completed: Completed, elapsed: float) -> None:
         self.completed = completed
         text = (completed.stdout + completed.stderr).strip()
-        super().__init__(message, elapsed=elapsed, last_seen=text[-SHOWN_OUTPUT:])
+        super().__init__(message, elapsed=elapsed, last_seen=shown_output(text))
 
 
 def run_in_pod(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.host.commands import CommandError, SystemCommands, end_running, shown
+from clusters.host.commands import SHOWN_OUTPUT, CommandError, SystemCommands, end_running, shown
 
 run = SystemCommands().run
 
@@ -27,6 +27,16 @@ def test_a_failure_shows_both_outputs() -> None:
         run(["sh", "-c", "echo out; echo why >&2; exit 3"])
     assert caught.value.completed is not None
     assert caught.value.last_seen == "out\nwhy"
+
+
+def test_a_long_output_shows_its_begin_and_its_end() -> None:
+    """A program that crashes says why first, and prints its stacks then."""
+    with pytest.raises(CommandError) as caught:
+        run(["sh", "-c", "echo fatal error: bad; seq 5000; exit 2"])
+    seen = caught.value.last_seen
+    assert seen.startswith("fatal error: bad\n1\n")
+    assert seen.endswith("\n4999\n5000")
+    assert len(seen) < SHOWN_OUTPUT + 50
 
 
 def test_a_failure_can_be_returned_instead() -> None:
