@@ -65,6 +65,7 @@ VERSIONS: Final = (
             "A label of the Pod names the Dataset of its sidecar.",
             "The chart names an image in three parts.",
             "Controllers create ConfigMaps through the API; 0.9 calls kubectl.",
+            "Helm's records are ConfigMaps; those of 0.9 are Secrets, which no upgrade moves (fluid#3272).",
         ),
     ),
     FluidVersion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import dropwhile
 from typing import Final, Literal
 
 from pydantic import Field
@@ -23,8 +24,11 @@ EXIT_CODES: Final[Mapping[Word, int]] = {
     "not qualified": 1,
     "inconclusive": 5,
 }
-#: The fact of row E14 that has a moment of the upgrade, and those of its readers.
+#: The fact of row E14 that has a moment of the upgrade, and those that it observes from then on.
 _UPGRADE: Final = "upgrade"
+_FROM_THEN_ON: Final = frozenset(
+    {"Pods", "application", "DataLoad status", "fault", "reference", "NFS server's disk", "leak check"}
+)
 #: How the conclusion of a comparison begins (`reports.performance.compare_text`): a slower read is claimed,
 #: or none is.
 REGRESSION: Final = "REGRESSION"
@@ -265,18 +269,18 @@ def _worked_on_old(defect: DefectChange, verdicts: Mapping[str, Verdict]) -> boo
 
 
 def _timeline(ended: Sequence[StepResult], verdicts: Mapping[str, Verdict]) -> Iterator[Moment]:
-    """What row E14 saw: the moments of the upgrade, and what it says of readers and Pods."""
+    """What row E14 saw: the moments of the upgrade, and what became of Pods, readers and data afterwards."""
     for step in ended:
         if step.part is not Part.UPGRADE or step.id not in verdicts:
             continue
         kubernetes = step.id.rpartition("-")[0]
-        for one in verdicts[step.id].scenarios:
-            for fact in one.evidence:
-                seconds = fact.data.get("seconds")
-                if fact.source == _UPGRADE and isinstance(seconds, int | float):
-                    yield Moment(kubernetes=kubernetes, seconds=float(seconds), says=fact.says)
-                elif fact.source in {"Pods", "application"}:
-                    yield Moment(kubernetes=kubernetes, seconds=None, says=f"{fact.source}: {fact.says}")
+        facts = [fact for one in verdicts[step.id].scenarios for fact in one.evidence]
+        for fact in dropwhile(lambda fact: fact.source != _UPGRADE, facts):
+            seconds = fact.data.get("seconds")
+            if fact.source == _UPGRADE and isinstance(seconds, int | float):
+                yield Moment(kubernetes=kubernetes, seconds=float(seconds), says=fact.says)
+            elif fact.source in _FROM_THEN_ON:
+                yield Moment(kubernetes=kubernetes, seconds=None, says=f"{fact.source}: {fact.says}")
 
 
 def _rows(verdict: Verdict | None) -> dict[str, ScenarioResult]:

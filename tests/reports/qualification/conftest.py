@@ -31,6 +31,7 @@ SETTINGS = Settings(
 )
 CODES = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 5}
 SEEN = (
+    Fact(source="application", says="read 15 files before the upgrade", data={}, at=50.0),
     Fact(source="upgrade", says="13 CRDs are created or replaced", data={"seconds": 1.2}, at=60.0),
     Fact(source="upgrade", says="all are ready", data={"seconds": 48.0}, at=107.0),
     Fact(source="application", says="e14-reader read 31 times during the upgrade", data={}, at=108.0),
