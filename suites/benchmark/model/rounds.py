@@ -112,7 +112,7 @@ class Round(Model):
     cpu_seconds: Amount | None = Field(
         None,
         description="processor seconds of all programs of the machine while fio ran; null: not known, as for "
-        "several Pods at once",
+        "several Pods at once, or where the start of fio took longer than its reads",
     )
     valid: bool = Field(description="the evidence shows that the round measured what its arm is called")
     reason: str = Field("", description="why the round is not valid")

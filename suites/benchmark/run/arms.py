@@ -76,15 +76,15 @@ EXPECTED_SPEED: Final = {
 
 #: A measurement that would be shorter than this, in seconds, consists of several reads: on a busy machine,
 #: a short read mostly shows what else was running.
-SHORT: Final = 2.0
-MOST_READS: Final = 16
+SHORT: Final = 1.5
+MOST_READS: Final = 12
 
 #: The same for reads from the page cache: the kernel may drop pages at any time, which makes the round
 #: invalid, so that there are fewer reads.
 MOST_IN_MEMORY: Final = 2
 
 #: Seconds of a further read without the reading: dropping the page cache, and the start of fio.
-REPEAT_SECONDS: Final = 0.25
+REPEAT_SECONDS: Final = 0.35
 
 #: Seconds of a Job without the reading; its Pods wait for each other.
 JOB_SECONDS: Final = 8.0

@@ -27,6 +27,9 @@ PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
 #: Ticks of a second in /proc/stat (USER_HZ, proc(5)): 100 on every architecture of Linux that Fluid runs on.
 _TICKS: Final = 100
 
+#: Share of the observed time that fio must have read, so that its processor time is not that of its start.
+_MOSTLY_READING: Final = 0.5
+
 #: Exit codes if `timeout` ended or killed the program (coreutils).
 _TIMED_OUT: Final = 124
 _KILLED: Final = 137
@@ -44,6 +47,7 @@ code=0
 timeout --kill-after=5 "$seconds" "$@" || code=$?
 echo
 echo "seen cpu-after $(head -n 1 /proc/stat)"
+echo "seen ended $(date +%s%N)"
 echo "seen resident-after $(resident "$folder")"
 exit "$code"
 """
@@ -96,8 +100,9 @@ class FioRun:
         resident_after: the same after it.
         busy: share of the time of all processors that was not idle; None if the run was too short.
         cpu_seconds: the same as seconds of one processor, of all programs of the machine: also those of the
-            client, the cache and the server, which read on behalf of fio.
-        started: nanoseconds since 1970 by the clock of the Pod's node, just before fio; None if unknown.
+            client, the cache and the server, which read on behalf of fio. None if fio read for less than half
+            of the observed time, the rest of which it took to start.
+        started: nanoseconds since 1970 by the clock of the Pod's node, just before fio.
     """
 
     report: FioReport
@@ -105,8 +110,8 @@ class FioRun:
     resident_before: int
     resident_after: int
     busy: float | None
-    cpu_seconds: float
-    started: int | None = None
+    cpu_seconds: float | None
+    started: int
 
     @property
     def read_bytes(self) -> int:
@@ -204,9 +209,10 @@ class FioRuns:
         return max((one.busy for one in self.each if one.busy is not None), default=None)
 
     @property
-    def cpu_seconds(self) -> float:
-        """Processor seconds of the machine while these ran, which must have been in sequence."""
-        return sum(one.cpu_seconds for one in self.each)
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds of the machine while these ran in sequence; None if one of them is not known."""
+        known = [one.cpu_seconds for one in self.each if one.cpu_seconds is not None]
+        return sum(known) if len(known) == len(self.each) else None
 
     def latency(self) -> Latency | None:
         """Latency of single reads, all runs together."""
@@ -281,14 +287,16 @@ def parse_run(completed: Completed) -> FioRun:
     }
     try:
         working, total = _ticks(seen)
+        observed = (int(seen["ended"]) - int(seen["started"])) / 1e9
+        reading = sum(group.seconds for group in report.groups())
         return FioRun(
             report=report,
             load=float(seen["load"]),
             resident_before=int(seen["resident-before"]),
             resident_after=int(seen["resident-after"]),
             busy=working / total if total > 0 else None,
-            cpu_seconds=working / _TICKS,
-            started=int(seen["started"]) if "started" in seen else None,
+            cpu_seconds=working / _TICKS if reading >= _MOSTLY_READING * observed else None,
+            started=int(seen["started"]),
         )
     except (KeyError, ValueError) as error:
         raise InfrastructureError(

@@ -166,7 +166,7 @@ def read_in_parallel(
         found = []
         for number, pod in enumerate(waiting):
             (one,) = _runs(testbed, finished.get(pod.name, pod), argv, 1)
-            begun = (one.started or 0) / _SECOND - offsets[pod.name]
+            begun = one.started / _SECOND - offsets[pod.name]
             found.append(PodRun(number, pod.node, one, begun))
         return combined(found)
     finally:

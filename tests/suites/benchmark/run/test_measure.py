@@ -180,8 +180,10 @@ class Model:
             "seen load 0.5",
             f"seen resident-before {before}",
             "seen cpu-before cpu 0 0 0 0 0 0 0 0 0 0",
+            "seen started 1000000000",
             json.dumps(fio_says(self.data_bytes, 400), indent=1),
             "seen cpu-after cpu 50 0 40 10 0 0 0 0 0 0",
+            "seen ended 1500000000",
             f"seen resident-after {self.resident[pod]}",
         ]
         return Completed(argv, 0, "\n".join(lines), "")

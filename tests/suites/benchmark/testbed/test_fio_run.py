@@ -11,6 +11,7 @@ import pytest
 from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed
 from suites.benchmark.testbed.fio_run import (
+    FioRun,
     HungError,
     measure_argv,
     parse_run,
@@ -69,11 +70,20 @@ def test_observations_are_before_and_after_fio(tmp_path: Path) -> None:
 def test_processor_time_is_that_of_all_programs_and_processors(tmp_path: Path) -> None:
     """Ticks that were neither idle nor spent waiting for a disk: as a share, and as seconds."""
     done = run(measure_argv(plan(), str(files(tmp_path)), 5), tmp_path, f"cat {DATA}/seqread.txt")
-    text = "".join(line for line in done.stdout.splitlines(keepends=True) if "seen cpu" not in line)
-    ticks = "seen cpu-before cpu 10 0 20 400 50 0 0 0 0 0\nseen cpu-after cpu 110 5 70 420 75 10 10 0 0 0\n"
-    found = parse_run(Completed(done.argv, 0, text + ticks, ""))
+    own = ("seen cpu", "seen ended", "seen started")
+    text = "".join(line for line in done.stdout.splitlines(keepends=True) if not line.startswith(own))
+    text += "seen cpu-before cpu 10 0 20 400 50 0 0 0 0 0\nseen cpu-after cpu 110 5 70 420 75 10 10 0 0 0\n"
+    reading = parse_run(done).seconds
+
+    def observed(seconds: float) -> FioRun:
+        times = f"seen started {10**18}\nseen ended {10**18 + int(seconds * 1e9)}\n"
+        return parse_run(Completed(done.argv, 0, text + times, ""))
+
+    found = observed(1.9 * reading)
     assert found.cpu_seconds == pytest.approx(1.75)
     assert found.busy == pytest.approx(175 / 220)
+    # Most of the time fio was starting.
+    assert observed(2.1 * reading).cpu_seconds is None
 
 
 def test_fio_that_hangs_is_ended_and_named(tmp_path: Path) -> None:

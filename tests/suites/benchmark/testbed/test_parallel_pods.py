@@ -230,6 +230,7 @@ seen cpu-before cpu 0 0 0 0 0 0 0 0 0 0
 seen started @started@
 {(DATA / "seqread.txt").read_text()}
 seen cpu-after cpu 50 0 40 10 0 0 0 0 0 0
+seen ended @started@
 seen resident-after 0
 
 seen exit 0
