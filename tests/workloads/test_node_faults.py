@@ -79,9 +79,12 @@ class PacketFilter:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "rules"
         self.refused = ""
-        program = folder / "iptables"
-        program.write_text(IPTABLES)
-        program.chmod(0o755)
+        for name in ("iptables", "ip6tables"):
+            program = folder / name
+            program.write_text(
+                IPTABLES.replace('echo "$*"', f'echo "{name} $*"') if "6" in name else IPTABLES
+            )
+            program.chmod(0o755)
         self.path = f"{folder}:{os.environ['PATH']}"
 
     @property
@@ -123,6 +126,13 @@ def test_packets_are_dropped_only_within_the_context(
             raise ZeroDivisionError
     assert packets.rules == []
     assert journal.entries() == ()
+
+
+def test_addresses_have_the_filter_of_their_family(packets: PacketFilter) -> None:
+    """A cluster may use IPv6."""
+    context = impaired(StoredObjects().journal(packets), "n1", ("fd00::1", "10.0.0.1"), LOSSY)
+    context.__enter__()
+    assert [rule.startswith("ip6tables ") for rule in packets.rules] == [True, False]
 
 
 def test_rules_of_a_killed_run_are_removed_by_the_next_one(packets: PacketFilter) -> None:

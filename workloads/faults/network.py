@@ -21,8 +21,6 @@ from workloads.faults.base import COMMAND_SECONDS, Fault, FaultError
 #: Begins the comment of each rule, so that an administrator knows whose it is.
 COMMENT: Final = "fluid-conformance"
 
-_RULE: Final = "iptables --wait 10"
-
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
@@ -70,10 +68,11 @@ def impaired(
         HarnessError: they could not be removed.
     """
     rules = _rules(addresses, impairment)
-    undo = NodeCommand(node, ("sh", "-c", "\n".join(f"while {_delete(rule)}; do :; done" for rule in rules)))
+    remove = "\n".join(f"while {rule.command('-D')} 2> /dev/null; do :; done" for rule in rules)
+    undo = NodeCommand(node, ("sh", "-c", remove))
     says = f"between node {node} and {', '.join(addresses)} {impairment.says}"
     with journal.undoing(says, undo):
-        script = "set -e\n" + "\n".join(f"{_RULE} -I {rule}" for rule in rules)
+        script = "set -e\n" + "\n".join(rule.command("-I") for rule in rules)
         done = journal.node_exec(node, ("sh", "-c", script), timeout=COMMAND_SECONDS, changes=Disruption.NODE)
         if done.exit_code != 0:
             raise FaultError(
@@ -84,14 +83,30 @@ def impaired(
         yield Fault(says)
 
 
-def _rules(addresses: Sequence[str], impairment: Impairment) -> tuple[str, ...]:
-    """The chain and the rest of each rule."""
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A rule of the packet filter.
+
+    Attributes:
+        program: the filter of the address's family.
+        rest: the chain, and what follows.
+    """
+
+    program: str
+    rest: str
+
+    def command(self, action: str) -> str:
+        """The shell command that adds it (``-I``) or deletes it (``-D``)."""
+        return f"{self.program} --wait 10 {action} {self.rest}"
+
+
+def _rules(addresses: Sequence[str], impairment: Impairment) -> tuple[_Rule, ...]:
+    """The rules for all addresses."""
     rest = " ".join((*impairment.match, "-m", "comment", "--comment", COMMENT, "-j", "DROP"))
-    rules = [f"INPUT -s {address} {rest}" for address in addresses]
-    if impairment.both_ways:
-        rules += [f"OUTPUT -d {address} {rest}" for address in addresses]
+    rules = []
+    for address in addresses:
+        program = "ip6tables" if ":" in address else "iptables"
+        rules.append(_Rule(program, f"INPUT -s {address} {rest}"))
+        if impairment.both_ways:
+            rules.append(_Rule(program, f"OUTPUT -d {address} {rest}"))
     return tuple(rules)
-
-
-def _delete(rule: str) -> str:
-    return f"{_RULE} -D {rule} 2> /dev/null"
