@@ -91,7 +91,8 @@ def _provider(
 def _toolbox(kube: Kube, registry: str | None) -> str:
     """The image for commands on nodes; empty if it is nowhere, which matters only if one is needed."""
     nodes = ClusterReader(kube).list(NodeSnapshot)
+    usable = [node for node in nodes if node.pods_may_run]
     try:
-        return on_nodes.harness_image(definitions.toolbox(), nodes, registry)
+        return on_nodes.harness_image(definitions.toolbox(), usable or nodes, registry)
     except RefusalError:
         return ""

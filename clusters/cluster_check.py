@@ -20,6 +20,7 @@ from clusters.kubernetes import run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import at
 from clusters.kubernetes.lookups import ClusterReader
+from clusters.kubernetes.nodes import used_nodes
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
@@ -59,8 +60,11 @@ def _requirements(
         "" if usable else "no node accepts Pods",
         "see their taints and conditions",
     )
+    architectures = ", ".join(sorted({node.architecture for node in nodes})) or "unknown"
+    yield _asked("architecture", architectures, lambda: used_nodes(nodes))
+    holding = [node for node in nodes if node.pods_may_run]
     for image in (definitions.toolbox(), definitions.nfs_server()):
-        ask = partial(on_nodes.harness_image, image, nodes, options.registry)
+        ask = partial(on_nodes.harness_image, image, holding or nodes, options.registry)
         yield _asked("image", image.name, ask)
     yield _rights(kube, disturbs)
     yield CheckedRequirement("memory tier", "not known before a Pod runs on the nodes; /dev/shm needs 1 GiB")

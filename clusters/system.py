@@ -26,7 +26,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.cluster_use import ClusterUse
 from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.lookups import ClusterReader
-from clusters.kubernetes.nodes import node_for_servers, schedulable
+from clusters.kubernetes.nodes import node_for_servers, schedulable, used_nodes
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
@@ -333,7 +333,7 @@ class SystemBuilder:
                 advice="install Fluid yourself, or add --install-fluid",
             )
         nodes = schedulable(kube)
-        seen = ClusterReader(kube).list(NodeSnapshot)
+        seen = used_nodes(ClusterReader(kube).list(NodeSnapshot))
         toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
         server_image = on_nodes.harness_image(definitions.nfs_server(), seen, options.registry)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)

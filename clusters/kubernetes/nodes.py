@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from clusters.errors import InfrastructureError
+from collections.abc import Sequence
+
+from clusters.errors import InfrastructureError, RefusalError
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
@@ -23,6 +25,28 @@ def schedulable(kube: Kube) -> tuple[str, ...]:
 
 def node_for_servers(kube: Kube) -> str:
     """The node for the NFS server: the control plane, which keeps it off the nodes that faults hit."""
-    nodes = ClusterReader(kube).list(NodeSnapshot)
-    planes = [node.name for node in nodes if "node-role.kubernetes.io/control-plane" in node.labels]
-    return planes[0] if planes else min(node.name for node in nodes)
+    return _node_for_servers(ClusterReader(kube).list(NodeSnapshot))
+
+
+def used_nodes(nodes: Sequence[NodeSnapshot]) -> tuple[NodeSnapshot, ...]:
+    """Of all nodes of a cluster, those on which Pods of the harness run.
+
+    Raises:
+        RefusalError: they have different architectures, and the images of the harness have one.
+    """
+    server = _node_for_servers(nodes) if nodes else ""
+    used = tuple(node for node in nodes if node.pods_may_run or node.name == server)
+    architectures = sorted({node.architecture for node in used})
+    if len(architectures) > 1:
+        raise RefusalError(
+            f"the nodes that accept Pods have different architectures ({', '.join(architectures)}), and the "
+            "images of the harness are built for one",
+            advice="cordon the nodes of the others while the harness runs",
+        )
+    return used
+
+
+def _node_for_servers(nodes: Sequence[NodeSnapshot]) -> str:
+    fit = [node for node in nodes if node.servers_may_run] or nodes
+    planes = [node.name for node in fit if "node-role.kubernetes.io/control-plane" in node.labels]
+    return planes[0] if planes else min(node.name for node in fit)

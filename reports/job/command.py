@@ -193,7 +193,8 @@ def _image(kube: Kube, mirror: str | None) -> str:
     Raises:
         RefusalError: they do not have it, and no registry is named.
     """
-    return on_nodes.harness_image(harness_image(), ClusterReader(kube).list(NodeSnapshot), mirror)
+    nodes = ClusterReader(kube).list(NodeSnapshot)
+    return on_nodes.harness_image(harness_image(), [node for node in nodes if node.pods_may_run], mirror)
 
 
 def _built_image(options: argparse.Namespace) -> str:

@@ -94,11 +94,8 @@ def create(kube: Kube, mirror: str | None) -> None:
     _wait_for_pod(kube, STORAGE, nfs.NAME)
     service = kube.get(kinds.SERVICE, nfs.NAME, STORAGE) or {}
     places = schedulable(kube)
+    readers = []
     for number, team in enumerate(TEAMS):
-        sums = _write_files(kube, team)
-        source = NfsSource(
-            namespace=team, name=CLAIM, server=service["spec"]["clusterIP"], path=f"/export/{team}"
-        )
         reader = Application(
             namespace=team,
             name=READER,
@@ -106,18 +103,26 @@ def create(kube: Kube, mirror: str | None) -> None:
             image=toolbox,
             node=places[number % len(places)],
             command=("bash", "-c", _READS),
-            env={"SUMS": sums, "SECONDS_FOR_ONE": str(READ_SECONDS)},
+            env={"SUMS": _write_files(kube, team), "SECONDS_FOR_ONE": str(READ_SECONDS)},
         )
-        _create_team(kube, team, source, reader)
+        readers.append(reader)
+        _create_dataset(kube, team, service["spec"]["clusterIP"])
+    for reader in readers:
+        _start_reading(kube, reader)
 
 
-def _create_team(kube: Kube, team: str, source: NfsSource, reader: Application) -> None:
-    _send(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}})
+def _create_dataset(kube: Kube, team: str, server: str) -> None:
+    source = NfsSource(namespace=team, name=CLAIM, server=server, path=f"/export/{team}")
     # With placement Exclusive no other Dataset could use the node.
     dataset = Dataset.over_claim(team, DATASET, CLAIM).evolve(placement="Shared")
     runtime = laptop_runtime(team, DATASET, quota="64Mi")
+    _send(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}})
     for manifest in (*source.manifests(), dataset.manifest(), runtime.manifest()):
         _send(kube, manifest)
+
+
+def _start_reading(kube: Kube, reader: Application) -> None:
+    team = reader.namespace
     wait(
         lambda: DatasetSnapshot.of(kube.get(kinds.DATASET, DATASET, team) or {}),
         lambda seen: seen.phase == "Bound",

@@ -21,6 +21,7 @@ class NodeSnapshot(ObjectSnapshot):
         taints: such as ``node-role.kubernetes.io/control-plane:NoSchedule``.
         kernel: its release.
         architecture: such as ``amd64``.
+        system: its operating system, such as ``linux`` or ``windows``.
         cpu: allocatable cores.
         memory: allocatable bytes.
         ip: internal address.
@@ -34,6 +35,7 @@ class NodeSnapshot(ObjectSnapshot):
     taints: tuple[str, ...]
     kernel: str
     architecture: str
+    system: str
     cpu: float
     memory: float
     ip: str
@@ -51,6 +53,7 @@ class NodeSnapshot(ObjectSnapshot):
             taints=tuple(f"{text(t, 'key')}:{text(t, 'effect')}" for t in items(obj, "spec", "taints")),
             kernel=text(obj, "status", "nodeInfo", "kernelVersion"),
             architecture=text(obj, "status", "nodeInfo", "architecture"),
+            system=text(obj, "status", "nodeInfo", "operatingSystem"),
             cpu=quantity_at(obj, "status", "allocatable", "cpu"),
             memory=quantity_at(obj, "status", "allocatable", "memory"),
             ip=next((text(a, "address") for a in addresses if text(a, "type") == "InternalIP"), ""),
@@ -59,9 +62,14 @@ class NodeSnapshot(ObjectSnapshot):
 
     @property
     def pods_may_run(self) -> bool:
-        """It is ready and accepts Pods without tolerations."""
+        """It is ready, runs Linux, and accepts Pods without tolerations."""
         keeps_out = any(taint.endswith((":NoSchedule", ":NoExecute")) for taint in self.taints)
-        return self.ready and not self.unschedulable and not keeps_out
+        return self.servers_may_run and not keeps_out
+
+    @property
+    def servers_may_run(self) -> bool:
+        """It is ready, runs Linux and is not cordoned; taints do not keep servers of the harness out."""
+        return self.ready and not self.unschedulable and self.system in ("", "linux")
 
     def __str__(self) -> str:
         state = "ready" if self.ready else "not ready"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusters.errors import InfrastructureError
+from clusters.errors import InfrastructureError, RefusalError
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.nodes import node_for_servers, schedulable
+from clusters.kubernetes.nodes import node_for_servers, schedulable, used_nodes
+from clusters.kubernetes.snapshots.node import NodeSnapshot
 
 if TYPE_CHECKING:
     from tests.clusters.conftest import FakeApi
@@ -37,3 +38,29 @@ def test_the_nfs_server_is_on_the_control_plane(api: FakeApi, kube: Kube) -> Non
     api.answer("GET", "/api/v1/nodes", {"items": [*workers, plane]}, {"items": workers})
     assert node_for_servers(kube) == "z"
     assert node_for_servers(kube) == "a"
+
+
+def node(name: str, system: str = "linux", architecture: str = "amd64", **spec: object) -> dict[str, object]:
+    """A node that is ready."""
+    info = {"operatingSystem": system, "architecture": architecture}
+    return {"metadata": {"name": name}, "spec": spec, "status": {**READY, "nodeInfo": info}}
+
+
+def test_windows_nodes_and_nodes_that_are_not_ready_are_not_used(api: FakeApi, kube: Kube) -> None:
+    """Neither for applications nor for the server."""
+    unready = {"metadata": {"name": "b"}, "status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    nodes = [node("a", "windows"), unready, node("c", unschedulable=True), node("d"), node("e")]
+    api.answer("GET", "/api/v1/nodes", {"items": nodes})
+    assert schedulable(kube) == ("d", "e")
+    assert node_for_servers(kube) == "d"
+
+
+def test_nodes_of_two_architectures_are_refused() -> None:
+    """Unless those of the other one do not accept Pods; a tainted server node counts."""
+    taint = {"key": "dedicated", "effect": "NoSchedule"}
+    nodes = [node("a"), node("b", architecture="arm64")]
+    with pytest.raises(RefusalError, match=r"different architectures \(amd64, arm64\)"):
+        used_nodes(tuple(map(NodeSnapshot.of, nodes)))
+    nodes[1] = node("b", architecture="arm64", taints=[taint])
+    assert [one.name for one in used_nodes(tuple(map(NodeSnapshot.of, nodes)))] == ["a"]
+    assert used_nodes(()) == ()
