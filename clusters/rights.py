@@ -25,6 +25,11 @@ WRITE: Final = ("create", "patch", "delete")
 ADMINISTRATORS: Final = frozenset(
     {kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING, kinds.ROLE, kinds.ROLE_BINDING}
 )
+#: Runtimes of Fluid that the harness does not create; the doctor reads them.
+OTHER_RUNTIMES: Final = tuple(
+    Kind(f"{name}Runtime", kinds.DATASET.api_version, f"{name.lower()}runtimes")
+    for name in ("Cache", "EFC", "GooseFS", "Jindo", "JuiceFS", "Vineyard")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,17 @@ BASE: Final = Rights(
                 kinds.MUTATING_WEBHOOK,
                 kinds.THIN_RUNTIME_PROFILE,
                 kinds.CLUSTER_ROLE,
-                # Of all namespaces: which images run, where Fluid is installed, which Datasets there are.
+                # Of all namespaces: which images run, where Fluid is installed, and what the doctor reads.
                 kinds.POD,
+                kinds.CLAIM,
+                kinds.EVENT,
                 kinds.DEPLOYMENT,
+                kinds.DAEMON_SET,
+                kinds.STATEFUL_SET,
                 kinds.DATASET,
+                kinds.ALLUXIO_RUNTIME,
+                kinds.THIN_RUNTIME,
+                *OTHER_RUNTIMES,
             )
         ),
         Grant(WRITE, kinds.NAMESPACE),

@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 
+from clusters.kubernetes import kinds
 from clusters.kubernetes.used_rights import UsedRight
 from clusters.product import fluid
 from clusters.progress import Progress
-from clusters.rights import Rights, beyond, rights_of_run
+from clusters.rights import Grant, Rights, beyond, rights_of_run
 from clusters.system import System
 from suites.catalogue import scenario as scenarios
 from suites.record.run import run_of
@@ -20,6 +21,8 @@ from suites.run.disruptive import will_run
 from suites.run.options import GUARD
 
 FILE: Final = "rights.json"
+#: What a user with few rights does in each namespace that it creates (--bind-role).
+BINDING: Final = Rights(own=(Grant(("create", "patch"), kinds.ROLE_BINDING),))
 
 
 def rights_of_items(items: Iterable[pytest.Item]) -> Rights:
@@ -33,9 +36,12 @@ def rights_of_items(items: Iterable[pytest.Item]) -> Rights:
 
 def report(session: pytest.Session, system: System, progress: Progress) -> None:
     """Write ``rights.json``, and note on a cluster that the harness did not create what is not declared."""
+    rights = rights_of_items(session.items)
+    if system.options.bind_role:
+        rights += BINDING
     undeclared = save(
         run_of(session.config).out,
-        rights_of_items(session.items),
+        rights,
         system.kube.connection.used.take(),
         session.config.stash[GUARD].own_namespaces,
     )

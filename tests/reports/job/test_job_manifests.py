@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import yaml
 
 from clusters.disruption import Disruption
 from clusters.kubernetes.kinds import kind_of
+from clusters.kubernetes.used_rights import UsedRight, granted
 from clusters.product import fluid
 from reports.job import manifests
 from reports.job.manifests import LABELS, NAMESPACE, as_yaml
@@ -99,6 +101,17 @@ def test_the_doctor_has_the_rights_that_are_shipped_for_it() -> None:
         pod = made["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         assert pod["serviceAccountName"] == manifests.DOCTOR
         assert pod["containers"][0]["args"] == ["doctor", *options]
+
+
+def test_a_run_may_read_what_the_doctor_reads() -> None:
+    """Its rows ask the doctor about their Pods."""
+    text = manifests.DOCTORS_ROLES.read_text()
+    doctor = next(one for one in yaml.safe_load_all(text) if one["metadata"]["name"] == "fluid-doctor")
+    mine = objects()[f"ClusterRole {manifests.CLUSTER_ROLE}"]["rules"]
+    for rule in doctor["rules"]:
+        for group, resource in itertools.product(rule["apiGroups"], rule["resources"]):
+            for verb in rule["verbs"]:
+                assert granted(mine, UsedRight(verb, group, resource)), resource
 
 
 def test_a_schedule_makes_a_cron_job_that_runs_once_at_a_time() -> None:
