@@ -54,13 +54,15 @@ class Round:
     Attributes:
         row: that ran.
         killed_after: seconds from its start.
-        journal: what it had changed, by its journal.
+        changed: what it had changed when its first change was seen, by its journal.
+        journal: what was changed when it was killed.
         down: exit code of `cluster down`.
         difference: between the dumps; empty if the cluster is as before.
     """
 
     row: str
     killed_after: float
+    changed: tuple[str, ...]
     journal: tuple[str, ...]
     down: int
     difference: str
@@ -93,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if time.monotonic() - started > given.seconds:
             break
         row = rows[number % len(rows)]
-        rounds.append(_round(kube, given, row, moments.uniform(0, LATEST_KILL), before))
+        # Most changes last for a few seconds: early moments are tried more often than late ones.
+        later = LATEST_KILL * moments.random() ** 3
+        rounds.append(_round(kube, given, row, later, before))
         result = json.dumps([asdict(one) for one in rounds], indent=1)
         (given.out / "killed-runs.json").write_text(result)
         _say(rounds[-1])
@@ -110,8 +114,10 @@ def _round(kube: Kube, given: argparse.Namespace, row: str, later: float, before
     start = time.monotonic()
     with (given.out / f"{row}.log").open("ab") as log:
         run = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-        while not _journal(kube) and run.poll() is None and time.monotonic() - start < FIRST_CHANGE_SECONDS:
-            time.sleep(0.2)  # a real clock on purpose: the moment of the kill is what is tried
+        while not (changed := _journal(kube)) and run.poll() is None:
+            if time.monotonic() - start > FIRST_CHANGE_SECONDS:
+                break
+            time.sleep(0.1)  # a real clock on purpose: the moment of the kill is what is tried
         time.sleep(later)
         journal = _journal(kube)
         if run.poll() is None:
@@ -121,7 +127,7 @@ def _round(kube: Kube, given: argparse.Namespace, row: str, later: float, before
     down = _down(given.kubeconfig, given.out)
     _settle(kube)
     after = dump(kube, engine.find(SystemCommands()))
-    return Round(row, killed_after, journal, down, differences(before, after))
+    return Round(row, killed_after, changed, journal, down, differences(before, after))
 
 
 def _journal(kube: Kube) -> tuple[str, ...]:
@@ -158,8 +164,8 @@ def _print(line: str) -> None:
 
 def _say(done: Round) -> None:
     state = "as before" if done.restored else f"DIFFERS (cluster down: {done.down})\n{done.difference}"
-    changed = "; ".join(done.journal) or "nothing"
-    _print(f"{done.row} killed after {done.killed_after} s, journal: {changed}: {state}")
+    first, then = ("; ".join(one) or "nothing" for one in (done.changed, done.journal))
+    _print(f"{done.row} killed after {done.killed_after} s, changed: {first}, when killed: {then}: {state}")
 
 
 if __name__ == "__main__":
