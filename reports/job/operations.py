@@ -56,9 +56,9 @@ class Status:
     held: bool = False
 
     def __str__(self) -> str:
-        since = f" since {self.started}" if self.started else ""
+        started = f", started at {self.started}" if self.started else ""
         how = f" with exit code {self.exit_code}" if self.exit_code is not None else ""
-        lines = [f"{self.state}{since}{how}" + (f": {self.detail}" if self.detail else "")]
+        lines = [f"{self.state}{how}{started}" + (f": {self.detail}" if self.detail else "")]
         if self.state == "ended":
             lines.append("results: " + ("can be retrieved" if self.held else "are gone, or in their claim"))
         return "\n".join(lines)
