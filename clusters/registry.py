@@ -32,6 +32,7 @@ from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
 from clusters.images.offline.definitions import ImageDefinition, SystemImages
 from clusters.images.offline.harness_image import harness_image
+from clusters.images.resolver import ImageResolver
 from clusters.images.tools import Tools
 from clusters.options import add_arguments, options_of
 from clusters.paths import cache_root
@@ -119,10 +120,13 @@ def harness_entries() -> list[Entry]:
 
 
 def build_harness_image(tools: Tools, running: Engine) -> Entry:
-    """Build the image in which the harness itself runs, if it is missing."""
-    image = harness_image()
+    """Build the image in which the harness itself runs, if it is missing.
+
+    A registry has it under one name, whichever Debian it is on.
+    """
+    image = ImageResolver(tools, running).on_own_base(harness_image())
     build_missing(tools, running, [image])
-    return Entry(image.local, image.name)
+    return Entry(image.local, harness_image().name)
 
 
 def system_entries(images: Sequence[ImageDefinition], published_fluid: Sequence[str]) -> list[Entry]:

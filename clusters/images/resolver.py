@@ -155,6 +155,11 @@ class ImageResolver:
             limits=(*node.limits, *_built_by_us(registry, pieces)),
         )
 
+    def on_own_base(self, image: ImageDefinition) -> ImageDefinition:
+        """An image of the harness on the published Debian where a registry answers, else on a built one."""
+        registry = Registry(self.engine, self.options.registry, self.progress)
+        return on(self._base(registry), image) if self._pulls(registry) else image
+
     def _pulls(self, registry: Registry) -> bool:
         if self.options.images == "build":
             return False

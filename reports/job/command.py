@@ -207,7 +207,7 @@ def _built_image(options: argparse.Namespace) -> str:
         entry = registry.build_harness_image(tools, running)
         if options.save is not None:
             running.run("save", "-o", options.save.absolute(), entry.local, timeout=_SAVE_SECONDS)
-    return entry.published
+    return entry.local
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,7 @@ from clusters.image_names import reference
 from clusters.images import charts
 from clusters.images.offline import artifacts, build, definitions
 from clusters.images.offline.definitions import ImageDefinition
+from clusters.images.offline.harness_image import harness_image
 from clusters.images.pull import NotPublishedError, Registry, is_missing
 from clusters.images.resolver import (
     NETWORK_LABEL,
@@ -34,6 +35,7 @@ from clusters.pins import pins, published_nodes, versions
 from clusters.product.helm import Helm
 from clusters.progress import Progress, RunningStage
 from clusters.providers.kind import KindProvider
+from clusters.registry import Entry, build_harness_image
 from tests.clusters.archives import names_in, save
 from tests.clusters.fakes import HOST, FakeCommands, FakeDocker, Ran, chart_values, programs
 
@@ -576,3 +578,18 @@ def test_chart_of_a_build_is_used(tmp_path: Path) -> None:
     helm = Helm(Path("/bin/helm"), commands)
     assert charts.chart_folder(tools, helm) == built / "charts" / "fluid" / "fluid"
     assert commands.ran == []
+
+
+def test_the_harness_image_needs_no_root_where_a_registry_answers(shop: Shop) -> None:
+    """It is on Debian's published image; without a registry on a Debian that is built."""
+    shop.bench.serve("debian:bookworm-slim", None)
+    tools = Tools(Options(), HOST, shop.cache)
+    resolver = ImageResolver(tools, shop.bench.docker.engine)
+    image = resolver.on_own_base(harness_image())
+    assert image.name == harness_image().name + "-slim"
+    assert image.base is not None
+    assert dict(image.base.args)["BASE"] == f"debian@{DIGEST}"
+    building = ImageResolver(Tools(Options(images="build"), HOST, shop.cache), shop.bench.docker.engine)
+    assert building.on_own_base(harness_image()).key == harness_image().key
+    shop.bench.has(image)
+    assert build_harness_image(tools, shop.bench.docker.engine) == Entry(image.local, harness_image().name)
