@@ -105,6 +105,14 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
         help="do not report findings of this code; may be repeated",
     )
     parser.add_argument(
+        "--ignore-namespace",
+        dest="ignored_namespaces",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="do not report on Pods of this namespace; may be repeated",
+    )
+    parser.add_argument(
         "--exec",
         action="store_true",
         help="run commands in Pods too: mounts, a short read (needs pods/exec)",
@@ -163,7 +171,7 @@ def _examine_cluster(options: argparse.Namespace) -> Answer:
 def _answer(
     state: ClusterState, findings: tuple[Finding, ...], options: argparse.Namespace, cluster: str
 ) -> Answer:
-    kept, ignored = without_ignored(state, findings, options.ignore)
+    kept, ignored = without_ignored(state, findings, options.ignore, options.ignored_namespaces)
     gaps = state.gaps
     if options.namespace and not any(pod.key[0] == options.namespace for pod in state.pods):
         gaps += (f"there are no Pods in namespace {options.namespace}: see that it is the right one",)

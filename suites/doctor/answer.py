@@ -93,14 +93,21 @@ def _count(number: int, word: str) -> str:
 
 
 def without_ignored(
-    state: ClusterState, findings: Sequence[Finding], codes: Collection[str]
+    state: ClusterState,
+    findings: Sequence[Finding],
+    codes: Collection[str],
+    namespaces: Collection[str] = (),
 ) -> tuple[tuple[Finding, ...], int]:
     """The findings without those that are ignored, and the number of these.
 
     A finding is ignored by its own code, or if it has causes and each of them is ignored; for the whole run
-    (``codes``) or for one Pod (annotation `IGNORE_ANNOTATION`).
+    (``codes``), for one Pod (annotation `IGNORE_ANNOTATION`), or for all Pods of ``namespaces``.
     """
-    kept = tuple(finding for finding in findings if not _ignored(finding, {*codes, *_of_pod(state, finding)}))
+    kept = tuple(
+        finding
+        for finding in findings
+        if finding.pod[0] not in namespaces and not _ignored(finding, {*codes, *_of_pod(state, finding)})
+    )
     return kept, len(findings) - len(kept)
 
 

@@ -475,6 +475,17 @@ def test_ignored_codes(tmp_path: Path) -> None:
     assert run("--from", str(saved(tmp_path, bare)), "--ignore", "no-quota", "--ignore", "no-runtime")[0] == 0
 
 
+def test_ignored_namespaces(tmp_path: Path) -> None:
+    """Their findings are counted as ignored; the others stay."""
+    cluster = Cluster.right().add(application("w", "demo-src"), application("r", "demo"))
+    file = str(saved(tmp_path, cluster))
+    assert run("--from", file)[0] == 1
+    code, out = run("--from", file, "--ignore-namespace", "demo")
+    assert code == 0
+    assert "2 ignored (" in out.splitlines()[-1]
+    assert run("--from", file, "--ignore-namespace", "other")[0] == 1
+
+
 def test_pod_that_ignores_a_code(tmp_path: Path) -> None:
     """A Pod that writes to the source says so by an annotation; other Pods are reported."""
     writer = application(
