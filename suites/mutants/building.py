@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from clusters.errors import HarnessError
-from clusters.host.artifact_cache import ArtifactCache
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.images.offline import artifacts
+from clusters.progress import RunningStage
 from suites.mutants.model import FLUID, FLUID_CHART, Edit, Mutant, Program
 
 
@@ -55,7 +56,8 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
     Raises:
         NotBuildableError: an edit does not fit, or the result does not compile.
     """
-    source = cache.obtain(artifacts.fluid_source(FLUID))
+    # Go compares the paths of an overlay with those that it finds itself, without symbolic links.
+    source = cache.obtain(artifacts.fluid_source(FLUID)).resolve()
     changed = edited(source, mutant.edits, folder / "changed")
     if mutant.crds:
         return Built(
@@ -76,7 +78,23 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
             raise NotBuildableError(
                 f"mutant {mutant.id} does not compile", subject=mutant.says, last_seen=error.last_seen
             ) from error
-    return Built.of_files(mutant.program, {mutant.program.path: program})
+    built = Built.of_files(mutant.program, {mutant.program.path: program})
+    if _digest(cache.obtain(unchanged(mutant.program)) / mutant.program) in built.digests.values():
+        raise NotBuildableError(
+            f"mutant {mutant.id} is the same program as the unchanged one", subject=mutant.says
+        )
+    return built
+
+
+def unchanged(program: Program) -> Artifact:
+    """The program as it is without a mutant, built in the same way: builds are reproducible."""
+    source = artifacts.fluid_source(FLUID)
+
+    def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
+        module = cache.obtain(source).resolve()
+        artifacts.fluid_program(cache, module, FLUID, stage, program=program, out=folder / program)
+
+    return Artifact(f"unchanged-{program}", (FLUID, program), make, needs=(source,))
 
 
 def _digest(file: Path) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from clusters.host.artifact_cache import Artifact
+from clusters.images.offline import artifacts
+from clusters.progress import Progress
 from suites.mutants.building import NotBuildableError, build, edited
 from suites.mutants.model import FLUID_CHART, Edit, Mutant, Part
 
@@ -67,3 +71,42 @@ def test_changed_crds_are_a_chart_with_all_crds(tmp_path: Path) -> None:
         "datasets.yaml": "kind: Dataset\nminItems: 0\n",
         "dataloads.yaml": "kind: DataLoad\n",
     }
+
+
+@dataclass
+class Programs:
+    """A cache with Fluid's source behind a symbolic link, and an unchanged program."""
+
+    tmp_path: Path
+    progress: Progress
+
+    def obtain(self, artifact: Artifact) -> Path:
+        """The folder of an artifact."""
+        return self.tmp_path / ("unchanged" if artifact.name.startswith("unchanged") else "link")
+
+
+@pytest.mark.parametrize("change_is_compiled", [True, False])
+def test_a_change_that_is_not_compiled_in_is_no_mutant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, change_is_compiled: bool
+) -> None:
+    """A mutant that is the unchanged program would survive, and say that a check is missing."""
+    module = source(tmp_path)
+    (tmp_path / "link").symlink_to(module)
+    (tmp_path / "unchanged").mkdir()
+    (tmp_path / "unchanged" / "alluxioruntime-controller").write_text("program")
+    (tmp_path / "work").mkdir()
+    replaced: dict[str, str] = {}
+
+    def compiles(*_: object, out: Path, overlay: Path, **__: object) -> None:
+        replaced.update(json.loads(overlay.read_text())["Replace"])
+        out.write_text("changed program" if change_is_compiled else "program")
+
+    monkeypatch.setattr(artifacts, "fluid_program", compiles)
+    mutant = Mutant("M01", "it is broken", Part.CSI_PLUGIN, ("A2",), (Edit("pkg/a.go", 2, "one", "two"),))
+    cache = cast("Any", Programs(tmp_path, Progress()))
+    if change_is_compiled:
+        build(cache, mutant, tmp_path / "work")
+    else:
+        with pytest.raises(NotBuildableError, match="M01 is the same program as the unchanged one"):
+            build(cache, mutant, tmp_path / "work")
+    assert list(replaced) == [str(module / "pkg" / "a.go")]
