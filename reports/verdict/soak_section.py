@@ -50,7 +50,7 @@ def soak_chart(soak: Mapping[str, Any]) -> Timeline | None:
     scale = axes.time_axis(last)
     stretches = []
     for step in soak["steps"]:
-        failed = step["outcome"] != "pass"
+        failed = step["outcome"] == "fail"
         span = Span(scale.at(step["at"]), scale.at(step["at"] + step["seconds"]))
         says = f"{step['row']} ({step['kind']}): {step['outcome']}, from {units.duration(step['at'])} on"
         stretches.append(Stretch(span, FAILED_TONE if failed else TONES[step["kind"]], says))

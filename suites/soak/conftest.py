@@ -23,7 +23,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         f"unless a step says so; the longest took {reads['longest']} s"
     )
     for step in soak["steps"]:
-        if step["outcome"] != "pass":
+        if step["outcome"] == "fail":
             terminalreporter.write_line(
                 f"    step {step['number']}, {step['row']}: {step['class']}: {step['reason']}", red=True
             )

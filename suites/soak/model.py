@@ -66,9 +66,9 @@ class Step:
         title: of the row.
         at: seconds since the soak began.
         seconds: duration, with the removal of what the row created.
-        outcome: ``pass`` or ``fail``.
+        outcome: ``pass``, ``fail``, or ``skipped`` where the cluster lacks what the row needs.
         failure_class: of a failure.
-        reason: of a failure, in one line.
+        reason: of a failure or of a skip, in one line.
         detail: the whole error.
         reads: of its applications.
         defects: keys of the known defects of Fluid that showed.
@@ -90,7 +90,7 @@ class Step:
     @property
     def failed(self) -> bool:
         """It did not do what it must."""
-        return self.outcome != "pass"
+        return self.outcome == "fail"
 
     def as_json(self) -> dict[str, Any]:
         """Entry of ``steps``."""
