@@ -13,6 +13,7 @@ from clusters.disruption import Disruption
 from clusters.images.offline import definitions
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
 from clusters.options import Options
 from clusters.product import fluid
 from tests.clusters.stored_objects import StoredObjects
@@ -25,6 +26,7 @@ class Cluster(StoredObjects):
         super().__init__()
         self.refused: set[tuple[str, str]] = set()
         self.written: list[str] = []
+        self.admission: KubeError | None = None
         images = [{"names": [image.name]} for image in (definitions.toolbox(), definitions.nfs_server())]
         ready = {"conditions": [{"type": "Ready", "status": "True"}], "images": images}
         self.put("/api/v1/nodes/n1", status=ready)
@@ -45,6 +47,10 @@ class Cluster(StoredObjects):
             asked = more["body"]["spec"]["resourceAttributes"]
             allowed = (asked["verb"], asked["resource"]) not in self.refused
             return json.dumps({"status": {"allowed": allowed}}).encode()
+        if ("dryRun", "All") in more.get("query", ()):
+            if self.admission is not None:
+                raise self.admission
+            return json.dumps(more["body"]).encode()
         if method != "GET":
             self.written.append(path)
         return super().request(method, path, **more)
@@ -102,3 +108,22 @@ def test_a_cluster_without_nodes_is_reported(cluster: Cluster) -> None:
     """Pods could run nowhere."""
     cluster.objects["/api/v1/nodes/n1"]["spec"] = {"unschedulable": True}
     assert "no node accepts Pods" in problems(cluster)["nodes"][0]
+
+
+def test_a_policy_that_refuses_the_namespace_is_reported(cluster: Cluster) -> None:
+    """Before anything is created; a missing right is in the line of the rights alone."""
+    says = 'admission webhook "policy.example" denied the request: label team is missing'
+    cluster.admission = KubeError("try to create Namespace", status=400, reason="BadRequest", said=says)
+    (problem, remedy) = problems(cluster)["admission"]
+    assert says in problem
+    assert "exempt" in remedy
+    says = 'namespaces is forbidden: User "a" cannot create resource "namespaces"'
+    cluster.admission = KubeError("try to create Namespace", status=403, reason="Forbidden", said=says)
+    assert "admission" not in problems(cluster)
+    cluster.put("/api/v1/namespaces/fluid-conformance", metadata={"labels": harness_labels()})
+    assert "admission" not in problems(cluster)
+
+
+def harness_labels() -> dict[str, str]:
+    """Of its own namespace."""
+    return {"app.kubernetes.io/managed-by": "fluid-conformance"}
