@@ -68,8 +68,14 @@ def start(kube: Kube, objects: Sequence[manifests.Manifest]) -> None:
     """Create the objects of a run, the Job or CronJob last.
 
     Raises:
-        RefusalError: there is one already.
+        RefusalError: there is one already, or the cluster has no Fluid; nothing was created.
     """
+    needs_fluid = any(one["metadata"].get("namespace") == fluid.NAMESPACE for one in objects)
+    if needs_fluid and kube.get(kinds.NAMESPACE, fluid.NAMESPACE) is None:
+        raise RefusalError(
+            f"this cluster has no Fluid: there is no namespace {fluid.NAMESPACE}",
+            advice="install Fluid first; a run in the cluster does not",
+        )
     name = objects[-1]["metadata"]["name"]
     for kind in (kinds.JOB, kinds.CRON_JOB):
         if kube.get(kind, name, NAMESPACE) is not None:

@@ -21,6 +21,7 @@ from reports.job.manifests import LABELS, NAMESPACE
 from reports.job.settings import Settings
 from tests.clusters.stored_objects import StoredObjects
 
+FLUID = kinds.NAMESPACE.path(None, fluid.NAMESPACE)
 JOB = kinds.JOB.path(NAMESPACE, "fluid-conformance")
 
 
@@ -61,17 +62,28 @@ RUNNING = {"running": {"startedAt": SINCE}}
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """An empty cluster."""
-    return Cluster()
+    """A cluster with the namespace of Fluid."""
+    made = Cluster()
+    made.put(FLUID, metadata={"name": fluid.NAMESPACE})
+    return made
 
 
 def test_start_creates_all_objects_without_the_labels_of_a_run(cluster: Cluster) -> None:
     """`cluster down` would remove them otherwise, with a run that waits to be retrieved."""
     operations.start(cluster.kube(), objects())
     assert JOB in cluster.objects
-    assert len(cluster.objects) == len(objects())
-    for one in cluster.objects.values():
+    created = [obj for path, obj in cluster.objects.items() if path != FLUID]
+    assert len(created) == len(objects())
+    for one in created:
         assert one["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "fluid-conformance-job"
+
+
+def test_a_cluster_without_fluid_is_refused(cluster: Cluster) -> None:
+    """Before anything is created."""
+    del cluster.objects[FLUID]
+    with pytest.raises(RefusalError, match="has no Fluid"):
+        operations.start(cluster.kube(), objects())
+    assert cluster.objects == {}
 
 
 @pytest.mark.parametrize("schedule", ["", "0 3 * * *"])
@@ -122,7 +134,7 @@ def test_the_doctor_runs_next_to_a_run(cluster: Cluster) -> None:
     operations.start(cluster.kube(), manifests.doctor_manifests("image", "*/10 * * * *", ["--metrics"]))
     assert kinds.CRON_JOB.path(NAMESPACE, manifests.DOCTOR) in cluster.objects
     operations.delete(cluster.kube())
-    assert cluster.objects == {}
+    assert list(cluster.objects) == [FLUID]
 
 
 def results() -> str:
@@ -202,7 +214,7 @@ def test_delete_removes_everything_and_the_rights_last(cluster: Cluster) -> None
     order: list[str] = []
     cluster.before = lambda method, path: order.append(path) if method == "DELETE" else None
     assert operations.delete(cluster.kube())
-    assert list(cluster.objects) == [foreign]
+    assert list(cluster.objects) == [FLUID, foreign]
     assert order[0] == JOB
     assert order[-1] == kinds.NAMESPACE.path(None, NAMESPACE)
     assert not operations.delete(cluster.kube())
