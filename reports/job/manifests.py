@@ -61,12 +61,16 @@ def doctor_manifests(image: str, schedule: str, options: Sequence[str]) -> list[
     Args:
         image: of the harness.
         schedule: of a CronJob; empty for one run.
-        options: of ``fluid-conformance doctor``. ``--exec`` adds the right to run programs in Pods.
+        options: of ``fluid-conformance doctor``. ``--exec`` adds the right to run programs in Pods, and
+            ``--events`` that to create Events.
     """
     shipped = {
         role["metadata"]["name"]: role["rules"] for role in yaml.safe_load_all(DOCTORS_ROLES.read_text())
     }
-    granted = [*shipped["fluid-doctor"], *(shipped["fluid-doctor-exec"] if "--exec" in options else ())]
+    granted = list(shipped["fluid-doctor"])
+    for option in ("exec", "events"):
+        if f"--{option}" in options:
+            granted += shipped[f"fluid-doctor-{option}"]
     run = _container(RUN, image, ["doctor", *options], "tmp", memory="128Mi")
     return [
         *_account(DOCTOR),

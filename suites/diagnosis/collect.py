@@ -17,6 +17,8 @@ from clusters.product.fluid import NAMESPACE as FLUID_NAMESPACE
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.fluid_facts import RUNTIME_KINDS, referred_dataset
 
+#: Reason of the Events that the doctor creates itself; they prove nothing.
+DOCTORS_REASON: Final = "NotServedByFluid"
 _FORBIDDEN: Final = 403
 _NO_SUCH_KIND: Final = "NoSuchKind"
 #: What does not follow if a kind cannot be read. Of the whole cluster all of these are needed.
@@ -123,7 +125,7 @@ def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = 
             kinds.EVENT,
             place,
             "no event from there is quoted" if place else "no event is quoted",
-            "type=Warning",
+            f"type=Warning,reason!={DOCTORS_REASON}",
         )
     return ClusterState.of(reading.objects, now or datetime.now(UTC), scope=reading.scope, gaps=reading.gaps)
 

@@ -1,7 +1,7 @@
 """`fluid-conformance doctor`: which Pods go through Fluid, which do not, why, and the one change to make.
 
-It only reads. Exit code 0: nothing is wrong; 1: something is; 2: the cluster could not be read;
-3: nothing is known to be wrong, but something could not be determined.
+It only reads, but for `--events`. Exit code 0: nothing is wrong; 1: something is; 2: the cluster could not
+be read; 3: nothing is known to be wrong, but something could not be determined.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from clusters.kubernetes.client import Kube
 from suites.diagnosis import CannotDiagnoseError, ClusterState, Finding, collect, diagnose, prove_in_pods
 from suites.diagnosis.saved import read_saved
 from suites.diagnosis.similar_names import nearest
+from suites.doctor import pod_events
 from suites.doctor.answer import CODES, Answer, without_ignored
 from suites.doctor.metrics import as_metrics
 from suites.doctor.rendering import CANNOT_DIAGNOSE, as_json, print_answer, refusal_json
@@ -117,6 +118,11 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
         action="store_true",
         help="run commands in Pods too: mounts, a short read (needs pods/exec)",
     )
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="create an Event on each Pod with which something is wrong (needs events; all else only reads)",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of a table")
     form.add_argument(
@@ -138,7 +144,8 @@ def examine(options: argparse.Namespace) -> Answer:
     if options.saved is None:
         return _examine_cluster(options)
     for name, given in (
-        ("--exec", options.exec), ("--kubeconfig", options.kubeconfig), ("--context", options.context),
+        ("--exec", options.exec), ("--events", options.events), ("--kubeconfig", options.kubeconfig),
+        ("--context", options.context),
     ):  # fmt: skip
         if given:
             raise RefusalError(f"{name} and --from exclude each other", advice="leave out one of them")
@@ -163,7 +170,10 @@ def _examine_cluster(options: argparse.Namespace) -> Answer:
                     advice="grant the rights of fluid-doctor-exec in suites/doctor/cluster-role.yaml, "
                     "or leave out --exec",
                 )
-        return _answer(state, findings, options, kube.connection.url)
+        answer = _answer(state, findings, options, kube.connection.url)
+        if options.events:
+            pod_events.report(kube, state, answer.findings)
+        return answer
     finally:
         kube.close()
 

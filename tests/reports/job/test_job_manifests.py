@@ -94,8 +94,8 @@ def test_the_doctor_has_the_rights_that_are_shipped_for_it() -> None:
     """It only reads; with --exec it may run programs in Pods, too."""
     text = manifests.DOCTORS_ROLES.read_text()
     shipped = {role["metadata"]["name"]: role["rules"] for role in yaml.safe_load_all(text)}
-    both = ["fluid-doctor", "fluid-doctor-exec"]
-    for options, roles in ((["--metrics"], both[:1]), (["--exec"], both)):
+    more = {"--metrics": [], "--exec": ["fluid-doctor-exec"], "--events": ["fluid-doctor-events"]}
+    for options, roles in (([option], ["fluid-doctor", *added]) for option, added in more.items()):
         made = {one["kind"]: one for one in manifests.doctor_manifests("image", "*/10 * * * *", options)}
         assert made["ClusterRole"]["rules"] == [rule for name in roles for rule in shipped[name]]
         pod = made["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]

@@ -340,7 +340,7 @@ def test_roles_grant_what_is_asked() -> None:
     """The shipped roles grant get and list of every kind that is listed, and nothing that changes one."""
     file = Path(doctor.__file__).with_name("cluster-role.yaml")
     roles = {role["metadata"]["name"]: role for role in yaml.safe_load_all(file.read_text())}
-    assert set(roles) == {"fluid-doctor", "fluid-doctor-nodes", "fluid-doctor-exec"}
+    assert set(roles) == {"fluid-doctor", "fluid-doctor-nodes", "fluid-doctor-exec", "fluid-doctor-events"}
     granted = {
         (group, resource)
         for rule in roles["fluid-doctor"]["rules"]

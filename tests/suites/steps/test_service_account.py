@@ -40,13 +40,14 @@ def test_any_right_to_change_is_more_than_reading(verb: str) -> None:
 
 
 def test_shipped_roles_read_and_nothing_else() -> None:
-    """Only the role for checks inside Pods has one right more."""
+    """Only the roles for checks inside Pods and for Events have more."""
     roles = shipped_roles()
     more = {name: beyond_reading(rights_of(role["rules"])) for name, role in roles.items()}
     assert more == {
         "fluid-doctor": frozenset(),
         "fluid-doctor-nodes": frozenset(),
         "fluid-doctor-exec": frozenset({Right("create", "", "pods/exec")}),
+        "fluid-doctor-events": frozenset({Right("create", "", "events"), Right("patch", "", "events")}),
     }
 
 
