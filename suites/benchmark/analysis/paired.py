@@ -35,19 +35,6 @@ FEWEST_PAIRS: Final = 6
 _REACH: Final = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
-def compare(baseline: Floats, candidate: Floats) -> tuple[float, Interval]:
-    """The ratio of the candidate to the baseline, and its interval.
-
-    Args:
-        baseline: speeds of the rounds, in their order.
-        candidate: the same of the same rounds.
-
-    Raises:
-        ValueError: there are too few rounds, or not as many of each arm.
-    """
-    return estimate(np.log(candidate) - np.log(baseline))
-
-
 def estimate(differences: Floats) -> tuple[float, Interval]:
     """The typical ratio, and its interval, from the logarithms of the ratios within the rounds.
 
