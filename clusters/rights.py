@@ -132,6 +132,8 @@ BASE: Final = Rights(
 #: What runs need in addition, by what they disturb.
 BY_DISRUPTION: Final[Mapping[Disruption, Rights]] = {
     Disruption.NODE_LABELS: Rights(cluster=(Grant(("patch",), kinds.NODE),)),
+    # Rows that cordon or taint a node; all else is done by commands on it.
+    Disruption.NODE: Rights(cluster=(Grant(("patch",), kinds.NODE),)),
     Disruption.FLUID_COMPONENTS: Rights(
         cluster=(Grant(("patch",), kinds.MUTATING_WEBHOOK),),
         fluid=(

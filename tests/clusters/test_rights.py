@@ -32,6 +32,8 @@ def test_disruption_and_kinds_add_rights() -> None:
         {Disruption.NODE_LABELS, Disruption.FLUID_COMPONENTS}, {kinds.SECRET, kinds.THIN_RUNTIME_PROFILE}
     )
     assert beyond(more, used, OWN) == ()
+    assert beyond(rights_of_run({Disruption.NODE}), [labels], OWN) == ()
+    assert beyond(rights_of_run({Disruption.NODE_CACHE}), [labels], OWN) == (labels,)
 
 
 def test_rights_of_own_namespaces_hold_nowhere_else() -> None:
