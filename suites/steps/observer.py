@@ -87,7 +87,7 @@ class Observer:
         return mountinfo.mount_at(mountinfo.parse(done.stdout), path)
 
     def read(
-        self, pod: PodSnapshot, folder: str = "/data", *, hung_after: float = HUNG_SECONDS
+        self, pod: PodSnapshot, folder: str = "/data", *, hung_after: float | None = None
     ) -> pod_commands.ReadResult:
         """Read all files below a folder inside an application.
 
@@ -95,8 +95,9 @@ class Observer:
             pod: the application.
             folder: in its file system.
             hung_after: seconds without a file read after which the read is given up; `ReadResult.hung`
-                reports it.
+                reports it. By default `HUNG_SECONDS`, and more on a host that is slow.
         """
+        limit = HUNG_SECONDS * self.system.host.slowness if hung_after is None else hung_after
         try:
             done = self.system.kube.exec(
                 pod.namespace,
@@ -104,11 +105,11 @@ class Observer:
                 CONTAINER,
                 pod_commands.checksums_argv(folder),
                 timeout=INSIDE_SECONDS,
-                idle_timeout=hung_after,
+                idle_timeout=limit,
             )
         except ExecTimeoutError as error:
-            hung = error.elapsed or hung_after
-            message = f"the read hangs: no file was read for {hung_after:g} s"
+            hung = error.elapsed or limit
+            message = f"the read hangs: no file was read for {limit:g} s"
             return pod_commands.ReadResult({}, message, hung=hung)
         return pod_commands.read_result(done)
 

@@ -20,6 +20,7 @@ ENGINE: Final = (
         "nothing that an application reads is cached",
         ("C5",),
         Edit(OPTIONS, 76, '"CACHE"', '"NO_CACHE"'),
+        timeout_factor=0.4,
     ),
     _mutant(
         "M116",
