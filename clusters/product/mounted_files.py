@@ -19,6 +19,8 @@ from clusters.waiting import is_empty, wait
 VOLUME: Final = "mutant-"
 #: Seconds until no Pod has them any more.
 REMOVED_SECONDS: Final = 120.0
+#: How Fluid's chart lets the Pods of its DaemonSet be replaced: by default; a mutant changes it meanwhile.
+ROLLING: Final[Mapping[str, Any]] = {"updateStrategy": {"type": "RollingUpdate"}}
 
 
 def with_files(template: dict[str, Any], container: str, places: Mapping[str, str]) -> dict[str, Any]:
@@ -76,7 +78,8 @@ def remove(kube: Kube, namespace: str) -> tuple[str, ...]:
                 whole = without_files(template)
                 body = {name: whole[name] for name in ("volumes", "containers")}
                 name = workload["metadata"]["name"]
-                kube.patch(kind, name, namespace, {"spec": {"template": {"spec": body}}})
+                also = ROLLING if kind == kinds.DAEMON_SET else {}
+                kube.patch(kind, name, namespace, {"spec": {"template": {"spec": body}, **also}})
                 found.append(name)
     if found:
         wait(

@@ -36,6 +36,10 @@ FOLDER: Final = "/var/lib/fluid-conformance-mutant"
 #: Seconds until a workload runs with the changed files, or without them.
 ROLL_OUT_SECONDS: Final = 120.0
 BECAUSE: Final = "a mutant is put into the product or taken out of it"
+#: How the Pods of a DaemonSet are replaced meanwhile: here, all at once and with a short grace. Its
+#: controller works node by node, with 30 s for the CSI plugin, which ignores signals; a kubelet that waits
+#: for those does not wait less afterwards.
+BY_HAND: Final[Mapping[str, Any]] = {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ class Placement:
         # program that does not run yet cannot be proved to be the changed one.
         start = workload.kind == kinds.DEPLOYMENT and not found["spec"].get("replicas")
         self._scaled = self._scaled or start
-        _roll_out(self.system, workload, template, built, {"replicas": 1} if start else {})
+        also = BY_HAND if workload.kind == kinds.DAEMON_SET else {"replicas": 1} if start else {}
+        _roll_out(self.system, workload, template, built, also)
         if last is not None and last.program == built.program:
             self._remove_files(last)
         return self.proof()
@@ -167,6 +172,9 @@ class Placement:
         workload = WORKLOADS[built.program]
         template = mounted_files.without_files(_template(_get(self.system.kube, workload)))
         _roll_out(self.system, workload, template, None, {"replicas": 0} if self._scaled else {})
+        if workload.kind == kinds.DAEMON_SET:  # only now, or its controller would replace the Pods
+            spec = {"spec": mounted_files.ROLLING}
+            self.system.kube.patch(workload.kind, workload.name, fluid.NAMESPACE, spec)
         self._scaled = False
         self._remove_files(built)
 

@@ -71,7 +71,9 @@ def one_fuse_pod(user: User, node: str, dataset: str = DATASET, *, warm: Iterabl
     if fuse.desired != len(nodes) or count != len(nodes) or not all(map(fuse.ready_on, nodes)):
         expected = "one is needed" if len(nodes) == 1 else f"{len(nodes)} are needed"
         fail(
-            f"Dataset {dataset} has {count} Fuse Pods where {expected}",
+            f"Dataset {dataset} has {count} Fuse Pods where {expected}"
+            if count != len(nodes)
+            else f"the Fuse of Dataset {dataset} is not desired and ready on each node that needs it",
             subject=f"DaemonSet {user.namespace}/{dataset}-fuse",
             expected=f"one Fuse Pod on each of {', '.join(sorted(nodes))}",
             seen=str(fuse),

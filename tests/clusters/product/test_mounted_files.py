@@ -56,6 +56,7 @@ def test_what_a_killed_run_left_is_removed(api: FakeApi, kube: Kube) -> None:
     assert mounted_files.remove(kube, "fluid-system") == ("plugin",)
     (patched,) = api.asked("PATCH", f"{SYSTEM}/daemonsets/plugin")
     assert patched.body["spec"]["template"]["spec"]["volumes"] == TEMPLATE["volumes"]
+    assert patched.body["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
 
 
 def test_a_whole_cluster_is_left_alone(api: FakeApi, kube: Kube) -> None:

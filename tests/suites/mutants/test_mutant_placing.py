@@ -29,6 +29,7 @@ class Cluster:
         default_factory=lambda: {"volumes": [], "containers": [{"name": "manager", "volumeMounts": []}]}
     )
     changes: list[tuple[str, tuple[str, ...], int]] = field(default_factory=list)
+    strategies: list[str] = field(default_factory=list)
 
     def get(self, kind: Kind, name: str, namespace: str) -> dict[str, Any]:
         """The workload, whichever is asked for."""
@@ -40,7 +41,11 @@ class Cluster:
         return {"spec": {"selector": selector, "template": template, "replicas": self.replicas}}
 
     def patch(self, kind: Kind, name: str, namespace: str, body: dict[str, Any]) -> None:
-        """Take over volumes, containers and replicas."""
+        """Take over volumes, containers, replicas, and how Pods are replaced."""
+        if "updateStrategy" in body["spec"]:
+            self.strategies.append(body["spec"]["updateStrategy"]["type"])
+        if "template" not in body["spec"]:
+            return
         self.spec = self.spec | body["spec"]["template"]["spec"]
         self.replicas = body["spec"].get("replicas", self.replicas)
         self.changes.append((name, mounted_files.mounted(self.spec), self.replicas))
@@ -142,6 +147,17 @@ def test_a_controller_without_replicas_is_started_with_the_change(cluster: Clust
     placed.replace(built(Program.THIN_CONTROLLER, "ab" * 32))
     placed.replace(None)
     assert [replicas for _, _, replicas in cluster.changes] == [1, 1, 0]
+
+
+def test_the_pods_of_the_csi_plugin_are_replaced_by_hand_until_it_is_whole_again(cluster: Cluster) -> None:
+    """Its controller would wait for 30 s on each node."""
+    placed = placement(cluster)
+    cluster.spec["containers"][0]["name"] = "plugins"
+    placed.replace(built(Program.CSI_PLUGIN))
+    assert cluster.strategies == ["OnDelete"]
+    placed.replace(None)
+    assert cluster.strategies == ["OnDelete", "RollingUpdate"]
+    assert [bool(files) for _, files, _ in cluster.changes] == [True, False]
 
 
 def test_without_pods_nothing_is_proved(cluster: Cluster) -> None:
