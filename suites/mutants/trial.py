@@ -167,7 +167,9 @@ class Trials:
             future.cancel()
         try:
             if clean:
-                self.placement.replace(None)
+                # Permitted although no test runs any more, as after an interruption.
+                with self.runner.system.journal.restoring():
+                    self.placement.replace(None)
         finally:
             self._creator.shutdown()
             if clean:

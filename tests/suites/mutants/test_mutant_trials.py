@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,11 +34,23 @@ HUNG = Mutant("M4", "four", Part.HANG, ("A2",), hang=Hang("alluxio.worker.Alluxi
 class Runner:
     """Creates users, and says that every row is red and every control row green."""
 
-    system: Any = field(default_factory=lambda: SimpleNamespace(nodes=("one",)))
+    restored: list[str] = field(default_factory=list)
     shared: Any = field(default_factory=lambda: SimpleNamespace(namespace="shared"))
     attempts: list[tuple[str, Any]] = field(default_factory=list)
     controls: list[str] = field(default_factory=list)
     users: int = 0
+
+    @property
+    def system(self) -> Any:
+        """One node, and a journal that permits restoring."""
+        return SimpleNamespace(nodes=("one",), journal=SimpleNamespace(restoring=self.restoring))
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Record that it was asked for."""
+        self.restored.append("begin")
+        yield
+        self.restored.append("end")
 
     def control(self, *names: str) -> None:
         """Record which control rows ran on the intact system."""
@@ -136,6 +150,7 @@ def test_the_dataset_of_a_late_change_is_created_before_its_row_and_given_to_it(
     assert made.built == ["M1", "M2"]
     assert len(made.created) == 2
     assert placement.replaced == ["fluid-csi", "nothing"]
+    assert runner.restored == ["begin", "end"]
     assert runner.controls == ["A2"]
 
 
