@@ -73,6 +73,7 @@ def test_foreign_claim_with_the_datasets_name_is_not_accelerated(user: User, win
         user, pod.name, FindingCode.NAMESAKE_CLAIM, names=(pod.name, DATASET, "Fluid did not make")
     )
     _check_deletion_in_use(user, pod)
+    checks.claim_kept(claim, user.observer.objects.get(ClaimSnapshot, DATASET, user.namespace))
     user.reads_right(pod, who="application, Dataset deleted")
 
 

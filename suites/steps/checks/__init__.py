@@ -6,7 +6,7 @@ condition of a Pod are reported, and never decide (fusePhase is always Ready in 
 """
 
 from suites.steps.checks.cache import CACHED_SECONDS, all_cached, nothing_cached, why_cached
-from suites.steps.checks.claims import claim_and_volume_of_fluid, no_such_claim
+from suites.steps.checks.claims import claim_and_volume_of_fluid, claim_kept, no_such_claim
 from suites.steps.checks.events import reported_events
 from suites.steps.checks.failure import fail
 from suites.steps.checks.fuse import (
@@ -34,6 +34,7 @@ __all__ = (
     "assert_nfs_sent_all",
     "assert_nfs_sent_nothing",
     "claim_and_volume_of_fluid",
+    "claim_kept",
     "dead_mount",
     "fail",
     "fuse_absent",

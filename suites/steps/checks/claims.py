@@ -59,3 +59,18 @@ def no_such_claim(user: User, name: str) -> None:
             seen="a claim",
         )
     user.evidence.fact("claims", f"there is no claim {name}")
+
+
+def claim_kept(before: ClaimSnapshot, now: ClaimSnapshot | None) -> None:
+    """A claim of the user's own is neither deleted nor being deleted.
+
+    While an application uses it, a deleted claim stays and serves (pvc-protection), so that reads do not show
+    a deletion.
+    """
+    if now is None or now.deleting or now.meta.uid != before.meta.uid:
+        fail(
+            "the user's own claim is deleted",
+            subject=f"claim {before.namespace}/{before.name}",
+            expected="the claim as it was",
+            seen=str(now or "no claim"),
+        )
