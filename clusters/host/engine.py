@@ -130,10 +130,13 @@ def find(commands: Commands) -> Engine | None:
     Raises:
         RefusalError: it is not Docker, or not an engine of this host.
     """
-    found = next(_answering(_addresses(commands), commands), None)
+    addresses = _addresses(commands)
+    for address in addresses:
+        _require_this_host(address)
+    found = next(_answering(addresses, commands), None)
     if found is not None:
         _require_docker(found)
-        _require_this_host(found)
+        _require_outside(found)
     return found
 
 
@@ -213,21 +216,29 @@ def require(commands: Commands) -> Engine:
     return found
 
 
-def _require_this_host(running: Engine) -> None:
-    """Refuse an engine whose containers are on another host or in another network than this process.
+def _require_this_host(address: str) -> None:
+    """Refuse an engine of another host, whether it answers or not.
 
     kind publishes the API server at 127.0.0.1 of the engine's host, and the nodes mount folders of it.
 
     Raises:
         RefusalError: it is one.
     """
-    address = urlsplit(running.address)
-    if address.scheme == "ssh" or (address.scheme == "tcp" and address.hostname not in _LOOPBACK):
+    parts = urlsplit(address)
+    if parts.scheme == "ssh" or (parts.scheme == "tcp" and parts.hostname not in _LOOPBACK):
         raise RefusalError(
-            f"the engine at {running.address} is on another host: neither the API server of a kind cluster "
-            "nor the folders that its nodes mount can be reached from here",
+            f"the engine at {address} is on another host: neither the API server of a kind cluster nor the "
+            "folders that its nodes mount can be reached from here",
             advice="run the harness on that host, or create a cluster there and use --kubeconfig",
         )
+
+
+def _require_outside(running: Engine) -> None:
+    """Refuse the engine of the host around this container.
+
+    Raises:
+        RefusalError: this process runs in a container of it.
+    """
     if _CONTAINER_MARK.exists() and running.inspect("container", socket.gethostname()) is not None:
         raise RefusalError(
             f"this process runs in a container of the engine at {running.address}: the nodes of a kind "
