@@ -135,6 +135,8 @@ def find(commands: Commands) -> Engine | None:
         _require_this_host(address)
     found = next(_answering(addresses, commands), None)
     if found is not None:
+        # Podman's client answers for itself, without a daemon.
+        _refuse_podmans_client(commands)
         _require_docker(found)
         _require_outside(found)
     return found

@@ -133,10 +133,13 @@ def test_podman_behind_dockers_api_is_refused(commands: FakeCommands) -> None:
 def test_podman_under_the_name_of_dockers_client_is_refused(commands: FakeCommands) -> None:
     """Debian's podman-docker: the user sees a docker command that works."""
     commands.on("docker", "--version", stdout="podman version 5.4.2\n")
-    with pytest.raises(
-        RefusalError, match=r"docker command of this host is Podman's \(podman version 5\.4\.2\)"
-    ):
-        engine.require(commands)
+    for answers in ((), (SYSTEM,)):
+        # Its client has a server's version also where no daemon runs.
+        listening(commands, *answers)
+        with pytest.raises(
+            RefusalError, match=r"docker command of this host is Podman's \(podman version 5\.4\.2\)"
+        ):
+            engine.require(commands)
 
 
 def test_a_socket_that_is_not_for_us_is_called_that(
