@@ -14,12 +14,16 @@ from workloads.faults.processes import Process, processes
 #: Seconds until the kernel has killed the process: as long as a shell needs to fill the container's memory.
 KILLED_SECONDS: Final = 120.0
 
-# The process is made the kernel's first choice: raising its own score needs no right. `tail` keeps a line of
-# any length in memory, so it asks for more until the container has no more, and ends after the process. It
-# is bounded, so that a container without a limit does not use up the memory of its node.
+# The kernel kills what has the highest score: a process's own memory, and its adjustment as a share of the
+# limit. Raising the adjustment needs no right, lowering it does. So the memory is filled by many processes,
+# each smaller than the one that is meant: `tail` keeps a line of any length in memory until its input ends.
+# They are bounded, so that a container without a limit does not use up the memory of its node.
 _FILL: Final = """
 for process in "$@"; do echo 1000 > "/proc/$process/oom_score_adj" || exit 1; done
-head -c 3G /dev/zero | tail -n 1 > /dev/null
+for part in $(seq 96); do
+  { head -c 32M /dev/zero; while kill -0 "$@"; do sleep 0.2; done; } 2> /dev/null | tail -n 1 > /dev/null &
+done
+while kill -0 "$@" 2> /dev/null; do sleep 0.2; done
 """
 
 
