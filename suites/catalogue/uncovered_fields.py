@@ -72,7 +72,6 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_SET_BY_USERS,
         "users create the runtime as an object of its own; Fluid writes the binding into the status",
     ),
-    UncoveredFields("Dataset.status.cacheStates.*ThroughputRatio", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("Dataset.status.conditions[].message", WhyUncovered.FREE_TEXT, "for people"),
     UncoveredFields("Dataset.status.conditions[].last*", WhyUncovered.FREE_TEXT, "no row asserts times"),
     UncoveredFields(
@@ -179,7 +178,6 @@ UNCOVERED_FIELDS: Final = (
     UncoveredFields(
         "DataProcess.spec.processor.script.resources.claims[].name", WhyUncovered.NOT_AT_HAND, _DEVICES
     ),
-    UncoveredFields("DataProcess.spec.dataset.namespace", WhyUncovered.NO_ROW, _NO_ROW),
     UncoveredFields("DataMigrate.spec.**", WhyUncovered.NOT_OF_ALLUXIO, _MIGRATE),
     UncoveredFields("DataBackup.spec.**", WhyUncovered.BLOCKED, _BACKUP),
     UncoveredFields("DataBackup.status.**", WhyUncovered.BLOCKED, _BACKUP),

@@ -1,10 +1,11 @@
-"""DataLoads whose Dataset cannot be loaded."""
+"""DataLoads whose Dataset cannot be loaded, and a DataProcess whose Dataset is elsewhere."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from clusters.kubernetes import kinds
+from clusters.product.fluid_chart import ImageRef
 from clusters.product.fluid_snapshots import DataLoadSnapshot
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
@@ -15,12 +16,15 @@ from suites.run.unbindable import WatchResult
 from suites.scenarios.misuse import never_bound
 from suites.steps import checks
 from suites.steps.events import wait_for_event
-from suites.steps.user import DATASET
+from suites.steps.user import DATASET, User
 from workloads.models.data_load import DataLoad, TargetDataset
+from workloads.models.data_process import DataProcess, MountedDataset, Processor, ScriptProcessor
 
 #: Reason of the event about a DataLoad whose Dataset does not exist; up to 0.9 only the controller's log
 #: says so (pkg/controllers/operation_controller.go:120-126 of 0.9.3).
 DATASET_NOT_FOUND: Final = ByVersion({"0.9": "", "1.0": "TargetDatasetNotFound"})
+#: Whether there are DataProcesses; 0.9 has none.
+HAS_DATA_PROCESS: Final = ByVersion({"0.9": False, "1.0": True})
 #: Seconds until Fluid has refused a DataLoad.
 REFUSED_SECONDS = 60.0
 #: Seconds for which a DataLoad that waits is watched: more than Fluid's 20 s between two tries.
@@ -33,12 +37,13 @@ WAITING_SECONDS = 25.0
     defects=(
         Defect(
             "refused-load-vanishes",
-            "A DataLoad that names a Dataset of another namespace has it as its owner, which Kubernetes does "
-            "not permit: the DataLoad is deleted, and the reason with it.",
+            "A DataLoad or DataProcess that names a Dataset of another namespace has it as its owner, which "
+            "Kubernetes does not permit: the operation is deleted, and the reason with it.",
             "pkg/controllers/operation_controller.go:197-200 (1.0.8)",
         ),
     ),
-    fields=("DataLoad.spec.dataset.namespace",),
+    fields=("DataLoad.spec.dataset.namespace", "DataProcess.spec.dataset.namespace"),
+    writes=(kinds.DATA_PROCESS,),
 )
 def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     unbindable_dataset: WatchResult, ready_dataset: ReadyDataset
@@ -46,7 +51,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     """A DataLoad whose Dataset is in another namespace, missing or not Bound starts no Job; events say why.
 
     The user creates three: for a Dataset of another namespace, for one that does not exist, and for one
-    that is not Bound.
+    that is not Bound. A DataProcess for a Dataset of another namespace starts no Job, either.
     """
     user = unbindable_dataset.user
     never_bound.check_never_bound(unbindable_dataset)
@@ -58,6 +63,8 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
     wait_for_event(user, "DataLoad", "load-elsewhere", reason="TargetDatasetNamespaceNotSame")
     objects = user.observer.objects
     wait_for_event(user, "DataLoad", "load-elsewhere", reason="DataOperationNotValid")
+    if HAS_DATA_PROCESS.on(user.system):
+        _check_process_is_refused(user, ready_dataset.namespace)
 
     def was_refused(load: DataLoadSnapshot | None) -> bool:
         return load is None or load.ended
@@ -111,3 +118,23 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
             seen=", ".join(job["metadata"]["name"] for job in jobs),
         )
     user.evidence.fact("DataLoad status", "the other two have no phase, and no Job was started")
+
+
+def _check_process_is_refused(user: User, namespace: str) -> None:
+    """A DataProcess for a Dataset of another namespace is refused, and an event says why."""
+    name = "process-elsewhere"
+    image = ImageRef.of(user.system.toolbox)
+    script = ScriptProcessor(
+        image=f"{image.prefix}/{image.name}".strip("/"),
+        image_tag=image.tag,
+        command=("bash",),
+        source="#!/bin/bash\nexit 0\n",
+    )
+    dataset = MountedDataset(name=DATASET, namespace=namespace, mount_path="/data")
+    process = DataProcess(
+        namespace=user.namespace, name=name, dataset=dataset, processor=Processor(script=script)
+    )
+    user.applies(process.manifest())
+    for reason in ("TargetDatasetNamespaceNotSame", "DataOperationNotValid"):
+        wait_for_event(user, "DataProcess", name, reason=reason)
+    user.evidence.fact("DataProcess", f"{name} is refused")
