@@ -25,4 +25,5 @@ def file_digest(path: Path) -> str:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         return digest(f"{file.relative_to(path)}:{file_digest(file)}" for file in files)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -130,7 +130,11 @@ def find(commands: Commands) -> Engine | None:
     Raises:
         RefusalError: it is not Docker, or not an engine of this host.
     """
-    addresses = _addresses(commands)
+    return _find(_named(commands), commands)
+
+
+def _find(named: _Named | None, commands: Commands) -> Engine | None:
+    addresses = _addresses(named)
     for address in addresses:
         _require_this_host(address)
     found = next(_answering(addresses, commands), None)
@@ -144,13 +148,12 @@ def find(commands: Commands) -> Engine | None:
 
 def every(commands: Commands) -> list[Engine]:
     """All engines that answer on this host and may have clusters of the harness."""
-    addresses = [*_addresses(commands), _SYSTEM_SOCKET, own_address()]
+    addresses = [*_addresses(_named(commands)), _SYSTEM_SOCKET, own_address()]
     return list(_answering(dict.fromkeys(addresses), commands))
 
 
-def _addresses(commands: Commands) -> list[str]:
+def _addresses(named: _Named | None) -> list[str]:
     """Where an engine may answer: where the user says, and nowhere else; else in the usual places."""
-    named = _named(commands)
     return [named.address] if named is not None else [_SYSTEM_SOCKET, own_address()]
 
 
@@ -198,11 +201,11 @@ def require(commands: Commands) -> Engine:
     Raises:
         RefusalError: none answers, or this user may not open its socket.
     """
-    found = find(commands)
+    named = _named(commands)
+    found = _find(named, commands)
     if found is None:
         _refuse_podmans_client(commands)
-        named = _named(commands)
-        for address in _addresses(commands):
+        for address in _addresses(named):
             if _closed(address):
                 raise RefusalError(
                     f"the container engine's socket may not be opened by this user: {address}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from clusters.digests import file_digest
 from clusters.errors import HarnessError
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError
@@ -42,7 +42,7 @@ class Built:
     @classmethod
     def of_files(cls, program: Program, files: Mapping[str, Path]) -> Self:
         """Files, with their digests."""
-        return cls(program, files, digests={target: _digest(file) for target, file in files.items()})
+        return cls(program, files, digests={target: file_digest(file) for target, file in files.items()})
 
 
 def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
@@ -79,7 +79,7 @@ def build(cache: ArtifactCache, mutant: Mutant, folder: Path) -> Built:
                 f"mutant {mutant.id} does not compile", subject=mutant.says, last_seen=error.last_seen
             ) from error
     built = Built.of_files(mutant.program, {mutant.program.path: program})
-    if _digest(cache.obtain(unchanged(mutant.program)) / mutant.program) in built.digests.values():
+    if file_digest(cache.obtain(unchanged(mutant.program)) / mutant.program) in built.digests.values():
         raise NotBuildableError(
             f"mutant {mutant.id} is the same program as the unchanged one", subject=mutant.says
         )
@@ -91,15 +91,11 @@ def unchanged(program: Program) -> Artifact:
     source = artifacts.fluid_source(FLUID)
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
-        module = cache.obtain(source).resolve()
-        artifacts.fluid_program(cache, module, FLUID, stage, program=program, out=folder / program)
+        artifacts.fluid_program(
+            cache, cache.obtain(source), FLUID, stage, program=program, out=folder / program
+        )
 
     return Artifact(f"unchanged-{program}", (FLUID, program), make, needs=(source,))
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _chart(original: Path, changed: Mapping[str, Path], folder: Path) -> Path:

@@ -1,8 +1,8 @@
 """Helm's records of what Fluid installed before an upgrade: the new version has to find them.
 
 Fluid's controllers install a runtime, and the Job of a data operation, as a helm release. Helm 3 keeps its
-record in a Secret, unless told otherwise. Fluid 0.9 does not; since 1.0 the chart chooses ConfigMaps
-(``helmDriver``, fluid#3272), and nothing moves the records of before.
+record in a Secret, unless HELM_DRIVER is set. Fluid 0.9 does not set it; since 1.0 the chart chooses
+ConfigMaps (``helmDriver``, fluid#3272), and nothing moves the records of before.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from clusters.errors import FailureClass, InfrastructureError, RefusalError
 from clusters.host.commands import Completed
 from clusters.kubernetes.kinds import Kind
 from clusters.waiting import WaitTimeoutError
+from tests.clusters.conftest import FakeClock
 from tests.clusters.stored_objects import StoredObjects
 from workloads.faults import (
     FaultError,
@@ -25,26 +26,6 @@ def here(argv: Sequence[str], /, *, timeout: float) -> Completed:
     """Run a command here as it would be run in a Pod."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout)
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
-
-
-class Clock:
-    """A clock that advances only in `sleep`."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        """Seconds slept so far."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Go on by ``seconds``."""
-        self.time += seconds
-
-    def wait(self, event: object, seconds: float) -> bool:
-        """Go on by ``seconds``; nothing ever happens."""
-        self.time += seconds
-        return False
 
 
 @pytest.fixture
@@ -122,7 +103,7 @@ def test_one_started_again_is_another(server: subprocess.Popen[bytes]) -> None:
     def run(argv: Sequence[str], /, *, timeout: float) -> Completed:
         return Completed(tuple(argv), 0, next(stats) if argv[0] == "env" else "", "")
 
-    kill_process(run, "java", clock=Clock())
+    kill_process(run, "java", clock=FakeClock())
 
 
 class Pod:
@@ -158,7 +139,7 @@ def test_a_first_process_that_ignores_the_signal_is_reported() -> None:
     pod = Pod(obeys=False)
     with (
         pytest.raises(WaitTimeoutError, match=r"waiting for state T \(stopped\)") as caught,
-        stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()),
+        stopped(StoredObjects().journal(pod, clock=FakeClock()), "n1", "ganesha.nfsd", clock=FakeClock()),
     ):
         pytest.fail("the context must not be entered")
     assert caught.value.failure_class is FailureClass.INFRASTRUCTURE
@@ -168,7 +149,7 @@ def test_a_first_process_that_ignores_the_signal_is_reported() -> None:
 def test_continuing_is_tried_until_it_works() -> None:
     """A broken connection at the end does not leave the server stopped."""
     pod = Pod(broken=3)
-    with stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()):
+    with stopped(StoredObjects().journal(pod, clock=FakeClock()), "n1", "ganesha.nfsd", clock=FakeClock()):
         assert pod.state == "T"
     assert pod.state == "S"
     assert pod.signals.count("CONT") == 4
@@ -179,7 +160,7 @@ def test_a_server_that_stays_stopped_is_shouted_about() -> None:
     pod = Pod(broken=10_000)
     with (
         pytest.raises(WaitTimeoutError, match="waiting for resumption") as caught,
-        stopped(StoredObjects().journal(pod, clock=Clock()), "n1", "ganesha.nfsd", clock=Clock()),
+        stopped(StoredObjects().journal(pod, clock=FakeClock()), "n1", "ganesha.nfsd", clock=FakeClock()),
     ):
         assert pod.state == "T"
     assert "SIGCONT" in caught.value.advice
@@ -292,7 +273,7 @@ def test_a_deleted_pod_is_waited_for() -> None:
         pod["metadata"] = {"name": "imagenet-worker-0", "uid": next(observed)}
 
     cluster.on_get = on_get
-    clock = Clock()
+    clock = FakeClock()
     delete_pod(cluster, "demo", "imagenet-worker-0", because="the worker is lost", clock=clock)
     assert cluster.deleted == [("Pod", "imagenet-worker-0")]
     assert clock.time > 0

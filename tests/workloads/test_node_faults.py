@@ -16,6 +16,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.waiting import WaitTimeoutError
+from tests.clusters.conftest import FakeClock
 from tests.clusters.stored_objects import StoredObjects
 from workloads.faults import (
     LOSSY,
@@ -51,26 +52,6 @@ case $action in
     grep -vxF -e "$*" "$RULES" > "$RULES.new"; mv "$RULES.new" "$RULES" ;;
 esac
 """
-
-
-class Clock:
-    """A clock that advances only by waiting."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        """Seconds waited so far."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Go on by ``seconds``."""
-        self.time += seconds
-
-    def wait(self, event: object, seconds: float) -> bool:
-        """Go on by ``seconds``; nothing ever happens."""
-        self.time += seconds
-        return False
 
 
 class PacketFilter:
@@ -163,7 +144,7 @@ class Plane:
     """A control plane whose API answers by its packet filter, and whose time passes with a clock."""
 
     def __init__(self, store: StoredObjects, *, works: bool = True) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.until = -1.0
         self.works = works
         self.commands: list[Sequence[str]] = []
@@ -340,7 +321,7 @@ class Server:
 
 def test_export_is_withdrawn_and_added_again() -> None:
     """Also after an error; one that stays, or a server that does not answer, is reported."""
-    server, clock = Server(), Clock()
+    server, clock = Server(), FakeClock()
 
     def within(one: Server) -> AbstractContextManager[Fault]:
         journal = StoredObjects().journal(one, clock=clock)
@@ -410,13 +391,13 @@ class Container:
 def test_process_is_killed_for_the_memory_of_its_container() -> None:
     """It is made the first choice of the kernel; one that lives on is reported."""
     container = Container()
-    fault = exhaust_memory(container, "java", clock=Clock())
+    fault = exhaust_memory(container, "java", clock=FakeClock())
     assert "out of memory" in fault.says
     (script,) = container.scripts
     assert script[-1] == "7"
     assert "oom_score_adj" in script[2]
     with pytest.raises(WaitTimeoutError, match="its end by the kernel"):
-        exhaust_memory(Container(limited=False), "java", clock=Clock())
+        exhaust_memory(Container(limited=False), "java", clock=FakeClock())
     container.runs = False
     with pytest.raises(FaultError, match="no process"):
-        exhaust_memory(container, "java", clock=Clock())
+        exhaust_memory(container, "java", clock=FakeClock())

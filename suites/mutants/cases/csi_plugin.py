@@ -100,7 +100,7 @@ CSI_PLUGIN: Final = (
     ),
     _mutant(
         "M10",
-        "an application on a hand-written volume without a path is not told what is missing",
+        "the event of an application on a hand-written volume without a path does not say what is missing",
         ("B3",),
         Edit(NODE_SERVER, 130, "fluid_path is not set", "invalid"),
         timeout_factor=0.3,

@@ -25,7 +25,7 @@ SYNCS: Final = "pkg/ddc/base/syncs.go"
 VOLUME: Final = "pkg/utils/kubeclient/volume.go"
 WORKER: Final = "pkg/ctrl/worker.go"
 
-#: Ids of those whose changed lines run only while a Dataset is deleted, scaled, mounted anew or mended, or
+#: Ids of those whose changed lines run only while a Dataset is deleted, scaled, mounted again or repaired, or
 #: change what the status says after a read: a value that was written before the change is in cannot pass.
 AFTER_BOUND: Final = frozenset(
     {

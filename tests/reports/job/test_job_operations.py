@@ -169,7 +169,7 @@ def executing(
 def test_retrieve_copies_the_results_and_lets_the_pod_end(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The container that holds them is told last."""
+    """The container that holds them is notified last."""
     cluster.pod("newer", "2026-11-28T06:00:00Z", run=ENDED, results=RUNNING)
     ran = executing(monkeypatch, lambda argv: Completed(tuple(argv), 0, results(), ""))
     folder = operations.retrieve(cluster.kube(), tmp_path / "out")

@@ -18,25 +18,7 @@ from suites.soak.model import Kind, Reads, Sample, Soak, Step, growth
 from suites.soak.sampling import ETCD, Sampler, node_values
 from suites.soak.session import SoakSession, judge
 from suites.steps import leaks
-
-
-class Clock:
-    """A clock that advances only when a row runs."""
-
-    time = 0.0
-
-    def now(self) -> float:
-        """Seconds so far."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Go on."""
-        self.time += seconds
-
-    def wait(self, event: object, seconds: float) -> bool:
-        """Go on; nothing ever happens."""
-        self.time += seconds
-        return False
+from tests.clusters.conftest import FakeClock
 
 
 class Owner:
@@ -60,7 +42,7 @@ class Owner:
 class Runner:
     """Runs rows, each for a minute, with verdicts by row."""
 
-    def __init__(self, clock: Clock, **verdicts: Seen) -> None:
+    def __init__(self, clock: FakeClock, **verdicts: Seen) -> None:
         self.clock = clock
         self.verdicts = verdicts
         self.ran: list[tuple[str, Place, str]] = []
@@ -99,7 +81,7 @@ class Runner:
             raise HarnessError("a namespace stays")
 
 
-def a_session(clock: Clock, runner: Runner, *rows: str, **more: Any) -> tuple[SoakSession, list[str]]:
+def a_session(clock: FakeClock, runner: Runner, *rows: str, **more: Any) -> tuple[SoakSession, list[str]]:
     """A session that runs these rows, and the lines that it shows."""
     lines: list[str] = []
     kept: list[str] = []
@@ -131,7 +113,7 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_steps_run_until_the_time_is_over() -> None:
     """A step that has begun is ended; reads, defects and lines are kept; all is deleted at the end."""
-    clock = Clock()
+    clock = FakeClock()
     runner = Runner(clock)
     owner = runner.pool.shared
     session, lines = a_session(clock, runner, "A2", "E1")
@@ -151,7 +133,7 @@ def test_steps_run_until_the_time_is_over() -> None:
 
 def test_it_goes_on_after_failures_and_replaces_a_dead_dataset() -> None:
     """A failure on the long-lived Dataset that A2 sees as well ends that Dataset, not the soak."""
-    clock = Clock()
+    clock = FakeClock()
     dead = Seen("fail", FailureClass.PRODUCT, "reads hang", "reads hang\nsince 12 s")
     runner = Runner(clock, A2=dead)
     session, lines = a_session(clock, runner, "A2", "E1")
@@ -168,7 +150,7 @@ def test_it_goes_on_after_failures_and_replaces_a_dead_dataset() -> None:
 
 def test_failure_that_leaves_the_dataset_alive_replaces_nothing() -> None:
     """Only A2 decides."""
-    clock = Clock()
+    clock = FakeClock()
     runner = Runner(clock, D9=Seen("fail", FailureClass.INFRASTRUCTURE, "no node"))
     session, _ = a_session(clock, runner, "D9")
     soak = session.run(100)
@@ -180,7 +162,7 @@ def test_failure_that_leaves_the_dataset_alive_replaces_nothing() -> None:
 
 def test_row_that_cannot_run_here_is_no_failure() -> None:
     """It is named, and the soak goes on."""
-    clock = Clock()
+    clock = FakeClock()
     session, _ = a_session(clock, Runner(clock), "D14", "A2")
     soak = session.run(100)
     assert [(step.outcome, step.reason) for step in soak.steps] == [
@@ -192,7 +174,7 @@ def test_row_that_cannot_run_here_is_no_failure() -> None:
 
 def test_what_cannot_be_removed_is_a_failure_of_its_step() -> None:
     """It is found right after the step, not at the end."""
-    clock = Clock()
+    clock = FakeClock()
     runner = Runner(clock, removal=Seen("fail"))
     session, _ = a_session(clock, runner, "E1")
     (step,) = session.run(30).steps
@@ -201,7 +183,7 @@ def test_what_cannot_be_removed_is_a_failure_of_its_step() -> None:
 
 def test_leftovers_of_the_end_are_failures_of_the_product(nothing_left: list[str]) -> None:
     """Of the Dataset, and mounts of Fluid on any node."""
-    clock = Clock()
+    clock = FakeClock()
     nothing_left.append("ConfigMap demo-config")
     session, _ = a_session(clock, Runner(clock), "A2", fuse_mounts=lambda: ("n1: /runtime-mnt/x",))
     soak = session.run(30)
@@ -271,7 +253,7 @@ def test_node_reports_memory_processes_mounts_and_etcd() -> None:
 def test_samples_that_fail_are_left_out() -> None:
     """There is one at the beginning, one at the end, and some in between."""
     samples: list[Sample] = []
-    clock = Clock()
+    clock = FakeClock()
     asked = 0
 
     def observe() -> dict[str, float]:

@@ -116,7 +116,7 @@ def test_defects_of_the_upgrade_are_those_of_an_old_version() -> None:
 
 
 def test_another_datasets_claim_is_no_leftover() -> None:
-    """Two Datasets of a namespace are told apart, and a record counts as left of its own Dataset."""
+    """Two Datasets of a namespace are distinguished, and a record counts as left of its own Dataset."""
     claim = {"metadata": {"name": "written", "annotations": {"CreatedBy": "fluid"}}}
     cluster = Cluster({kinds.CLAIM: [claim], kinds.SECRET: [secret("demo")]})
     assert leaks.of_dataset(cluster.user, "demo").objects == ("Secret sh.helm.release.v1.demo.v1",)

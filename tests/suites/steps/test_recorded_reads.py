@@ -19,6 +19,7 @@ from suites.steps import endurance, recorded_reads
 from suites.steps.endurance import FaultCase, endure
 from suites.steps.recorded_reads import Effect, RecordedReader, check_effect, seconds_to_heal
 from suites.steps.user import User
+from tests.clusters.conftest import FakeClock
 from workloads.data import one_file
 from workloads.faults import Fault
 from workloads.recording_reader import Read, ReadRecord
@@ -28,30 +29,11 @@ FILES = one_file("data", 10)
 RIGHT = FILE.sha256()
 
 
-class Clock:
-    """A clock that advances only by waiting."""
-
-    time = 0.0
-
-    def now(self) -> float:
-        """Seconds waited so far."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Go on."""
-        self.time += seconds
-
-    def wait(self, event: object, seconds: float) -> bool:
-        """Go on; nothing ever happens."""
-        self.time += seconds
-        return False
-
-
 class Cluster:
     """A cluster in which an application reads each second, unless it is made to do something else."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.phase = "Bound"
         self.lines: list[str] = []
         self.outcome = f"ok\t{RIGHT}"
