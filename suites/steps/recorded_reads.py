@@ -10,6 +10,7 @@ from typing import Final
 from clusters.errors import HarnessError, InfrastructureError, ProductFailureError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import WaitError, wait
+from suites.steps.observer import HUNG_SECONDS
 from suites.steps.read_controls import run_controls
 from suites.steps.user import User
 from workloads import recording_reader
@@ -19,8 +20,6 @@ from workloads.recording_reader import ReadRecord
 
 #: Seconds for the first pass through all files, which are not cached yet.
 FIRST_SECONDS: Final = 180.0
-#: Seconds of a read after which it counts as one that waits, as in `suites.steps.observer.HUNG_SECONDS`.
-WAITS_SECONDS: Final = 12.0
 #: Reads that the text of a failure names.
 NAMED: Final = 3
 
@@ -57,6 +56,11 @@ class RecordedReader:
     files: Files
     effect: Effect
     control: bool = False
+
+    @property
+    def waits_after(self) -> float:
+        """Seconds of a read after which it counts as one that waits."""
+        return HUNG_SECONDS * max(1.0, self.user.timeout_factor)
 
     def record(self) -> ReadRecord:
         """Its reads up to now."""
@@ -200,7 +204,7 @@ def check_effect(reader: RecordedReader, record: ReadRecord, begin: float, end: 
         InfrastructureError: the same of a control, or a fault that must have an effect has none.
     """
     during = record.during(begin, end)
-    limit = WAITS_SECONDS * max(1.0, reader.user.timeout_factor)
+    limit = reader.waits_after
     failed, longest = during.failed, during.longest
     wrong = ""
     if reader.effect is not Effect.BREAKS and failed:
@@ -237,7 +241,7 @@ def check_effect(reader: RecordedReader, record: ReadRecord, begin: float, end: 
 
 def seconds_to_heal(reader: RecordedReader, record: ReadRecord, begin: float, end: float) -> float:
     """Seconds from the end of a fault to that of the last read that failed or waited; 0 without one."""
-    limit = WAITS_SECONDS * max(1.0, reader.user.timeout_factor)
+    limit = reader.waits_after
     late = [
         read.ended
         for read in record.during(begin, record.at).reads

@@ -161,11 +161,7 @@ def test_drained_node_loses_its_worker_and_has_it_back_afterwards(user: User) ->
     application on the other node reads them. The Dataset stays Bound.
     """
     _creates_two_workers(user)
-
-    def begin(node: str) -> AbstractContextManager[Fault]:
-        return drained(user.system.journal, node, user.namespace)
-
-    _check(user, "d16", begin)
+    _check(user, "d16", partial(drained, user.system.journal, namespace=user.namespace))
 
 
 @scenario(
@@ -186,11 +182,7 @@ def test_tainted_node_serves_applications_that_may_stay(user: User) -> None:
     staying = fault_readers.application(
         user, "d17-staying", Effect.BREAKS, node=user.system.nodes[1], tolerations=(tolerates,)
     )
-
-    def begin(node: str) -> AbstractContextManager[Fault]:
-        return tainted(user.system.journal, node)
-
-    _check(user, "d17", begin, (staying,))
+    _check(user, "d17", partial(tainted, user.system.journal), (staying,))
 
 
 @scenario(
@@ -210,8 +202,5 @@ def test_deleted_node_serves_again_once_it_is_registered(user: User) -> None:
         cannot_run_here("a deleted node of a foreign cluster cannot be reached to register it again")
     plane = control_plane.only_node(user)
     _creates_two_workers(user)
-
-    def begin(node: str) -> AbstractContextManager[Fault]:
-        return deleted(user.system.journal, node, plane)
-
+    begin = partial(deleted, user.system.journal, control_plane=plane)
     _check(user, "d25", begin, out=5.0, fuse_stays=False)

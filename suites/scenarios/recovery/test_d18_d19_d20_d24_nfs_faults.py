@@ -57,10 +57,7 @@ def _check(
 
 
 def _impaired(user: User, impairment: Impairment) -> Callable[[str], AbstractContextManager[Fault]]:
-    def begin(node: str) -> AbstractContextManager[Fault]:
-        return nfs_server.impaired(user, node, impairment)
-
-    return begin
+    return partial(nfs_server.impaired, user, impairment=impairment)
 
 
 def _free(user: User) -> None:
