@@ -70,6 +70,11 @@ class SystemFacts(_Fact):
     nfs_client: NfsClient | None = Field(
         None, description="who mounts NFS in the nodes; null while not known"
     )
+    nfs_versions: tuple[str, ...] = Field(
+        (),
+        description="versions of NFS by which the kernels of the nodes had the harness's NFS server mounted, "
+        "by their mountinfo, such as 4.2; empty where no such mount was seen",
+    )
     fluid_source: FluidSourceFacts | None = Field(
         None, description="the local checkout that Fluid was built from; null: a published version"
     )

@@ -15,6 +15,8 @@ from clusters.fluid_source import FluidSource
 from clusters.pins import Versions, versions
 
 ImagesFrom = Literal["auto", "pull", "build"]
+#: Those that the kernel's client and the harness's server both have.
+NfsVersion = Literal["4.1", "4.2"]
 DEFAULT_NAME: Final = "fluid-conformance"
 MOST_NODES: Final = 8
 
@@ -22,7 +24,10 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 #: Names of folders next to those of the clusters.
 _RESERVED: Final = ("bin",)
 #: Options without a meaning for an existing cluster.
-_KIND_ONLY: Final = ("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source", "upgrade_from")
+_KIND_ONLY: Final = (
+    *("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source", "upgrade_from"),
+    "nfs_version",
+)
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")
 
 #: Options of pytest-kind; the harness keeps their names and meanings.
@@ -56,6 +61,14 @@ OWN_OPTIONS: Final = (
         },
     ),
     ("--alluxio", {"default": None, "metavar": "VERSION", "help": "version of Alluxio"}),
+    (
+        "--nfs-version",
+        {
+            "default": None,
+            "choices": get_args(NfsVersion),
+            "help": "mount source claims with this version of NFS (default: the newest that both ends have)",
+        },
+    ),
     ("--nodes", {"type": int, "default": 1, "help": "nodes of the kind cluster (default 1)"}),
     (
         "--images",
@@ -105,6 +118,7 @@ class Options:
         install_fluid: permission to install Fluid on an existing cluster.
         fluid_source: the checkout to build Fluid from; its version is that of ``versions``.
         upgrade_from: the version of Fluid to install first, which row E14 then upgrades.
+        nfs_version: of the mounts of source claims; None: the newest that client and server have.
         bind_role: the ClusterRole that is bound to the user in each namespace that the harness creates; empty
             if the user has its rights everywhere.
     """
@@ -123,6 +137,7 @@ class Options:
     install_fluid: bool = False
     fluid_source: FluidSource | None = None
     upgrade_from: str | None = None
+    nfs_version: NfsVersion | None = None
     bind_role: str = ""
 
 
@@ -145,6 +160,12 @@ def options_of(given: Mapping[str, Any]) -> Options:
     if images not in get_args(ImagesFrom):
         raise RefusalError(
             f"--images={images}: not a valid choice", advice=f"choose {', '.join(get_args(ImagesFrom))}"
+        )
+    nfs_version: Any = given.get("nfs_version")
+    if nfs_version is not None and nfs_version not in get_args(NfsVersion):
+        raise RefusalError(
+            f"--nfs-version={nfs_version}: not a valid choice",
+            advice=f"choose {', '.join(get_args(NfsVersion))}",
         )
     registry = given.get("registry")
     if registry is not None and _REGISTRY.fullmatch(registry) is None:
@@ -171,6 +192,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
         install_fluid=bool(given.get("install_fluid")),
         fluid_source=source,
         upgrade_from=_upgrade_from(given, chosen, source),
+        nfs_version=nfs_version,
         bind_role=given.get("bind_role") or "",
     )
 

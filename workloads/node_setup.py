@@ -70,7 +70,9 @@ def _label(node: Mapping[str, Any], key: str) -> str | None:
 
 
 @contextmanager
-def nfs_mounted(journal: Journal, node: str, server: str, export: str, folder: str) -> Iterator[Mount]:
+def nfs_mounted(
+    journal: Journal, node: str, server: str, export: str, folder: str, *, options: Sequence[str] = ()
+) -> Iterator[Mount]:
     """Mount an export on a new folder of a node while the context lasts, as its administrator does.
 
     Containers that were given the folder meanwhile keep the mount until they end.
@@ -81,6 +83,7 @@ def nfs_mounted(journal: Journal, node: str, server: str, export: str, folder: s
         server: address of the NFS server.
         export: the folder that it exports, or one below.
         folder: where it is mounted; it must not be there yet, and its parent must.
+        options: of the mount, as in nfs(5).
 
     Raises:
         InfrastructureError: it could not be mounted, or not be taken away again.
@@ -94,7 +97,9 @@ def nfs_mounted(journal: Journal, node: str, server: str, export: str, folder: s
     undo = NodeCommand(node, ("sh", "-c", _UNMOUNT, "unmount", folder))
     with journal.undoing(f"NFS is mounted on {folder} of node {node}", undo):
         _checked(run, ("mkdir", folder), f"make folder {folder}")
-        _checked(run, ("mount", "-t", "nfs", f"{server}:{export}", folder), f"mount {server}:{export}")
+        chosen = ("-o", ",".join(options)) if options else ()
+        argv = ("mount", "-t", "nfs", *chosen, f"{server}:{export}", folder)
+        _checked(run, argv, f"mount {server}:{export}")
         mount = _mount(run, folder)
         if mount.mount_point != folder or mount.serves != "nfs":
             raise InfrastructureError(

@@ -12,8 +12,10 @@ from clusters.errors import HarnessError
 
 #: The only type that Fluid's Alluxio mounts have (Fluid 1.0.8, csi/shell/check_mount.sh searches for it).
 FLUID_TYPE: Final = "fuse.alluxio-fuse"
+#: Mounts of the kernel's NFS client.
+KERNEL_NFS_TYPES: Final = frozenset({"nfs", "nfs4"})
 #: Kernel clients, and a user-space client that names itself so.
-NFS_TYPES: Final = frozenset({"nfs", "nfs4", "fuse.nfs"})
+NFS_TYPES: Final = KERNEL_NFS_TYPES | {"fuse.nfs"}
 
 Server = Literal["fluid", "nfs", "other"]
 

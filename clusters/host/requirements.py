@@ -45,6 +45,12 @@ def of_versions(options: Options, host: probes.Host) -> tuple[Requirement, ...]:
             partial(require_runs_on, versions, cgroup_v1=host.cgroup_v1),
         ),
     ]
+    if options.nfs_version is not None:
+        found.append(
+            Requirement(
+                "NFS version", options.nfs_version, partial(_require_kernel_nfs, options.nfs_version, host)
+            )
+        )
     if options.images == "build" and options.fluid_source is None:
         text = f"Kubernetes {versions.kubernetes}, Fluid {versions.fluid}, Alluxio {versions.alluxio}"
         found.append(Requirement("versions to build", text, partial(require_buildable, versions)))
@@ -84,6 +90,15 @@ def require(requirements: Iterable[Requirement]) -> None:
     """
     for requirement in requirements:
         requirement.require()
+
+
+def _require_kernel_nfs(version: str, host: probes.Host) -> None:
+    if not host.kernel_nfs:
+        raise RefusalError(
+            f"--nfs-version {version} needs the kernel's NFS client, which this host lacks: "
+            "the client in user space speaks NFSv3",
+            advice="omit --nfs-version, or use a host whose kernel has the module nfs",
+        )
 
 
 def _require_architecture() -> None:

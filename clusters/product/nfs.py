@@ -7,11 +7,12 @@ cannot export an overlay. Ports are fixed for a proxy in front of the server.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from clusters.errors import FailureClass, HarnessError
+from clusters.host.mountinfo import KERNEL_NFS_TYPES, Mount
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
@@ -190,6 +191,28 @@ class NfsServer:
         """Bytes sent on the Pod's interface: includes protocol overhead and all other answers."""
         text = self.run("cat", "/sys/class/net/eth0/statistics/tx_bytes")
         return ServedBytes(int(text), "interface of the server's Pod")
+
+
+def mount_options(version: str | None) -> tuple[str, ...]:
+    """The options of nfs(5) to mount a version of NFS, such as ``4.1``; none for the newest of both ends."""
+    return () if version is None else (f"nfsvers={version}",)
+
+
+def mounted_versions(mounts: Iterable[Mount], address: str) -> tuple[str, ...]:
+    """Versions of NFS by which the kernel has a server mounted, each once.
+
+    Args:
+        mounts: of a node.
+        address: IP of the server.
+    """
+    found = {
+        option.removeprefix("vers=")
+        for mount in mounts
+        if mount.fs_type in KERNEL_NFS_TYPES and mount.source.startswith(f"{address}:")
+        for option in mount.super_options
+        if option.startswith("vers=")
+    }
+    return tuple(sorted(found))
 
 
 def _squashed(folder: str) -> str:

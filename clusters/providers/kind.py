@@ -30,7 +30,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
-from clusters.providers import memory_tier
+from clusters.providers import hung_mounts, memory_tier
 from clusters.providers.base import Cluster
 from clusters.providers.kind_network import connect, pod_range
 from clusters.providers.kind_nodes import KEPT, MARK, cluster_containers, managed_node
@@ -259,6 +259,8 @@ class KindProvider:
         if not self.managed(there):  # none of that name, or a foreign one that was created meanwhile
             return
         self.state.mkdir(parents=True, exist_ok=True)
+        for node in there:
+            hung_mounts.give_up(self.engine, node)
         with contextlib.suppress(CommandError):
             self._child("delete", DELETE_SECONDS * self.host.slowness, None)
         left = self.containers()

@@ -19,6 +19,7 @@ from clusters.host.commands import CommandError, Commands, SystemCommands
 from clusters.host.engine import Engine
 from clusters.paths import cache_root, remove_stale_credentials
 from clusters.progress import Progress
+from clusters.providers import hung_mounts
 from clusters.providers.kind_nodes import ManagedNode, cluster_containers, cluster_of, managed_nodes
 
 #: The network that kind creates in every engine.
@@ -160,6 +161,7 @@ def _removed(running: Engine, nodes: Iterable[ManagedNode], progress: Progress) 
     removed = set()
     for node in nodes:
         with progress.stage(f"remove {node.container}"):
+            hung_mounts.give_up(running, node.container)
             running.run("rm", "-f", "-v", node.container)
         removed.add(node.cluster)
     return sorted(removed)

@@ -199,6 +199,7 @@ def _same(system: SystemFacts) -> tuple[object, ...]:
         system.cluster,
         system.nodes,
         system.nfs_client,
+        system.nfs_versions,
     )
 
 
@@ -230,7 +231,7 @@ def ends_of(run: str, scenario: ScenarioResult) -> Iterator[End]:
 
 def _about(group: Group) -> str:
     system = group.system
-    client = f"{system.nfs_client} NFS client" if system.nfs_client else "NFS client unknown"
+    client = phrases.nfs(system)
     nodes = f"{system.nodes} node{'' if system.nodes == 1 else 's'}"
     versions = f"Fluid {system.fluid}, Alluxio {system.alluxio}, Kubernetes {system.kubernetes}"
     count = f"{len(group.runs)} run{'' if len(group.runs) == 1 else 's'}"

@@ -78,6 +78,12 @@ def help_in_detail(scenario: ScenarioResult) -> str:
     return f"The harness helped: {', '.join(parts)}." if parts else "Untouched: all times are Fluid's own."
 
 
+def nfs(system: SystemFacts) -> str:
+    """Who mounts NFS in the nodes, with the versions that were mounted."""
+    client = f"{system.nfs_client} NFS client" if system.nfs_client else "NFS client unknown"
+    return f"{client}, NFS {' and '.join(system.nfs_versions)}" if system.nfs_versions else client
+
+
 def not_seen(defect: DefectResult, system: SystemFacts | None) -> str:
     """What is said of a known defect that did not show: that it is gone, unless it may still appear.
 

@@ -85,7 +85,7 @@ def _system_lines(verdict: Verdict) -> list[str]:
     system = verdict.system
     if system is None:
         return ["The run ended before the system was known."]
-    client = f"{system.nfs_client} NFS client" if system.nfs_client else "NFS client unknown"
+    client = phrases.nfs(system)
     made = {"kind": "kind cluster", "existing": "existing cluster"}[system.cluster]
     nodes = "node" if system.nodes == 1 else "nodes"
     source = f" ({system.fluid_source})" if system.fluid_source else ""

@@ -26,6 +26,7 @@ from suites.run import used_rights
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.disruptive import will_run
+from suites.run.nfs_mounts import NfsMounts
 from suites.run.options import BUNDLE_SCOPES, GUARD, OPTIONS, TERMINAL
 from suites.run.running_images import RunningImages
 from suites.run.selection import is_untouched
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: Where the images that really ran are collected.
 RUNNING: Final = pytest.StashKey[RunningImages]()
+#: Where the versions of NFS that are mounted are collected.
+NFS: Final = pytest.StashKey[NfsMounts]()
 #: Folder of the export with the data that scenarios read; it is never written to.
 READ_ONLY_FOLDER: Final = "/export/smoke"
 
@@ -69,6 +72,7 @@ def system(request: pytest.FixtureRequest, progress: Progress) -> Iterator[Syste
             ).running() as made,
         ):
             config.stash[RUNNING] = RunningImages()
+            config.stash[NFS] = NfsMounts(made)
             run.system = _facts(made)
             _observe_images(run, config.stash[RUNNING], made.kube)
             run.bundle_collectors.extend(collectors(made, config.stash[BUNDLE_SCOPES]))
@@ -107,11 +111,25 @@ def _observe_images(run: Run, running: RunningImages, kube: Kube) -> None:
 
 @pytest.fixture(autouse=True)
 def _what_ran(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each scenario: read which images ran, while the Pods of its Dataset are there."""
+    """After each scenario: read which images ran and how NFS is mounted, while its Dataset's Pods run."""
     yield
     config = request.config
     if RUNNING in config.stash and scenarios.of(request.node) is not None:
-        _observe_images(run_of(config), config.stash[RUNNING], request.getfixturevalue("system").kube)
+        run = run_of(config)
+        _observe_images(run, config.stash[RUNNING], request.getfixturevalue("system").kube)
+        _observe_nfs(run, config.stash[NFS])
+
+
+def _observe_nfs(run: Run, mounts: NfsMounts) -> None:
+    """Keep with the facts of the system which versions of NFS are mounted.
+
+    Raises:
+        InfrastructureError: another one than the options ask for.
+    """
+    found = mounts.observe()
+    if run.system is not None:
+        run.system = run.system.model_copy(update={"nfs_versions": found})
+    mounts.require_version()
 
 
 @pytest.fixture(scope="session")

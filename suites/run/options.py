@@ -128,6 +128,7 @@ def selection_options(config: pytest.Config) -> dict[str, str]:
         "upgrade-from": options.upgrade_from,
         "alluxio": options.versions.alluxio,
         "fluid-source": options.fluid_source.digest if options.fluid_source else None,
+        "nfs-version": options.nfs_version,
         "nodes": options.nodes,
         "images": options.images,
         "window": f"{config.getoption('window'):g}",

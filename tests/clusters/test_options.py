@@ -94,7 +94,14 @@ def test_a_program_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("nodes", 3), ("kind_image", "i:1"), ("kubernetes", "1.33.13"), ("kind_bin", "k")]
+    ("name", "value"),
+    [
+        ("nodes", 3),
+        ("kind_image", "i:1"),
+        ("kubernetes", "1.33.13"),
+        ("kind_bin", "k"),
+        ("nfs_version", "4.1"),
+    ],
 )
 def test_options_that_contradict_a_kubeconfig_are_refused(name: str, value: object, tmp_path: Path) -> None:
     """An existing cluster is what it is: no option is left out of account in silence."""
@@ -103,6 +110,14 @@ def test_options_that_contradict_a_kubeconfig_are_refused(name: str, value: obje
     with pytest.raises(RefusalError, match=f"^--{name.replace('_', '-')} .*--kubeconfig"):
         options_of({"kubeconfig": kubeconfig, name: value})
     assert options_of({"kubeconfig": kubeconfig, "nodes": 1}).kubeconfig == kubeconfig
+
+
+def test_version_of_nfs_is_one_that_client_and_server_have() -> None:
+    """Other versions are refused by name."""
+    assert options_of({"nfs_version": "4.1"}).nfs_version == "4.1"
+    with pytest.raises(RefusalError, match=r"--nfs-version=4\.0: not a valid choice") as caught:
+        options_of({"nfs_version": "4.0"})
+    assert caught.value.advice == "choose 4.1, 4.2"
 
 
 def test_leave_to_install_needs_a_cluster_to_install_on() -> None:

@@ -1,8 +1,9 @@
-"""`python -m tests.ordinary check|refusals|build|up`: the harness on an ordinary machine.
+"""`python -m tests.ordinary check|nfs|refusals|build|up`: the harness on an ordinary machine.
 
 ``build`` builds the machine and ``up`` boots it and keeps it until Ctrl-C. ``check`` boots it and runs the
-README's command in it; what follows ``--`` is passed to that command. ``refusals`` boots it and observes
-what a run says when the registries limit, are slow, or are gone.
+README's command in it; what follows ``--`` is passed to that command. ``nfs`` runs it with each version of
+NFS and deletes the cluster while a mount hangs. ``refusals`` boots it and observes what a run says when the
+registries limit, are slow, or are gone.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from clusters.options import Options
 from clusters.paths import cache_root
 from clusters.pins import pins, versions
 from clusters.progress import Progress
+from reports.verdict.model import load
 from tests.ordinary.checkout import FOLDER, REPOSITORY, clone, pin_digests, readme_command
 from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway
 from tests.ordinary.guest import FIRST, MEMORY, SHARED, Guest, guest
 from tests.ordinary.mappings import many_mappings
 from tests.ordinary.network import GUEST, NAMESPACE, network
+from tests.ordinary.nfs_check import HANGS, hang_and_delete, require_version
 from tests.ordinary.refusals import observe, prepare
 from tests.ordinary.registries import Registries, registries
 from tests.ordinary.settings import as_file, settings
@@ -125,17 +128,21 @@ def machine(
         yield Machine(running, served, store, own.progress)
 
 
-def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
-    """Run the README's command in the guest; returns its exit code.
-
-    Raises:
-        InfrastructureError: the run left containers in the guest, or the guest's kernel failed.
-    """
-    command = readme_command((REPOSITORY / "README.md").read_text(), arguments)
+def prepare_checkout(here: Machine) -> None:
+    """A clean checkout in the guest, which pulls what the stand-in has."""
     commit = clone(here.guest)
     pinned = pin_digests(here.guest, here.store)
     _say(f"commit {commit}; digests of the stand-in for {', '.join(pinned) or 'no image'}")
     _say(here.guest.run("id; uname -a; docker info --format '{{.ServerVersion}} {{.Driver}}'").stdout)
+
+
+def run_readme(here: Machine, arguments: Sequence[str], out: Path) -> int:
+    """Run the README's command in the guest, and copy what it wrote; returns its exit code.
+
+    Raises:
+        InfrastructureError: the guest's kernel failed.
+    """
+    command = readme_command((REPOSITORY / "README.md").read_text(), arguments)
     _say(f"$ {command}")
     start = time.monotonic()
     done = here.guest.run(f"cd {FOLDER} && {command}", check=False, timeout=RUN_SECONDS, on_line=_say)
@@ -150,10 +157,38 @@ def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
         raise InfrastructureError(
             "the guest's kernel could not run a program", last_seen="; ".join(complaints[-3:])
         )
+    return done.exit_code
+
+
+def check(here: Machine, arguments: Sequence[str], out: Path) -> int:
+    """Run the README's command in a clean checkout in the guest; returns its exit code.
+
+    Raises:
+        InfrastructureError: the run left containers in the guest, or the guest's kernel failed.
+    """
+    prepare_checkout(here)
+    exit_code = run_readme(here, arguments, out)
     left = here.guest.run("docker ps --all --format '{{.Names}}'").stdout.split()
     if left:
         raise InfrastructureError(f"the run left containers in the guest: {', '.join(left)}")
-    return done.exit_code
+    return exit_code
+
+
+def check_nfs(here: Machine, arguments: Sequence[str], out: Path) -> int:
+    """Run with each version of NFS, and delete each cluster while a mount hangs; returns an exit code.
+
+    Raises:
+        InfrastructureError: another version was mounted, or a deletion did not end or left something.
+    """
+    prepare_checkout(here)
+    for hang in HANGS:
+        place = out / f"nfs-{hang.version}"
+        exit_code = run_readme(here, [*hang.arguments, *arguments], place)
+        if exit_code != 0:
+            return exit_code
+        image = require_version(load(place / "latest" / "verdict.json").system, hang.version)
+        hang_and_delete(here.guest, hang, image, _say)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,7 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         passed = given[given.index("--") + 1 :]
         given = given[: given.index("--")]
     parser = argparse.ArgumentParser(prog="python -m tests.ordinary", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("check", "refusals", "build", "up"), default="check")
+    parser.add_argument(
+        "command", nargs="?", choices=("check", "nfs", "refusals", "build", "up"), default="check"
+    )
     parser.add_argument("--cpus", type=int, default=CPUS, help=f"of the guest (default {CPUS})")
     parser.add_argument("--memory", default=MEMORY, help=f"of the guest (default {MEMORY})")
     parser.add_argument(
@@ -208,10 +245,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 priority=FIRST if options.first else SHARED,
                 programs=_programs(images) if options.with_tools else (),
             ) as here:
-                if options.command == "check":
+                if options.command in {"check", "nfs"}:
                     if options.kubernetes != pins().default.kubernetes:
                         passed += ["--kubernetes", options.kubernetes]
-                    return check(here, passed, options.out)
+                    run = check if options.command == "check" else check_nfs
+                    return run(here, passed, options.out)
                 if options.command == "refusals":
                     clone(here.guest)
                     pin_digests(here.guest, here.store)

@@ -100,6 +100,7 @@ class Node:
     def __init__(self, fs_type: str = "nfs", *, fails: str = "") -> None:
         self.folders: set[str] = set()
         self.mounts: dict[str, str] = {}
+        self.options: list[str] = []
         self.fs_type = fs_type
         self.fails = fails
 
@@ -114,6 +115,7 @@ class Node:
                 self.folders.add(last)
             case "mount":
                 self.mounts[last] = argv[-2]
+                self.options.extend(argv[3:-2])
             case "sh":
                 self.mounts.pop(last, None)
                 self.folders.discard(last)
@@ -142,6 +144,14 @@ def test_export_is_mounted_and_unmounted_also_after_an_error() -> None:
         fail(mount)
     assert not node.mounts
     assert not node.folders
+
+
+def test_export_is_mounted_with_the_options_that_are_given() -> None:
+    """As mount(8) reads them."""
+    node = Node()
+    journal = StoredObjects().journal(node, clock=Clock())
+    with nfs_mounted(journal, "n1", "10.0.0.1", "/export", FOLDER, options=("nfsvers=4.1", "hard")):
+        assert node.options == ["-o", "nfsvers=4.1,hard"]
 
 
 def test_folder_is_deleted_when_nothing_could_be_mounted() -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.product import fluid_names
+from clusters.product import fluid_names, nfs
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks
 from suites.steps.user import DATASET, User
@@ -35,7 +35,15 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
     node, folder = user.system.nodes[0], f"{NODE_FOLDER}-{user.namespace}"
     source = Mount(mount_point=f"local://{folder}", name="nfs", path="/")
     dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(source,), placement="Shared")
-    with nfs_mounted(user.system.journal, node, user.system.nfs.address, user.folder, folder) as mount:
+    mounting = nfs_mounted(
+        user.system.journal,
+        node,
+        user.system.nfs.address,
+        user.folder,
+        folder,
+        options=nfs.mount_options(user.system.options.nfs_version),
+    )
+    with mounting as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"
         user.evidence.fact("node's mounts", says, mounted_from=mount.source)
         user.creates_dataset(dataset.evolve(node_affinity=NodeAffinity.on(node)))

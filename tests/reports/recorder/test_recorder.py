@@ -54,6 +54,7 @@ def system(pytestconfig):
         cluster="kind",
         nodes=2,
         nfs_client="kernel",
+        nfs_versions=("4.2",),
     )
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_pass(pytester: pytest.Pytester) -> None:
     assert whole["run"]["finished"]
     assert whole["run"]["host"]["cpus"] >= 1
     assert re.fullmatch("[0-9a-f]{12}", whole["run"]["harness"])
-    assert whole["system"]["nfs_client"] == "kernel"
+    assert (whole["system"]["nfs_client"], whole["system"]["nfs_versions"]) == ("kernel", ["4.2"])
     assert whole["stages"] == [{"name": "cluster up", "seconds": 41.5, "cached": False}]
     row = rows(pytester)["A1"]
     assert (row["outcome"], row["class"], row["does"]) == ("pass", None, "The user makes a Dataset.")

@@ -112,9 +112,11 @@ def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
     """Kubernetes reads a claim that it saw before its volume again only 15 s later."""
     cluster = Cluster()
     nfs = SimpleNamespace(address="10.0.0.9")
-    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
+    options = SimpleNamespace(nfs_version="4.1")
+    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs, options=options))
     user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
-    assert user.creates_source().name == SOURCE
+    source = user.creates_source()
+    assert (source.name, source.mount_options) == (SOURCE, ("nfsvers=4.1",))
     assert cluster.applied == ["PersistentVolume", "PersistentVolumeClaim"]
     assert cluster.observations == [2, 2]
 

@@ -1,0 +1,62 @@
+"""Which versions of NFS the nodes mounted: read from their mounts, next to the version that was asked for."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from clusters.errors import HarnessError, InfrastructureError
+from clusters.host import mountinfo
+from clusters.product import nfs
+from clusters.system import System
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class NfsMounts:
+    """The versions by which the nodes had the NFS server of the harness mounted so far.
+
+    Nodes of a foreign cluster are not read: that needs a privileged Pod on each of them.
+
+    Attributes:
+        system: whose nodes are read.
+    """
+
+    system: System
+    _seen: set[str] = field(default_factory=set, init=False)
+
+    def observe(self) -> tuple[str, ...]:
+        """Read the mounts of all nodes, and return every version that was seen by now.
+
+        A mount exists only as long as a Pod uses it, so call it more than once.
+        """
+        if self.system.cluster.provider == "kind":
+            for node in self.system.nodes:
+                self._seen.update(self._versions(node))
+        return tuple(sorted(self._seen))
+
+    def require_version(self) -> None:
+        """Refuse results of another version than ``--nfs-version`` names.
+
+        Raises:
+            InfrastructureError: another one was seen.
+        """
+        asked = self.system.options.nfs_version
+        others = self._seen - {asked}
+        if asked is not None and others:
+            raise InfrastructureError(
+                f"the nodes mounted NFS {', '.join(sorted(others))}, and --nfs-version is {asked}",
+                subject=f"NFS server {self.system.nfs.address}",
+                condition=f"only mounts with vers={asked}",
+                advice="see mountinfo of the nodes in the bundle",
+            )
+
+    def _versions(self, node: str) -> tuple[str, ...]:
+        try:
+            text = self.system.provider.node_exec(node, ["cat", "/proc/self/mountinfo"]).stdout
+            return nfs.mounted_versions(mountinfo.parse(text), self.system.nfs.address)
+        except HarnessError as error:
+            # A scenario may have stopped the node; what it mounted is read after the next one.
+            log.info("the mounts of node %s cannot be read now: %s", node, error.message)
+            return ()

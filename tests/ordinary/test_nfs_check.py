@@ -1,0 +1,170 @@
+"""A mount that hangs while its cluster is deleted, with a guest that is replaced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from clusters.errors import InfrastructureError
+from clusters.facts import Image, NfsClient, Origin, SystemFacts
+from clusters.host import mountinfo
+from clusters.host.commands import CommandError, Completed
+from tests.clusters.conftest import FakeClock
+from tests.ordinary import nfs_check
+from tests.ordinary.guest import Guest
+from tests.ordinary.nfs_check import HANGS, Hang, hang_and_delete, hard_mount, left, require_version
+
+VOLUME = "nfs.fluid-conformance.hanging"
+LINE = (
+    "52 1 0:44 / /var/lib/kubelet/pods/1/volumes/kubernetes.io~nfs/{volume} rw,relatime shared:9 - "
+    "{fs_type} 10.96.7.7:/export rw,vers={version},{kind},proto=tcp\n"
+)
+
+
+def a_mount(version: str = "4.1", kind: str = "hard", volume: str = VOLUME, fs_type: str = "nfs4") -> str:
+    """One line of mountinfo."""
+    return LINE.format(version=version, kind=kind, volume=volume, fs_type=fs_type)
+
+
+class FakeGuest:
+    """A guest with one node; what a command says is decided by the first words that it contains."""
+
+    def __init__(self, **said: str) -> None:
+        self.ran: list[str] = []
+        self.objects: list[dict[str, Any]] = []
+        self.stopped = False
+        self.down = False
+        self.said = {
+            "get service": "10.96.7.7",
+            "get pod": "node-1",
+            "docker exec": a_mount(),
+            "ps -e": "D    rpc_wait_bit_killable dd if=/data/hanging of=/dev/null\nS    - dd other\n",
+        } | {name.replace("_", " "): text for name, text in said.items()}
+
+    def run(
+        self,
+        command: str,
+        *,
+        user: str = "user",
+        check: bool = True,
+        timeout: float = 0,
+        stdin: str | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Answer one command."""
+        self.ran.append(command)
+        if stdin is not None:
+            self.objects = json.loads(stdin)["items"]
+        self.stopped = self.stopped or command.startswith("pkill -STOP")
+        if "clusters down" in command:
+            assert self.stopped
+            assert timeout == nfs_check.DOWN_SECONDS
+            assert on_line is not None
+            self.down = True
+        said = next((text for words, text in self.said.items() if words in command), "")
+        if command.startswith("ps -e") and (self.down or not self.stopped):
+            said = ""
+        return Completed((command,), 0, said, "")
+
+
+def deleted(guest: FakeGuest, hang: Hang = HANGS[0]) -> list[str]:
+    """Delete the cluster while its mount hangs; returns what was said."""
+    lines: list[str] = []
+    hang_and_delete(cast("Guest", guest), hang, "fluid-conformance/toolbox:1", lines.append, FakeClock())
+    return lines
+
+
+def test_cluster_is_deleted_while_a_process_waits_for_the_server() -> None:
+    """The server is stopped first, and something must hang on a hard mount of that version."""
+    guest = FakeGuest()
+    said = "\n".join(deleted(guest))
+    assert "vers=4.1,hard" in said
+    assert "rpc_wait_bit_killable dd if=/data/hanging" in said
+    assert "cluster down ended after" in said
+    volume, claim, pod = guest.objects
+    assert volume["spec"]["mountOptions"] == ["nfsvers=4.1"]
+    assert claim["spec"]["volumeName"] == VOLUME == volume["metadata"]["name"]
+    assert pod["spec"]["containers"][0]["image"] == "fluid-conformance/toolbox:1"
+    assert "dd if=/dev/zero of=/data/dirty" not in pod["spec"]["containers"][0]["command"][-1]
+    stop = next(command for command in guest.ran if command.startswith("pkill"))
+    assert guest.ran.index(stop) < next(i for i, line in enumerate(guest.ran) if "clusters down" in line)
+
+
+def test_data_that_is_not_written_yet_hangs_next_to_a_read() -> None:
+    """The kernel waits for it also after the process was killed."""
+    writes = next(hang for hang in HANGS if hang.writes)
+    guest = FakeGuest(docker_exec=a_mount(writes.version))
+    deleted(guest, writes)
+    assert "of=/data/dirty" in guest.objects[-1]["spec"]["containers"][0]["command"][-1]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        a_mount(kind="soft"),
+        a_mount("4.2"),
+        a_mount(fs_type="fuse.nfs"),
+        a_mount(volume="other"),
+    ],
+)
+def test_another_mount_proves_nothing(found: str) -> None:
+    """The kernel's client, hard, of that version and of that volume."""
+    assert hard_mount(mountinfo.parse(a_mount()), VOLUME, "4.1").fs_type == "nfs4"
+    with pytest.raises(InfrastructureError, match=r"no hard mount of nfs\.fluid-conformance\.hanging"):
+        hard_mount(mountinfo.parse(found), VOLUME, "4.1")
+
+
+def test_a_deletion_that_does_not_end_fails() -> None:
+    """The limit is that of the command in the guest."""
+
+    class Endless(FakeGuest):
+        def run(self, command: str, **options: Any) -> Completed:
+            done = super().run(command, **options)
+            if self.down:
+                raise CommandError("ssh did not end within 180 s", completed=done)
+            return done
+
+    with pytest.raises(CommandError, match="did not end within 180 s"):
+        deleted(Endless())
+
+
+def test_what_is_left_is_named() -> None:
+    """Containers, volumes, mounts in any namespace, and processes that no signal reaches."""
+    guest = FakeGuest()
+    guest.down = True
+    assert not left(cast("Guest", guest))
+    guest = FakeGuest(docker_ps="node-1\n", cat_="5 1 0:4 / /x rw - nfs4 s:/e rw\n")
+    guest.stopped = True
+    found = left(cast("Guest", guest))
+    assert "containers: node-1" in found
+    assert "processes in state D: D    rpc_wait" in found
+
+
+@pytest.mark.parametrize(
+    ("client", "versions"),
+    [("kernel", ("4.2",)), ("kernel", ()), ("kernel", ("4.1", "4.2")), ("user-space", ())],
+)
+def test_a_run_with_another_version_of_nfs_proves_nothing(
+    client: NfsClient, versions: tuple[str, ...]
+) -> None:
+    """Its report says what was mounted."""
+    image = Image(name="fluid-conformance/toolbox:7-slim", digest="", origin=Origin.SUBSTITUTE)
+    system = SystemFacts(
+        kubernetes="1.34.0",
+        fluid="v1.0.8",
+        alluxio="2.9.0",
+        cluster="kind",
+        nodes=1,
+        nfs_client="kernel",
+        nfs_versions=("4.1",),
+        images=(image,),
+    )
+    assert require_version(system, "4.1") == image.name
+    other = system.model_copy(update={"nfs_client": client, "nfs_versions": versions})
+    with pytest.raises(InfrastructureError, match=r"does not report NFS 4\.1"):
+        require_version(other, "4.1")
+    with pytest.raises(InfrastructureError, match=r"does not report NFS 4\.1"):
+        require_version(None, "4.1")
