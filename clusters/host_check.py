@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusters.errors import HarnessError
-from clusters.host import bootstrap, engine, probes, requirements
+from clusters.host import bootstrap, engine, network_settings, probes, requirements
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands
 from clusters.images.pull import Registry
@@ -54,6 +54,14 @@ def _requirements(
         yield _checked(requirement)
     found = engine.find(commands)
     yield from _engine_requirements(options, host, found)
+    proxies = network_settings.described()
+    if proxies:
+        asked = found.run("info", "--format", "{{.HTTPSProxy}}", check=False).stdout.strip() if found else ""
+        pulls = "" if asked else "; the container engine has none of its own, and pulls without"
+        yield CheckedRequirement("proxy", proxies + pulls)
+    authorities = network_settings.authorities()
+    if authorities is not None:
+        yield CheckedRequirement("authorities", str(authorities))
     yield CheckedRequirement("control groups", "version 1" if host.cgroup_v1 else "version 2")
     yield CheckedRequirement("NFS client", "kernel" if host.kernel_nfs else "user space (NFSv3 over FUSE)")
     if found is None or not managed_nodes(found, options.cluster_name):

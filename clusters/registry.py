@@ -253,7 +253,9 @@ def build_missing(tools: Tools, running: Engine, images: Sequence[ImageDefinitio
 
 def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{address}/v2/", timeout=1.0) as answer:
+        # The registry is on this host, and no proxy leads here.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{address}/v2/", timeout=1.0) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own OK
     except (urllib.error.URLError, OSError):
         return False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from clusters.errors import InfrastructureError
+from clusters.host import network_settings
 
 #: Characters of output that an error shows; the end of it, where programs put the cause.
 SHOWN_OUTPUT: Final = 4_000
@@ -78,7 +79,7 @@ class Commands(Protocol):
             argv: the program and its arguments; never passed through a shell.
             check: raise when the exit code is not 0.
             timeout: seconds after which the program and its children are ended.
-            env: variables set on top of this process's own.
+            env: variables set on top of this process's own, and of `clusters.host.network_settings`.
             cwd: the folder to run in.
             stdin: text for its standard input; without it, it reads nothing.
             on_line: called with each line of output as it is written; stderr is then merged into stdout.
@@ -105,6 +106,7 @@ class SystemCommands:
     ) -> Completed:
         """Run ``argv`` to its end; see `Commands.run`."""
         words = tuple(str(word) for word in argv)
+        variables = {**network_settings.completed(), **(env or {})}
         try:
             with _starting:
                 process = subprocess.Popen(
@@ -112,7 +114,7 @@ class SystemCommands:
                     stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT if on_line is not None else subprocess.PIPE,
-                    env={**os.environ, **env} if env is not None else None,
+                    env={**os.environ, **variables} if variables else None,
                     cwd=cwd,
                     text=True,
                     errors="replace",

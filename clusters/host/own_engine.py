@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clusters.errors import FailureClass, RefusalError
-from clusters.host import bootstrap, engine
+from clusters.host import bootstrap, engine, network_settings
 from clusters.host.commands import Commands
 from clusters.host.engine import Engine, answering, docker_client, own_address
 from clusters.host.engine_leftovers import clear_leftovers, daemon_pid, other_user, send_signal
@@ -72,6 +72,7 @@ def start(host: Host, cache: Path, wrapper: Path | None, commands: Commands, pro
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **network_settings.completed()},
                 start_new_session=True,
             )
         # Reads the daemon's exit code whenever it ends, so that no zombie is left of it.

@@ -19,6 +19,7 @@ import yaml
 
 from clusters.disruption import Disruption
 from clusters.errors import FailureClass, HarnessError, RefusalError
+from clusters.host import network_settings
 from clusters.host.commands import CommandError, Completed
 from clusters.host.engine import Engine
 from clusters.host.known_errors import retold
@@ -36,6 +37,8 @@ from clusters.providers.kind_network import connect, pod_range
 from clusters.providers.kind_nodes import KEPT, MARK, cluster_containers, managed_node
 from clusters.waiting import WaitTimeoutError, is_empty, wait
 
+#: Where the programs of a node read certificate authorities, containerd among them.
+AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 #: Where the archive of images is mounted in a node.
 IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
@@ -97,6 +100,11 @@ class KindProvider:
     def kubeconfig_path(self) -> Path:
         """The cluster's kubeconfig."""
         return self.kubeconfig or self.state / "kubeconfig"
+
+    @property
+    def _authorities(self) -> Path:
+        """A copy in a folder that the engine can mount, as Docker Desktop cannot mount all."""
+        return self.state / "authorities.crt"
 
     def up(self) -> Cluster:
         """Create the cluster, or use the harness's own of that name if it answers.
@@ -233,6 +241,10 @@ class KindProvider:
         mounts = [{"hostPath": str(self.state), "containerPath": MARK, "readOnly": True}]
         if self.archive is not None:
             mounts.append({"hostPath": str(self.archive), "containerPath": IMAGES, "readOnly": True})
+        if network_settings.authorities() is not None:
+            # For what people deploy on a cluster that is kept; the harness's own images are in the archive.
+            copy = {"hostPath": str(self._authorities), "containerPath": AUTHORITIES, "readOnly": True}
+            mounts.append(copy)
         roles = ["control-plane", *["worker"] * (self.nodes - 1)]
         return {
             "kind": "Cluster",
@@ -245,6 +257,9 @@ class KindProvider:
 
     def _create(self, stage: RunningStage) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
+        authorities = network_settings.authorities()
+        if authorities is not None:
+            shutil.copyfile(authorities, self._authorities)
         config = self.state / "kind.yaml"
         config.write_text(yaml.safe_dump(self.config(), sort_keys=False))
         (self.state / "run").write_text(self.run)
@@ -275,7 +290,12 @@ class KindProvider:
             argv,
             timeout=timeout,
             cwd=self.state,
-            env={**self.engine.env, "PYTHONPATH": str(house), "PYTHONWARNINGS": "ignore"},
+            env={
+                **network_settings.for_kind(),
+                **self.engine.env,
+                "PYTHONPATH": str(house),
+                "PYTHONWARNINGS": "ignore",
+            },
             on_line=stage.says if stage is not None else (lambda _: None),
         )
 

@@ -39,8 +39,10 @@ from tests.ordinary.disk import USER, disk
 from tests.ordinary.gateway import gateway
 from tests.ordinary.guest import FIRST, MEMORY, SHARED, Guest, guest
 from tests.ordinary.mappings import many_mappings
+from tests.ordinary.names import DNS_NAMES
 from tests.ordinary.network import GUEST, NAMESPACE, network
 from tests.ordinary.nfs_check import HANGS, hang_and_delete, require_version
+from tests.ordinary.proxy import VARIABLES, proxy, use_proxy
 from tests.ordinary.refusals import observe, prepare
 from tests.ordinary.registries import Registries, registries
 from tests.ordinary.settings import as_file, settings
@@ -93,6 +95,7 @@ def machine(
     cpus: int,
     memory: str,
     image_store: str = OVERLAY2,
+    proxied: bool = False,
     priority: Sequence[str] = SHARED,
     programs: Sequence[Path] = (),
 ) -> Iterator[Machine]:
@@ -104,6 +107,7 @@ def machine(
         cpus: of the guest.
         memory: of the guest, such as ``8G``.
         image_store: of its Docker.
+        proxied: it reaches everything through a proxy, and nothing otherwise.
         priority: of its processes on this machine, see `tests.ordinary.guest`.
         programs: that its user has installed.
     """
@@ -117,15 +121,24 @@ def machine(
         for stale in runs.iterdir():
             own.commands.run(["rm", "-r", stale])
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=runs)))
-        stack.enter_context(gateway(net))
+        stack.enter_context(gateway(net, direct=not proxied))
+        way_out = stack.enter_context(proxy(net)) if proxied else None
         served = stack.enter_context(registries(net, store, parts / "server.pem"))
         running = stack.enter_context(guest(own, net, folder, cpus=cpus, memory=memory, priority=priority))
-        running.run("cat > /etc/environment", user="root", stdin=as_file(settings(own.commands)))
+        variables = settings(own.commands) | (VARIABLES if proxied else {})
+        running.run("cat > /etc/environment", user="root", stdin=as_file(variables))
         for program in programs:
             running.install(program)
         if image_store == CONTAINERD:
             running.use_containerd_store()
+        if proxied:
+            use_proxy(running)
         yield Machine(running, served, store, own.progress)
+        if way_out is not None:
+            _say(
+                f"hosts that were reached through the proxy: {len(way_out.hosts)}, registries among them: "
+                f"{', '.join(sorted(way_out.hosts & set(DNS_NAMES)))}"
+            )
 
 
 def prepare_checkout(here: Machine) -> None:
@@ -221,6 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=pins().default.kubernetes,
         help=f"the version that the registries serve and the run uses (default {pins().default.kubernetes})",
     )
+    parser.add_argument(
+        "--proxy", action="store_true", help="the guest reaches everything through a proxy alone"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/ordinary"), help="folder for what was run")
     options = parser.parse_args(given)
     progress = Progress()
@@ -242,6 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cpus=options.cpus,
                 memory=options.memory,
                 image_store=options.image_store,
+                proxied=options.proxy,
                 priority=FIRST if options.first else SHARED,
                 programs=_programs(images) if options.with_tools else (),
             ) as here:

@@ -9,25 +9,21 @@ no name of a package registry is written down here, and encryption stays between
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import struct
-import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
+from tests.ordinary.connections import CONNECT_SECONDS, accepted, first_words, in_thread, shut, splice
 from tests.ordinary.names import DNS_NAMES
 from tests.ordinary.network import HOST, REGISTRY, Network
 
 DNS_PORT: Final = 53
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
-CONNECT_SECONDS: Final = 30.0
-#: Of a connection on which nothing is sent.
-IDLE_SECONDS: Final = 600.0
 _CHUNK: Final = 1 << 16
-_MAX_GREETING: Final = 1 << 15
 # RFC 1035: a question's type A, class IN; a response that is authoritative and not an error, or NXDOMAIN.
 _TYPE_A: Final = 1
 _ANSWER: Final = 0x8580
@@ -47,6 +43,10 @@ def resolves(name: str) -> bool:
         return bool(socket.getaddrinfo(name, HTTPS_PORT, socket.AF_INET, socket.SOCK_STREAM))
     except (OSError, UnicodeError):
         return False
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 def answer(question: bytes, registries: Collection[str], known: Callable[[str], bool] = resolves) -> bytes:
@@ -133,30 +133,26 @@ def _server_name(hello: bytes) -> str:
 
 
 @contextmanager
-def gateway(network: Network) -> Iterator[None]:
-    """Name service and passage to the package registries while the context lasts."""
+def gateway(network: Network, *, direct: bool = True) -> Iterator[None]:
+    """Name service and passage to the package registries while the context lasts.
+
+    Args:
+        network: of the guest.
+        direct: hosts are reached; otherwise no name exists, as on a machine behind a proxy.
+    """
     with contextlib.ExitStack() as stack:
         questions = stack.enter_context(network.datagrams(HOST, DNS_PORT))
-        _thread(_answer_all, questions)
-        for port in (HTTP_PORT, HTTPS_PORT):
+        known = resolves if direct else _nothing
+        reply = partial(answer, registries=DNS_NAMES if direct else (), known=known)
+        in_thread(_answer_all, questions, reply)
+        for port in (HTTP_PORT, HTTPS_PORT) if direct else ():
             listener = stack.enter_context(network.listener(HOST, port))
-            _thread(_accept_all, listener, port)
-            # A thread that waits in accept does not notice that its socket was closed.
-            stack.callback(_shut, listener)
-        stack.callback(_shut, questions)
+            stack.enter_context(accepted(listener, partial(_pass_on, port)))
+        stack.callback(shut, questions)
         yield
 
 
-def _thread(target: Callable[..., None], *args: object) -> None:
-    threading.Thread(target=target, args=args, daemon=True).start()
-
-
-def _shut(opened: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        opened.shutdown(socket.SHUT_RDWR)
-
-
-def _answer_all(questions: socket.socket) -> None:
+def _answer_all(questions: socket.socket, reply: Callable[[bytes], bytes]) -> None:
     while True:
         try:
             question, sender = questions.recvfrom(_CHUNK)
@@ -165,57 +161,19 @@ def _answer_all(questions: socket.socket) -> None:
         if not question:
             return
         # One name that this machine resolves slowly does not hold up the others.
-        _thread(_answer_one, questions, question, sender)
+        in_thread(_answer_one, questions, question, sender, reply)
 
 
-def _answer_one(questions: socket.socket, question: bytes, sender: tuple[str, int]) -> None:
+def _answer_one(
+    questions: socket.socket, question: bytes, sender: tuple[str, int], reply: Callable[[bytes], bytes]
+) -> None:
     with contextlib.suppress(OSError, ValueError):
-        questions.sendto(answer(question, DNS_NAMES), sender)
+        questions.sendto(reply(question), sender)
 
 
-def _accept_all(listener: socket.socket, port: int) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        _thread(_pass_on, client, port)
-
-
-def _pass_on(client: socket.socket, port: int) -> None:
+def _pass_on(port: int, client: socket.socket) -> None:
     """Connect a client with the host that it names, until one of the two ends."""
-    with client:
-        client.settimeout(CONNECT_SECONDS)
-        greeting = b""
-        try:
-            while (host := named_host(greeting)) is None:
-                received = client.recv(_CHUNK)
-                if not received or len(greeting) > _MAX_GREETING:
-                    return
-                greeting += received
-            with socket.create_connection((host, port), CONNECT_SECONDS) as server:
-                server.sendall(greeting)
-                _splice(client, server)
-        except (OSError, ValueError):
-            return
-
-
-def _splice(one: socket.socket, other: socket.socket) -> None:
-    """Copy bytes both ways until either end closes."""
-    for end in (one, other):
-        end.settimeout(IDLE_SECONDS)
-    with selectors.DefaultSelector() as ready:
-        ready.register(one, selectors.EVENT_READ, other)
-        ready.register(other, selectors.EVENT_READ, one)
-        while events := ready.select(IDLE_SECONDS):
-            for key, _ in events:
-                source, target = key.fileobj, key.data
-                assert isinstance(source, socket.socket)
-                received = source.recv(_CHUNK)
-                if received:
-                    target.sendall(received)
-                    continue
-                ready.unregister(source)
-                target.shutdown(socket.SHUT_WR)
-                if not ready.get_map():
-                    return
+    host, greeting = first_words(client, named_host)
+    with socket.create_connection((host, port), CONNECT_SECONDS) as server:
+        server.sendall(greeting)
+        splice(client, server)

@@ -36,6 +36,7 @@ REGISTRY: Final = "10.66.0.3"
 _CLONE_NEWNET: Final = 0x40000000  # sched.h
 _IP_SECONDS: Final = 20.0
 _END_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Network:
     def listener(self, address: str, port: int) -> socket.socket:
         """A TCP socket of this process that listens inside the namespace."""
         return self._open(lambda: socket.create_server((address, port), backlog=128))
+
+    def connection(self, address: str, port: int) -> socket.socket:
+        """A TCP socket of this process that is connected inside the namespace."""
+        return self._open(lambda: socket.create_connection((address, port), _CONNECT_SECONDS))
 
     def datagrams(self, address: str, port: int) -> socket.socket:
         """A UDP socket of this process that is bound inside the namespace."""

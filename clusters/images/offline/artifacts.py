@@ -8,6 +8,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from clusters.fluid_source import FLUID_MODULE, FluidSource
+from clusters.host import network_settings
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import go
 from clusters.pins import pins
@@ -220,7 +221,8 @@ def alluxio(version: str) -> Artifact:
         )
         argv: list[str | Path] = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies"]
         argv += [f"-DoutputDirectory={folder / 'jars'}", "-DincludeScope=runtime"]
-        cache.commands.run(argv, on_line=stage.says)
+        options = network_settings.maven_options()
+        cache.commands.run(argv, env={"MAVEN_OPTS": options} if options else None, on_line=stage.says)
         pom.unlink()
         (folder / "lib").mkdir()
         # Under-stores are found by file in ${alluxio.home}/lib, each with its own class loader.

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from clusters.digests import digest
 from clusters.errors import RefusalError
-from clusters.host import bootstrap, leftovers
+from clusters.host import bootstrap, leftovers, network_settings
 from clusters.host.artifact_cache import Artifact, ArtifactCache, disk_errors
 from clusters.host.commands import GRACE_SECONDS, CommandError, end_running
 from clusters.host.engine import Engine, docker_client
@@ -234,6 +234,9 @@ def _link_or_copy(source: str | Path, target: str | Path) -> None:
 def _docker_build(engine: Engine, image: ImageDefinition, context: Path, stage: RunningStage) -> None:
     argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.local]
     argv += ["--label", f"{KEY_LABEL}={image.key}"]
+    # Without values: the client reads them from its environment, and no error shows a password.
+    for name in network_settings.build_arguments():
+        argv += ["--build-arg", name]
     if image.base is not None:
         argv += ["--build-arg", f"BASE={image.base.local}"]
     for name, value in image.args:
