@@ -57,8 +57,8 @@ def _requirements(
     proxies = network_settings.described()
     if proxies:
         asked = found.run("info", "--format", "{{.HTTPSProxy}}", check=False).stdout.strip() if found else ""
-        pulls = "" if asked else "; the container engine has none of its own, and pulls without"
-        yield CheckedRequirement("proxy", proxies + pulls)
+        without = "" if asked else "; the container engine has none of its own, and pulls without"
+        yield CheckedRequirement("proxy", proxies + without)
     authorities = network_settings.authorities()
     if authorities is not None:
         yield CheckedRequirement("authorities", str(authorities))

@@ -287,7 +287,7 @@ class SystemBuilder:
             cluster=cluster,
             provider=provider,
             kube=kube,
-            nfs=server,
+            nfs=replace(server, version=options.nfs_version),
             fluid=installed,
             options=options,
             host=facts,

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 #: The variables of proxies in small letters, by the key of Docker's configuration (config.json, "proxies").
 _PROXIES: Final = {"httpProxy": "http_proxy", "httpsProxy": "https_proxy"}
 _EXCEPTIONS: Final = "no_proxy"
-_BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+BUNDLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 #: Never reached through a proxy: the API server of a kind cluster and a registry of the harness listen here.
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _PORTS: Final = {"http": 80, "https": 443}
@@ -27,7 +27,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 def completed(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables to add to an environment, so that each program finds proxies and authorities."""
     file = authorities(environment)
-    bundles = {name: str(file) for name in _BUNDLES if not environment.get(name)} if file is not None else {}
+    bundles = {name: str(file) for name in BUNDLES if not environment.get(name)} if file is not None else {}
     return _proxies(_named(environment), _exceptions(environment)) | bundles
 
 
@@ -47,7 +47,7 @@ def for_kind(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def authorities(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The file with the certificate authorities that the user names; None for the system's own."""
-    for name in _BUNDLES:
+    for name in BUNDLES:
         file = Path(environment.get(name) or "/")
         if file.is_file():
             return file.absolute()

@@ -104,12 +104,19 @@ class NfsServer:
         address: IP that nodes mount from.
         node: where its Pod runs.
         image: what it runs.
+        version: of NFS by which claims mount it, such as ``4.1``; None: the newest of both ends.
     """
 
     kube: Kube
     address: str
     node: str
     image: str
+    version: str | None = None
+
+    @property
+    def mount_options(self) -> tuple[str, ...]:
+        """As in nfs(5)."""
+        return () if self.version is None else (f"nfsvers={self.version}",)
 
     def run(self, *argv: str, timeout: float = 60.0) -> str:
         """Run a program in the server's container and return its output.
@@ -191,11 +198,6 @@ class NfsServer:
         """Bytes sent on the Pod's interface: includes protocol overhead and all other answers."""
         text = self.run("cat", "/sys/class/net/eth0/statistics/tx_bytes")
         return ServedBytes(int(text), "interface of the server's Pod")
-
-
-def mount_options(version: str | None) -> tuple[str, ...]:
-    """The options of nfs(5) to mount a version of NFS, such as ``4.1``; none for the newest of both ends."""
-    return () if version is None else (f"nfsvers={version}",)
 
 
 def mounted_versions(mounts: Iterable[Mount], address: str) -> tuple[str, ...]:

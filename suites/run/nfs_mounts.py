@@ -39,16 +39,17 @@ class NfsMounts:
     def require_version(self) -> None:
         """Refuse results of another version than ``--nfs-version`` names.
 
+        The controls of a failed read mount NFS without a claim, and so without options.
+
         Raises:
-            InfrastructureError: another one was seen.
+            InfrastructureError: only others were seen.
         """
         asked = self.system.options.nfs_version
-        others = self._seen - {asked}
-        if asked is not None and others:
+        if asked is not None and self._seen and asked not in self._seen:
             raise InfrastructureError(
-                f"the nodes mounted NFS {', '.join(sorted(others))}, and --nfs-version is {asked}",
+                f"the nodes mounted NFS {', '.join(sorted(self._seen))}, and --nfs-version is {asked}",
                 subject=f"NFS server {self.system.nfs.address}",
-                condition=f"only mounts with vers={asked}",
+                condition=f"a mount with vers={asked}",
                 advice="see mountinfo of the nodes in the bundle",
             )
 

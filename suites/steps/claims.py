@@ -10,7 +10,6 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.predicates import has_phase
 from clusters.kubernetes.snapshots.storage import ClaimSnapshot, VolumeSnapshot
-from clusters.product import nfs
 from clusters.waiting import wait
 from suites.steps.actor import PHASE_SECONDS, SOURCE, Actor
 from workloads.nfs_source import NfsSource
@@ -26,7 +25,7 @@ class ClaimSteps(Actor):
             name=name,
             server=self.system.nfs.address,
             path=folder or self.folder,
-            mount_options=nfs.mount_options(self.system.options.nfs_version),
+            mount_options=self.system.nfs.mount_options,
         ).evolve(**changes)
         volume, claim = source.manifests()
         objects, of_volume = self.observer.objects, volume["metadata"]["name"]

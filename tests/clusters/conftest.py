@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from clusters.host import bootstrap, engine
+from clusters.host import bootstrap, engine, network_settings
 from clusters.kubernetes.client import Kube
 from clusters.providers import reaper
 
@@ -58,14 +58,17 @@ class FakeClock:
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests off this machine's own engine, cache and services."""
+    """Keep tests off this machine's own engine, cache, services, proxies and authorities."""
     monkeypatch.setattr(engine, "RUN_FOLDER", tmp_path / "run")
     monkeypatch.setattr(engine, "_CONTAINER_MARK", tmp_path / "container")
     monkeypatch.setattr(bootstrap, "_POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(reaper, "_INTERFACES", tmp_path / "interfaces")
     monkeypatch.setenv("FLUID_CONFORMANCE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    proxies = ("http_proxy", "https_proxy", "no_proxy")
+    for name in ("KUBECONFIG", *network_settings.BUNDLES, *proxies, *map(str.upper, proxies)):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -54,6 +54,24 @@ def test_ordinary_host_is_fit(commands: FakeCommands) -> None:
     assert found["images"].found == "pulled"
 
 
+def test_proxy_and_authorities_are_shown_without_a_password(
+    commands: FakeCommands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine pulls with settings of its own."""
+    assert not {"proxy", "authorities"} & checked(commands).keys()
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    commands.on("docker", "info", "{{.HTTPSProxy}}")
+    found = checked(commands)
+    assert found["authorities"].found == str(bundle)
+    begin = "https through proxy.example:3128"
+    assert found["proxy"].found == f"{begin}; the container engine has none of its own, and pulls without"
+    commands.on("docker", "info", "{{.HTTPSProxy}}", stdout="http://other:1")
+    assert checked(commands)["proxy"].found == begin
+
+
 @pytest.mark.parametrize(
     ("name", "facts", "remedy"),
     [

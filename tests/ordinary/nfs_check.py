@@ -14,7 +14,7 @@ from clusters.host import mountinfo
 from clusters.host.mountinfo import KERNEL_NFS_TYPES, Mount
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.options import DEFAULT_NAME
-from clusters.product.nfs import EXPORT, NAME, mount_options
+from clusters.product.nfs import EXPORT, NAME
 from clusters.waiting import is_empty, opposite, wait
 from tests.ordinary.checkout import FOLDER
 from tests.ordinary.guest import Guest
@@ -135,7 +135,7 @@ def _start(guest: Guest, hang: Hang, image: str) -> tuple[str, Mount]:
         name=HANGING,
         server=address,
         path=EXPORT,
-        mount_options=mount_options(hang.version),
+        mount_options=(f"nfsvers={hang.version}", "hard"),
     )
     reader = f"({_READER}) & {_WRITER}" if hang.writes else _READER
     first = f"dd if=/dev/zero of=/data/hanging bs=1M count=8 conv=fsync status=none && touch {_STARTED}"

@@ -85,7 +85,7 @@ def test_cluster_is_deleted_while_a_process_waits_for_the_server() -> None:
     assert "rpc_wait_bit_killable dd if=/data/hanging" in said
     assert "cluster down ended after" in said
     volume, claim, pod = guest.objects
-    assert volume["spec"]["mountOptions"] == ["nfsvers=4.1"]
+    assert volume["spec"]["mountOptions"] == ["nfsvers=4.1", "hard"]
     assert claim["spec"]["volumeName"] == VOLUME == volume["metadata"]["name"]
     assert pod["spec"]["containers"][0]["image"] == "fluid-conformance/toolbox:1"
     assert "dd if=/dev/zero of=/data/dirty" not in pod["spec"]["containers"][0]["command"][-1]

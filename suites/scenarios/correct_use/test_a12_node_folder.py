@@ -6,7 +6,7 @@ from typing import Final
 
 from clusters.disruption import Disruption
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.product import fluid_names, nfs
+from clusters.product import fluid_names
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks
 from suites.steps.user import DATASET, User
@@ -41,7 +41,7 @@ def test_nfs_that_is_mounted_on_a_node_can_be_cached(user: User) -> None:
         user.system.nfs.address,
         user.folder,
         folder,
-        options=nfs.mount_options(user.system.options.nfs_version),
+        options=user.system.nfs.mount_options,
     )
     with mounting as mount:
         says = f"{folder} of {node} is of type {mount.fs_type}"

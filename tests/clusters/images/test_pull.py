@@ -549,14 +549,14 @@ def test_a_program_needs_no_leave_and_no_room_for_images(shop: Shop, monkeypatch
 def test_helm_is_that_of_the_host_or_of_pypi_or_built(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """To build it takes longest, and nothing else is there on a machine of another architecture."""
     monkeypatch.setattr(Tools, "obtain", lambda self, artifact: self.cache.root / "built")
-    fetched = shop.bench.cache.root / "tools" / "helm"
+    fetched = shop.cache.root / "tools" / "helm"
     monkeypatch.setattr("clusters.images.tools.helm_program", lambda *_: fetched)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     programs(monkeypatch, "docker", "helm")
     assert _tools(shop).helm().program == Path("/usr/bin/helm")
     programs(monkeypatch, "docker")
     assert _tools(shop).helm().program == fetched
-    built = shop.bench.cache.root / "built" / "helm"
+    built = shop.cache.root / "built" / "helm"
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert _tools(shop).helm().program == built
 

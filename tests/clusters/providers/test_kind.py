@@ -100,6 +100,27 @@ def test_a_cluster_is_made_by_pytest_kind(provider: KindProvider, docker: FakeDo
     assert (provider.state / "run").read_text() == "r1"
 
 
+def test_nodes_receive_proxies_and_authorities_of_the_host(
+    provider: KindProvider, docker: FakeDocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks of the cluster are added by kind; the authorities are where the engine can mount them."""
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_text("authorities")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    provider.up()
+    (ran,) = docker.commands.asked("clusters.providers.kind_child")
+    assert ran.env["HTTPS_PROXY"] == "http://proxy.example:3128"
+    assert ran.env["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    config = yaml.safe_load((provider.state / "kind.yaml").read_text())
+    (mount,) = (
+        one for one in config["nodes"][0]["extraMounts"] if one["containerPath"] == module.AUTHORITIES
+    )
+    assert mount["readOnly"] is True
+    assert Path(mount["hostPath"]).parent == provider.state
+    assert Path(mount["hostPath"]).read_text() == "authorities"
+
+
 def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocker) -> None:
     """The second time nothing is created, and the same cluster is returned."""
     first = provider.up()

@@ -221,7 +221,7 @@ class TestFile:
         assert "sabotage" not in data
         assert set(data["system"]) == {
             "kubernetes", "fluid", "alluxio", "cluster", "nodes", "node_names", "nfs_client",
-            "fluid_source", "images", "running", "host_limits",
+            "nfs_versions", "fluid_source", "images", "running", "host_limits",
         }  # fmt: skip
         row = data["scenarios"][2]
         assert (row["id"], row["outcome"], row["class"]) == ("B1", "fail", "product")

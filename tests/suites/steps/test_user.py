@@ -111,9 +111,8 @@ class Cluster:
 def test_a_source_claim_is_made_when_its_volume_was_seen() -> None:
     """Kubernetes reads a claim that it saw before its volume again only 15 s later."""
     cluster = Cluster()
-    nfs = SimpleNamespace(address="10.0.0.9")
-    options = SimpleNamespace(nfs_version="4.1")
-    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs, options=options))
+    nfs = SimpleNamespace(address="10.0.0.9", mount_options=("nfsvers=4.1",))
+    system = cast("System", SimpleNamespace(kube=cluster, nfs=nfs))
     user = User(system, Evidence(silent=True), "fc-1", folder="/export/smoke", files=one_file("data", 10))
     source = user.creates_source()
     assert (source.name, source.mount_options) == (SOURCE, ("nfsvers=4.1",))

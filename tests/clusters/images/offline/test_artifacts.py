@@ -134,7 +134,9 @@ def test_only_lost_dependencies_are_put_back(tmp_path: Path) -> None:
     assert (folder / "charts" / "library" / "mine").exists()
 
 
-def test_alluxio_comes_from_maven(cache: ArtifactCache, commands: FakeCommands) -> None:
+def test_alluxio_comes_from_maven(
+    cache: ArtifactCache, commands: FakeCommands, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All modules have one version; the under-stores are also where Alluxio searches for them."""
     seen = {}
 
@@ -148,11 +150,14 @@ def test_alluxio_comes_from_maven(cache: ArtifactCache, commands: FakeCommands) 
             (jars / name).write_text(name)
 
     commands.on("mvn", "dependency:copy-dependencies", does=copy)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     place = cache.obtain(artifacts.alluxio("2.9.6"))
     for name in artifacts.ALLUXIO_MODULES:
         assert f"<artifactId>{name}</artifactId><version>2.9.6</version>" in seen["pom"]
     assert [jar.name for jar in (place / "lib").iterdir()] == ["alluxio-underfs-local-2.9.6.jar"]
     assert {path.name for path in place.iterdir()} == {"jars", "lib"}
+    (ran,) = commands.asked("mvn")
+    assert "-Dhttps.proxyHost=proxy.example" in ran.env["MAVEN_OPTS"]
 
 
 def test_an_interrupted_download_does_not_count_as_complete(

@@ -103,6 +103,17 @@ def test_an_image_is_built_from_its_context_once(
     assert list((cache.root / "contexts").iterdir()) == []
 
 
+def test_a_build_receives_the_proxies_without_their_values(
+    cache: ArtifactCache, docker: FakeDocker, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's client reads the values, so that no error shows a password."""
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@proxy.example:3128")
+    build.build_all(cache, docker.engine, [ImageDefinition(("a:1",), recipe, Origin.BUILT)])
+    (ran,) = docker.commands.asked("docker", "build")
+    given = [ran.argv[place + 1] for place, word in enumerate(ran.argv) if word == "--build-arg"]
+    assert given == ["HTTP_PROXY", "NO_PROXY", "http_proxy", "no_proxy"]
+
+
 def test_a_base_is_built_first_and_named(cache: ArtifactCache, docker: FakeDocker, recipe: Path) -> None:
     """Images that share it build it once."""
     base = ImageDefinition(("base:1",), recipe, Origin.SUBSTITUTE)
