@@ -26,7 +26,7 @@ from suites.run import used_rights
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
 from suites.run.disruptive import will_run
-from suites.run.nfs_mounts import NfsMounts
+from suites.run.nfs_mounts import NFS, NfsMounts
 from suites.run.options import BUNDLE_SCOPES, GUARD, OPTIONS, TERMINAL
 from suites.run.running_images import RunningImages
 from suites.run.selection import is_untouched
@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 
 #: Where the images that really ran are collected.
 RUNNING: Final = pytest.StashKey[RunningImages]()
-#: Where the versions of NFS that are mounted are collected.
-NFS: Final = pytest.StashKey[NfsMounts]()
 #: Folder of the export with the data that scenarios read; it is never written to.
 READ_ONLY_FOLDER: Final = "/export/smoke"
 
@@ -115,21 +113,8 @@ def _what_ran(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     config = request.config
     if RUNNING in config.stash and scenarios.of(request.node) is not None:
-        run = run_of(config)
-        _observe_images(run, config.stash[RUNNING], request.getfixturevalue("system").kube)
-        _observe_nfs(run, config.stash[NFS])
-
-
-def _observe_nfs(run: Run, mounts: NfsMounts) -> None:
-    """Keep with the facts of the system which versions of NFS are mounted.
-
-    Raises:
-        InfrastructureError: another one than the options ask for.
-    """
-    found = mounts.observe()
-    if run.system is not None:
-        run.system = run.system.model_copy(update={"nfs_versions": found})
-    mounts.require_version()
+        _observe_images(run_of(config), config.stash[RUNNING], request.getfixturevalue("system").kube)
+        config.stash[NFS].keep(run_of(config))
 
 
 @pytest.fixture(scope="session")

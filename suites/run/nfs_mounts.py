@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Final
+
+import pytest
 
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.host import mountinfo
 from clusters.product import nfs
 from clusters.system import System
+from suites.record.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,17 @@ class NfsMounts:
 
     system: System
     _seen: set[str] = field(default_factory=set, init=False)
+
+    def keep(self, run: Run) -> None:
+        """Keep with the facts of the system which versions were seen by now.
+
+        Raises:
+            InfrastructureError: only others than the options ask for.
+        """
+        found = self.observe()
+        if run.system is not None:
+            run.system = run.system.model_copy(update={"nfs_versions": found})
+        self.require_version()
 
     def observe(self) -> tuple[str, ...]:
         """Read the mounts of all nodes, and return every version that was seen by now.
@@ -61,3 +76,7 @@ class NfsMounts:
             # A scenario may have stopped the node; what it mounted is read after the next one.
             log.info("the mounts of node %s cannot be read now: %s", node, error.message)
             return ()
+
+
+#: Those of the system of this run.
+NFS: Final = pytest.StashKey[NfsMounts]()

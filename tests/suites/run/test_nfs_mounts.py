@@ -8,8 +8,10 @@ from typing import cast
 import pytest
 
 from clusters.errors import InfrastructureError
+from clusters.facts import SystemFacts
 from clusters.host.commands import CommandError, Completed
 from clusters.system import System
+from suites.record.run import Run
 from suites.run.nfs_mounts import NfsMounts
 
 SERVER = "10.96.7.7"
@@ -66,11 +68,23 @@ def test_another_version_than_that_of_the_options_makes_a_run_invalid() -> None:
     """A report never names a version that was not mounted."""
     collected = mounts(Nodes(n1=[a_mount("4.2")]), "4.1")
     assert collected.observe() == ("4.2",)
+    run = cast("Run", SimpleNamespace(system=None))
+    with pytest.raises(InfrastructureError):
+        collected.keep(run)
     with pytest.raises(InfrastructureError, match=r"mounted NFS 4\.2, and --nfs-version is 4\.1"):
         collected.require_version()
     by_default = mounts(Nodes(n1=[a_mount("4.2"), a_mount("3", fs_type="nfs")]))
     assert by_default.observe() == ("3", "4.2")
     by_default.require_version()
+
+
+def test_versions_are_kept_with_the_facts_of_the_system() -> None:
+    """After each scenario, since the mounts of one may be gone during the next."""
+    facts = SystemFacts(kubernetes="1", fluid="1", alluxio="1", cluster="kind", nodes=1)
+    run = cast("Run", SimpleNamespace(system=facts))
+    mounts(Nodes(n1=[a_mount("4.1")]), "4.1").keep(run)
+    assert run.system is not None
+    assert run.system.nfs_versions == ("4.1",)
 
 
 def test_nodes_of_a_foreign_cluster_are_not_read() -> None:
