@@ -27,7 +27,7 @@ from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
 from clusters.options import Options
-from clusters.product import fluid
+from clusters.product import existing_export, fluid
 from clusters.providers import existing_fluid
 from clusters.rights import Rights, rights_of_run
 
@@ -67,7 +67,10 @@ def _requirements(
     architectures = ", ".join(sorted({node.architecture for node in nodes})) or "unknown"
     yield _asked("architecture", architectures, lambda: used_nodes(nodes))
     holding = [node for node in nodes if node.pods_may_run]
-    for image in (definitions.toolbox(), definitions.nfs_server()):
+    if options.source is not None:
+        yield _asked("source", str(options.source), partial(existing_export.resolve, kube, options.source))
+    images = (definitions.toolbox(),) if options.source else (definitions.toolbox(), definitions.nfs_server())
+    for image in images:
         ask = partial(on_nodes.harness_image, image, holding or nodes, options.registry)
         yield _asked("image", image.name, ask)
     yield _rights(kube, disturbs)

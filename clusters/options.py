@@ -13,6 +13,8 @@ from typing import Any, Final, Literal, get_args
 from clusters.errors import RefusalError
 from clusters.fluid_source import FluidSource
 from clusters.pins import Versions, versions
+from clusters.source_choice import OPTIONS as SOURCE_OPTIONS
+from clusters.source_choice import SourceChoice
 
 ImagesFrom = Literal["auto", "pull", "build"]
 #: Those that the kernel's client and the harness's server both have.
@@ -96,6 +98,7 @@ OWN_OPTIONS: Final = (
             "that the harness creates",
         },
     ),
+    *SOURCE_OPTIONS,
 )
 
 
@@ -121,6 +124,7 @@ class Options:
         nfs_version: of the mounts of source claims; None: the newest that client and server have.
         bind_role: the ClusterRole that is bound to the user in each namespace that the harness creates; empty
             if the user has its rights everywhere.
+        source: the existing source of the data; None for the NFS server of the harness.
     """
 
     cluster_name: str = DEFAULT_NAME
@@ -139,6 +143,7 @@ class Options:
     upgrade_from: str | None = None
     nfs_version: NfsVersion | None = None
     bind_role: str = ""
+    source: SourceChoice | None = None
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
@@ -194,6 +199,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
         upgrade_from=_upgrade_from(given, chosen, source),
         nfs_version=nfs_version,
         bind_role=given.get("bind_role") or "",
+        source=SourceChoice.of(given),
     )
 
 
@@ -224,6 +230,11 @@ def _require_sense(given: Mapping[str, Any], kubeconfig: Path | None) -> None:
             raise RefusalError(
                 "--bind-role is for a user with few rights on an existing cluster; there is no --kubeconfig",
                 advice="omit it: on a kind cluster of the harness its user has all rights",
+            )
+        if given.get("source_claim") or given.get("source_server"):
+            raise RefusalError(
+                "an existing source is for an existing cluster, and there is no --kubeconfig",
+                advice="omit it: a kind cluster of the harness has an NFS server of its own",
             )
         return
     for name in _KIND_ONLY:

@@ -69,9 +69,15 @@ class FluidPin(_Pinned):
 
 
 class AlluxioPin(_Pinned):
-    """An Alluxio version on Maven Central, and the versions of its under-stores by name."""
+    """An Alluxio version on Maven Central.
+
+    Attributes:
+        under_stores: versions of its under-stores by name.
+        jars: SHA-256 of the listing of all jars with their SHA-256; empty where it is not known.
+    """
 
     under_stores: dict[str, str]
+    jars: str = ""
 
 
 class HelmWheelPin(_Pinned):

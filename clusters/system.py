@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from clusters.facts import FluidSourceFacts, Image, NfsClient
 from clusters.host import bootstrap, engine, own_engine, probes, requirements, speed
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
-from clusters.images import charts, on_nodes
+from clusters.images import on_nodes
 from clusters.images.fluid_images import FluidRelease
 from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
@@ -31,7 +30,9 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
 from clusters.paths import cache_root
-from clusters.product import fluid, fluid_chart, fluid_versions, nfs
+from clusters.product import existing_export, fluid, fluid_versions, nfs
+from clusters.product.nfs import NfsServer, own_server
+from clusters.product.nfs_export import NfsExport
 from clusters.progress import Progress
 from clusters.providers import existing, existing_fluid, memory_tier, reaper
 from clusters.providers.base import Cluster, Provider
@@ -52,7 +53,7 @@ class System:
         cluster: where it runs.
         provider: reaches its nodes.
         kube: reaches its API.
-        nfs: its NFS server.
+        nfs: the NFS export with the data, of the harness's own server or of an existing one.
         fluid: what of Fluid is there.
         options: that it was created with.
         host: facts of the machine.
@@ -70,7 +71,7 @@ class System:
     cluster: Cluster
     provider: Provider
     kube: Kube
-    nfs: nfs.NfsServer
+    nfs: NfsExport
     fluid: fluid.FluidState
     options: Options
     host: probes.Host
@@ -82,6 +83,11 @@ class System:
     limits: tuple[str, ...]
     fluid_source: FluidSourceFacts | None = None
     upgrade: FluidRelease | None = None
+
+    @property
+    def nfs_server(self) -> NfsServer:
+        """The NFS server of the harness; see `clusters.product.nfs.own_server`."""
+        return own_server(self.nfs)
 
     @property
     def journal(self) -> Journal:
@@ -332,26 +338,34 @@ class SystemBuilder:
                 "this cluster has no Fluid, and the harness installs it there only with --install-fluid",
                 advice="install Fluid yourself, or add --install-fluid",
             )
+        source = existing_export.resolve(kube, options.source)
         nodes = schedulable(kube)
         seen = used_nodes(ClusterReader(kube).list(NodeSnapshot))
         toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
-        server_image = on_nodes.harness_image(definitions.nfs_server(), seen, options.registry)
+        server = definitions.toolbox() if source else definitions.nfs_server()
+        server_image = on_nodes.harness_image(server, seen, options.registry)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         self._begin_use(kube, provider)
         facts = provider.host(next(node for node in seen if node.name == nodes[0]))
         memory_tier.require(provider.node_exec, nodes)
-        server = nfs.install(kube, server_image, node_for_servers(kube), self.progress)
+        export: NfsExport
+        if source:
+            journal = Journal(kube, provider.node_exec)
+            export = existing_export.use(kube, journal, source, server_image, self.progress)
+        else:
+            export = nfs.install(kube, server_image, node_for_servers(kube), self.progress)
         if not found:
             with self.guard.permitting(frozenset({Disruption.FLUID_COMPONENTS})):
-                self._install_on_existing(provider, facts, seen)
+                tools = self._tools(facts, cache_root())
+                existing_fluid.install(provider, tools, options, seen, self.progress)
         state = existing_fluid.wait_for_fluid(kube, self.progress)
         versions = existing_fluid.versions_there(kube, state)
         return System(
             cluster=provider.up(),
             provider=provider,
             kube=kube,
-            nfs=server,
+            nfs=export,
             fluid=state,
             options=replace(options, versions=versions),
             host=facts,
@@ -367,32 +381,6 @@ class SystemBuilder:
         use = ClusterUse(kube, provider.node_exec, self.progress)
         use.begin()
         self._use = use  # a refused run has nothing to end
-
-    def _install_on_existing(
-        self, provider: existing.ExistingProvider, facts: probes.Host, nodes: Sequence[NodeSnapshot]
-    ) -> None:
-        """Install Fluid with images that the nodes have, or pull: from --registry, else as published."""
-        options, cache = self.options, cache_root()
-        tools = self._tools(facts, cache)
-        helm = tools.helm()
-        chart = charts.chart_folder(tools, helm)
-        alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
-        built = on_nodes.built_fluid(options.versions, nodes) if options.registry is None else {}
-        if options.images == "build" and not built:
-            raise RefusalError(
-                "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
-                advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
-            )
-        provider.installs_fluid(fluid.release(helm, provider.kubeconfig))
-        fluid.install(
-            provider.kube,
-            helm=helm,
-            chart=chart,
-            chart_values=fluid_chart.values(chart, alluxio, built, mirror=options.registry),
-            kubeconfig=provider.kubeconfig,
-            folder=cache / "existing",
-            progress=self.progress,
-        )
 
 
 def _doubts(installed: fluid.FluidState) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ FOLDERS = ("clusters", "workloads", "suites", "reports")
 UNITS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "clusters": (
         ("clock", "errors", "digests", "facts", "image_names"),
-        ("disruption", "paths", "pins", "progress", "waiting", "fluid_source"),
+        ("disruption", "paths", "pins", "progress", "waiting", "fluid_source", "source_choice"),
         ("options",),
         ("host",),
         ("kubernetes",),

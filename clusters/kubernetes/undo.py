@@ -18,6 +18,7 @@ from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.kinds import KINDS, NODE, Kind
 from clusters.kubernetes.ownership import FIELD_MANAGER
+from clusters.kubernetes.source_folder import SourceFolder
 
 _NOT_FOUND: Final = 404
 _COMMAND_SECONDS: Final = 60.0
@@ -149,6 +150,7 @@ TYPES: Final[Mapping[str, Any]] = {
     "patch": Patch,
     "nodeLabel": NodeLabel,
     "nodeCommand": NodeCommand,
+    "sourceFolder": SourceFolder,
 }
 
 

@@ -19,6 +19,7 @@ from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
 from clusters.kubernetes.predicates import is_ready
 from clusters.kubernetes.server_pod import server_manifests
 from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.product.nfs_export import NfsExport
 from clusters.progress import Progress
 from clusters.waiting import wait
 
@@ -96,19 +97,15 @@ class ServedBytes:
 
 
 @dataclass(frozen=True, slots=True)
-class NfsServer:
-    """A running NFS server.
+class NfsServer(NfsExport):
+    """A running NFS server of the harness.
 
     Attributes:
-        kube: the cluster that it runs in.
-        address: IP that nodes mount from.
         node: where its Pod runs.
         image: what it runs.
         version: of NFS by which claims mount it, such as ``4.1``; None: the newest of both ends.
     """
 
-    kube: Kube
-    address: str
     node: str
     image: str
     version: str | None = None
@@ -118,20 +115,33 @@ class NfsServer:
         """As in nfs(5)."""
         return () if self.version is None else (f"nfsvers={self.version}",)
 
-    def run(self, *argv: str, timeout: float = 60.0) -> str:
-        """Run a program in the server's container and return its output.
+    @property
+    def root(self) -> str:
+        """The whole export."""
+        return EXPORT
 
-        Raises:
-            HarnessError: a non-zero exit.
-        """
-        done = self.kube.exec(NAMESPACE, NAME, CONTAINER, argv, timeout=timeout)
-        if done.exit_code != 0:
-            raise HarnessError(
-                f"{argv[0]} on the NFS server failed with exit code {done.exit_code}",
-                subject=f"Pod {NAMESPACE}/{NAME}",
-                last_seen=(done.stdout + done.stderr)[-2_000:],
-            )
-        return done.stdout
+    @property
+    def pod(self) -> str:
+        """The server's own Pod."""
+        return NAME
+
+    @property
+    def container(self) -> str:
+        """The server's own container."""
+        return CONTAINER
+
+    @property
+    def observed_on(self) -> str:
+        """The file system that it exports, without NFS."""
+        return "NFS server's disk"
+
+    def inside(self, folder: str) -> str:
+        """The export has the same path in the Pod."""
+        return folder
+
+    def volume(self) -> tuple[Mapping[str, Any], str]:
+        """A mount without any claim."""
+        return {"nfs": {"server": self.address, "path": EXPORT}}, ""
 
     def pid_namespace(self) -> str:
         """Its namespace of process ids, such as ``pid:[4026532201]``: no foreign server is in it."""
@@ -158,7 +168,7 @@ class NfsServer:
         for method in ("GetNFSv3IO", "GetNFSv40IO", "GetNFSv41IO", "GetNFSv42IO"):
             argv = ["dbus-send", "--system", "--print-reply", "--dest=org.ganesha.nfsd"]
             argv += ["/org/ganesha/nfsd/ExportMgr", f"org.ganesha.nfsd.exportstats.{method}", "uint16:1"]
-            done = self.kube.exec(NAMESPACE, NAME, CONTAINER, argv, timeout=20.0)
+            done = self.execute(*argv, timeout=20.0)
             counted = parse_export_io(done.stdout) if done.exit_code == 0 else None
             if counted is not None:
                 answered = True
@@ -184,7 +194,7 @@ class NfsServer:
         argv = ["dbus-send", "--system", "--print-reply", "--dest=org.ganesha.nfsd"]
         argv += ["/org/ganesha/nfsd/ExportMgr", "org.ganesha.nfsd.exportmgr.AddExport"]
         argv += [f"string:{_SQUASHED_FILE}", f"string:EXPORT(Export_Id={_SQUASHED_ID})"]
-        done = self.kube.exec(NAMESPACE, NAME, CONTAINER, argv, timeout=20.0)
+        done = self.execute(*argv, timeout=20.0)
         said = done.stdout + done.stderr
         if done.exit_code != 0 and _ACTIVE not in said:
             raise HarnessError(
@@ -215,6 +225,18 @@ def mounted_versions(mounts: Iterable[Mount], address: str) -> tuple[str, ...]:
         if option.startswith("vers=")
     }
     return tuple(sorted(found))
+
+
+def own_server(export: NfsExport) -> NfsServer:
+    """The NFS server of the harness, which counts what it sends and may be stopped.
+
+    Raises:
+        HarnessError: the source of this run is an existing one. A scenario that needs the server declares it
+            (``nfs_server=``), and is then left out.
+    """
+    if not isinstance(export, NfsServer):
+        raise HarnessError("this run has no NFS server of the harness: its source existed before")
+    return export
 
 
 def _squashed(folder: str) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from clusters.errors import FailureClass, RefusalError
+from clusters.images import charts, on_nodes
+from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
+from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.options import Options
 from clusters.pins import Versions
-from clusters.product import fluid
+from clusters.product import fluid, fluid_chart
 from clusters.progress import Progress
+from clusters.providers.existing import ExistingProvider
 from clusters.waiting import wait
 
 DATASET_CONTROLLER: Final = "dataset-controller"
@@ -82,3 +88,36 @@ def _plain(version: str) -> str:
     """``1.0.8`` of ``v1.0.8-6533239``."""
     found = re.search(r"\d+\.\d+\.\d+", version)
     return found.group() if found else version or "unknown"
+
+
+def install(
+    provider: ExistingProvider,
+    tools: Tools,
+    options: Options,
+    nodes: Sequence[NodeSnapshot],
+    progress: Progress,
+) -> None:
+    """Install Fluid with images that the nodes have, or pull: from --registry, else as published.
+
+    Raises:
+        RefusalError: images that were built are asked for, and the nodes do not have them.
+    """
+    helm = tools.helm()
+    chart = charts.chart_folder(tools, helm)
+    alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
+    built = on_nodes.built_fluid(options.versions, nodes) if options.registry is None else {}
+    if options.images == "build" and not built:
+        raise RefusalError(
+            "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
+            advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
+        )
+    provider.installs_fluid(fluid.release(helm, provider.kubeconfig))
+    fluid.install(
+        provider.kube,
+        helm=helm,
+        chart=chart,
+        chart_values=fluid_chart.values(chart, alluxio, built, mirror=options.registry),
+        kubeconfig=provider.kubeconfig,
+        folder=tools.cache.root / "existing",
+        progress=progress,
+    )

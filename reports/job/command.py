@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from clusters import registry
+from clusters import registry, source_choice
 from clusters.disruption import disruptions
 from clusters.host import engine, probes
 from clusters.host.artifact_cache import ArtifactCache
@@ -21,7 +21,9 @@ from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import options_of
 from clusters.paths import cache_root
+from clusters.product import existing_export
 from clusters.progress import Progress
+from clusters.source_choice import SourceChoice
 from reports.job import in_pod, manifests, operations, settings
 from reports.job.settings import Settings
 from suites.catalogue.scenario import Level
@@ -85,6 +87,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--registry", metavar="HOST", help="nodes pull the harness's images from this mirror")
     parser.add_argument("--schedule", default="", metavar="CRON", help="a CronJob, such as '0 3 * * *'")
+    for name, given in source_choice.OPTIONS:
+        parser.add_argument(name, default=None, metavar=given["metavar"], help=given["help"])
     parser.add_argument(
         "--keep",
         type=int,
@@ -156,7 +160,10 @@ def _start(kube: Kube | None, options: argparse.Namespace, image: str) -> int:
     if options.action == "doctor":
         objects = manifests.doctor_manifests(image, options.schedule, options.more)
     else:
-        objects = manifests.manifests(_settings(options, image))
+        wanted = _settings(options, image)
+        if kube is not None:
+            existing_export.resolve(kube, wanted.source)
+        objects = manifests.manifests(wanted)
     if kube is None or _only_prints(options):
         sys.stdout.write(manifests.as_yaml(objects))
         return 0
@@ -183,6 +190,7 @@ def _settings(options: argparse.Namespace, image: str) -> Settings:
         keep=options.keep,
         deadline=options.deadline,
         results_claim=options.results_claim,
+        source=SourceChoice.of(vars(options)),
         more=tuple(options.more),
     )
 

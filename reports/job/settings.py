@@ -9,8 +9,10 @@ from typing import Final
 from clusters.disruption import Disruption
 from clusters.errors import RefusalError
 from clusters.rights import ADMINISTRATORS, Rights, rights_of_run
+from clusters.source_choice import SourceChoice
 from suites.catalogue import discovery
 from suites.catalogue.scenario import Level, Scenario
+from suites.run.disruptive import NO_NFS_SERVER
 
 #: Seconds for which results wait to be retrieved, and after which a run is ended in any case.
 KEEP_SECONDS: Final = 3_600
@@ -31,6 +33,7 @@ class Settings:
         keep: seconds for which the results wait to be retrieved.
         deadline: seconds after which Kubernetes ends the run.
         results_claim: claim in the namespace of the Job that keeps the results; empty: they go with the Pod.
+        source: the existing source of the data; None for the NFS server of the harness.
         more: further arguments of ``fluid-conformance run``.
     """
 
@@ -43,6 +46,7 @@ class Settings:
     keep: int = KEEP_SECONDS
     deadline: int = DEADLINE_SECONDS
     results_claim: str = ""
+    source: SourceChoice | None = None
     more: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
@@ -54,6 +58,8 @@ class Settings:
             argv += ["--allow-disruptive", ",".join(sorted(kind.option for kind in self.permitted))]
         if self.registry is not None:
             argv += ["--registry", self.registry]
+        if self.source is not None:
+            argv += self.source.arguments()
         return [*argv, *self.more]
 
 
@@ -65,11 +71,13 @@ class Selection:
         running: that run.
         disruptive: that do not, because they disturb what is not permitted.
         administrators: that do not, because they create roles.
+        nfs_server: that do not, because they need the NFS server of the harness and the source is another.
     """
 
     running: tuple[Scenario, ...]
     disruptive: tuple[Scenario, ...]
     administrators: tuple[Scenario, ...]
+    nfs_server: tuple[Scenario, ...] = ()
 
     @property
     def rights(self) -> Rights:
@@ -91,15 +99,12 @@ def selection(settings: Settings) -> Selection:
     if unknown := sorted(asked - {row.id for row in rows}):
         raise RefusalError(f"no scenario {', '.join(unknown)}", advice="docs/scenarios.md lists them")
     selected = [row for row in rows if (row.id in asked if asked else row.level <= settings.level)]
-    left_out = {
-        row.id: "roles" if ADMINISTRATORS & set(row.writes) else "disturbs"
-        for row in selected
-        if ADMINISTRATORS & set(row.writes) or not _permitted(row, settings.permitted)
-    }
+    left_out = {row.id: why for row in selected if (why := _why_not(row, settings))}
     found = Selection(
         running=tuple(row for row in selected if row.id not in left_out),
         disruptive=tuple(row for row in selected if left_out.get(row.id) == "disturbs"),
         administrators=tuple(row for row in selected if left_out.get(row.id) == "roles"),
+        nfs_server=tuple(row for row in selected if left_out.get(row.id) == "server"),
     )
     if not found.running:
         raise RefusalError(
@@ -120,6 +125,9 @@ def described(found: Selection) -> Iterator[str]:
     if found.administrators:
         names = ", ".join(row.id for row in found.administrators)
         yield f"\nnot run, because they create roles, which only an administrator may: {names}"
+    if found.nfs_server:
+        yield f"\nnot run, because {NO_NFS_SERVER}:"
+        yield from (f"  {row.id}: it {row.nfs_server}" for row in found.nfs_server)
     places = (
         ("in the whole cluster", found.rights.cluster),
         ("in namespaces that the harness creates", found.rights.own),
@@ -131,6 +139,15 @@ def described(found: Selection) -> Iterator[str]:
         for grant in grants:
             by_resource.setdefault(grant.resource, set()).update(grant.verbs)
         yield from (f"  {name}: {', '.join(sorted(verbs))}" for name, verbs in sorted(by_resource.items()))
+
+
+def _why_not(row: Scenario, settings: Settings) -> str:
+    """Why a row does not run: a word, or nothing."""
+    if ADMINISTRATORS & set(row.writes):
+        return "roles"
+    if not _permitted(row, settings.permitted):
+        return "disturbs"
+    return "server" if settings.source is not None and row.nfs_server else ""
 
 
 def _permitted(row: Scenario, permitted: frozenset[Disruption]) -> bool:

@@ -50,6 +50,11 @@ def page(scenarios: Sequence[Scenario]) -> str:
             "Each Dataset also uses up to 1 GiB of the memory of the nodes of its workers, and by default no "
             "other Dataset with placement Exclusive can use these nodes."
         ),
+        (
+            "With `--source-claim` or `--source-server` there is no NFS server of the harness. Rows that "
+            "stop it, slow it or count what it sends are then not run: "
+            f"{', '.join(s.id for s in scenarios if s.nfs_server)}."
+        ),
     ]
     for group in GROUPS:
         parts.append(f"## {group}. {_TITLES[group]}")
@@ -68,6 +73,7 @@ def _scenarios(scenarios: Iterable[Scenario]) -> str:
     for s in scenarios:
         needs = [f"{s.nodes} nodes"] if s.nodes > 1 else []
         needs += ["alone"] if s.alone else []
+        needs += ["the harness's NFS server"] if s.nfs_server else []
         level = str(s.level) + (f" ({', '.join(needs)})" if needs else "")
         level += ", again untouched in full" if s.untouched else ""
         versions = ", ".join(version for version in pinned if not s.since or s.since.covers(version))

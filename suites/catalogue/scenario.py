@@ -82,6 +82,8 @@ class Scenario:
         disturbs: what it does outside the namespaces of the harness; nothing if it is empty.
         writes: kinds of objects that it creates, changes or deletes, in addition to those of every scenario
             (`clusters.rights`).
+        nfs_server: what it does with the NFS server of the harness, such as "stops the NFS server"; it does
+            not run with an existing source. Empty if it only needs files on NFS.
         file: its test file, relative to the repository.
     """
 
@@ -100,6 +102,7 @@ class Scenario:
     fields: tuple[str, ...] = ()
     disturbs: tuple[Disturbance, ...] = ()
     writes: tuple[Kind, ...] = ()
+    nfs_server: str = ""
     file: str = ""
 
 
@@ -118,12 +121,13 @@ def scenario(
     fields: tuple[str, ...] = (),
     disturbs: Mapping[Disruption, str] | None = None,
     writes: tuple[Kind, ...] = (),
+    nfs_server: str = "",
 ) -> Callable[[Test], Test]:
     """Mark a test function as the scenario ``id``; its docstring says what must hold.
 
     Everything that it changes outside the namespaces of the harness has to be in ``disturbs``: a change that
     is not declared is refused, and fails the scenario. ``writes`` decides its rights on a cluster where the
-    run has only those of its rows.
+    run has only those of its rows. ``nfs_server`` says why an existing source does not serve.
     """
 
     def mark(test: Test) -> Test:
@@ -149,6 +153,7 @@ def scenario(
             fields=fields,
             disturbs=tuple(Disturbance(kind, does) for kind, does in (disturbs or {}).items()),
             writes=writes,
+            nfs_server=nfs_server,
             file=f"{test.__module__.replace('.', '/')}.py",
         )
         marked: Test = pytest.mark.scenario(declared)(test)

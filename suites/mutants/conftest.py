@@ -24,8 +24,9 @@ from suites.mutants.result import scores
 from suites.mutants.trial import PREFIX, Trials
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool
-from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
+from suites.run.fixtures import cluster_stays
 from suites.sabotage.runner import ScenarioRunner
+from suites.steps import source_files
 from workloads.data import Files
 
 
@@ -50,8 +51,10 @@ def stage(request: pytest.FixtureRequest, system: System, progress: Progress) ->
     """The whole system with the Dataset that rows share which have to stay green."""
     placing.require_own_cluster(system)
     files: Files = request.getfixturevalue("files")
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files)
-    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, request.getfixturevalue("shared_dataset"), pool)
+    pool = DatasetPool(system, source_files.data_folder(system), files)
+    made = ScenarioRunner(
+        system, files, source_files.data_folder(system), request.getfixturevalue("shared_dataset"), pool
+    )
     yield made
     with progress.stage("what mutants left is removed"):
         errors = made.close(clean=cluster_stays(system))

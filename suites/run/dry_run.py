@@ -17,7 +17,8 @@ from clusters.options import Options
 from clusters.progress import Progress
 from suites.catalogue import scenario as scenarios
 from suites.catalogue.scenario import Scenario
-from suites.run.disruptive import will_run
+from suites.record.run import CANNOT_RUN_HERE, NOT_RUN_DISRUPTIVE
+from suites.run.disruptive import why_not, will_run
 from suites.run.options import OPTIONS
 
 #: Fixtures with a namespace, claim and Dataset of the scenario's own.
@@ -54,20 +55,27 @@ def plan(options: Options, declared: Sequence[tuple[pytest.Item, Scenario]]) -> 
     yield "\ncreated, and removed at the end:"
     if options.kubeconfig is None:
         yield f"  kind cluster {options.cluster_name} with {options.nodes} nodes, unless it exists"
-    yield f"  namespace {HARNESS_NAMESPACE} with an NFS server, a Lease, and a Pod for commands on each node"
+    server = "a Pod that mounts the source" if options.source else "an NFS server"
+    yield f"  namespace {HARNESS_NAMESPACE} with {server}, a Lease, and a Pod for commands on each node"
+    if options.source:
+        yield f"  one folder fluid-conformance-… on {options.source}; nothing else there is read or changed"
     yield f"  up to {own + shared} namespaces fc-… with a claim, a Dataset, its runtime and applications each"
     yield "  for each Dataset: a PersistentVolume, a worker with up to 1 GiB in memory, node labels of Fluid"
     yield "\nchanged outside the harness's namespaces, and undone:"
     changes = [f"  {found.id}: {one}" for _, found in running for one in found.disturbs]
     yield from changes or ["  nothing"]
-    left_out = [
+    left_out = [(found.id, why_not(item)) for item, found in declared if not will_run(item)]
+    disruptive = [
         f"  {found.id}: {' and '.join(one.does for one in found.disturbs)}"
         for item, found in declared
-        if not will_run(item)
+        if why_not(item).startswith(NOT_RUN_DISRUPTIVE)
     ]
-    if left_out:
+    if disruptive:
         yield "\nnot run, disruptive (--allow-disruptive permits it):"
-        yield from left_out
+        yield from disruptive
+    if others := [one for one in left_out if not one[1].startswith(NOT_RUN_DISRUPTIVE)]:
+        yield "\nnot run:"
+        yield from (f"  {name}: {why.removeprefix(CANNOT_RUN_HERE)}" for name, why in others)
 
 
 def checked(options: Options, disturbs: frozenset[Disruption]) -> Iterator[CheckedRequirement]:

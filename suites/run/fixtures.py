@@ -41,8 +41,6 @@ log = logging.getLogger(__name__)
 
 #: Where the images that really ran are collected.
 RUNNING: Final = pytest.StashKey[RunningImages]()
-#: Folder of the export with the data that scenarios read; it is never written to.
-READ_ONLY_FOLDER: Final = "/export/smoke"
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +126,7 @@ def files(system: System, progress: Progress) -> Files:
     """The data that scenarios read, on the NFS server; what an earlier run left there is repaired."""
     expected = smoke()
     with progress.stage("data on the NFS server"):
-        repaired = source_files.ensure(system, expected, READ_ONLY_FOLDER)
+        repaired = source_files.ensure(system, expected, source_files.data_folder(system))
     if repaired:
         with progress.stage(f"source export repaired ({repaired})"):
             pass
@@ -256,7 +254,7 @@ def shared_user(
         system,
         evidence,
         ready_dataset.namespace,
-        folder=READ_ONLY_FOLDER,
+        folder=source_files.data_folder(system),
         files=files,
         timeout_factor=system.host.slowness,
         requests_reconciles=not is_untouched(request.node),
@@ -284,7 +282,9 @@ def pool(
     ]
     requested = [one.dataset for one in found if not _lacks(system, one)]
     watches = any("idle_watch" in getattr(item, "fixturenames", ()) for item in asking)
-    made = DatasetPool(system, READ_ONLY_FOLDER, files, requested, watches=watches, untouched=every_one)
+    made = DatasetPool(
+        system, source_files.data_folder(system), files, requested, watches=watches, untouched=every_one
+    )
     yield made
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
     with progress.stage("last Datasets are deleted and checked"):
@@ -334,7 +334,7 @@ def user(
         system,
         evidence,
         unique("fc"),
-        folder=READ_ONLY_FOLDER,
+        folder=source_files.data_folder(system),
         files=files,
         timeout_factor=system.host.slowness,
         requests_reconciles=not untouched,
@@ -362,7 +362,9 @@ def unbindable_datasets(
     ]
     return unbindable_cases.watch(
         ids,
-        lambda: User(system, Evidence(silent=True), unique("fc"), folder=READ_ONLY_FOLDER, files=files),
+        lambda: User(
+            system, Evidence(silent=True), unique("fc"), folder=source_files.data_folder(system), files=files
+        ),
     )
 
 

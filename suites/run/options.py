@@ -135,6 +135,7 @@ def selection_options(config: pytest.Config) -> dict[str, str]:
         "shuffle": config.getoption("shuffle"),
         "untouched": "yes" if config.getoption("untouched") else None,
         "allow-disruptive": config.getoption("allow_disruptive") or None,
+        "source": options.source.kind if options.source else None,
     }
     if options.kubeconfig is not None:
         for name in ("kubernetes", "fluid", "alluxio", "nodes", "images"):

@@ -309,7 +309,7 @@ class BackgroundTeardown:
         if self._source_changed:
             return
         if not changed:
-            evidence.fact("NFS server's disk", "all files as they were made")
+            evidence.fact("files at the source", "all files as they were made")
             self._ran = [one for one in self._ran if one not in ran]
             return
         self._source_changed = True

@@ -12,9 +12,10 @@ from clusters.progress import Progress
 from clusters.system import System
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
-from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
+from suites.run.fixtures import cluster_stays
 from suites.sabotage.model import Place
 from suites.sabotage.runner import ScenarioRunner
+from suites.steps import source_files
 from suites.steps.user import User
 from workloads.data import Files
 
@@ -30,8 +31,10 @@ def runner(
     """Runs scenarios while the product is broken."""
     cases = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     places = [{target.place for target in case.targets} for case in cases]
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files, [User.creates_dataset] * datasets_needed(places))
-    made = ScenarioRunner(system, files, READ_ONLY_FOLDER, shared_dataset, pool)
+    pool = DatasetPool(
+        system, source_files.data_folder(system), files, [User.creates_dataset] * datasets_needed(places)
+    )
+    made = ScenarioRunner(system, files, source_files.data_folder(system), shared_dataset, pool)
     pool.prepare_ahead()
     yield made
     with progress.stage("remove the Datasets of the sabotages"):

@@ -15,13 +15,14 @@ from clusters.progress import Progress
 from clusters.system import System
 from suites.record.run import run_of
 from suites.run.dataset_pool import DatasetPool
-from suites.run.fixtures import READ_ONLY_FOLDER, cluster_stays
+from suites.run.fixtures import cluster_stays
 from suites.run.options import PERMITTED
 from suites.sabotage.runner import ScenarioRunner
 from suites.soak import sampling
 from suites.soak.model import Soak
 from suites.soak.plan import seconds_of, sequence
 from suites.soak.session import SoakSession
+from suites.steps import source_files
 from workloads.data import Files
 
 MARKER: Final = "soak"
@@ -109,10 +110,10 @@ def soak_session(
     def samples(now: sampling.Now) -> AbstractContextManager[object]:
         return sampling.Sampler(partial(sampling.observe, system, nodes), now, soak.samples.append)
 
-    pool = DatasetPool(system, READ_ONLY_FOLDER, files)
+    pool = DatasetPool(system, source_files.data_folder(system), files)
     with progress.stage("Dataset that lives through the soak becomes Bound"):
         shared = pool.share()
-    runner = ScenarioRunner(system, files, READ_ONLY_FOLDER, shared, pool)
+    runner = ScenarioRunner(system, files, source_files.data_folder(system), shared, pool)
     yield SoakSession(
         soak,
         runner,

@@ -220,21 +220,16 @@ class Observer:
 
     def served(self) -> ServedBytes:
         """What the NFS server has sent by now."""
-        return self.system.nfs.served()
+        return self.system.nfs_server.served()
 
     def on_node(self, node: str, changes: Disruption) -> Run:
         """Runs programs on a node; ``changes`` says what they may change there."""
         return partial(self.system.provider.node_exec, node, changes=changes)
 
     def at_the_source(self, folder: str) -> Mapping[str, str]:
-        """Checksums of the files below a folder of the export, read on the server's own disk."""
-        done = self.system.kube.exec(
-            "fluid-conformance",
-            "nfs-server",
-            "ganesha",
-            pod_commands.checksums_argv(folder),
-            timeout=INSIDE_SECONDS,
-        )
+        """Checksums of the files below a folder of the export, read past Fluid."""
+        source = self.system.nfs
+        done = source.execute(*pod_commands.checksums_argv(source.inside(folder)), timeout=INSIDE_SECONDS)
         result = pod_commands.read_result(done)
         if not result.complete:
             raise InfrastructureError(f"the NFS server cannot read its own export {folder}: {result.message}")

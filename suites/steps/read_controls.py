@@ -148,15 +148,15 @@ def _raw_nfs_answers(system: System, node: str) -> str:
 
 
 def raw_nfs_pod(system: System, name: str, node: str) -> Manifest:
-    """A Pod on a node that mounts the whole export at ``/data``, without any claim."""
+    """A Pod on a node that mounts the source at ``/data``, past Fluid and without a claim of the user."""
+    backend, folder = system.nfs.volume()
     pod = Application(
         namespace=nfs.NAMESPACE, name=name, claim="export", image=system.toolbox, node=node, read_only=True
-    ).manifest()
-    (volume,) = pod["spec"]["volumes"]
-    pod["spec"]["volumes"] = [
-        {"name": volume["name"], "nfs": {"server": system.nfs.address, "path": nfs.EXPORT}}
-    ]
-    return pod
+    )
+    manifest = pod.evolve(sub_path=folder).manifest()
+    (volume,) = manifest["spec"]["volumes"]
+    manifest["spec"]["volumes"] = [{"name": volume["name"], **backend}]
+    return manifest
 
 
 def _through(system: System, pod: PodSnapshot) -> str:

@@ -1,4 +1,4 @@
-"""The files that scenarios read, on the NFS server's own disk: created, checked and repaired there."""
+"""The files that scenarios read, at the NFS source: created, checked and repaired there, past Fluid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from clusters.errors import FailureClass, HarnessError, InfrastructureError
-from clusters.product import nfs
 from clusters.system import System
 from clusters.waiting import wait
 from suites.steps.observer import Observer
@@ -22,6 +21,11 @@ QUIET_SECONDS: Final = 30.0
 QUIET_CHECKS: Final = 6
 #: Seconds until it stays clean.
 UNDO_SECONDS: Final = 180.0
+
+
+def data_folder(system: System) -> str:
+    """The folder with the files that scenarios read, as clients mount it; it is never written to."""
+    return system.nfs.folder("smoke")
 
 
 def ensure(system: System, files: Files, folder: str) -> Difference:
@@ -39,17 +43,18 @@ def ensure(system: System, files: Files, folder: str) -> Difference:
     found = files.difference(observer.at_the_source(folder))
     if not found:
         return found
-    foreign = [f"{folder}/{path}" for path in (*found.changed, *found.unexpected)]
+    inside = system.nfs.inside(folder)
+    foreign = [f"{inside}/{path}" for path in (*found.changed, *found.unexpected)]
     system.nfs.run("rm", "-f", "--", *foreign)
     _write(system, files, folder)
     remaining = files.difference(observer.at_the_source(folder))
     if remaining:
         raise InfrastructureError(
             f"the source export {folder} is not as it should be, and could not be repaired: {remaining}",
-            subject=f"Pod {nfs.NAMESPACE}/{nfs.NAME}",
+            subject=system.nfs.subject,
             condition="the files as they were made",
             last_seen=str(remaining),
-            advice="delete the folder on the NFS server, or use a new cluster",
+            advice="delete the folder at the source, or use a new cluster",
         )
     return found
 
@@ -70,7 +75,9 @@ def restored(user: User) -> Iterator[None]:
         try:
             undo_until_quiet(user)
         except HarnessError as error:
-            user.evidence.fact("NFS server's disk", f"what the scenario wrote is not undone: {error.message}")
+            user.evidence.fact(
+                user.system.nfs.observed_on, f"what the scenario wrote is not undone: {error.message}"
+            )
         raise
     except BaseException:
         _undo(user)
@@ -82,7 +89,7 @@ def restored(user: User) -> Iterator[None]:
 def _undo(user: User) -> Difference:
     undone = ensure(user.system, user.files, user.folder)
     if undone:
-        user.evidence.fact("NFS server's disk", f"what the scenario wrote is undone: {undone}")
+        user.evidence.fact(user.system.nfs.observed_on, f"what the scenario wrote is undone: {undone}")
     return undone
 
 
@@ -107,18 +114,13 @@ def undo_until_quiet(user: User) -> None:
 
 
 def _write(system: System, files: Files, folder: str) -> None:
-    done = system.kube.exec(
-        nfs.NAMESPACE,
-        nfs.NAME,
-        nfs.CONTAINER,
-        ["bash", "-s"],
-        stdin=files.shell(folder).encode(),
-        timeout=WRITE_SECONDS,
-    )
+    source = system.nfs
+    script = files.shell(source.inside(folder)).encode()
+    done = source.execute("bash", "-s", stdin=script, timeout=WRITE_SECONDS)
     if done.exit_code != 0:
         raise InfrastructureError(
             f"the files of the source could not be written to {folder}",
-            subject=f"Pod {nfs.NAMESPACE}/{nfs.NAME}",
+            subject=system.nfs.subject,
             last_seen=(done.stdout + done.stderr).strip()[-1_000:],
-            advice="check the free space of the NFS server's node",
+            advice="check the free space of the source",
         )

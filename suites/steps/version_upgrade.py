@@ -74,7 +74,7 @@ class InUse:
                 expected=", ".join(self.written),
                 seen=f"{result.message or 'written'}; on the server: {', '.join(there) or 'nothing'}",
             )
-        user.evidence.fact("NFS server's disk", f"has {name}, checksum right", files=len(there))
+        user.evidence.fact(user.system.nfs.observed_on, f"has {name}, checksum right", files=len(there))
 
     @property
     def expected(self) -> dict[str, str]:
@@ -113,8 +113,9 @@ def target(user: User) -> FluidRelease:
 def in_use(user: User) -> Iterator[InUse]:
     """A read-only Dataset, a read-write one, and a reference from another namespace, each with its reader."""
     needs_controller(user)
-    folder = f"/export/written-{user.namespace}"
-    user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
+    source = user.system.nfs
+    folder = source.folder(f"written-{user.namespace}")
+    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
     try:
         user.creates_dataset()
         _creates_writable(user, folder)
@@ -135,7 +136,7 @@ def in_use(user: User) -> Iterator[InUse]:
             yield used
     finally:
         # The folder stays: it is mounted until the Dataset is gone.
-        user.system.nfs.run("find", folder, "-mindepth", "1", "-delete")
+        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
 
 
 def upgrade(user: User, release: HelmRelease, to: FluidRelease, used: InUse) -> None:

@@ -16,6 +16,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.options import Options
 from clusters.product import fluid
+from clusters.source_choice import SourceChoice
 from tests.clusters.stored_objects import StoredObjects
 
 
@@ -127,3 +128,14 @@ def test_a_policy_that_refuses_the_namespace_is_reported(cluster: Cluster) -> No
 def harness_labels() -> dict[str, str]:
     """Of its own namespace."""
     return {"app.kubernetes.io/managed-by": "fluid-conformance"}
+
+
+def test_an_existing_source_is_checked(cluster: Cluster) -> None:
+    """And the image of the NFS server is not needed with it."""
+    cluster.objects["/api/v1/nodes/n1"]["status"]["images"] = [{"names": [definitions.toolbox().name]}]
+    choice = SourceChoice(claim=("team", "photos"))
+    found = problems(cluster, source=choice)
+    assert found == {
+        "source": ("there is no claim team/photos", "name an existing claim with --source-claim")
+    }
+    assert "image" in problems(cluster)

@@ -2,7 +2,8 @@
 
 It creates two teams with Datasets on a cluster with Fluid, then runs the harness by the kubeconfig, by
 default level smoke. Not one read of the teams may fail, no Pod of theirs may be started again, and a dump of
-the whole cluster must be as before the run. The harness's namespace must not be in use.
+the whole cluster and the files on their NFS server must be as before the run. The harness's namespace must
+not be in use. With ``--source-claim team-a/source`` among the options, the run uses the storage of a team.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nodes = engine.find(SystemCommands())
     try:
         workload.create(kube, given.registry)
-        cluster = dump(kube, nodes)
+        cluster, files = dump(kube, nodes), workload.stored(kube)
         before = {team: workload.reads(kube, team) for team in workload.TEAMS}
         started = time.monotonic()
         code = _run(given)
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = list(workload.problems(before, after, int(seconds / SECONDS_A_READ)))
         if changed := differences(cluster, dump(kube, nodes)):
             found.append(f"the cluster is not as before:\n{changed}")
+        if (now := workload.stored(kube)) != files:
+            found.append(f"the files of the teams are not as before:\n{files}\nnow:\n{now}")
         for team in workload.TEAMS:
             number, longest = after[team].good - before[team].good, after[team].longest
             _print(f"{team}: {number} reads while the run took {seconds:.0f} s, longest {longest} ms")

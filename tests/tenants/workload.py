@@ -210,6 +210,19 @@ def _write_files(kube: Kube, team: str) -> str:
     return done.stdout
 
 
+def stored(kube: Kube) -> str:
+    """Everything on the NFS server of the teams: names and kinds, and the checksums of files.
+
+    Raises:
+        HarnessError: it cannot be read.
+    """
+    script = "cd /export && find . -printf '%y %p\\n' | sort && find . -type f -exec sha256sum {} + | sort"
+    done = kube.exec(STORAGE, nfs.NAME, nfs.CONTAINER, ("bash", "-c", script), timeout=60.0)
+    if done.exit_code != 0:
+        raise HarnessError("the files of the teams cannot be read", last_seen=done.stderr)
+    return done.stdout
+
+
 def _wait_for_pod(kube: Kube, namespace: str, name: str) -> None:
     wait(
         lambda: PodSnapshot.of(kube.get(kinds.POD, name, namespace) or {}),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from clusters.digests import file_digest
+from clusters.errors import InfrastructureError
 from clusters.fluid_source import FLUID_MODULE, FluidSource
 from clusters.host import network_settings
 from clusters.host.artifact_cache import Artifact, ArtifactCache
@@ -224,12 +227,31 @@ def alluxio(version: str) -> Artifact:
         options = network_settings.maven_options()
         cache.commands.run(argv, env={"MAVEN_OPTS": options} if options else None, on_line=stage.says)
         pom.unlink()
+        require_pinned_jars(version, folder / "jars")
         (folder / "lib").mkdir()
         # Under-stores are found by file in ${alluxio.home}/lib, each with its own class loader.
         for jar in (folder / "jars").glob("alluxio-underfs-*.jar"):
             shutil.copy(jar, folder / "lib")
 
     return Artifact(f"alluxio-{version}", tuple(f"{name} {of}" for name, of in modules), make)
+
+
+def require_pinned_jars(version: str, folder: Path) -> None:
+    """Compare the jars of a version of Alluxio with the digest in the pins, if there is one.
+
+    Raises:
+        InfrastructureError: they are not those that were pinned.
+    """
+    pinned = pins().alluxio[version].jars
+    listing = "".join(f"{file_digest(jar)}  {jar.name}\n" for jar in sorted(folder.iterdir()))
+    found = hashlib.sha256(listing.encode()).hexdigest()
+    if pinned and found != pinned:
+        raise InfrastructureError(
+            f"the jars of Alluxio {version} that Maven fetched are not those that are pinned",
+            condition=f"digest {pinned}",
+            last_seen=f"digest {found} of {len(listing.splitlines())} jars",
+            advice="check the Maven repository, or `jars` in clusters/pins.toml if it is right",
+        )
 
 
 def debian_root(release: str) -> Artifact:

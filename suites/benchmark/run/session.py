@@ -195,7 +195,7 @@ class BenchmarkSession:
             cache = ArtifactCache(cache_root(), SystemCommands(), self.progress)
             program = Tools(system.options, system.host, cache).obtain(artifacts.toxiproxy())
             self._proxy = nfs_proxy.install(
-                system.kube, system.nfs, system.toolbox, program / "toxiproxy-server", self.progress
+                system.kube, system.nfs_server, system.toolbox, program / "toxiproxy-server", self.progress
             )
             self._proxied = Testbed.create(system, self.progress, (), self._proxy)
         return self._proxied

@@ -162,7 +162,7 @@ def _nfs(testbed: Testbed, mount: Mount) -> Nfs:
 
 def _server(testbed: Testbed) -> str:
     try:
-        output = testbed.system.nfs.run("ganesha.nfsd", "-v")
+        output = testbed.system.nfs_server.run("ganesha.nfsd", "-v")
     except HarnessError:
         return "unknown"
     release = _RELEASE.search(output)
@@ -171,7 +171,7 @@ def _server(testbed: Testbed) -> str:
 
 def _storage(testbed: Testbed) -> str:
     try:
-        output = testbed.system.nfs.run("df", "--output=fstype", FOLDER).split()
+        output = testbed.system.nfs_server.run("df", "--output=fstype", FOLDER).split()
     except HarnessError:
         return "unknown"
     return f"{output[-1]} on the disk of the node, all data in the page cache of the server"

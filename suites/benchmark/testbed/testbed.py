@@ -118,8 +118,8 @@ class Testbed:
         if layouts:
             create_data(system, progress, layouts)
         user = User(system, Evidence(silent=True), unique("fc-bench"), folder=FOLDER, files=Files(()))
-        run = partial(system.provider.node_exec, system.nfs.node, changes=Disruption.NOTHING)
-        testbed = cls(system, progress, user, proxy or TokenBucket(run, system.nfs.pid_namespace()))
+        run = partial(system.provider.node_exec, system.nfs_server.node, changes=Disruption.NOTHING)
+        testbed = cls(system, progress, user, proxy or TokenBucket(run, system.nfs_server.pid_namespace()))
         try:
             with progress.stage("Dataset of the benchmark becomes Bound"):
                 user.creates_namespace()
@@ -201,7 +201,9 @@ class Testbed:
         """Ask Alluxio, the API server and the NFS server; none of the requests reads from NFS."""
         alluxio = self._cache_state(layout, copy, plan)
         fuse = self.fuse_pod()
-        return Observation(datetime.now(UTC), alluxio, self.system.nfs.served(), fuse.uid if fuse else "")
+        return Observation(
+            datetime.now(UTC), alluxio, self.system.nfs_server.served(), fuse.uid if fuse else ""
+        )
 
     def observe_all(
         self, layout: Layout, plan: Plan, copies: Sequence[int], pods: Sequence[PodSnapshot]
@@ -215,7 +217,7 @@ class Testbed:
         uids = sorted({fuses[pod.node].uid for pod in pods if pod.node in fuses})
         everywhere = all(pod.node in fuses for pod in pods)
         return Observation(
-            datetime.now(UTC), alluxio, self.system.nfs.served(), "+".join(uids) if everywhere else ""
+            datetime.now(UTC), alluxio, self.system.nfs_server.served(), "+".join(uids) if everywhere else ""
         )
 
     def next_job(self, what: str) -> str:

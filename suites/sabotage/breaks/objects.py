@@ -109,7 +109,7 @@ def dataset_writable(environment: Environment, users: Users) -> Iterator[Tamperi
     finally:
         alluxio = environment.observer.alluxio(namespace, DATASET)
         alluxio.run("alluxio", "fs", "rm", f"/{WRITTEN_FILE}", check=False)
-        environment.system.nfs.run("rm", "-f", "--", f"{environment.folder}/{WRITTEN_FILE}")
+        environment.system.nfs_server.run("rm", "-f", "--", f"{environment.folder}/{WRITTEN_FILE}")
         check_source_unchanged(environment)
 
 

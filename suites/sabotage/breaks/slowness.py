@@ -42,7 +42,7 @@ def slow_api_server(environment: Environment, users: Users) -> Iterator[Tamperin
 def slow_nfs_server(environment: Environment, users: Users) -> Iterator[Tampering]:
     """The NFS server runs for a third of the time."""
     del users
-    server = environment.system.nfs
+    server = environment.system.nfs_server
     within = server.pid_namespace()
     with slowed(
         environment.system.journal, server.node, "ganesha.nfsd", within=within, stopped=0.2, going=0.1

@@ -14,7 +14,8 @@ from workloads.faults import FaultError
 def source_file_changed(environment: Environment, users: Users, path: str) -> Iterator[Tampering]:
     """One file of the export has other bytes, and the same length."""
     del users
-    nfs, file, kept = environment.system.nfs, f"{environment.folder}/{path}", "/export/.kept-by-sabotage"
+    nfs = environment.system.nfs_server
+    file, kept = f"{environment.folder}/{path}", nfs.folder(".kept-by-sabotage")
     size = next(one.size for one in environment.files.files if one.path == path)
     try:
         nfs.run("cp", "-p", "--", file, kept)

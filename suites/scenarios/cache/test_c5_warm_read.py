@@ -15,7 +15,7 @@ from workloads import pod_commands
 STALL_SECONDS: Final = 6.0
 
 
-@scenario("C5", Level.SMOKE, alone=True)
+@scenario("C5", Level.SMOKE, alone=True, nfs_server="counts what the NFS server sends, and stops it")
 def test_cached_read_costs_the_nfs_server_nothing(shared_user: User) -> None:
     """A cached read costs the NFS server nothing, and works with the server stopped.
 

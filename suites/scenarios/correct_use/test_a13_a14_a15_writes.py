@@ -69,12 +69,12 @@ def _check_fuse_is_read_only(user: User, pod: PodSnapshot) -> None:
 
 
 def _folder_for_writing(user: User) -> str:
-    return f"/export/written-{user.namespace}"
+    return user.system.nfs.folder(f"written-{user.namespace}")
 
 
 def _read_write(user: User) -> None:
     folder = _folder_for_writing(user)
-    user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
+    user.system.nfs.run("mkdir", "-m", "777", "-p", user.system.nfs.inside(folder))
     user.creates_source("nfs-rw", folder=folder)
     dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
     user.creates_dataset(
@@ -168,7 +168,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
     The user creates a Dataset with ``accessModes: [ReadWriteMany]`` over a claim of its own, and the
     application writes a file.
     """
-    server, folder = dataset_owner.system.nfs, _folder_for_writing(dataset_owner)
+    source, folder = dataset_owner.system.nfs, _folder_for_writing(dataset_owner)
     try:
         _check_claim_is_read_write(dataset_owner)
         pod = dataset_owner.starts(dataset_owner.application("a14-writer", DATASET))
@@ -191,7 +191,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
                 seen=str(there),
             )
         dataset_owner.evidence.fact(
-            "NFS server's disk", "the file that was written, checksum right", files=len(there)
+            source.observed_on, "the file that was written, checksum right", files=len(there)
         )
         seen = dataset_owner.observer.read(pod)
         if dict(seen.checksums) != expected:
@@ -204,7 +204,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
         dataset_owner.evidence.fact("application", "reads back what it wrote")
     finally:
         # The folder stays: it is mounted until the Dataset is gone.
-        server.run("find", folder, "-mindepth", "1", "-delete")
+        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
 
 
 def _check_claim_is_read_write(user: User) -> None:
@@ -240,8 +240,8 @@ def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
     The user creates a Dataset with ``accessModes: [ReadWriteMany]`` whose only mount is a read-only
     claim, and the application writes a file; A14 is the same without ``readOnly``.
     """
-    server, folder = user.system.nfs, f"/export/written-{user.namespace}"
-    server.run("mkdir", "-m", "777", "-p", folder)
+    source, folder = user.system.nfs, _folder_for_writing(user)
+    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
     try:
         user.creates_source("nfs-rw", folder=folder)
         mount = Mount(mount_point="pvc://nfs-rw", name="nfs-rw", path="/", read_only=True)
@@ -273,4 +273,4 @@ def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
         )
     finally:
         # The folder stays: it is mounted until the Dataset is gone.
-        server.run("find", folder, "-mindepth", "1", "-delete")
+        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")

@@ -11,7 +11,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
 from clusters.kubernetes.watch import Topic
-from clusters.product import fluid_names, nfs
+from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DatasetSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
@@ -79,17 +79,17 @@ def test_dataset_created_again_under_its_name_has_new_data(dataset_owner: User) 
 @contextmanager
 def _other_data(user: User) -> Iterator[User]:
     """The same user over a second claim, with files of the same names and sizes and of other contents."""
-    folder = f"/export/again-{user.namespace}"
+    source = user.system.nfs
+    folder = source.folder(f"again-{user.namespace}")
     files = Files(tuple(DataFile(file.path, file.size, f"again-{file.seed}") for file in user.files.files))
-    script = files.shell(folder).encode()
-    kube = user.system.kube
+    script = files.shell(source.inside(folder)).encode()
     try:
-        kube.exec(nfs.NAMESPACE, nfs.NAME, nfs.CONTAINER, ["bash", "-s"], stdin=script, timeout=DATA_SECONDS)
+        source.execute("bash", "-s", stdin=script, timeout=DATA_SECONDS)
         user.creates_source(AGAIN, folder=folder)
         yield replace(user, folder=folder, files=files)
     finally:
         # The folder itself stays: it is mounted until the Dataset is deleted.
-        user.system.nfs.run("find", folder, "-mindepth", "1", "-delete")
+        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
 
 
 def _delete_dataset_and_runtime(user: User) -> None:

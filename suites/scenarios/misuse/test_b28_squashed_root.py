@@ -32,14 +32,19 @@ chmod 600 "$1/$3"
 """
 
 
-@scenario("B28", Level.FULL, issues=(174, 144))
+@scenario(
+    "B28",
+    Level.FULL,
+    issues=(174, 144),
+    nfs_server="has the NFS server export a folder once more, with root squashed",
+)
 def test_private_files_of_an_export_that_squashes_root_are_not_read(user: User) -> None:
     """Over an NFS export that squashes root, Fluid reads files that all users may read and no private file.
 
     The user's export has ``root_squash``, and Fluid's worker reads as root. One file is readable by all,
     one only by its owner; on raw NFS the owner reads both.
     """
-    server = user.system.nfs
+    server = user.system.nfs_server
     server.run("bash", "-c", _MAKE_FILES, "make", SQUASHED_FOLDER, OPEN, PRIVATE, TEXT, str(OWNER))
     user.creates_source(SQUASHED_CLAIM, folder=server.exports_squashed(SQUASHED_FOLDER))
     raw = user.starts(user.application("b28-raw", SQUASHED_CLAIM))

@@ -19,7 +19,7 @@ STALL_SECONDS: Final = 6.0
 DOWN_SECONDS: Final = 20.0
 
 
-@scenario("D12", Level.CONFORMANCE, alone=True)
+@scenario("D12", Level.CONFORMANCE, alone=True, nfs_server="stops the NFS server")
 def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: User) -> None:
     """While the NFS server is stopped, cached files can be read and others cannot; later all can be read.
 

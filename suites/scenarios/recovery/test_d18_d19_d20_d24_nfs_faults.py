@@ -79,6 +79,7 @@ def _free(user: User) -> None:
     disturbs={Disruption.NODE: "drops all packets between a node and the harness's NFS server for a minute"},
     alone=True,
     nodes=2,
+    nfs_server="drops all packets of the NFS server",
 )
 def test_cached_files_are_read_on_a_node_without_the_nfs_server(dataset_owner: User) -> None:
     """A node without the NFS server for a minute reads cached files; others wait, and are right later.
@@ -97,6 +98,7 @@ def test_cached_files_are_read_on_a_node_without_the_nfs_server(dataset_owner: U
     },
     alone=True,
     nodes=2,
+    nfs_server="drops packets of the NFS server",
 )
 def test_files_are_read_right_while_packets_of_nfs_are_lost(dataset_owner: User) -> None:
     """While a node loses 30 % of the packets of NFS for a minute, all reads are right, or come later.
@@ -112,6 +114,7 @@ def test_files_are_read_right_while_packets_of_nfs_are_lost(dataset_owner: User)
     disturbs={Disruption.NODE: "limits what a node receives from the harness's NFS server to 1 MB/s"},
     alone=True,
     nodes=2,
+    nfs_server="limits what the NFS server sends",
 )
 def test_files_are_read_right_while_nfs_is_slow(dataset_owner: User) -> None:
     """While a node receives 1 MB/s from the NFS server for a minute, all reads are right, or come later.
@@ -121,7 +124,7 @@ def test_files_are_read_right_while_nfs_is_slow(dataset_owner: User) -> None:
     _check(dataset_owner, "d20", _impaired(dataset_owner, SLOW), Effect.MAY_WAIT)
 
 
-@scenario("D24", Level.FULL, alone=True, nodes=2)
+@scenario("D24", Level.FULL, alone=True, nodes=2, nfs_server="withdraws the export of the NFS server")
 def test_cached_files_are_read_while_the_export_is_withdrawn(dataset_owner: User) -> None:
     """While the export is withdrawn, cached files are read; others fail, and are right once it is back.
 

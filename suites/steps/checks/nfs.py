@@ -72,4 +72,4 @@ def source_unchanged(user: User) -> None:
             expected="the files as they were made",
             seen=str(difference),
         )
-    user.evidence.fact("NFS server's disk", "all files as they were made", files=len(found))
+    user.evidence.fact(user.system.nfs.observed_on, "all files as they were made", files=len(found))

@@ -79,7 +79,9 @@ class FakeKube:
     answers: dict[str, Completed] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
-    def exec(self, namespace: str, pod: str, container: str, argv: Any, *, timeout: float) -> Completed:
+    def exec(
+        self, namespace: str, pod: str, container: str, argv: Any, *, timeout: float, stdin: bytes | None
+    ) -> Completed:
         """Answer as the server's container would."""
         assert (namespace, pod, container) == ("fluid-conformance", "nfs-server", "ganesha")
         self.asked.append(tuple(argv))
@@ -118,7 +120,7 @@ def test_without_counters_the_interface_is_read(server: NfsServer, kube: FakeKub
 
 def test_a_program_that_fails_next_to_the_server_is_an_error(server: NfsServer) -> None:
     """With the Pod and what it printed."""
-    with pytest.raises(HarnessError, match="sync on the NFS server failed with exit code 1") as caught:
+    with pytest.raises(HarnessError, match="sync at the NFS source failed with exit code 1") as caught:
         server.run("sync")
     assert caught.value.last_seen == "no such thing"
     assert caught.value.subject == "Pod fluid-conformance/nfs-server"

@@ -17,6 +17,7 @@ from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError, Completed
 from clusters.images import charts, on_nodes
 from clusters.images.offline import definitions
+from clusters.images.tools import Tools
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.ownership import MANAGED_BY_LABEL
 from clusters.kubernetes.snapshots.node import NodeSnapshot
@@ -361,7 +362,8 @@ def install(
 
     def run(*nodes: NodeSnapshot, **options: Any) -> dict[str, Any]:
         given = Options(kubeconfig=api.kubeconfig(), install_fluid=True, versions=BUILT, **options)
-        SystemBuilder(given, "r1", Progress(), commands)._install_on_existing(provider, HOST, nodes)
+        tools = Tools(given, HOST, ArtifactCache(cache_root(), commands, Progress()))
+        existing_fluid.install(provider, tools, given, nodes, Progress())
         found: dict[str, Any] = passed["chart_values"]
         return found
 

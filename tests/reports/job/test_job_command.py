@@ -52,6 +52,26 @@ def test_an_image_that_no_node_has_is_refused(
     assert not any("fluid-conformance" in path for path in cluster.objects)
 
 
+def test_a_source_that_cannot_serve_is_refused(
+    cluster: StoredObjects, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the Job is created; one that can is passed on to the run."""
+    words = ["job", "run", "--scenario", "A1", "--source-claim", "team/photos"]
+    assert fluid_conformance.main(words) == 2
+    assert "there is no claim team/photos" in capsys.readouterr().err
+    assert not any("fluid-conformance" in path for path in cluster.objects)
+    cluster.put(
+        kinds.CLAIM.path("team", "photos"),
+        spec={"accessModes": ["ReadWriteMany"], "volumeName": "pv-1"},
+        status={"phase": "Bound"},
+    )
+    cluster.put(kinds.VOLUME.path(None, "pv-1"), spec={"nfs": {"server": "10.0.0.5", "path": "/srv"}})
+    assert fluid_conformance.main(words) == 0
+    job = cluster.objects[kinds.JOB.path(NAMESPACE, "fluid-conformance")]
+    args = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert args[args.index("--source-claim") + 1] == "team/photos"
+
+
 def test_manifest_prints_yaml_without_a_cluster(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

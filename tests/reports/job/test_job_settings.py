@@ -8,6 +8,7 @@ from clusters.disruption import ALL, Disruption
 from clusters.errors import RefusalError
 from clusters.kubernetes import kinds
 from clusters.rights import BASE, Grant
+from clusters.source_choice import SourceChoice
 from reports.job.settings import Settings, described, selection
 from suites.catalogue import discovery
 from suites.catalogue.scenario import Level
@@ -54,6 +55,18 @@ def test_rows_that_create_roles_do_not_run_in_the_cluster() -> None:
         for grant in (*found.rights.cluster, *found.rights.own)
         if set(grant.verbs) - {"get", "list", "watch"}
     }
+
+
+def test_rows_that_need_the_nfs_server_do_not_run_with_an_existing_source() -> None:
+    """The run gets the option, and no more rights."""
+    source = SourceChoice(claim=("team", "photos"))
+    settings = Settings("image", source=source)
+    found = selection(settings)
+    assert ids(found.nfs_server) == {"C5"}
+    assert found.rights == BASE
+    assert "  C5: it counts what the NFS server sends, and stops it" in list(described(found))
+    assert settings.arguments()[-2:] == ["--source-claim", "team/photos"]
+    assert not selection(Settings("image")).nfs_server
 
 
 def test_every_row_is_in_one_list() -> None:

@@ -54,6 +54,11 @@ def test_a3(nodes, evidence):
 @scenario("A4", Level.SMOKE, writes=(kinds.CLUSTER_ROLE,))
 def test_a4(evidence):
     \"\"\"It holds.\"\"\"
+
+
+@scenario("C5", Level.CONFORMANCE, nfs_server="stops the NFS server")
+def test_c5(evidence):
+    \"\"\"It holds.\"\"\"
 """
 
 
@@ -112,6 +117,35 @@ def test_with_few_rights_rows_that_create_roles_do_not_run(run: Runner) -> None:
     assert run("--kubeconfig", "config", "--scenario", "A4")["A4"]["outcome"] == "pass"
 
 
+def test_with_an_existing_source_rows_that_need_the_nfs_server_do_not_run(run: Runner) -> None:
+    """They are listed with what they would do, and are no pass."""
+    words = ("--kubeconfig", "config", "--scenario", "A1,C5")
+    rows = run(*words, "--source-claim", "team/photos")
+    assert rows["A1"]["outcome"] == "pass"
+    assert rows["C5"]["outcome"] == "skipped"
+    assert rows["C5"]["reason"] == (
+        "cannot run here: it stops the NFS server, and the source of this run is not the harness's"
+    )
+    assert run.verdict["run"]["options"]["source"] == "existing claim"
+    assert "photos" not in str(run.verdict["run"]["options"])
+    assert run(*words)["C5"]["outcome"] == "pass"
+
+
+def test_rows_that_use_the_nfs_server_of_the_harness_declare_it() -> None:
+    """Their modules ask for it, and no module without such a row does."""
+    rows = declared()
+    asking = {row.file for row in rows if _uses_server((ROOT / row.file).read_text())}
+    assert asking == {row.file for row in rows if row.nfs_server}
+    assert {row.id for row in rows if row.nfs_server} == {"B28", "C5", "D12", "D18", "D19", "D20", "D24"}
+    for row in rows:
+        assert not row.nfs_server.endswith(".")
+        assert row.nfs_server[:1].islower() or not row.nfs_server
+
+
+def _uses_server(source: str) -> bool:
+    return "system.nfs_server" in source or "nfs_server." in source or "observer.served" in source
+
+
 def test_what_is_permitted_runs(run: Runner) -> None:
     """The option names kinds."""
     rows = run("--kubeconfig", "config", "--allow-disruptive", "node", "--scenario", "A2")
@@ -123,6 +157,17 @@ def test_what_is_permitted_runs(run: Runner) -> None:
     [
         (("--allow-disruptive", "all"), "all: not a kind of disruption"),
         (("--level", "sabotage"), "level sabotage breaks the product on purpose"),
+        (
+            (
+                "--level",
+                "sabotage",
+                "--source-server",
+                "nas:/data",
+                "--allow-disruptive",
+                ",".join(kind.option for kind in ALL),
+            ),
+            "NFS server nas:/data cannot be the source of this",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Runner, words: tuple[str, ...], says: str) -> None:

@@ -34,6 +34,12 @@ def test_a1(dataset_owner):
     open("ran", "w").close()
 
 
+@scenario("A3", Level.CONFORMANCE, nfs_server="stops the NFS server")
+def test_a3(user):
+    \"\"\"It holds.\"\"\"
+    open("ran", "w").close()
+
+
 @scenario("A2", Level.SMOKE, disturbs={Disruption.NODE: "mounts a folder"})
 def test_a2(user):
     \"\"\"It holds.\"\"\"
@@ -50,6 +56,18 @@ def test_a2(user):
             ("--kubeconfig", "config"),
             0,
             ["1 scenarios would run: A1", "  nothing", "not run, disruptive*", "  A2: mounts a folder"],
+        ),
+        (
+            "",
+            ("--kubeconfig", "config", "--scenario", "A1,A3", "--source-claim", "team/photos"),
+            0,
+            [
+                "1 scenarios would run: A1",
+                "  namespace fluid-conformance with a Pod that mounts the source, *",
+                "  one folder fluid-conformance-… on claim team/photos; nothing else there *",
+                "not run:",
+                "  A3: it stops the NFS server, and the source of this run is not the harness's",
+            ],
         ),
         ("may not create namespaces", (), 4, ["*may not create namespaces: grant them"]),
     ],

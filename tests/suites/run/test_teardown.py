@@ -72,7 +72,7 @@ def test_nothing_left_is_a_fact_of_the_scenario(finds: Callable[[object], None])
     """A scenario whose Dataset went as a whole is reported so, and nothing is wrong with it."""
     evidence = gone(BackgroundTeardown(), a_user(), a_scenario())
     assert not evidence.late_failures
-    assert [fact.source for fact in evidence.facts] == ["leak check", "NFS server's disk"]
+    assert [fact.source for fact in evidence.facts] == ["leak check", "files at the source"]
     assert "no object, node label, mount or cached file is left" in evidence.facts[0].says
 
 

@@ -13,6 +13,7 @@ import pytest
 from clusters.errors import InfrastructureError, ProductFailureError
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
+from clusters.kubernetes.client import Kube
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -69,10 +70,12 @@ class Cluster:
         *,
         timeout: float,
         idle_timeout: float | None = None,
+        stdin: bytes | None = None,
     ) -> Completed:
         """Run a program as the test says."""
         argv = tuple(argv)
         assert container
+        assert stdin is None
         if pod == nfs.NAME:
             return checksums(self.source)
         if argv == ("true",):
@@ -126,7 +129,7 @@ class Cluster:
             provider=self,
             host=self.host,
             toolbox="toolbox:1",
-            nfs=SimpleNamespace(address="10.0.0.9"),
+            nfs=nfs.NfsServer(cast("Kube", self), "10.0.0.9", "n1", "nfs:1"),
         )
         return User(cast("System", system), Evidence(silent=True), "fc-1", folder="/export/a", files=FILES)
 

@@ -98,6 +98,8 @@ class Cluster:
     def apply(self, manifest: dict[str, Any], **_: Any) -> None:
         """Note its kind."""
         self.applied.append(manifest["kind"])
+        if manifest["kind"] == "PersistentVolume":
+            assert manifest["spec"]["mountOptions"] == ["nfsvers=4.1"]
         self.observations.append(0)
 
     def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from suites.steps.user import User
 from suites.steps.version_upgrade import TEXT, InUse
 from workloads import pod_commands
 
+NFS = SimpleNamespace(observed_on="NFS server's disk")
 SUM = hashlib.sha256(TEXT.encode()).hexdigest()
 
 
@@ -34,7 +35,7 @@ class Writer:
     mounted: dict[str, str] = field(default_factory=dict)
     through: bool = True
     evidence: Evidence = field(default_factory=lambda: Evidence(silent=True))
-    system: Any = field(default_factory=lambda: SimpleNamespace(upgrade=None))
+    system: Any = field(default_factory=lambda: SimpleNamespace(upgrade=None, nfs=NFS))
 
     @property
     def observer(self) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from clusters.errors import InfrastructureError
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import artifacts
-from clusters.pins import pins
+from clusters.pins import AlluxioPin, pins
 from clusters.product.fluid_chart import restore_dependencies
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
@@ -158,6 +161,22 @@ def test_alluxio_comes_from_maven(
     assert {path.name for path in place.iterdir()} == {"jars", "lib"}
     (ran,) = commands.asked("mvn")
     assert "-Dhttps.proxyHost=proxy.example" in ran.env["MAVEN_OPTS"]
+
+
+def test_other_jars_than_the_pinned_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One changed byte, one jar more or one less; the digest is that of the shell's sha256sum."""
+    for name in ("b.jar", "a.jar"):
+        (tmp_path / name).write_text(name)
+    argv = ["bash", "-c", 'cd "$1" && LC_ALL=C sha256sum *.jar | sha256sum', "digest", str(tmp_path)]
+    digest = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()[0]
+    pinned = AlluxioPin(under_stores={}, jars=digest)
+    fake = SimpleNamespace(alluxio={"2.9.0": pinned, "2.9.6": AlluxioPin(under_stores={})})
+    monkeypatch.setattr(artifacts, "pins", lambda: fake)
+    artifacts.require_pinned_jars("2.9.0", tmp_path)
+    (tmp_path / "c.jar").write_text("more")
+    with pytest.raises(InfrastructureError, match=r"jars of Alluxio 2\.9\.0 .* not those that are pinned"):
+        artifacts.require_pinned_jars("2.9.0", tmp_path)
+    artifacts.require_pinned_jars("2.9.6", tmp_path)
 
 
 def test_an_interrupted_download_does_not_count_as_complete(

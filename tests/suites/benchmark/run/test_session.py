@@ -232,7 +232,7 @@ def test_kernel_that_cannot_shape_leaves_it_to_a_proxy(
     monkeypatch.setattr(
         benchmark_session,
         "system",
-        SimpleNamespace(options=None, host=None, kube=behind.system.kube, nfs=None, toolbox=""),
+        SimpleNamespace(options=None, host=None, kube=behind.system.kube, nfs_server=None, toolbox=""),
     )
     result = benchmark_session.series(NAME)
     assert result.shaping.means == "a proxy"
