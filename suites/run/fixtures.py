@@ -34,6 +34,7 @@ from suites.run.teardown import LAST_CHECKS_SECONDS
 from suites.run.unbindable import NotCreated, WatchResult
 from suites.steps import source_files
 from suites.steps.idle_watch import IdleResult
+from suites.steps.source_files import data_folder
 from suites.steps.user import User, unique
 from workloads.data import Files, smoke
 
@@ -126,7 +127,7 @@ def files(system: System, progress: Progress) -> Files:
     """The data that scenarios read, on the NFS server; what an earlier run left there is repaired."""
     expected = smoke()
     with progress.stage("data on the NFS server"):
-        repaired = source_files.ensure(system, expected, source_files.data_folder(system))
+        repaired = source_files.ensure(system, expected, data_folder(system))
     if repaired:
         with progress.stage(f"source export repaired ({repaired})"):
             pass
@@ -254,7 +255,7 @@ def shared_user(
         system,
         evidence,
         ready_dataset.namespace,
-        folder=source_files.data_folder(system),
+        folder=data_folder(system),
         files=files,
         timeout_factor=system.host.slowness,
         requests_reconciles=not is_untouched(request.node),
@@ -282,9 +283,7 @@ def pool(
     ]
     requested = [one.dataset for one in found if not _lacks(system, one)]
     watches = any("idle_watch" in getattr(item, "fixturenames", ()) for item in asking)
-    made = DatasetPool(
-        system, source_files.data_folder(system), files, requested, watches=watches, untouched=every_one
-    )
+    made = DatasetPool(system, data_folder(system), files, requested, watches=watches, untouched=every_one)
     yield made
     interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
     with progress.stage("last Datasets are deleted and checked"):
@@ -334,7 +333,7 @@ def user(
         system,
         evidence,
         unique("fc"),
-        folder=source_files.data_folder(system),
+        folder=data_folder(system),
         files=files,
         timeout_factor=system.host.slowness,
         requests_reconciles=not untouched,
@@ -362,9 +361,7 @@ def unbindable_datasets(
     ]
     return unbindable_cases.watch(
         ids,
-        lambda: User(
-            system, Evidence(silent=True), unique("fc"), folder=source_files.data_folder(system), files=files
-        ),
+        lambda: User(system, Evidence(silent=True), unique("fc"), folder=data_folder(system), files=files),
     )
 
 
