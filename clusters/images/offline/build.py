@@ -232,7 +232,8 @@ def _link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def _docker_build(engine: Engine, image: ImageDefinition, context: Path, stage: RunningStage) -> None:
-    argv: list[str | Path] = [docker_client(), "build", "--network", "host", "-t", image.local]
+    # A failed build keeps no container.
+    argv: list[str | Path] = [docker_client(), "build", "--force-rm", "--network", "host", "-t", image.local]
     argv += ["--label", f"{KEY_LABEL}={image.key}"]
     # Without values: the client reads them from its environment, and no error shows a password.
     for name in network_settings.build_arguments():
