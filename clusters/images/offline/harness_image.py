@@ -30,6 +30,8 @@ _DISTRIBUTION: Final = "fluid-conformance"
 PYTHON: Final = "3.11"
 #: Packages that only benchmarks and the building of images use, which do not run in a cluster.
 LEFT_OUT: Final = frozenset({"pip", "scipy"})
+#: The packages with the hashes of their wheels; `clusters.images.offline.package_lock` writes it.
+PACKAGES: Final = RECIPES / "harness" / "packages.txt"
 #: Folders of packages that nothing here imports: the asynchronous half of the client of Kubernetes, 41 MiB.
 _UNUSED: Final = ("kubernetes/aio",)
 #: Names of the platforms whose wheels run on Debian bookworm (glibc 2.36).
@@ -85,19 +87,29 @@ def _packages() -> Artifact:
     machine = platform.machine()
 
     def make(cache: ArtifactCache, folder: Path, stage: RunningStage) -> None:
-        listed = folder / "requirements.txt"
-        listed.write_text("\n".join(wanted) + "\n")
         target = folder / "packages"
-        argv: list[str | Path] = [sys.executable, "-m", "pip", "install", "--no-compile", "--target", target]
-        argv += ["--only-binary=:all:", "--implementation", "cp", "--python-version", PYTHON]
-        for name in _PLATFORMS:
-            argv += ["--platform", f"{name}_{machine}"]
-        cache.commands.run([*argv, "-r", listed], on_line=stage.says)
+        argv: list[str | Path] = [sys.executable, "-m", "pip", "install", "--no-compile", "--require-hashes"]
+        argv += [*for_the_image(machine, target), "-r", PACKAGES]
+        cache.commands.run(argv, on_line=stage.says)
         for name in _UNUSED:
             shutil.rmtree(target / name)
         shutil.rmtree(target / "bin", ignore_errors=True)  # programs with the path of this machine's Python
 
-    return Artifact("harness-packages", (PYTHON, machine, *_UNUSED, *wanted), make)
+    return Artifact("harness-packages", (PYTHON, machine, *_UNUSED, *wanted, file_digest(PACKAGES)), make)
+
+
+def for_the_image(machine: str, target: Path) -> list[str]:
+    """Arguments with which pip installs for Python and system of the image, whatever this machine has.
+
+    Args:
+        machine: such as ``x86_64``.
+        target: folder to install into.
+    """
+    argv = ["--target", str(target), "--only-binary=:all:", "--implementation", "cp"]
+    argv += ["--python-version", PYTHON]
+    for name in _PLATFORMS:
+        argv += ["--platform", f"{name}_{machine}"]
+    return argv
 
 
 def requirements() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from clusters.errors import RefusalError
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.images.offline import harness_image as module
+from clusters.images.offline import package_lock
 from clusters.images.offline.harness_image import harness_image, requirements
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
@@ -84,6 +86,7 @@ def test_packages_are_for_the_python_of_the_image(tmp_path: Path, commands: Fake
     (install,) = commands.asked("pip", "install")
     assert install.argv[install.argv.index("--python-version") + 1] == module.PYTHON
     assert "--only-binary=:all:" in install.argv
+    assert "--require-hashes" in install.argv
 
 
 def test_the_tag_changes_with_the_code(house: Path) -> None:
@@ -104,6 +107,41 @@ def test_requirements_are_pinned_and_leave_out_what_does_not_run_there() -> None
     names = {line.partition("==")[0] for line in found}
     assert {"pytest", "kubernetes", "pydantic"} <= names
     assert not names & module.LEFT_OUT
+
+
+def test_every_requirement_has_the_hashes_of_its_wheels() -> None:
+    """Nothing else is installed then: pip refuses a package that one of them needs and that is not listed."""
+    listed = module.PACKAGES.read_text()
+    for line in requirements():
+        name, _, version = line.partition("==")
+        assert f"\n{name.lower()}=={version} \\\n    --hash=sha256:" in listed, (
+            f"{line}: run python -m clusters.images.offline.package_lock"
+        )
+    assert not [line for line in listed.splitlines() if line.startswith(("pip==", "scipy=="))]
+
+
+def test_hashes_of_all_machines_are_listed() -> None:
+    """A wheel that is the same for all is listed once."""
+    fake = FakeCommands()
+
+    def report(ran: Ran) -> None:
+        machine = next(word for word in ran.argv if word.startswith("manylinux2014_"))
+        packages = [("Some_Pure", "1.0", "aa"), ("compiled", "2.0", machine.partition("_")[2])]
+        install = [
+            {
+                "metadata": {"name": name, "version": version},
+                "download_info": {"archive_info": {"hashes": {"sha256": value}}},
+            }
+            for name, version, value in packages
+        ]
+        Path(ran.argv[ran.argv.index("--report") + 1]).write_text(json.dumps({"install": install}))
+
+    fake.on("pip", "install", does=report)
+    head, _, packages = package_lock.locked(["compiled==2.0"], fake).partition("compiled")
+    assert head.startswith("# Python packages")
+    assert packages.replace(" \\\n   ", "") == (
+        "==2.0 --hash=sha256:aarch64 --hash=sha256:x86_64\nsome-pure==1.0 --hash=sha256:aa\n"
+    )
 
 
 def test_an_installed_harness_knows_its_requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
