@@ -36,7 +36,7 @@ from tests.killed_runs.dump import differences, dump, unsettled
 #: the plugin, labels of nodes, a mount on a node, a stopped process, a controller that Fluid starts, a node
 #: that is cordoned or tainted, its packet filter, the size of its memory tier, an export of the NFS server.
 ROWS: Final = (
-    "B24", "B37", "D2", "B31", "B25", "A12", "D12", "A16", "D16", "D17", "D18", "D23", "D24",
+    "B24", "B37", "D2", "B31", "B25", "A12", "D12", "A16", "D16", "D17", "D18", "D23", "D24", "B26", "B27",
 )  # fmt: skip
 #: Seconds until a run has made its first change, after which it is killed in any case.
 FIRST_CHANGE_SECONDS: Final = 420.0
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no round after so many")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the result and the runs")
+    parser.add_argument("options", nargs="*", help="of the runs, such as --source-claim")
     given = parser.parse_args(arguments)
     moments = random.Random(given.seed)  # noqa: S311 - moments, not secrets
     rows = given.rows.split(",")
@@ -110,7 +111,7 @@ def _round(kube: Kube, given: argparse.Namespace, row: str, later: float, before
     permitted = ",".join(sorted(kind.option for kind in ALL))
     argv = [sys.executable, "-m", "pytest", "suites", "--kubeconfig", str(given.kubeconfig)]
     argv += ["--scenario", row, "--allow-disruptive", permitted, "-p", "no:cacheprovider"]
-    argv += ["--out", str(given.out / "runs")]
+    argv += ["--out", str(given.out / "runs"), *given.options]
     start = time.monotonic()
     with (given.out / f"{row}.log").open("ab") as log:
         run = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
