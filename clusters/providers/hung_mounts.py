@@ -35,7 +35,11 @@ GIVE_UP: Final = (
     + r"""
 [ -n "$(points < /proc/self/mountinfo)" ] || exit 0
 [ "$(readlink /proc/1/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ] || exit 0
-timeout 5 systemctl mask --runtime --quiet kubelet containerd
+for unit in kubelet containerd; do
+    mkdir -p "/run/systemd/system/$unit.service.d"
+    printf '[Service]\nRestart=no\n' > "/run/systemd/system/$unit.service.d/deleted.conf"
+done
+timeout 10 systemctl daemon-reload
 kill -KILL -1
 for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     found=$(points < /proc/self/mountinfo)
