@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +15,9 @@ from clusters.facts import Image, NfsClient, Origin, SystemFacts
 from clusters.host import mountinfo
 from clusters.host.commands import CommandError, Completed
 from tests.clusters.conftest import FakeClock
+from tests.ordinary import __main__ as command
 from tests.ordinary import nfs_check
+from tests.ordinary.__main__ import Machine
 from tests.ordinary.guest import Guest
 from tests.ordinary.nfs_check import HANGS, Hang, hang_and_delete, hard_mount, left, require_version
 
@@ -141,6 +145,37 @@ def test_what_is_left_is_named() -> None:
     found = left(cast("Guest", guest))
     assert "containers: node-1" in found
     assert "processes in state D: D    rpc_wait" in found
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_both_versions_run_by_the_readmes_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exit_code: int
+) -> None:
+    """Each on a cluster that is kept for what follows; a run that fails ends the check."""
+    ran: list[list[str]] = []
+    hung: list[str] = []
+
+    def run(here: object, arguments: list[str], out: Path) -> int:
+        del here
+        ran.append(arguments)
+        assert out.parent == tmp_path
+        return exit_code
+
+    def hang(guest: object, hang: Hang, image: str, say: object) -> None:
+        del guest, image, say
+        hung.append(hang.version)
+
+    monkeypatch.setattr(command, "prepare_checkout", lambda here: None)
+    monkeypatch.setattr(command, "run_readme", run)
+    monkeypatch.setattr(command, "load", lambda path: SimpleNamespace(system=path.parts[-3:]))
+    monkeypatch.setattr(command, "require_version", lambda system, version: f"{system} {version}")
+    monkeypatch.setattr(command, "hang_and_delete", hang)
+    here = cast("Machine", SimpleNamespace(guest=None))
+    assert command.check_nfs(here, ["--window", "5"], tmp_path) == exit_code
+    expected = [[*one.arguments, "--window", "5"] for one in HANGS]
+    assert ran == (expected if exit_code == 0 else expected[:1])
+    assert hung == (["4.1", "4.2"] if exit_code == 0 else [])
+    assert all("--keep-cluster" in arguments for arguments in ran)
 
 
 @pytest.mark.parametrize(
