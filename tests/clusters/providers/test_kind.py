@@ -19,7 +19,7 @@ from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError
 from clusters.progress import Progress
 from clusters.providers import kind as module
-from clusters.providers import kind_child
+from clusters.providers import hung_mounts, kind_child
 from clusters.providers.kind import IMAGES, KindProvider
 from clusters.providers.kind_network import bridge_config
 from clusters.providers.kind_nodes import MARK, managed_nodes
@@ -119,6 +119,18 @@ def test_nodes_receive_proxies_and_authorities_of_the_host(
     assert mount["readOnly"] is True
     assert Path(mount["hostPath"]).parent == provider.state
     assert Path(mount["hostPath"]).read_text() == "authorities"
+
+
+def test_mounts_are_given_up_before_kind_deletes_the_nodes(
+    provider: KindProvider, docker: FakeDocker
+) -> None:
+    """A process that waits for an NFS server may outlive any signal."""
+    provider.up()
+    docker.commands.on("docker", "exec", raises=CommandError("docker exec failed"))
+    provider.down()
+    (given_up,) = docker.commands.asked("docker", "exec", hung_mounts.GIVE_UP)
+    (deleted,) = docker.commands.asked("clusters.providers.kind_child", "delete")
+    assert docker.commands.ran.index(given_up) < docker.commands.ran.index(deleted)
 
 
 def test_a_warm_cluster_is_found_again(provider: KindProvider, docker: FakeDocker) -> None:
