@@ -18,8 +18,8 @@ import yaml
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError
 from clusters.progress import Progress
-from clusters.providers import kind as module
 from clusters.providers import hung_mounts, kind_child
+from clusters.providers import kind as module
 from clusters.providers.kind import IMAGES, KindProvider
 from clusters.providers.kind_network import bridge_config
 from clusters.providers.kind_nodes import MARK, managed_nodes
