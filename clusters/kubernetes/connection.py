@@ -62,7 +62,18 @@ class KubeError(InfrastructureError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials for other connections, such as the websocket of exec."""
+    """Credentials for other connections, such as the websocket of exec.
+
+    Attributes:
+        url: of the API server.
+        authorization: the header; empty without a token.
+        verify: the server's certificate is checked.
+        ca_file: by these authorities; None for the system's.
+        certificate_file: of the client.
+        key_file: of the client.
+        server_name: in the server's certificate, if it is not that of the URL.
+        proxy: its URL if requests to this server pass one, by the kubeconfig or the environment; else empty.
+    """
 
     url: str
     authorization: str = ""
@@ -71,6 +82,7 @@ class Credentials:
     certificate_file: str | None = None
     key_file: str | None = None
     server_name: str | None = None
+    proxy: str = ""
 
 
 @dataclass
@@ -109,6 +121,8 @@ class Connection:
             certificate_file=configuration.cert_file,
             key_file=configuration.key_file,
             server_name=configuration.tls_server_name,
+            # None where an exception applies to this server (no_proxy).
+            proxy=str(configuration.proxy) if self._pool.proxy is not None else "",
         )
 
     def request(

@@ -12,7 +12,7 @@ import select
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 
 import websocket
 
@@ -23,6 +23,8 @@ from clusters.kubernetes.connection import CONNECT_SECONDS, Credentials, KubeErr
 
 _V5: Final = "v5.channel.k8s.io"
 _V4: Final = "v4.channel.k8s.io"
+_PROXY_PORTS: Final = {"http": 80, "https": 443}
+_SOCKS_PORT: Final = 1080
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
 _PIECE: Final = 32 * 1024
 
@@ -136,12 +138,28 @@ def _open(
             subprotocols=[_V5, _V4],
             sslopt=_tls(credentials),
             suppress_origin=True,
-            http_no_proxy=["*"],
+            **_proxy(credentials.proxy),
         )
     except websocket.WebSocketBadStatusException as error:
         raise refused(what, error.status_code, error.resp_body or b"") from error
     except (websocket.WebSocketException, OSError) as error:
         raise KubeError(what, said=str(error)) from error
+
+
+def _proxy(url: str) -> dict[str, Any]:
+    """The options of the websocket for a proxy. Without it the environment would decide."""
+    if not url:
+        return {"http_no_proxy": ["*"]}
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return {
+        "http_proxy_host": parts.hostname,
+        "http_proxy_port": parts.port or _PROXY_PORTS.get(parts.scheme, _SOCKS_PORT),
+        "http_proxy_auth": auth,
+        "proxy_type": "http" if parts.scheme in _PROXY_PORTS else parts.scheme,
+        # Exceptions were decided on already: a name that no server has.
+        "http_no_proxy": ["-"],
+    }
 
 
 def _tls(credentials: Credentials) -> dict[str, Any]:
