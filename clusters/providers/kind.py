@@ -33,6 +33,8 @@ from clusters.options import require_name
 from clusters.progress import Progress, RunningStage
 from clusters.providers import hung_mounts, memory_tier
 from clusters.providers.base import Cluster
+from clusters.providers.kind_config import kind_config
+from clusters.providers.kind_logs import node_logs
 from clusters.providers.kind_network import connect, pod_range
 from clusters.providers.kind_nodes import KEPT, MARK, cluster_containers, managed_node
 from clusters.waiting import WaitTimeoutError, is_empty, wait
@@ -48,11 +50,6 @@ DELETE_SECONDS: Final = 120.0
 IMPORT_SECONDS: Final = 300.0
 #: Seconds in which an existing cluster must answer before it is created again: a busy machine is slow.
 ANSWER_SECONDS: Final = 20.0
-#: Range of the Pods' addresses; the controller manager assigns a /24 of it to each node.
-POD_SUBNET: Final = "10.244.0.0/16"
-#: Lines of each journal of a node in a failure bundle, and seconds to read it.
-LOG_LINES: Final = 2_000
-LOG_SECONDS: Final = 20.0
 
 
 @dataclass
@@ -217,43 +214,20 @@ class KindProvider:
 
         A node that does not answer has its console only, and the reason in place of the journals.
         """
-        found = {}
+        found: dict[str, str] = {}
         for node in self.containers():
-            done = self.engine.run("logs", "--tail", str(LOG_LINES), node, check=False)
-            found[f"{node}/console.log"] = done.stdout + done.stderr
-            for unit in ("kubelet", "containerd", "load-images"):
-                argv = ["journalctl", "--no-pager", "-n", str(LOG_LINES), "-u", unit]
-                try:
-                    found[f"{node}/{unit}.log"] = self.node_exec(node, argv, timeout=LOG_SECONDS).stdout
-                except CommandError as error:
-                    found[f"{node}/{unit}.log"] = str(error)
-                    break
+            found |= node_logs(self.engine, node, self.node_exec)
         return found
 
     def config(self) -> dict[str, Any]:
         """The kind configuration (kind.x-k8s.io/v1alpha4)."""
-        kubelet: dict[str, Any] = {"kind": "KubeletConfiguration", "serializeImagePulls": False}
-        if self.host.cgroup_v1:
-            kubelet["failCgroupV1"] = False
-        if not self.host.sys_resource:
-            # With it kubelet starts although it may not raise its own limits.
-            kubelet["featureGates"] = {"KubeletInUserNamespace": True}
-        mounts = [{"hostPath": str(self.state), "containerPath": MARK, "readOnly": True}]
+        mounts = {MARK: self.state}
         if self.archive is not None:
-            mounts.append({"hostPath": str(self.archive), "containerPath": IMAGES, "readOnly": True})
+            mounts[IMAGES] = self.archive
         if network_settings.authorities() is not None:
             # For what people deploy on a cluster that is kept; the harness's own images are in the archive.
-            copy = {"hostPath": str(self._authorities), "containerPath": AUTHORITIES, "readOnly": True}
-            mounts.append(copy)
-        roles = ["control-plane", *["worker"] * (self.nodes - 1)]
-        return {
-            "kind": "Cluster",
-            "apiVersion": "kind.x-k8s.io/v1alpha4",
-            "name": self.name,
-            "networking": {"disableDefaultCNI": self.own_network, "podSubnet": POD_SUBNET},
-            "kubeadmConfigPatches": [yaml.safe_dump(kubelet)],
-            "nodes": [{"role": role, "extraMounts": mounts} for role in roles],
-        }
+            mounts[AUTHORITIES] = self._authorities
+        return kind_config(self.name, self.nodes, self.host, mounts, own_network=self.own_network)
 
     def _create(self, stage: RunningStage) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
