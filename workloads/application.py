@@ -46,6 +46,7 @@ class Application(Model):
             against one and reads would be slowed by it.
         grace_seconds: of the Pod; more if another container must end, too.
         tolerations: of the Pod, sent as they are.
+        restart_policy: what happens when its container ends, such as by a restart of its node.
     """
 
     namespace: str
@@ -66,6 +67,7 @@ class Application(Model):
     resources: Resources = Resources(requests={"cpu": "10m", "memory": "32Mi"})
     grace_seconds: int = GRACE_SECONDS
     tolerations: tuple[Mapping[str, str], ...] = ()
+    restart_policy: Literal["Never", "Always"] = "Never"
 
     def manifest(self) -> Manifest:
         """The Pod."""
@@ -131,7 +133,7 @@ class Application(Model):
                 mount |= self._mount_options()
             mounts.append(mount)
         spec: Manifest = {
-            "restartPolicy": "Never",
+            "restartPolicy": self.restart_policy,
             "terminationGracePeriodSeconds": self.grace_seconds,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,

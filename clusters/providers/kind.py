@@ -18,7 +18,7 @@ from typing import Any, Final
 import yaml
 
 from clusters.disruption import Disruption
-from clusters.errors import FailureClass, HarnessError, RefusalError
+from clusters.errors import FailureClass, HarnessError, InfrastructureError, RefusalError
 from clusters.host import network_settings
 from clusters.host.commands import CommandError, Completed
 from clusters.host.engine import Engine
@@ -46,6 +46,8 @@ IMAGES: Final = "/kind/images"
 CREATE_SECONDS: Final = 600.0
 READY_SECONDS: Final = 180.0
 DELETE_SECONDS: Final = 120.0
+#: Seconds for the engine to restart a node: it kills the node's processes after 10 s.
+RESTART_SECONDS: Final = 90.0
 #: Seconds for a node to import the archive (2 GB: 40).
 IMPORT_SECONDS: Final = 300.0
 #: Seconds in which an existing cluster must answer before it is created again: a busy machine is slow.
@@ -208,6 +210,31 @@ class KindProvider:
         if self.guard is not None:
             self.guard.check_node_command(node, argv, changes)
         return self.engine.exec(node, argv, check=False, timeout=timeout)
+
+    def restart_node(self, node: str) -> None:
+        """Restart a node and connect it again; `up` connects one that a killed run has left.
+
+        All its processes end, and its memory, mounts, routes and packet filter are lost. The call returns
+        when the node can be reached; its kubelet and its Pods start meanwhile.
+
+        Raises:
+            UndeclaredWriteError: the scenario that runs has not declared such a change.
+            InfrastructureError: it was not restarted, or does not become Ready.
+        """
+        if self.guard is not None:
+            self.guard.check_node_command(node, ("reboot",), Disruption.NODE)
+        before = self._started(node)
+        with self.progress.stage(f"restart node {node}") as stage:
+            self.engine.run("restart", node, timeout=RESTART_SECONDS * self.host.slowness)
+            if self._started(node) == before:
+                raise InfrastructureError(f"node {node} was not restarted", last_seen=f"started at {before}")
+            memory_tier.enlarge(self.engine, node)  # before its worker starts
+            self._connect_nodes(stage)
+
+    def _started(self, node: str) -> str:
+        """When the engine started the container of a node."""
+        found = self.engine.inspect("container", node) or {}
+        return str((found.get("State") or {}).get("StartedAt", ""))
 
     def logs(self) -> Mapping[str, str]:
         """The journals of kubelet and containerd and the container's own output, of each node.

@@ -43,7 +43,6 @@ class UncoveredFields:
         return re.fullmatch(expression, field) is not None
 
 
-_NO_ROW: Final = "nothing prevents it"
 _JOB_PARTS: Final = "a container in the Pod of {}, whose settings count"
 _RESOURCE_CLAIM: Final = "dynamic resource allocation: the chart's templates have limits and requests alone"
 _DATAFLOW_AFFINITY: Final = "DataflowAffinity=false (charts/fluid/fluid/values.yaml:429)"
@@ -125,7 +124,6 @@ UNCOVERED_FIELDS: Final = (
         WhyUncovered.NOT_AT_HAND,
         "the Pods then start with the image init-users, which is in no package registry",
     ),
-    UncoveredFields("AlluxioRuntime.spec.management.cleanCachePolicy.*", WhyUncovered.NO_ROW, _NO_ROW),
     *(
         UncoveredFields(
             f"AlluxioRuntime.spec.{part}.{field}",

@@ -45,7 +45,7 @@ def application(
     return reader
 
 
-def control(user: User, name: str, effect: Effect, node: str) -> RecordedReader:
+def control(user: User, name: str, effect: Effect, node: str, **more: Any) -> RecordedReader:
     """Start an application on a node that reads raw NFS.
 
     Args:
@@ -53,8 +53,9 @@ def control(user: User, name: str, effect: Effect, node: str) -> RecordedReader:
         name: of its Pod.
         effect: what the fault has to do to its reads, or must not do.
         node: where it runs.
+        more: fields of `workloads.application.Application`.
     """
-    planned = user.application(name, SOURCE, node=node)
+    planned = user.application(name, SOURCE, node=node, **more)
     files = read_files(user.files)
     reader = recorded_reads.start(user, planned, effect, who=name, files=files, control=True)
     checks.reads_raw_nfs(user, reader.pod, name)

@@ -26,6 +26,11 @@ def test_a_pod_may_have_more_time_to_end() -> None:
     assert APP.evolve(grace_seconds=30).manifest()["spec"]["terminationGracePeriodSeconds"] == 30
 
 
+def test_a_pod_may_be_started_again() -> None:
+    """One that must outlive its node's restart says so."""
+    assert APP.evolve(restart_policy="Always").manifest()["spec"]["restartPolicy"] == "Always"
+
+
 def test_each_way_to_use_a_claim_is_sent_where_it_belongs() -> None:
     """Node, sub-path, propagation and the two kinds of read-only are in their own fields."""
     spec = APP.evolve(

@@ -46,6 +46,7 @@ ROWS_WITHOUT_MUTANT: Final[Mapping[str, str]] = MappingProxyType(
             for row, why in {
                 "D9": "mounts are kept by the kernel while the CSI plugin is gone",
                 "D10": "mounts are kept by the kernel while the kubelet is gone",
+                "D11": "the kubelet starts the Pods of the node again, and Fluid mounts for each Pod",
                 "D14": "only new Pods need the webhook",
                 "D19": "Alluxio, and the node's NFS client below it, repeat what is lost",
                 "D20": "Alluxio, and the node's NFS client below it, wait for what is slow",

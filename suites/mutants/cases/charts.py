@@ -55,6 +55,12 @@ CHARTS: Final = (
         Edit(WORKER, 191, ".subPath", "false"),
     ),
     _mutant(
+        "M205",
+        "variables that the user sets for the worker do not reach it",
+        ("A50", "A37"),
+        Edit(WORKER, 149, ".Values.worker.env", ".Values.worker.nothing"),
+    ),
+    _mutant(
         "M126",
         "every worker says that its placement is Shared",
         ("A18", "A17"),

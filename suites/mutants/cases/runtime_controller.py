@@ -7,6 +7,7 @@ from typing import Final
 from suites.mutants.model import NOTHING, Edit, Mutant, Part
 
 AFFINITY: Final = "pkg/ctrl/affinity.go"
+CACHE: Final = "pkg/ddc/alluxio/cache.go"
 CREATE: Final = "pkg/utils/dataset/volume/create.go"
 DATASET: Final = "pkg/utils/dataset.go"
 FUSE: Final = "pkg/ddc/alluxio/transform_fuse.go"
@@ -30,7 +31,7 @@ WORKER: Final = "pkg/ctrl/worker.go"
 AFTER_BOUND: Final = frozenset(
     {
         *(f"M{number}" for number in (49, 50, 51, 53, *range(54, 62), 80, 81, *range(89, 93))),
-        *("M97", "M98", "M99", "M105", "M106", "M145", "M171"),
+        *("M97", "M98", "M99", "M105", "M106", "M145", "M171", "M203", "M204"),
     }
 )
 
@@ -456,6 +457,28 @@ _SET_UP: Final = (
         "a Dataset has one master, however many the user sets",
         ("A36",),
         Edit(LEVELS, 286, "runtime.Spec.Master.Replicas", "1"),
+    ),
+    _mutant(
+        "M203",
+        "the number of attempts to free the cache that the user sets is ignored",
+        ("A49",),
+        Edit(
+            CACHE,
+            238,
+            "*runtime.Spec.RuntimeManagement.CleanCachePolicy.MaxRetryAttempts",
+            "defaultGracefulShutdownLimits",
+        ),
+    ),
+    _mutant(
+        "M204",
+        "the time to free the cache that the user sets is ignored",
+        ("A49",),
+        Edit(
+            CACHE,
+            257,
+            "*runtime.Spec.RuntimeManagement.CleanCachePolicy.GracePeriodSeconds",
+            "defaultCleanCacheGracePeriodSeconds",
+        ),
     ),
     _mutant(
         "M167",

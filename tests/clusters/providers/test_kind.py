@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.host.commands import CommandError
+from clusters.kubernetes.write_guard import UndeclaredWriteError, WriteGuard
 from clusters.progress import Progress
 from clusters.providers import hung_mounts, kind_child
 from clusters.providers import kind as module
@@ -301,6 +303,48 @@ def test_a_cluster_that_came_up_meanwhile_is_not_deleted(provider: KindProvider,
     with pytest.raises(InfrastructureError):
         provider.up()
     assert list(docker.containers) == ["demo-0"]
+
+
+def restarts(provider: KindProvider, docker: FakeDocker, *, works: bool = True) -> str:
+    """Let the engine restart the only node of a cluster; return its name."""
+    provider.up()
+    (name,) = docker.containers
+    docker.containers[name]["State"] = {"StartedAt": "10:00"}
+
+    def restart(ran: Ran) -> None:
+        if works:
+            docker.containers[ran.argv[-1]]["State"] = {"StartedAt": "10:05"}
+
+    docker.commands.on("docker", "restart", does=restart)
+    return name
+
+
+def test_a_restarted_node_is_connected_again(provider: KindProvider, docker: FakeDocker) -> None:
+    """Its memory tier has its size again before the node is waited for."""
+    name = restarts(provider, docker)
+    provider.restart_node(name)
+    done = [ran.argv[1:3] for ran in docker.commands.ran if ran.argv[1] in {"restart", "exec"}]
+    assert done == [("restart", name), ("exec", name)]
+    assert "remount,size=50%" in docker.commands.asked("docker", "exec", name)[0].argv
+
+
+def test_a_node_that_was_not_restarted_is_reported(provider: KindProvider, docker: FakeDocker) -> None:
+    """A restart without effect is never taken for one."""
+    name = restarts(provider, docker, works=False)
+    with pytest.raises(InfrastructureError, match=f"node {name} was not restarted") as caught:
+        provider.restart_node(name)
+    assert caught.value.last_seen == "started at 10:00"
+
+
+def test_a_restart_must_be_declared(provider: KindProvider, docker: FakeDocker) -> None:
+    """A scenario that has not declared that it disturbs the node does not restart it."""
+    name = restarts(provider, docker)
+    provider.guard = WriteGuard("fluid-system")
+    with pytest.raises(UndeclaredWriteError):
+        provider.restart_node(name)
+    assert docker.commands.asked("docker", "restart") == []
+    with provider.guard.permitting(frozenset({Disruption.NODE})):
+        provider.restart_node(name)
 
 
 def test_logs_are_those_that_nodes_still_have(provider: KindProvider, docker: FakeDocker) -> None:
