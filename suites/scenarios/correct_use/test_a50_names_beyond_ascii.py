@@ -64,6 +64,7 @@ def _without_a_locale(user: User) -> None:
     "A50",
     Level.FULL,
     dataset=_without_a_locale,
+    issues=(1232,),
     defects=(
         Defect(
             NEED_A_LOCALE,
