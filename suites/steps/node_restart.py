@@ -14,8 +14,16 @@ from suites.steps.user import User
 from workloads.faults import Fault
 
 
+def provider_of_nodes(user: User) -> KindProvider:
+    """The provider that can restart nodes; the scenario is skipped on a foreign cluster."""
+    provider = user.system.provider
+    if not isinstance(provider, KindProvider):
+        cannot_run_here("the nodes of a foreign cluster cannot be restarted")
+    return provider
+
+
 @contextmanager
-def restarted(user: User, node: str) -> Iterator[Fault]:
+def restarted(provider: KindProvider, node: str) -> Iterator[Fault]:
     """A node is restarted; the context begins when it can be reached again, and its Pods start meanwhile.
 
     There is nothing to undo in the API. What the node lost is restored by the provider, also by that of the
@@ -24,9 +32,6 @@ def restarted(user: User, node: str) -> Iterator[Fault]:
     Raises:
         InfrastructureError: it was not restarted, or does not become Ready.
     """
-    provider = user.system.provider
-    if not isinstance(provider, KindProvider):
-        cannot_run_here("the nodes of a foreign cluster cannot be restarted")
     provider.restart_node(node)
     yield Fault(f"node {node} is restarted")
 

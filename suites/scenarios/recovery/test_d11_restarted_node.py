@@ -54,6 +54,7 @@ def test_restarted_node_serves_again(dataset_owner: User) -> None:
     Bound, and the cache, which was lost with the memory of the node, is filled again.
     """
     user = dataset_owner
+    provider = node_restart.provider_of_nodes(user)
     other, node = user.system.nodes[:2]
     worker = workers.find(user, DATASET)
     if worker.node != node:
@@ -78,7 +79,7 @@ def test_restarted_node_serves_again(dataset_owner: User) -> None:
 
     readers = (there, raw, elsewhere, control)
     case = FaultCase(
-        partial(node_restart.restarted, user, node), WATCHED_SECONDS, HEALS_SECONDS, meanwhile=comes_back
+        partial(node_restart.restarted, provider, node), WATCHED_SECONDS, HEALS_SECONDS, meanwhile=comes_back
     )
     endured = endurance.endure(user, case, readers)
     endurance.check(user, case, readers, endured)
