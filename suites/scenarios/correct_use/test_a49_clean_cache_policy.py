@@ -46,8 +46,9 @@ _DETACHED: Final = 'bash -c "$1" watch "$2" > /dev/null 2>&1 < /dev/null &'
 
 
 def _written_into_the_cache_alone(user: User) -> None:
-    folder = f"/export/written-{user.namespace}"
-    user.system.nfs.run("mkdir", "-m", "777", "-p", folder)
+    source = user.system.nfs
+    folder = source.folder(f"written-{user.namespace}")
+    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
     user.creates_source(SOURCE_CLAIM, folder=folder)
     policy = CleanCachePolicy(grace_period_seconds=GRACE_SECONDS, max_retry_attempts=ATTEMPTS)
     runtime = laptop_runtime(user.namespace, DATASET, quota="128Mi", properties=CACHE_ONLY)

@@ -16,7 +16,6 @@ from workloads.models.alluxio_runtime import AlluxioRuntime, Component, Fuse
 from workloads.models.dataset import Dataset
 from workloads.models.small_runtime import laptop_runtime
 
-FOLDER: Final = "/export/names"
 CLAIM: Final = "names"
 SECOND: Final = "second"
 FILES: Final = Files(
@@ -55,8 +54,9 @@ def _creates(user: User, name: str, env: Mapping[str, str]) -> None:
 
 def _without_a_locale(user: User) -> None:
     """Create the Dataset as with the published image, which sets no locale; the built one does."""
-    source_files.ensure(user.system, FILES, FOLDER)
-    user.creates_source(CLAIM, folder=FOLDER)
+    folder = user.system.nfs.folder("names")
+    source_files.ensure(user.system, FILES, folder)
+    user.creates_source(CLAIM, folder=folder)
     _creates(user, DATASET, NO_LOCALE)
 
 
@@ -68,8 +68,9 @@ def _without_a_locale(user: User) -> None:
     defects=(
         Defect(
             NEED_A_LOCALE,
-            "Fluid starts Alluxio without a locale, and the published image sets none. Files whose names are "
-            "not ASCII cannot be read then, unless the user sets a locale in env of master, worker and Fuse.",
+            "Fluid starts Alluxio without a locale, and the published image sets none. A folder that holds a "
+            "name that is not ASCII is then shown without its files, and without an error, unless the user "
+            "sets a locale in env of master, worker and Fuse.",
             "charts/alluxio/templates/master/statefulset.yaml, worker/statefulset.yaml, fuse/daemonset.yaml: "
             "neither LC_ALL nor LANG (1.0.8)",
         ),
