@@ -58,6 +58,8 @@ CPUS: Final = 2
 #: Image stores of Docker: its own, and containerd's.
 OVERLAY2: Final = "overlay2"
 CONTAINERD: Final = "containerd"
+#: Programs that a run obtains where the machine has none.
+TOOLS: Final = ("helm", "kind")
 #: Programs of the host, by the Debian package that has them.
 _PROGRAMS: Final = {
     "debootstrap": "debootstrap",
@@ -221,7 +223,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--first", action="store_true", help="the guest runs before all other work of this machine"
     )
     parser.add_argument(
-        "--with-tools", action="store_true", help="helm and kind are installed in the guest (default: no)"
+        "--with-tools",
+        nargs="?",
+        const=",".join(TOOLS),
+        default="",
+        metavar="NAMES",
+        help=f"these are installed in the guest (without names {' and '.join(TOOLS)}; default: none)",
     )
     parser.add_argument(
         "--image-store",
@@ -260,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 image_store=options.image_store,
                 proxied=options.proxy,
                 priority=FIRST if options.first else SHARED,
-                programs=_programs(images) if options.with_tools else (),
+                programs=_programs(images, options.with_tools),
             ) as here:
                 if options.command in {"check", "nfs"}:
                     if options.kubernetes != pins().default.kubernetes:
@@ -286,11 +293,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _programs(images: ArtifactCache) -> list[Path]:
-    """Helm and kind, in the versions that the harness builds."""
+def _programs(images: ArtifactCache, names: str) -> list[Path]:
+    """Programs by their names, separated by commas, in the versions that the harness builds.
+
+    Raises:
+        RefusalError: one is not known.
+    """
+    chosen = [name for name in names.split(",") if name]
+    if unknown := set(chosen) - set(TOOLS):
+        raise RefusalError(f"--with-tools: unknown {', '.join(sorted(unknown))}", advice=", ".join(TOOLS))
     known = pins()
-    helm = artifacts.helm(known.fluid[known.default.fluid].helm)
-    return [images.obtain(helm) / "helm", images.obtain(artifacts.kind()) / "kind"]
+    made = {"helm": artifacts.helm(known.fluid[known.default.fluid].helm), "kind": artifacts.kind()}
+    return [images.obtain(made[name]) / name for name in chosen]
 
 
 def _require() -> None:

@@ -7,12 +7,16 @@ import errno
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from clusters.errors import InfrastructureError, RefusalError
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.images import pull
 from tests.clusters.fakes import FakeCommands
+from tests.ordinary import __main__ as command
 from tests.ordinary.checkout import REPOSITORY, readme_command
 from tests.ordinary.debian import mirror
 from tests.ordinary.guest import Guest
@@ -150,6 +154,18 @@ def test_a_docker_that_does_not_use_containerds_store_is_an_error(tmp_path: Path
     commands.on("ssh", stdout="[[Backing Filesystem extfs]]\n")
     with pytest.raises(InfrastructureError, match="does not keep images in containerd"):
         made.use_containerd_store()
+
+
+@pytest.mark.parametrize(
+    ("names", "installed"), [("", []), ("kind", ["kind"]), ("helm,kind", ["helm", "kind"])]
+)
+def test_tools_of_the_guest_are_chosen_by_name(tmp_path: Path, names: str, installed: list[str]) -> None:
+    """By default it has none, as most machines."""
+    cache = SimpleNamespace(obtain=lambda artifact: tmp_path)
+    found = command._programs(cast("ArtifactCache", cache), names)
+    assert found == [tmp_path / name for name in installed]
+    with pytest.raises(RefusalError, match="unknown kubectl"):
+        command._programs(cast("ArtifactCache", cache), "kind,kubectl")
 
 
 def test_a_program_is_installed_for_all_users_of_the_guest(tmp_path: Path) -> None:
