@@ -14,7 +14,7 @@ from clusters.host import mountinfo
 from clusters.host.mountinfo import KERNEL_NFS_TYPES, Mount
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.options import DEFAULT_NAME
-from clusters.product.nfs import EXPORT, NAME
+from clusters.product.nfs import CONTAINER, EXPORT, EXPORT_ID, NAME, parse_export_io
 from clusters.waiting import is_empty, opposite, wait
 from tests.ordinary.checkout import FOLDER
 from tests.ordinary.guest import Guest
@@ -31,6 +31,8 @@ _CLUSTERS: Final = "~/.cache/fluid-conformance/clusters"
 _KUBECTL: Final = f"{_CLUSTERS}/bin/kubectl --kubeconfig {_CLUSTERS}/{DEFAULT_NAME}/kubeconfig"
 #: By its arguments; the brackets keep the shell that runs this out.
 _STOP_SERVER: Final = "pkill -STOP -f '[g]anesha.nfsd'"
+#: Versions that the server counts apart from each other.
+_SERVER_VERSIONS: Final = ("3", "4.0", "4.1", "4.2")
 _STARTED: Final = "/tmp/started"
 #: Reads a file past the page cache, so that each read asks the server.
 _READER: Final = "while :; do dd if=/data/hanging of=/dev/null bs=1M iflag=direct status=none; done"
@@ -96,6 +98,7 @@ def hang_and_delete(
     """
     node, mount = _start(guest, hang, image)
     say(f"{node}: {mount}; {','.join(mount.super_options)}")
+    say(f"read from the NFS server by its own count: {served_version(guest, hang.version)} bytes")
     guest.run(_STOP_SERVER, user="root")
     waiting = wait(
         lambda: _uninterruptible(guest),
@@ -167,6 +170,31 @@ def _start(guest: Guest, hang: Hang, image: str) -> tuple[str, Mount]:
     ).stdout.strip()
     mounts = mountinfo.parse(guest.run(f"docker exec {node} cat /proc/self/mountinfo").stdout)
     return node, hard_mount(mounts, source.volume_name, hang.version)
+
+
+def served_version(guest: Guest, version: str) -> int:
+    """Bytes that the NFS server has sent by one version of the protocol, as it counts them itself.
+
+    Raises:
+        InfrastructureError: it has sent nothing by it, or something by another version.
+    """
+    counted: dict[str, int] = {}
+    for known in _SERVER_VERSIONS:
+        method = f"org.ganesha.nfsd.exportstats.GetNFSv{known.replace('.', '')}IO"
+        done = guest.run(
+            f"{_KUBECTL} exec {NAME} --namespace {HARNESS_NAMESPACE} --container {CONTAINER} -- "
+            "dbus-send --system --print-reply --dest=org.ganesha.nfsd "
+            f"/org/ganesha/nfsd/ExportMgr {method} uint16:{EXPORT_ID}",
+            check=False,
+        )
+        read = parse_export_io(done.stdout)
+        if read is not None and read[0] > 0:
+            counted[known] = read[0]
+    if list(counted) != [version]:
+        raise InfrastructureError(
+            f"by its own count the NFS server was not read by NFS {version} alone", last_seen=str(counted)
+        )
+    return counted[version]
 
 
 def hard_mount(mounts: tuple[Mount, ...], volume: str, version: str) -> Mount:

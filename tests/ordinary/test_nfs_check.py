@@ -33,6 +33,10 @@ def a_mount(version: str = "4.1", kind: str = "hard", volume: str = VOLUME, fs_t
     return LINE.format(version=version, kind=kind, volume=volume, fs_type=fs_type)
 
 
+#: An answer of NFS-Ganesha's D-Bus interface: 500 bytes in 5 READs.
+READS = "boolean true struct { uint64 500 uint64 500 uint64 5 uint64 0 uint64 1 uint64 1 }"
+
+
 class FakeGuest:
     """A guest with one node; what a command says is decided by the first words that it contains."""
 
@@ -45,6 +49,8 @@ class FakeGuest:
             "get service": "10.96.7.7",
             "get pod": "node-1",
             "docker exec": a_mount(),
+            "GetNFSv41IO": READS,
+            "GetNFSv3IO": 'boolean false string "does not have any NFSv3 activity"',
             "ps -e": "D    rpc_wait_bit_killable dd if=/data/hanging of=/dev/null\nS    - dd other\n",
         } | {name.replace("_", " "): text for name, text in said.items()}
 
@@ -86,6 +92,7 @@ def test_cluster_is_deleted_while_a_process_waits_for_the_server() -> None:
     guest = FakeGuest()
     said = "\n".join(deleted(guest))
     assert "vers=4.1,hard" in said
+    assert "own count: 500 bytes" in said
     assert "rpc_wait_bit_killable dd if=/data/hanging" in said
     assert "cluster down ended after" in said
     volume, claim, pod = guest.objects
@@ -100,7 +107,7 @@ def test_cluster_is_deleted_while_a_process_waits_for_the_server() -> None:
 def test_data_that_is_not_written_yet_hangs_next_to_a_read() -> None:
     """The kernel waits for it also after the process was killed."""
     writes = next(hang for hang in HANGS if hang.writes)
-    guest = FakeGuest(docker_exec=a_mount(writes.version))
+    guest = FakeGuest(docker_exec=a_mount(writes.version), GetNFSv42IO=READS, GetNFSv41IO="boolean true")
     deleted(guest, writes)
     assert "of=/data/dirty" in guest.objects[-1]["spec"]["containers"][0]["command"][-1]
 
@@ -119,6 +126,13 @@ def test_another_mount_proves_nothing(found: str) -> None:
     assert hard_mount(mountinfo.parse(a_mount()), VOLUME, "4.1").fs_type == "nfs4"
     with pytest.raises(InfrastructureError, match=r"no hard mount of nfs\.fluid-conformance\.hanging"):
         hard_mount(mountinfo.parse(found), VOLUME, "4.1")
+
+
+@pytest.mark.parametrize("said", [{"GetNFSv41IO": "boolean true"}, {"GetNFSv42IO": READS}])
+def test_a_server_that_was_read_by_another_version_proves_nothing(said: dict[str, str]) -> None:
+    """It counts each version apart."""
+    with pytest.raises(InfrastructureError, match=r"not read by NFS 4\.1 alone"):
+        deleted(FakeGuest(**said))
 
 
 def test_a_deletion_that_does_not_end_fails() -> None:
