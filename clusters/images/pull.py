@@ -199,13 +199,20 @@ class Registry:
             return RefusalError(
                 f"{registry} does not answer",
                 last_seen=shown,
-                advice=(
-                    "a mirror without TLS must be on this host, or among the engine's insecure-registries"
-                    if "HTTP response to HTTPS" in said
-                    else "check the network, name a mirror with --registry, or build with --images=build"
-                ),
+                advice=unreached_advice(said),
             )
         return InfrastructureError(f"cannot pull {source}", subject=name, last_seen=said[-1_000:])
+
+
+def unreached_advice(said: str) -> str:
+    """What to do where no registry was reached, by an engine's message."""
+    if "HTTP response to HTTPS" in said:
+        return "a mirror without TLS must be on this host, or among the engine's insecure-registries"
+    if "proxyconnect" in said:
+        return "see the proxy of the container engine in `docker info`; the settings of its daemon name it"
+    if "x509: " in said or "certificate" in said:
+        return "let the engine's host trust the authority of the registry or proxy, then restart the engine"
+    return "check the network, name a mirror with --registry, or build with --images=build"
 
 
 def is_missing(said: str) -> bool:

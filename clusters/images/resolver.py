@@ -22,7 +22,7 @@ from clusters.images.fluid_images import FluidImages, FluidRelease, Piece
 from clusters.images.offline import build, definitions
 from clusters.images.offline.artifacts import RECIPES
 from clusters.images.offline.definitions import ImageDefinition
-from clusters.images.pull import NotPublishedError, Pulled, Registry
+from clusters.images.pull import NotPublishedError, Pulled, Registry, unreached_advice
 from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.pins import PRODUCTS, Versions, pins, published_nodes, require_buildable
@@ -170,7 +170,7 @@ class ImageResolver:
             raise RefusalError(
                 f"--images=pull, and {registry} does not answer",
                 last_seen=said,
-                advice="check the network, name a mirror with --registry, or build with --images=build",
+                advice=unreached_advice(said),
             )
         self.progress.note(f"{registry} does not answer: building the images ({said})")
         return False

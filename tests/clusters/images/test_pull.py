@@ -447,6 +447,28 @@ def test_pull_refuses_where_no_registry_answers(shop: Shop) -> None:
         shop.resolved(images="pull", registry=MIRROR)
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused", "docker info"),
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "trust the authority",
+        ),
+        ("http: server gave HTTP response to HTTPS client", "insecure-registries"),
+        ("dial tcp: lookup registry-1.docker.io: no such host", "check the network"),
+    ],
+)
+def test_a_registry_that_is_not_reached_has_a_remedy_for_its_cause(
+    bench: Bench, said: str, advice: str
+) -> None:
+    """The engine has its own proxy and its own authorities."""
+    bench.otherwise = said
+    with pytest.raises(RefusalError, match="does not answer") as caught:
+        bench.registry(None).pull("a/b:1")
+    assert advice in caught.value.advice
+
+
 def test_build_asks_no_registry(shop: Shop) -> None:
     """With --images=build no registry is even probed."""
     for image in SYSTEM.all:
