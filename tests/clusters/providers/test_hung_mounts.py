@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -39,10 +40,58 @@ def test_mounts_of_the_kernels_client_are_found() -> None:
     ]
 
 
-def test_node_without_such_mounts_is_left_alone() -> None:
-    """Its processes end with its container."""
-    begin = hung_mounts.GIVE_UP.removeprefix(hung_mounts.POINTS).strip().splitlines()[0]
-    assert begin == '[ -n "$(points < /proc/self/mountinfo)" ] || exit 0'
+#: In place of programs: each writes what it was asked for, and the second umount succeeds.
+PROGRAMS = r"""
+log=$1 mounts=$2
+timeout() { echo "timeout $*" >> "$log"; }
+sleep() { command sleep 0.1; }
+umount() {
+    echo "umount $*" >> "$log"
+    [ "$(grep -c '^umount' "$log")" -lt 3 ] || : > "$mounts"
+}
+"""
+
+
+def given_up(folder: Path, mounts: str, first_process: str = "same") -> list[str]:
+    """What the script does on a node with these mounts; no process is ended."""
+    log, table = folder / "log", folder / "mountinfo"
+    log.write_text("")
+    table.write_text(mounts)
+    script = hung_mounts.GIVE_UP
+    for text, instead in (
+        ("kill -KILL -1", 'echo killed >> "$log"'),
+        ("/proc/self/mountinfo", str(table)),
+        ("/run/systemd/system", f"{folder}/systemd"),
+        ("$(readlink /proc/1/ns/mnt)", first_process),
+        ("$(readlink /proc/self/ns/mnt)", "same"),
+    ):
+        assert text in script
+        script = script.replace(text, instead)
+    subprocess.run(["/bin/sh", "-c", PROGRAMS + script, "sh", log, table], check=True, timeout=20)
+    return log.read_text().splitlines()
+
+
+def test_processes_are_ended_before_mounts_are_forced(tmp_path: Path) -> None:
+    """No service is started again, and unmounting is repeated until nothing is mounted."""
+    done = given_up(tmp_path, MOUNTS)
+    assert done[:2] == ["timeout 10 systemctl daemon-reload", "killed"]
+    force = "umount --internal-only --no-canonicalize --force"
+    points = ("/var/lib/kubelet/pods/1/kubernetes.io~nfs/nfs-src", "/mnt/with blanks")
+    assert set(done[2:]) == {f"{force} {point}" for point in points}
+    assert len(done) > 4
+    for unit in ("kubelet", "containerd"):
+        file = tmp_path / "systemd" / f"{unit}.service.d" / "deleted.conf"
+        assert file.read_text() == "[Service]\nRestart=no\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "first_process"), [("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n", "same"), (MOUNTS, "other")]
+)
+def test_nothing_is_ended_without_such_mounts_or_outside_of_a_node(
+    tmp_path: Path, mounts: str, first_process: str
+) -> None:
+    """Processes end with their container; and those of a host are never ended."""
+    assert given_up(tmp_path, mounts, first_process) == []
 
 
 @pytest.mark.parametrize("problem", [None, CommandError("docker exec did not end within 30 s")])
