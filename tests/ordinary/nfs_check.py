@@ -15,7 +15,7 @@ from clusters.host.mountinfo import KERNEL_NFS_TYPES, Mount
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.options import DEFAULT_NAME
 from clusters.product.nfs import CONTAINER, EXPORT, EXPORT_ID, NAME, parse_export_io
-from clusters.waiting import is_empty, opposite, wait
+from clusters.waiting import WaitTimeoutError, is_empty, opposite, wait
 from tests.ordinary.checkout import FOLDER
 from tests.ordinary.guest import Guest
 from workloads.application import Application
@@ -25,6 +25,8 @@ from workloads.nfs_source import NfsSource
 HANGING: Final = "hanging"
 #: Seconds in which a cluster must be deleted, whatever its processes wait for.
 DOWN_SECONDS: Final = 180.0
+#: Seconds after which a process counts as one that SIGKILL does not end; the engine waits as long.
+KILL_SECONDS: Final = 10.0
 POD_SECONDS: Final = 240.0
 STATE_SECONDS: Final = 60.0
 _CLUSTERS: Final = "~/.cache/fluid-conformance/clusters"
@@ -112,6 +114,10 @@ def hang_and_delete(
         clock=clock,
     )
     say(f"the NFS server is stopped; in state D:\n{waiting}")
+    if hang.writes:
+        say(
+            f"after {KILL_SECONDS:g} s, of the processes that SIGKILL was sent to, {_outlives_kill(guest, clock)}"
+        )
     start = clock.now()
     guest.run(f"cd {FOLDER} && .tox/dev/bin/python -m clusters down", timeout=DOWN_SECONDS, on_line=say)
     say(f"cluster down ended after {clock.now() - start:.1f} s")
@@ -215,6 +221,26 @@ def hard_mount(mounts: tuple[Mount, ...], volume: str, version: str) -> Mount:
         f"the node has no hard mount of {volume} by NFS {version}",
         last_seen="; ".join(f"{mount}" for mount in mounts if mount.serves == "nfs") or "no mount of NFS",
     )
+
+
+def _outlives_kill(guest: Guest, clock: Clock) -> str:
+    """Kill the processes that read and write files; those that are still there some seconds later."""
+    listed = guest.run("pgrep -x dd", user="root", check=False).stdout.split()
+    guest.run(f"kill -KILL {' '.join(listed)}", user="root", check=False)
+    there = f"ps -o stat=,wchan:32=,args= -p {','.join(listed)}"
+    try:
+        wait(
+            lambda: guest.run(there, user="root", check=False).stdout.strip(),
+            is_empty,
+            subject="processes that were killed",
+            condition="end",
+            timeout=KILL_SECONDS,
+            delay=1.0,
+            clock=clock,
+        )
+    except WaitTimeoutError:
+        return f"still there:\n{guest.run(there, user='root', check=False).stdout.strip()}"
+    return "none is there"
 
 
 def _uninterruptible(guest: Guest) -> str:

@@ -108,7 +108,12 @@ def test_data_that_is_not_written_yet_hangs_next_to_a_read() -> None:
     """The kernel waits for it also after the process was killed."""
     writes = next(hang for hang in HANGS if hang.writes)
     guest = FakeGuest(docker_exec=a_mount(writes.version), GetNFSv42IO=READS, GetNFSv41IO="boolean true")
-    deleted(guest, writes)
+    guest.said |= {"pgrep": "7 8", "ps -o": "D    folio_wait_bit dd of=/data/dirty"}
+    said = "\n".join(deleted(guest, writes))
+    assert "kill -KILL 7 8" in guest.ran
+    assert "still there:\nD    folio_wait_bit dd of=/data/dirty" in said
+    guest = FakeGuest(docker_exec=a_mount(writes.version), GetNFSv42IO=READS, GetNFSv41IO="boolean true")
+    assert "none is there" in "\n".join(deleted(guest, writes))
     assert "of=/data/dirty" in guest.objects[-1]["spec"]["containers"][0]["command"][-1]
 
 
