@@ -115,9 +115,7 @@ def hang_and_delete(
     )
     say(f"the NFS server is stopped; in state D:\n{waiting}")
     if hang.writes:
-        say(
-            f"after {KILL_SECONDS:g} s, of the processes that SIGKILL was sent to, {_outlives_kill(guest, clock)}"
-        )
+        say(f"{KILL_SECONDS:g} s after SIGKILL to its readers and writers, {_outlives_kill(guest, clock)}")
     start = clock.now()
     guest.run(f"cd {FOLDER} && .tox/dev/bin/python -m clusters down", timeout=DOWN_SECONDS, on_line=say)
     say(f"cluster down ended after {clock.now() - start:.1f} s")
@@ -227,10 +225,14 @@ def _outlives_kill(guest: Guest, clock: Clock) -> str:
     """Kill the processes that read and write files; those that are still there some seconds later."""
     listed = guest.run("pgrep -x dd", user="root", check=False).stdout.split()
     guest.run(f"kill -KILL {' '.join(listed)}", user="root", check=False)
-    there = f"ps -o stat=,wchan:32=,args= -p {','.join(listed)}"
+
+    def there() -> str:
+        command = f"ps -o stat=,wchan:32=,args= -p {','.join(listed)}"
+        return guest.run(command, user="root", check=False).stdout.strip()
+
     try:
         wait(
-            lambda: guest.run(there, user="root", check=False).stdout.strip(),
+            there,
             is_empty,
             subject="processes that were killed",
             condition="end",
@@ -239,7 +241,7 @@ def _outlives_kill(guest: Guest, clock: Clock) -> str:
             clock=clock,
         )
     except WaitTimeoutError:
-        return f"still there:\n{guest.run(there, user='root', check=False).stdout.strip()}"
+        return f"still there:\n{there()}"
     return "none is there"
 
 
