@@ -112,8 +112,10 @@ def _check_two(user: User, *, first: str, ending: str, second: str, shown: Defec
             harm = _watch_for_harm(user, first, before)
             user.evidence.defect(TAKEN_ALONG.key, seen=bool(harm), says=harm or f"{first} is as it was")
         finally:
-            # Where Fluid deletes the claim of the first one, it waits for the applications that use it.
+            # Where Fluid deletes the claim of the first one, it waits for the applications that use it. Where
+            # it deletes its volume, the second one stays until the first one's claim is gone.
             user.stops(reader)
+            user.deletes_dataset(first)
 
 
 def _creates(user: User, name: str) -> None:
