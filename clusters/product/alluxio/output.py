@@ -27,7 +27,8 @@ _LS: Final = re.compile(
 )
 _METRIC: Final = re.compile(r"(?P<name>\S.*?)\s+\(Type: [A-Z]+, Value: (?P<value>.*)\)")
 _MOUNT: Final = re.compile(r"(?P<ufs>\S+)\s+on\s+(?P<path>/.*?)\s+\((?P<options>.*)\)")
-_LEADER: Final = re.compile(r"^Current leader master: (?P<host>[^:\s]+):\d+\s*$", re.MULTILINE)
+#: Java 14 and later print ``host/<unresolved>:port``, or ``host/address:port``.
+_LEADER: Final = re.compile(r"^Current leader master: (?P<host>[^/:\s]+)(?:/\S+)?:\d+\s*$", re.MULTILINE)
 _PAD: Final = 5  # `ls` pads the path to this width
 
 

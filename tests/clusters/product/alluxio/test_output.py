@@ -177,6 +177,12 @@ def test_leader_is_read_among_log_lines() -> None:
     )
 
 
+@pytest.mark.parametrize("address", ["<unresolved>", "10.244.0.7"])
+def test_leader_is_the_host_alone(address: str) -> None:
+    """As Java 17 prints an address (seen with 2.9.0)."""
+    assert output.parse_leader(f"Current leader master: demo-master-0/{address}:20000\n") == "demo-master-0"
+
+
 def test_output_without_a_leader_is_refused() -> None:
     """While the masters elect one, the command says that there is none."""
     with pytest.raises(output.AlluxioOutputError, match="masterInfo"):
