@@ -93,6 +93,8 @@ def _creates_datasets_and_labels(user: User) -> None:
     )
     user.waits_until_bound(NEW)
     user.evidence.fact("Dataset status", f"{NEW}, which was created afterwards, is Bound")
+    new_key = fluid_names.common_label(user.namespace, NEW)
+    workers.check_node_label(user, workers.find(user, NEW).node, new_key, "true", NEW)
     user.deletes_dataset(NEW)
     key = fluid_names.common_label(user.namespace, DATASET)
     node = workers.find(user, DATASET).node
