@@ -38,7 +38,8 @@ TAKEN_ALONG: Final = Defect(
 LIKE_A_VOLUME: Final = Defect(
     "dataset-named-as-a-volume-takes-it",
     "A Dataset whose name is that of another Dataset's volume takes that volume for its own: it has no claim "
-    "that is bound, and its deletion deletes the other one's volume.",
+    "that is bound. Its deletion deletes the other one's volume, and does not end while the other one's "
+    "claim exists.",
     "pkg/ddc/alluxio/runtime_info.go:46-60, pkg/ddc/base/pv.go:21-28 (1.0.8)",
 )
 
