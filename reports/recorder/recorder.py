@@ -95,6 +95,11 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Record a phase of a test; on a failure collect material before the teardown."""
+        if call.excinfo is not None and _follows_ctrl_c(call.excinfo.value):
+            # An error of the clean-up took its place; pytest would go on with the next test.
+            error = call.excinfo.value
+            self._problem(str(error), "".join(traceback.format_exception(error)))
+            raise KeyboardInterrupt
         report = yield
         record = self._ledger.scenarios.get(item.nodeid)
         if record is None or not record.attempts:
@@ -335,6 +340,14 @@ def _name_in_allure(item: pytest.Item, scenario: Scenario) -> None:
     untyped.dynamic.tag(str(scenario.level))
     for number in scenario.issues:
         untyped.dynamic.issue(f"{FLUID_ISSUE}{number}", f"#{number}")
+
+
+def _follows_ctrl_c(error: BaseException) -> bool:
+    """Whether an error was raised while Ctrl-C was being handled."""
+    behind = error.__context__
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__context__
+    return behind is not None
 
 
 def _skip_reason(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:

@@ -506,6 +506,35 @@ def test_ctrl_c(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> N
     assert whole["verdict"] == "invalid"
 
 
+def test_ctrl_c_whose_clean_up_fails(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that the scenario raises while it cleans up does not take the place of Ctrl-C."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(
+        HEAD
+        + PASSES
+        + '''
+@scenario("A2", Level.SMOKE)
+def test_a2():
+    """Two."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        raise ValueError("it was not deleted")
+
+@scenario("A3", Level.SMOKE)
+def test_a3():
+    """Three."""
+'''
+    )
+    result = pytester.runpytest_subprocess(*OPTIONS)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    found = rows(pytester)
+    assert found["A2"]["reason"].startswith("stopped by Ctrl-C after")
+    assert found["A3"]["reason"] == "not run"
+    assert verdict(pytester)["problems"][0]["reason"] == "it was not deleted"
+
+
 def test_kill(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed run leaves what it had: the scenarios that ended, and no claim of being finished."""
     result = stopped(pytester, "SIGKILL", monkeypatch)
