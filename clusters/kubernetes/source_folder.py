@@ -100,7 +100,10 @@ class SourceFolder:
                 )
         except WaitError as error:
             events = ClusterReader(kube).events(HARNESS_NAMESPACE, self.name)
-            warnings = [event.message for event in events if event.type == "Warning"]
+            # The kubelet ends its message with what mount printed.
+            warnings = [
+                event.message.rpartition("Output: ")[2] for event in events if event.type == "Warning"
+            ]
             raise RefusalError(
                 f"{self.server}:{self.path} cannot be mounted in a Pod within {READY_SECONDS:g} s: "
                 + (shortened(warnings[-1]) if warnings else error.last_seen or "no event says why"),

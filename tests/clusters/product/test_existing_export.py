@@ -263,6 +263,12 @@ def test_the_step_survives_json() -> None:
 def test_an_export_that_cannot_be_mounted_is_refused(nas: Nas, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what the kubelet says, and nothing is in the journal."""
     nas.starts = False
+    nas.store.put(
+        kinds.EVENT.path(HARNESS_NAMESPACE, "e1"),
+        type="Warning",
+        message="SetUp failed: exit status 32\nMounting arguments: -t nfs\nOutput: mount.nfs: refused",
+        involvedObject={"kind": "Pod"},
+    )
 
     def times_out(*_: Any, **given: Any) -> None:
         raise WaitTimeoutError(
@@ -276,7 +282,9 @@ def test_an_export_that_cannot_be_mounted_is_refused(nas: Nas, monkeypatch: pyte
         )
 
     monkeypatch.setattr(source_folder, "wait", times_out)
-    with pytest.raises(RefusalError, match=r"10\.0\.0\.5:/srv/photos cannot be mounted .*: Pending"):
+    with pytest.raises(
+        RefusalError, match=r"10\.0\.0\.5:/srv/photos cannot be mounted .* 90 s: mount.nfs: refused"
+    ):
         nas.use()
     assert nas.journal().entries() == ()
 
