@@ -69,18 +69,20 @@ class Journal:
     node_exec: NodeExec
 
     @contextmanager
-    def undoing(self, says: str, *undo: Undo) -> Iterator[None]:
+    def undoing(self, says: str, *undo: Undo, late: bool = False) -> Iterator[None]:
         """Undo a change that is made while the context lasts, also if this process does not live to its end.
 
         Args:
             says: what is changed.
             undo: the steps that undo it, in their order.
+            late: after a kill it is undone only when the objects of the run are removed, because these can
+                make the same change again: the kubelet creates a missing folder for each new Pod.
 
         Raises:
             HarnessError: the journal could not be written, and nothing was changed; or a step failed, and its
                 entry stays in the journal.
         """
-        entry = self._write(says, undo, late=False)
+        entry = self._write(says, undo, late=late)
         try:
             yield
         finally:

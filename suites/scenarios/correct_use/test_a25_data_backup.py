@@ -76,7 +76,8 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     )
     removals = [NodeCommand(node, ("rm", "-rf", BACKUP_FOLDER)) for node in shared_user.system.nodes]
     folders = ExitStack()
-    folders.enter_context(shared_user.system.journal.undoing(f"a backup is in {BACKUP_FOLDER}", *removals))
+    says = f"a backup is in {BACKUP_FOLDER}"
+    folders.enter_context(shared_user.system.journal.undoing(says, *removals, late=True))
     try:
         shared_user.applies(backup.manifest())
         observations = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))

@@ -49,7 +49,7 @@ def test_dataset_over_a_missing_local_folder_shows_no_data(user: User) -> None:
         raise InfrastructureError(f"node {node} has a folder {folder}, which no run has created before")
     # It may still be mounted in Fluid's Pods; an empty folder can be removed nevertheless.
     removal = NodeCommand(node, ("sh", "-c", 'if [ -e "$1" ]; then rmdir "$1"; fi', "remove", folder))
-    with user.system.journal.undoing(f"folder {folder} is created on node {node}", removal):
+    with user.system.journal.undoing(f"folder {folder} is created on node {node}", removal, late=True):
         mount = Mount(mount_point=f"local://{folder}", name="local", path="/")
         affinity = NodeAffinity.on(node)
         dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")

@@ -219,3 +219,20 @@ def test_an_entry_that_cannot_be_read_is_not_lost(cluster: Cluster) -> None:
     with pytest.raises(HarnessError, match=r"entry r1\.x .* cannot be read"):
         cluster.journal().replay(late=True)
     assert cluster.store.objects[ENTRIES]["data"] == {"r1.x": "{"}
+
+
+def test_a_change_that_objects_of_the_run_can_repeat_is_undone_after_them(cluster: Cluster) -> None:
+    """After a kill; a run that goes on undoes it at once."""
+    step = NodeCommand("n1", ("continue",))
+    with cluster.journal().undoing("a process is stopped", step, late=True):
+        cluster.running = False
+    assert cluster.running
+    assert cluster.journal().entries() == ()
+    changing = cluster.journal().undoing("a process is stopped", step, late=True)
+    changing.__enter__()
+    cluster.running = False
+    # Killed here.
+    assert cluster.journal("r2").replay(late=False) == ()
+    assert not cluster.running
+    assert cluster.journal("r2").replay(late=True) == ("a process is stopped",)
+    assert cluster.running
