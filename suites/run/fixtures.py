@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -21,7 +21,6 @@ from suites.catalogue.scenario import Scenario
 from suites.record.evidence import EVIDENCE, Evidence
 from suites.record.run import Run, cannot_run_here, run_of
 from suites.record.versions import release
-from suites.run import unbindable as unbindable_cases
 from suites.run import used_rights
 from suites.run.bundle_collectors import collectors
 from suites.run.dataset_pool import DatasetPool, ReadyDataset
@@ -31,7 +30,7 @@ from suites.run.options import BUNDLE_SCOPES, GUARD, OPTIONS, TERMINAL
 from suites.run.running_images import RunningImages
 from suites.run.selection import is_untouched
 from suites.run.teardown import LAST_CHECKS_SECONDS
-from suites.run.unbindable import NotCreated, WatchResult
+from suites.run.unbindable import UnbindableDatasets
 from suites.steps import source_files
 from suites.steps.idle_watch import IdleResult
 from suites.steps.source_files import data_folder
@@ -249,9 +248,11 @@ def shared_user(
 ) -> Iterator[User]:
     """A user of the shared Dataset; applications that the scenario starts are stopped after it."""
     evidence: Evidence = request.getfixturevalue("evidence")
+    unbindable: UnbindableDatasets = request.getfixturevalue("unbindable_datasets")
     evidence.namespaces.append(ready_dataset.namespace)
     evidence.reconcile_requests += ready_dataset.reconcile_requests
     pool.prepare_ahead()
+    unbindable.begin()
     user = User(
         system,
         evidence,
@@ -346,43 +347,6 @@ def user(
     pool.teardown.started(declared, made)
     yield made
     pool.remove(made, declared)
-
-
-@pytest.fixture(scope="session")
-def unbindable_datasets(
-    request: pytest.FixtureRequest, system: System, files: Files
-) -> Mapping[str, WatchResult | NotCreated]:
-    """Datasets that cannot become Bound, all that this run asks for, watched in one shared window."""
-    ids = [
-        declared.id
-        for item in request.session.items
-        if "unbindable_dataset" in getattr(item, "fixturenames", ())
-        and will_run(item)
-        and (declared := scenarios.of(item))
-    ]
-    return unbindable_cases.watch(
-        ids,
-        lambda: User(system, Evidence(silent=True), unique("fc"), folder=data_folder(system), files=files),
-    )
-
-
-@pytest.fixture
-def unbindable_dataset(
-    request: pytest.FixtureRequest,
-    declared: Scenario,
-    unbindable_datasets: Mapping[str, WatchResult | NotCreated],
-    pool: DatasetPool,
-) -> Iterator[WatchResult]:
-    """The Dataset of this scenario that cannot become Bound, already watched over its window."""
-    evidence: Evidence = request.getfixturevalue("evidence")
-    watched = unbindable_datasets[declared.id].with_evidence(evidence)
-    evidence.namespaces.append(watched.user.namespace)
-    pool.teardown.started(declared, watched.user)
-    if isinstance(watched, NotCreated):
-        pool.remove(watched.user)
-        raise watched.error
-    yield watched
-    pool.remove(watched.user, declared)
 
 
 def _stop_applications(user: User) -> None:

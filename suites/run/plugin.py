@@ -1,4 +1,4 @@
-"""pytest plugin of the suites: its hooks. What scenarios receive is in `suites.run.fixtures`."""
+"""pytest plugin of the suites: its hooks. What scenarios receive is in the modules of fixtures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suites.run.dry_run import print_plan
 from suites.run.options import GUARD, add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
-pytest_plugins = ("suites.run.undeclared_writes", "suites.run.fixtures")
+pytest_plugins = ("suites.run.undeclared_writes", "suites.run.fixtures", "suites.run.unbindable_fixtures")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

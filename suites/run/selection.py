@@ -89,13 +89,14 @@ def _cost(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
     """Those that share a Dataset first, so that others are created meanwhile; those that run alone last.
 
     Of those with their own Dataset, the ones that watch a window are first: the next Dataset is created in
-    it. What is left of that window then counts for those whose Dataset only has to be left alone.
+    it. What is left of that window then counts for those whose Dataset only has to be left alone, and the
+    watch of Datasets that cannot become Bound is over.
     """
     declared = scenarios.of(item)
     names = getattr(item, "fixturenames", ())
     return (
         declared is not None and declared.alone,
-        "dataset_owner" in names,
+        "dataset_owner" in names or "unbindable_dataset" in names,
         "window" not in names,
         "idle_watch" in names,
     )

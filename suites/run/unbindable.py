@@ -6,9 +6,10 @@ the others, also when it cannot be created.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -204,22 +205,33 @@ CASES: Final[Mapping[str, Callable[[User], None]]] = MappingProxyType(
 NAMES: Final[Mapping[str, str]] = MappingProxyType({"B29": DIGIT})
 
 
-def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, WatchResult | NotCreated]:
-    """Create all of them, wait until Fluid has seen them, and watch those over one window."""
-    users = {id_: new_user() for id_ in ids}
+def watch(
+    users: Mapping[str, User], over: threading.Event | None = None
+) -> Mapping[str, WatchResult | NotCreated]:
+    """Create all of them, wait until Fluid has seen them, and watch those over one window.
+
+    Args:
+        users: whose each will be, by the id of its scenario.
+        over: ends the window early when it is set.
+
+    Raises:
+        HarnessError: the window was ended early, or an object could not be read.
+    """
     with ThreadPoolExecutor(AT_ONCE, "create-unbindable") as creators:
         created = {id_: creators.submit(_create, id_, user) for id_, user in users.items()}
     failed = {
-        id_: NotCreated(users.pop(id_), error)
+        id_: NotCreated(users[id_], error)
         for id_, future in created.items()
         if isinstance(error := future.exception(), Exception)
     }
-    if not users:
+    watched = {id_: user for id_, user in users.items() if id_ not in failed}
+    if not watched:
         return failed
     observations = hold(
-        lambda: {id_: _observe(user, _name(id_)) for id_, user in users.items()},
-        lambda _: None,  # each scenario judges its own
-        subject=f"{len(users)} Datasets",
+        lambda: {id_: _observe(user, _name(id_)) for id_, user in watched.items()},
+        # Each scenario judges its own.
+        lambda _: "the run is over" if over is not None and over.is_set() else None,
+        subject=f"{len(watched)} Datasets",
         condition="a phase other than Bound",
         window=WINDOW,
         delay=2.0,
@@ -229,14 +241,61 @@ def watch(ids: Iterable[str], new_user: Callable[[], User]) -> Mapping[str, Watc
             user=user,
             name=_name(id_),
             observations=len(observations),
-            together=len(users),
+            together=len(watched),
             contradiction=next(
                 (seen[id_].contradiction for seen in observations if seen[id_].contradiction), ""
             ),
             last=observations[-1][id_],
         )
-        for id_, user in users.items()
+        for id_, user in watched.items()
     }
+
+
+@dataclass
+class UnbindableDatasets:
+    """Those of a run, watched in a thread of its own while scenarios run that disturb nothing.
+
+    Attributes:
+        users: whose each will be, by the id of the scenario that asks for it.
+    """
+
+    users: Mapping[str, User]
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "watch-unbindable"), init=False
+    )
+    _over: threading.Event = field(default_factory=threading.Event, init=False)
+    _watched: Future[Mapping[str, WatchResult | NotCreated]] | None = field(default=None, init=False)
+    _taken: set[str] = field(default_factory=set, init=False)
+
+    def begin(self) -> None:
+        """Create and watch them, unless that has begun."""
+        if self.users and self._watched is None:
+            self._watched = self._thread.submit(watch, self.users, self._over)
+
+    def finish(self) -> None:
+        """Wait for the end of a watch that has begun. What failed is reported to those who ask for it."""
+        if self._watched is not None:
+            self._watched.exception()
+
+    def take(self, id_: str) -> WatchResult | NotCreated:
+        """The one of a scenario, which removes it; the watch begins now if it has not yet.
+
+        Raises:
+            HarnessError: the watch failed as a whole.
+        """
+        self.begin()
+        assert self._watched is not None  # the scenario is one of those that ask
+        watched = self._watched.result()[id_]
+        self._taken.add(id_)
+        return watched
+
+    def close(self) -> tuple[User, ...]:
+        """End the watch, and return those whose Dataset may exist and was not taken by a scenario."""
+        self._over.set()
+        self._thread.shutdown()
+        if self._watched is None:
+            return ()
+        return tuple(user for id_, user in self.users.items() if id_ not in self._taken)
 
 
 def watch_one(id_: str, user: User) -> WatchResult:
@@ -245,7 +304,7 @@ def watch_one(id_: str, user: User) -> WatchResult:
     Raises:
         HarnessError: it could not be created.
     """
-    watched = watch([id_], lambda: user)[id_]
+    watched = watch({id_: user})[id_]
     if isinstance(watched, NotCreated):
         raise watched.error
     return watched

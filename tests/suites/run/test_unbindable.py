@@ -15,7 +15,7 @@ from suites.catalogue import discovery
 from suites.diagnosis import CauseCode, ClusterState, why_not_bound
 from suites.record.evidence import Evidence
 from suites.run import unbindable
-from suites.run.unbindable import NotCreated, Observation, WatchResult, watch
+from suites.run.unbindable import NotCreated, Observation, UnbindableDatasets, WatchResult, watch
 from suites.steps.user import User
 from workloads.data import one_file
 
@@ -83,7 +83,6 @@ def a_user(namespace: str) -> User:
 
 def test_one_that_cannot_be_created_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are watched; its own scenario receives the error, and a user to clean up after."""
-    users = iter([a_user("fc-1"), a_user("fc-2")])
     monkeypatch.setattr(unbindable, "WINDOW", 0.0)
     monkeypatch.setattr(unbindable, "_observe", lambda user, name: an_observation())
 
@@ -92,7 +91,7 @@ def test_one_that_cannot_be_created_fails_alone(monkeypatch: pytest.MonkeyPatch)
             raise InfrastructureError("the API server does not answer")
 
     monkeypatch.setattr(unbindable, "_create", create)
-    watched = watch(["B11", "B12"], lambda: next(users))
+    watched = watch({"B11": a_user("fc-1"), "B12": a_user("fc-2")})
     assert isinstance(watched["B11"], WatchResult)
     assert watched["B11"].together == 1
     failed = watched["B12"].with_evidence(Evidence(silent=True))
@@ -100,3 +99,63 @@ def test_one_that_cannot_be_created_fails_alone(monkeypatch: pytest.MonkeyPatch)
     assert failed.user.namespace == "fc-2"
     with pytest.raises(InfrastructureError, match="does not answer"):
         unbindable.watch_one("B12", a_user("fc-3"))
+
+
+@pytest.fixture
+def created(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The scenarios whose Dataset was created; the window lasts until it is ended."""
+    made: list[str] = []
+    monkeypatch.setattr(unbindable, "WINDOW", 30.0)
+    monkeypatch.setattr(unbindable, "_observe", lambda user, name: an_observation())
+    monkeypatch.setattr(unbindable, "_create", lambda id_, user: made.append(id_))
+    return made
+
+
+def test_watch_of_a_run_is_done_once_for_all_scenarios(
+    created: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each scenario receives its own Dataset from one window, which may have begun before it is asked for."""
+    monkeypatch.setattr(unbindable, "WINDOW", 0.0)
+    unbindables = UnbindableDatasets({"B11": a_user("fc-1"), "B12": a_user("fc-2")})
+    unbindables.begin()
+    unbindables.begin()
+    assert unbindables.take("B11").user.namespace == "fc-1"
+    assert unbindables.take("B12").user.namespace == "fc-2"
+    assert sorted(created) == ["B11", "B12"]
+    assert unbindables.close() == ()
+
+
+def test_datasets_that_no_scenario_has_taken_are_left_to_be_removed(created: list[str]) -> None:
+    """The end of a run does not wait for the window, and reports whose Datasets are still there."""
+    user = a_user("fc-1")
+    unbindables = UnbindableDatasets({"B11": user})
+    unbindables.begin()
+    assert unbindables.close() == (user,)
+    assert created == ["B11"]
+
+
+def test_watch_that_did_not_begin_leaves_nothing(created: list[str]) -> None:
+    """A run that ends before its first scenario has nothing to remove, and nothing to wait for."""
+    unbindables = UnbindableDatasets({"B11": a_user("fc-1")})
+    unbindables.finish()
+    assert unbindables.close() == ()
+    assert not created
+
+
+def test_failure_of_the_watch_is_reported_to_each_scenario(
+    created: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch that could not observe fails the scenarios that ask, and no other."""
+
+    def observe(user: User, name: str) -> Observation:
+        raise InfrastructureError("the API server does not answer")
+
+    monkeypatch.setattr(unbindable, "_observe", observe)
+    user = a_user("fc-1")
+    unbindables = UnbindableDatasets({"B11": user})
+    unbindables.begin()
+    unbindables.finish()
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        unbindables.take("B11")
+    assert created
+    assert unbindables.close() == (user,)
