@@ -73,12 +73,13 @@ def headline(folder: Path) -> str:
 def hold(keep: float, signals: Path = Path(SIGNALS_FOLDER), clock: Clock = SYSTEM_CLOCK) -> int:
     """Keep the results of a run until they are retrieved, or for ``keep`` seconds after its end.
 
-    After SIGTERM, with which kubelet ends a Pod, only until the run has ended.
+    After SIGTERM, with which kubelet ends a Pod, only until the run has ended. A run that was killed, for its
+    memory for example, does not report its end; its results can be retrieved like those of others.
     """
     closing = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: closing.set())
     try:
-        while not (signals / ENDED).exists():
+        while not (signals / ENDED).exists() and not (signals / RETRIEVED).exists():
             clock.sleep(_POLL_SECONDS)
         end = clock.now() + keep
         while clock.now() < end and not closing.is_set() and not (signals / RETRIEVED).exists():

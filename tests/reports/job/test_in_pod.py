@@ -89,6 +89,14 @@ def test_results_are_held_until_they_are_retrieved(signals: Path) -> None:
     assert clock.slept == []
 
 
+def test_results_of_a_run_that_was_killed_are_held_until_they_are_retrieved(signals: Path) -> None:
+    """A run that the kernel killed reports no end; once its results are retrieved, the Pod ends."""
+    (signals / in_pod.RETRIEVED).touch()
+    clock = FakeClock()
+    assert in_pod.hold(30.0, signals, clock) == 0
+    assert clock.slept == []
+
+
 def test_results_are_held_no_longer_when_the_pod_ends(signals: Path) -> None:
     """Kubelet waits for all containers of a Pod."""
     ready = signals / "ready"
