@@ -48,7 +48,7 @@ _RESOURCE_CLAIM: Final = "dynamic resource allocation: the chart's templates hav
 _DATAFLOW_AFFINITY: Final = "DataflowAffinity=false (charts/fluid/fluid/values.yaml:429)"
 _NO_PROXY: Final = "needs a published image of Alluxio: the one that the harness builds has no proxy"
 _DEVICES: Final = "dynamic resource allocation needs a driver of devices"
-_BACKUP: Final = "a DataBackup never runs: backup-not-permitted (A25)"
+_BACKUP: Final = "no DataBackup runs by itself: backup-not-permitted (A25)"
 _MIGRATE: Final = "Alluxio supports no DataMigrate (pkg/ddc/alluxio/operate.go:40-46); A26 shows the refusal"
 
 UNCOVERED_FIELDS: Final = (

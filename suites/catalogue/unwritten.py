@@ -38,7 +38,7 @@ class UnwrittenRow:
 #: D15 was not read in Fluid's source: it showed on three nodes, as what D4 left behind.
 GROUPS: Final[Mapping[str, tuple[int, frozenset[int]]]] = MappingProxyType(
     {
-        "A": (50, frozenset()),
+        "A": (51, frozenset()),
         "B": (40, frozenset({9})),
         "C": (10, frozenset()),
         "D": (26, frozenset()),

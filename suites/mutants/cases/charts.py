@@ -170,7 +170,7 @@ CHARTS: Final = (
     _mutant(
         "M133",
         "a DataBackup names its file otherwise than a restore expects",
-        ("A25",),
+        ("A51",),
         Edit(
             "charts/fluid-databackup/alluxio/templates/configmap.yaml",
             24,

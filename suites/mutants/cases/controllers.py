@@ -201,7 +201,7 @@ DATASET_CONTROLLER: Final = (
     _mutant(
         "M39",
         "a DataBackup writes into another folder than the one that it names",
-        ("A25",),
+        ("A51",),
         Edit("pkg/ddc/alluxio/backup_data.go", 141, "= path", '= path + "/elsewhere"'),
     ),
     _mutant(

@@ -1,0 +1,173 @@
+"""A DataBackup where Fluid may create its Pod, and the master shares its folder of backups."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Final
+
+from clusters.disruption import Disruption
+from clusters.kubernetes import kinds
+from clusters.kubernetes.fields import table
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes.undo import NodeCommand
+from clusters.product import fluid, fluid_names
+from suites.catalogue.scenario import Level, scenario
+from suites.steps import checks, data_operations
+from suites.steps.user import DATASET, SOURCE, User
+from workloads.models.base import Manifest, metadata
+from workloads.models.data_backup import DataBackup
+from workloads.models.dataset import Dataset
+from workloads.models.small_runtime import laptop_runtime
+
+BACKUP: Final = "a51-backup"
+#: Folder of the master's node that the DataBackup names.
+FOLDER: Final = "/var/lib/fluid-conformance-permitted-backup"
+#: Below it Fluid looks for what the master wrote, by namespace and Dataset (value ``workdir`` of the chart,
+#: and charts/fluid-databackup/alluxio/templates/databackup.yaml:71-80 of 1.0.8).
+SHARED: Final = "/tmp/alluxio-backup"  # noqa: S108 - Fluid's default
+#: Where Alluxio's master writes a backup.
+ALLUXIO_BACKUPS: Final = "/alluxio_backups"
+#: The account of the controller of data operations.
+DATASET_CONTROLLER: Final = "dataset-controller"
+
+
+@scenario(
+    "A51",
+    Level.FULL,
+    disturbs={Disruption.NODE: "lets a backup be written to two folders of a node"},
+    issues=(745,),
+    fields=(
+        "DataBackup.spec.backupPath",
+        "DataBackup.spec.dataset",
+        "DataBackup.status.phase",
+        "DataBackup.status.infos",
+    ),
+    writes=(kinds.DATA_BACKUP, kinds.ROLE, kinds.ROLE_BINDING),
+)
+def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None:
+    """A DataBackup that may run writes metadata and counts of the Dataset to the folder that it names.
+
+    The user permits Fluid's controller to create Pods in the namespace, mounts the folder of the node in
+    which Fluid looks for backups into the master, reads all files, and creates a DataBackup.
+    """
+    shared = f"{SHARED}/{user.namespace}"
+    removals = [NodeCommand(node, ("rm", "-rf", FOLDER, shared)) for node in user.system.nodes]
+    with ExitStack() as folders:
+        folders.enter_context(user.system.journal.undoing(f"a backup is in {FOLDER}", *removals))
+        user.applies(*_permission(user.namespace))
+        user.applies(
+            Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest(),
+            _runtime(user.namespace, f"{shared}/{DATASET}"),
+        )
+        user.waits_until_bound()
+        reader = user.starts(user.application("a51-reader", DATASET))
+        user.reads_right(reader)
+        backup = DataBackup(
+            namespace=user.namespace, name=BACKUP, dataset=DATASET, backup_path=f"local://{FOLDER}"
+        )
+        user.applies(backup.manifest())
+        ended = data_operations.ends(user, kinds.DATA_BACKUP, BACKUP)
+        data_operations.ended_as(user, kinds.DATA_BACKUP, ended, "Complete")
+        node = _node_of_backup(user)
+        _check_infos(user, node)
+        _check_files(user, node)
+        data_operations.delete(user, kinds.DATA_BACKUP, BACKUP)
+        data_operations.gone(user, kinds.DATA_BACKUP, BACKUP)
+        user.removes_datasets()
+
+
+def _permission(namespace: str) -> tuple[Manifest, Manifest]:
+    """What Fluid's own role lacks (known defect backup-not-permitted of row A25), in one namespace."""
+    name = "a51-backup-pods"
+    return (
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "Role",
+            "metadata": metadata(name, namespace),
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "patch", "delete"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata(name, namespace),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [
+                {"kind": "ServiceAccount", "name": DATASET_CONTROLLER, "namespace": fluid.NAMESPACE}
+            ],
+        },
+    )
+
+
+def _runtime(namespace: str, folder: str) -> Manifest:
+    """A small runtime whose master writes its backups to a folder of the node."""
+    runtime = laptop_runtime(namespace, DATASET).manifest()
+    spec = runtime["spec"]
+    spec["volumes"] = [{"name": "backups", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}}]
+    master = spec.setdefault("master", {})
+    master["volumeMounts"] = [{"name": "backups", "mountPath": ALLUXIO_BACKUPS}]
+    return runtime
+
+
+def _node_of_backup(user: User) -> str:
+    """The node of the backup's Pod, which has to be that of the master."""
+    objects = user.observer.objects
+    pods = [
+        objects.get(PodSnapshot, name, user.namespace)
+        for name in (fluid_names.data_backup_pod(BACKUP), fluid_names.master_pod(DATASET))
+    ]
+    nodes = {pod.node for pod in pods if pod is not None}
+    if None in pods or len(nodes) != 1:
+        checks.fail(
+            "the Pod of the DataBackup did not run on the master's node",
+            subject=f"DataBackup {user.namespace}/{BACKUP}",
+            expected=f"Pod {fluid_names.data_backup_pod(BACKUP)} on the master's node",
+            seen="; ".join(map(str, pods)),
+        )
+    return nodes.pop()
+
+
+def _check_infos(user: User, node: str) -> None:
+    """The status says where the backup is."""
+    found = user.system.kube.get(kinds.DATA_BACKUP, BACKUP, user.namespace) or {}
+    infos = dict(table(found, "status", "infos"))
+    expected = {"BackupLocationPath": f"local://{FOLDER}", "BackupLocationNodeName": node}
+    if infos != expected:
+        checks.fail(
+            "the status of the DataBackup does not say where the backup is",
+            subject=f"DataBackup {user.namespace}/{BACKUP}",
+            expected=str(expected),
+            seen=str(infos),
+        )
+    user.evidence.fact("DataBackup status", f"the backup is at local://{FOLDER} of {node}")
+
+
+def _check_files(user: User, node: str) -> None:
+    """The folder holds exactly the two files that a restore reads, and the counts are those of the source."""
+    stem = f"{DATASET}-{user.namespace}"
+    metadata_file, counts_file = f"metadata-backup-{stem}.gz", f"{stem}.yaml"
+    listed = user.system.provider.node_exec(node, ["find", FOLDER, "-type", "f", "-size", "+0"])
+    files = sorted(line.removeprefix(f"{FOLDER}/") for line in listed.stdout.splitlines())
+    packed = user.system.provider.node_exec(node, ["gzip", "--test", f"{FOLDER}/{metadata_file}"])
+    if files != sorted((metadata_file, counts_file)) or packed.exit_code != 0:
+        checks.fail(
+            "the DataBackup is Complete, and what a restore needs is not in its folder",
+            subject=f"node {node}",
+            expected=f"{metadata_file}, whole, and {counts_file} in {FOLDER}",
+            seen=f"{', '.join(files) or 'no file'}; {packed.stderr.strip()}",
+        )
+    counts = user.system.provider.node_exec(node, ["cat", f"{FOLDER}/{counts_file}"]).stdout
+    seen = dict(line.split(": ", 1) for line in counts.splitlines() if ": " in line)
+    expected = {
+        "dataset": DATASET,
+        "namespace": user.namespace,
+        "ufstotal": str(user.files.total_bytes),
+        "filenum": str(len(user.files.files)),
+    }
+    if seen != expected:
+        checks.fail(
+            "the counts in the backup are not those of the source",
+            subject=f"file {counts_file} on node {node}",
+            expected=str(expected),
+            seen=str(seen),
+        )
+    user.evidence.fact("node's disk", f"metadata and counts in {FOLDER}: {counts.strip()!r}")
