@@ -9,10 +9,10 @@ from clusters.product import fluid_names
 from clusters.product.fluid_chart import ImageRef
 from suites.catalogue.scenario import Level, scenario
 from suites.record.versions import Since
-from suites.steps import checks, data_operations
+from suites.steps import checks, data_operations, script_results
 from suites.steps.events import wait_for_event
 from suites.steps.user import DATASET, User
-from workloads.data_process_script import parse_log, reading_script
+from workloads.data_process_script import reading_script
 from workloads.models.data_process import DataProcess, MountedDataset, Processor, ScriptProcessor
 
 
@@ -85,7 +85,7 @@ def _pod_of(user: User, name: str) -> PodSnapshot:
 def _check_read_through_fluid(user: User, pod: PodSnapshot) -> None:
     """The Pod used Fluid's claim and mount, read the right data, and its node has a Fuse Pod."""
     subject = f"Pod {pod.namespace}/{pod.name}"
-    said = parse_log(user.system.kube.logs(pod.namespace, pod.name))
+    said = script_results.of_log(user, pod.name, user.system.kube.logs(pod.namespace, pod.name))
     mount = mountinfo.mount_at(mountinfo.parse(said.mounts), "/data")
     if DATASET not in pod.claim_names or mount.serves != "fluid":
         checks.fail(

@@ -11,12 +11,13 @@ from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis.fluid_facts import SERVERLESS_LABEL, SIDECAR_CONTAINER
 from suites.record.defects import Leftover
-from suites.steps import checks, sidecars, webhook
+from suites.steps import checks, script_results, sidecars, webhook
 from suites.steps.user import APPLICATION_SECONDS, DATASET, LOAD_SECONDS, SOURCE, User
 from workloads.application import CONTAINER
-from workloads.data_process_script import parse_log, reading_script
+from workloads.data_process_script import reading_script
 from workloads.models.dataset import Dataset, Mount
 from workloads.models.small_runtime import laptop_runtime
+from workloads.pod_commands import ReadResult
 
 JOB: Final = "a40-job"
 #: The second Dataset, the folder of the source that it shows, and where the Job mounts it.
@@ -73,8 +74,9 @@ def test_job_with_sidecars_of_two_datasets_ends_by_itself(dataset_owner: User) -
     pod = _pod(user)
     _check_sidecars_ended(user, pod)
     first, _, second = user.system.kube.logs(user.namespace, pod.name, CONTAINER).partition(f"\n{BETWEEN}\n")
-    _check_read(user, first, DATASET)
-    _check_read(user.seeing(user.files.below(FOLDER)), second, SECOND)
+    _check_read(user, script_results.of_log(user, pod.name, first).read, DATASET)
+    below = user.seeing(user.files.below(FOLDER))
+    _check_read(below, script_results.of_log(user, pod.name, second).read, SECOND)
     for dataset in (DATASET, SECOND):
         fuse = user.observer.fuse(user.namespace, dataset)
         if fuse.pods:
@@ -139,9 +141,8 @@ def _check_sidecars_ended(user: User, pod: PodSnapshot) -> None:
     user.evidence.fact("Pod", f"{pod.name} Succeeded, with containers {', '.join(sorted(names))}")
 
 
-def _check_read(user: User, log: str, dataset: str) -> None:
+def _check_read(user: User, read: ReadResult, dataset: str) -> None:
     """The Job has read what the Dataset shows, and nothing else."""
-    read = parse_log(log).read
     difference = user.files.difference(read.checksums)
     if difference or read.message:
         checks.fail(

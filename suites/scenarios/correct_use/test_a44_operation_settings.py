@@ -16,9 +16,9 @@ from clusters.waiting import WaitError, is_empty, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.record.versions import Affected, Since
-from suites.steps import checks, data_loads, data_operations
+from suites.steps import checks, data_loads, data_operations, script_results
 from suites.steps.user import DATASET, PHASE_SECONDS, User
-from workloads.data_process_script import parse_log, reading_script
+from workloads.data_process_script import reading_script
 from workloads.models.base import Manifest, metadata
 from workloads.models.data_load import DataLoad
 
@@ -292,7 +292,8 @@ def _check_process(user: User) -> None:
     _check_condition(user, kinds.DATA_PROCESS, name, fluid_names.data_process_job(name))
     labels = f"release={fluid_names.data_process_release(name)}"
     pods = user.system.kube.list(kinds.POD, user.namespace, labels=labels)
-    read = parse_log(user.system.kube.logs(user.namespace, text(pods[0], "metadata", "name"))).read
+    pod = text(pods[0], "metadata", "name")
+    read = script_results.of_log(user, pod, user.system.kube.logs(user.namespace, pod)).read
     reader = user.seeing(user.files.below(FOLDER))
     difference = reader.files.difference(read.checksums)
     if difference or read.message:

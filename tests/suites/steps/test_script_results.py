@@ -1,0 +1,45 @@
+"""The log of a script in a Pod that Fluid created."""
+
+import base64
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from clusters.errors import ProductFailureError
+from clusters.system import System
+from suites.record.evidence import Evidence
+from suites.steps import script_results
+from suites.steps.user import User
+from workloads.data import one_file
+
+
+def a_user() -> User:
+    """A user with unused evidence."""
+    return User(
+        cast("System", SimpleNamespace()),
+        Evidence(silent=True),
+        "fc-1",
+        folder="/export/smoke",
+        files=one_file("a", 1),
+    )
+
+
+def in_base64(text: str) -> str:
+    """What the script prints of a text."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_output_of_the_script_is_read_from_the_log() -> None:
+    """Mounts and checksums are what the script printed, also between other lines."""
+    log = f"hello\nmounts {in_base64('1 2 3')}\nchecksums 0 {in_base64('')}\n"
+    found = script_results.of_log(a_user(), "reader", log)
+    assert found.mounts == "1 2 3"
+    assert found.read.checksums == {}
+
+
+@pytest.mark.parametrize("log", ["", "another program\n", f"mounts {in_base64('1 2 3')}\n"])
+def test_a_pod_without_the_scripts_output_is_the_products_fault(log: str) -> None:
+    """The container has ended without an error, so what ran in it was not the user's script."""
+    with pytest.raises(ProductFailureError, match="script did not run in it"):
+        script_results.of_log(a_user(), "reader", log)
