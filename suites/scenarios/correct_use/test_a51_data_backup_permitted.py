@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from clusters.disruption import Disruption
+from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import table
+from clusters.kubernetes.predicates import is_rolled_out
+from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid, fluid_names
+from clusters.product.fluid_snapshots import DataBackupSnapshot
+from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
+from suites.record.defects import Defect
+from suites.record.versions import Affected
 from suites.steps import checks, data_operations
-from suites.steps.user import DATASET, SOURCE, User
+from suites.steps.user import DATASET, LOAD_SECONDS, SOURCE, User
 from workloads.models.base import Manifest, metadata
 from workloads.models.data_backup import DataBackup
 from workloads.models.dataset import Dataset
@@ -27,21 +35,33 @@ FOLDER: Final = "/var/lib/fluid-conformance-permitted-backup"
 SHARED: Final = "/tmp/alluxio-backup"  # noqa: S108 - Fluid's default
 #: Where Alluxio's master writes a backup.
 ALLUXIO_BACKUPS: Final = "/alluxio_backups"
-#: The account of the controller of data operations.
+#: The controller of data operations: its account, its Deployment, and the begin of the name of its Pods.
 DATASET_CONTROLLER: Final = "dataset-controller"
+CRASHES: Final = "running-backup-crashes-the-controller"
+#: Seconds until the controller is ready after its crashes; Kubernetes waits longer after each.
+READY_SECONDS: Final = 300.0
 
 
 @scenario(
     "A51",
     Level.FULL,
-    disturbs={Disruption.NODE: "lets a backup be written to two folders of a node"},
+    alone=True,
+    disturbs={
+        Disruption.NODE: "lets a backup be written to two folders of a node",
+        Disruption.FLUID_COMPONENTS: "crashes Fluid's dataset-controller where Fluid has that defect",
+    },
     issues=(745,),
-    fields=(
-        "DataBackup.spec.backupPath",
-        "DataBackup.spec.dataset",
-        "DataBackup.status.phase",
-        "DataBackup.status.infos",
+    defects=(
+        Defect(
+            CRASHES,
+            "While a DataBackup is Executing, Fluid's dataset-controller crashes again and again, and no "
+            "Dataset or data operation of the cluster is handled: the handler of its status is created "
+            "without the DataBackup that it reads. The DataBackup stays Executing.",
+            "pkg/controllers/v1alpha1/databackup/implement.go:139-141, status_handler.go:43 (1.0.8)",
+            Affected(first="1.0"),
+        ),
     ),
+    fields=("DataBackup.spec.backupPath", "DataBackup.spec.dataset", "DataBackup.status.phase"),
     writes=(kinds.DATA_BACKUP, kinds.ROLE, kinds.ROLE_BINDING),
 )
 def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None:
@@ -52,8 +72,7 @@ def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None
     """
     shared = f"{SHARED}/{user.namespace}"
     removals = [NodeCommand(node, ("rm", "-rf", FOLDER, shared)) for node in user.system.nodes]
-    with ExitStack() as folders:
-        folders.enter_context(user.system.journal.undoing(f"a backup is in {FOLDER}", *removals))
+    with user.system.journal.undoing(f"a backup is in {FOLDER}", *removals):
         user.applies(*_permission(user.namespace))
         user.applies(
             Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest(),
@@ -62,18 +81,92 @@ def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None
         user.waits_until_bound()
         reader = user.starts(user.application("a51-reader", DATASET))
         user.reads_right(reader)
-        backup = DataBackup(
-            namespace=user.namespace, name=BACKUP, dataset=DATASET, backup_path=f"local://{FOLDER}"
-        )
+        restarts = _restarts(user)
+        with _backup(user):
+            _check_files(user, _node_of_backup(user))
+            _check_end(user, restarts)
+        _wait_until_the_controller_is_ready(user)
+        user.removes_datasets()
+
+
+@contextmanager
+def _backup(user: User) -> Iterator[None]:
+    """A DataBackup whose Pod has ended well; it is deleted afterwards, whatever happens."""
+    backup = DataBackup(
+        namespace=user.namespace, name=BACKUP, dataset=DATASET, backup_path=f"local://{FOLDER}"
+    )
+    try:
         user.applies(backup.manifest())
-        ended = data_operations.ends(user, kinds.DATA_BACKUP, BACKUP)
-        data_operations.ended_as(user, kinds.DATA_BACKUP, ended, "Complete")
-        node = _node_of_backup(user)
-        _check_infos(user, node)
-        _check_files(user, node)
+        _wait_for_pod(user)
+        yield
+    finally:
         data_operations.delete(user, kinds.DATA_BACKUP, BACKUP)
         data_operations.gone(user, kinds.DATA_BACKUP, BACKUP)
-        user.removes_datasets()
+
+
+def _wait_for_pod(user: User) -> None:
+    name = fluid_names.data_backup_pod(BACKUP)
+    with user.system.kube.changes(kinds.POD, user.namespace) as changed:
+        wait(
+            lambda: user.observer.objects.get(PodSnapshot, name, user.namespace),
+            lambda pod: pod is not None and pod.phase == "Succeeded",
+            subject=f"Pod {user.namespace}/{name}",
+            condition="phase Succeeded",
+            timeout=LOAD_SECONDS * user.timeout_factor,
+            failed=lambda pod: "the backup failed" if pod is not None and pod.phase == "Failed" else None,
+            changes=changed,
+            failure_class=FailureClass.PRODUCT,
+            advice="check its log, and the events of the DataBackup",
+        )
+
+
+def _restarts(user: User) -> int:
+    """How often the containers of Fluid's dataset-controller were restarted."""
+    pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
+    return sum(pod.restarts for pod in pods if pod.name.startswith(f"{DATASET_CONTROLLER}-"))
+
+
+def _check_end(user: User, restarts: int) -> None:
+    """The DataBackup is Complete and says where the backup is; or the known defect shows."""
+
+    def observe() -> tuple[DataBackupSnapshot | None, int]:
+        backup = user.observer.objects.get(DataBackupSnapshot, BACKUP, user.namespace)
+        return backup, _restarts(user) - restarts
+
+    with user.system.kube.changes(kinds.DATA_BACKUP, user.namespace) as changed:
+        backup, crashes = wait(
+            observe,
+            lambda seen: seen[1] > 0 or (seen[0] is not None and seen[0].ended),
+            subject=f"DataBackup {user.namespace}/{BACKUP}",
+            condition="its end",
+            timeout=LOAD_SECONDS * user.timeout_factor,
+            changes=changed,
+            delay=1.0,
+            failure_class=FailureClass.PRODUCT,
+            advice="check the log of the dataset-controller",
+        )
+    user.evidence.defect(
+        CRASHES,
+        seen=crashes > 0,
+        says=f"{backup}; restarts of {DATASET_CONTROLLER} since the DataBackup was created: {crashes}",
+    )
+    if crashes == 0 and backup is not None:
+        data_operations.ended_as(user, kinds.DATA_BACKUP, backup, "Complete")
+        _check_infos(user, _node_of_backup(user))
+
+
+def _wait_until_the_controller_is_ready(user: User) -> None:
+    with user.system.kube.changes(kinds.DEPLOYMENT, fluid.NAMESPACE) as changed:
+        wait(
+            lambda: user.observer.objects.get(DeploymentSnapshot, DATASET_CONTROLLER, fluid.NAMESPACE),
+            is_rolled_out,
+            subject=f"Deployment {fluid.NAMESPACE}/{DATASET_CONTROLLER}",
+            condition="all replicas ready once the DataBackup is deleted",
+            timeout=READY_SECONDS * user.timeout_factor,
+            changes=changed,
+            failure_class=FailureClass.PRODUCT,
+            advice="check the log of its last container",
+        )
 
 
 def _permission(namespace: str) -> tuple[Manifest, Manifest]:
