@@ -35,8 +35,18 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for the event."""
-        return event.wait(seconds)
+        """Wait for the event.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C, also at the moment at which Python raises RuntimeError instead: while
+                the event's lock is acquired again (threading.Condition.wait of Python 3.11).
+        """
+        try:
+            return event.wait(seconds)
+        except RuntimeError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
 
 
 SYSTEM_CLOCK = SystemClock()
