@@ -100,7 +100,7 @@ def delete(user: User, kind: Kind, *names: str) -> None:
         user.system.kube.delete(kind, name, user.namespace)
 
 
-def gone(user: User, kind: Kind, *names: str) -> None:
+def gone(user: User, kind: Kind, *names: str, timeout: float = GONE_SECONDS) -> None:
     """Wait until deleted data operations are gone; Fluid lets them go when it has removed what they made."""
     kube = user.system.kube
     with user.evidence.phase("teardown", f"{kind} {', '.join(names)} is deleted"):
@@ -109,7 +109,7 @@ def gone(user: User, kind: Kind, *names: str) -> None:
             is_empty,
             subject=f"{kind} of {user.namespace}",
             condition="deletion",
-            timeout=GONE_SECONDS * user.timeout_factor,
+            timeout=timeout * user.timeout_factor,
             describe=lambda left: ", ".join(left) or "gone",
             advice="check its finalizer and the dataset-controller's log",
         )

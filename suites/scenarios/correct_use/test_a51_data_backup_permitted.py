@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -81,7 +81,7 @@ def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None
         user.waits_until_bound()
         reader = user.starts(user.application("a51-reader", DATASET))
         user.reads_right(reader)
-        restarts = _restarts(user)
+        restarts = _restarts(_controllers(user))
         with _backup(user):
             _check_files(user, _node_of_backup(user))
             _check_end(user, restarts)
@@ -101,7 +101,7 @@ def _backup(user: User) -> Iterator[None]:
         yield
     finally:
         data_operations.delete(user, kinds.DATA_BACKUP, BACKUP)
-        data_operations.gone(user, kinds.DATA_BACKUP, BACKUP)
+        data_operations.gone(user, kinds.DATA_BACKUP, BACKUP, timeout=READY_SECONDS)
 
 
 def _wait_for_pod(user: User) -> None:
@@ -120,23 +120,31 @@ def _wait_for_pod(user: User) -> None:
         )
 
 
-def _restarts(user: User) -> int:
-    """How often the containers of Fluid's dataset-controller were restarted."""
+def _controllers(user: User) -> tuple[PodSnapshot, ...]:
+    """The Pods of Fluid's dataset-controller."""
     pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
-    return sum(pod.restarts for pod in pods if pod.name.startswith(f"{DATASET_CONTROLLER}-"))
+    return tuple(pod for pod in pods if pod.name.startswith(f"{DATASET_CONTROLLER}-"))
+
+
+def _restarts(pods: Iterable[PodSnapshot]) -> int:
+    return sum(pod.restarts for pod in pods)
 
 
 def _check_end(user: User, restarts: int) -> None:
     """The DataBackup is Complete and says where the backup is; or the known defect shows."""
 
-    def observe() -> tuple[DataBackupSnapshot | None, int]:
+    def observe() -> tuple[DataBackupSnapshot | None, tuple[PodSnapshot, ...]]:
         backup = user.observer.objects.get(DataBackupSnapshot, BACKUP, user.namespace)
-        return backup, _restarts(user) - restarts
+        return backup, _controllers(user)
+
+    def has_crashed(pods: tuple[PodSnapshot, ...]) -> bool:
+        running = all(container.running for pod in pods for container in pod.containers)
+        return not running or _restarts(pods) > restarts
 
     with user.system.kube.changes(kinds.DATA_BACKUP, user.namespace) as changed:
-        backup, crashes = wait(
+        backup, pods = wait(
             observe,
-            lambda seen: seen[1] > 0 or (seen[0] is not None and seen[0].ended),
+            lambda seen: has_crashed(seen[1]) or (seen[0] is not None and seen[0].ended),
             subject=f"DataBackup {user.namespace}/{BACKUP}",
             condition="its end",
             timeout=LOAD_SECONDS * user.timeout_factor,
@@ -145,12 +153,9 @@ def _check_end(user: User, restarts: int) -> None:
             failure_class=FailureClass.PRODUCT,
             advice="check the log of the dataset-controller",
         )
-    user.evidence.defect(
-        CRASHES,
-        seen=crashes > 0,
-        says=f"{backup}; restarts of {DATASET_CONTROLLER} since the DataBackup was created: {crashes}",
-    )
-    if crashes == 0 and backup is not None:
+    crashed = has_crashed(pods)
+    user.evidence.defect(CRASHES, seen=crashed, says=f"{backup}; {'; '.join(map(str, pods))}")
+    if not crashed and backup is not None:
         data_operations.ended_as(user, kinds.DATA_BACKUP, backup, "Complete")
         _check_infos(user, _node_of_backup(user))
 
