@@ -166,7 +166,7 @@ def _wait_until_the_controller_is_ready(user: User) -> None:
             lambda: user.observer.objects.get(DeploymentSnapshot, DATASET_CONTROLLER, fluid.NAMESPACE),
             is_rolled_out,
             subject=f"Deployment {fluid.NAMESPACE}/{DATASET_CONTROLLER}",
-            condition="all replicas ready once the DataBackup is deleted",
+            condition="readiness once the DataBackup is deleted",
             timeout=READY_SECONDS * user.timeout_factor,
             changes=changed,
             failure_class=FailureClass.PRODUCT,

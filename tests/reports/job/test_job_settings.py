@@ -49,7 +49,7 @@ def test_rights_come_from_the_rows_that_run() -> None:
 def test_rows_that_create_roles_do_not_run_in_the_cluster() -> None:
     """Only an administrator may, whatever is permitted."""
     found = selection(Settings("image", Level.FULL, permitted=ALL))
-    assert ids(found.administrators) == {"DOC1"}
+    assert ids(found.administrators) == {"A51", "DOC1"}
     assert not {"clusterroles", "roles"} & {
         grant.resource
         for grant in (*found.rights.cluster, *found.rights.own)
