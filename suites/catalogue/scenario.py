@@ -105,6 +105,11 @@ class Scenario:
     nfs_server: str = ""
     file: str = ""
 
+    @property
+    def disturbs_others(self) -> bool:
+        """What other scenarios watch meanwhile may be affected by it."""
+        return self.alone or bool(self.disturbs)
+
 
 def scenario(
     id: str,  # noqa: A002 - the catalogue's own word, always passed first

@@ -252,7 +252,9 @@ def shared_user(
     evidence.namespaces.append(ready_dataset.namespace)
     evidence.reconcile_requests += ready_dataset.reconcile_requests
     pool.prepare_ahead()
-    unbindable.begin()
+    declared = scenarios.of(request.node)
+    if declared is not None and not declared.disturbs_others:
+        unbindable.begin()
     user = User(
         system,
         evidence,

@@ -40,11 +40,8 @@ def unbindable_datasets(
 def _disturbs_no_watch(request: pytest.FixtureRequest) -> None:
     """A scenario that disturbs the cluster begins when the watch of unbindable Datasets is over."""
     found = scenarios.of(request.node)
-    if (
-        found is not None
-        and (found.disturbs or found.alone)
-        and any(map(_asks_for_unbindable, request.session.items))
-    ):
+    disturbs = found is not None and found.disturbs_others
+    if disturbs and any(map(_asks_for_unbindable, request.session.items)):
         unbindable: UnbindableDatasets = request.getfixturevalue("unbindable_datasets")
         unbindable.finish()
 

@@ -159,3 +159,12 @@ def test_failure_of_the_watch_is_reported_to_each_scenario(
         unbindables.take("B11")
     assert created
     assert unbindables.close() == (user,)
+
+
+def test_only_scenarios_that_disturb_nothing_run_during_the_watch() -> None:
+    """A run that stops the CSI plugin or the NFS server waits for the end of the watch; a reader does not."""
+    disturbs = {found.id: found.disturbs_others for found in discovery.declared()}
+    assert disturbs["B24"]
+    assert disturbs["C5"]
+    assert not disturbs["A2"]
+    assert not disturbs["B11"]
