@@ -147,9 +147,10 @@ def _open(
 
 
 def _proxy(url: str) -> dict[str, Any]:
-    """The options of the websocket for a proxy. Without it the environment would decide."""
+    """The options of the websocket for a proxy. Without one the environment must not decide."""
     if not url:
-        return {"http_no_proxy": ["*"]}
+        # Exceptions count only next to the name of a proxy (websocket/_http.py of websocket-client 1.9.2).
+        return {"http_proxy_host": "none", "http_no_proxy": ["*"]}
     parts = urlsplit(url if "://" in url else f"http://{url}")
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return {

@@ -83,3 +83,27 @@ def test_an_exception_counts_for_exec_too(
     configuration = Configuration()
     configuration.host = f"http://{HOST}"
     assert Connection(ApiClient(configuration)).credentials().proxy == proxy
+
+
+def test_a_cluster_on_this_machine_is_reached_without_the_proxy(
+    api: FakeApi, proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kind cluster is on 127.0.0.1, where a proxy cannot reach it; users often set no exception for it."""
+    made, url = proxy
+
+    def kubelet(channels: Channels) -> None:
+        channels.send(1, b"out")
+        channels.send(3, json.dumps({"status": "Success"}).encode())
+        channels.close()
+
+    api.execs[EXEC] = kubelet
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    kube = Kube.connect(api.kubeconfig(), run="r1")
+    try:
+        assert kube.exec("demo", "a", "main", ["true"], timeout=5).stdout == "out"
+    finally:
+        kube.close()
+    assert not made.hosts
