@@ -9,7 +9,7 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.alluxio.cli import AlluxioFailureError
 from clusters.product.alluxio.output import AlluxioOutputError
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from suites.steps import checks
 from suites.steps.user import DATASET, User
 from workloads.faults import delete_pod
@@ -100,3 +100,27 @@ def wait_until_replaced(user: User, was: PodSnapshot) -> None:
             seen=seen,
         )
     user.evidence.fact("Dataset status", f"phase {seen} while the master was replaced")
+    wait_until_it_lists(user)
+
+
+def wait_until_it_lists(user: User) -> None:
+    """Wait until the masters list files: a leader is in safe mode until its workers are registered."""
+
+    def observe() -> str:
+        try:
+            user.observer.listing(user.namespace, DATASET)
+        except AlluxioFailureError as error:
+            return f"{error.message}: {error.last_seen}"
+        return ""
+
+    with user.evidence.phase("waiting", "the masters list files"):
+        wait(
+            observe,
+            is_empty,
+            subject=f"Dataset {user.namespace}/{DATASET}",
+            condition="a list of files from Alluxio's masters",
+            timeout=ELECTED_SECONDS * user.timeout_factor,
+            delay=1.0,
+            describe=lambda failure: failure or "files are listed",
+            advice="check the masters' logs",
+        )
