@@ -27,7 +27,12 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _RESERVED: Final = ("bin",)
 #: Options without a meaning for an existing cluster.
 _KIND_ONLY: Final = (
-    *("kubernetes", "nodes", "kind_image", "kind_bin", "fluid_source", "upgrade_from"),
+    "kubernetes",
+    "nodes",
+    "kind_image",
+    "kind_bin",
+    "fluid_source",
+    "upgrade_from",
     "nfs_version",
 )
 _REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?")

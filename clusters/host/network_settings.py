@@ -62,7 +62,7 @@ def build_arguments(environment: Mapping[str, str] = os.environ) -> tuple[str, .
 def described(environment: Mapping[str, str] = os.environ) -> str:
     """The proxies in words, without users and passwords; empty without a proxy."""
     found = sorted(_named(environment).items())
-    return ", ".join(f"{_scheme(name)} through {_parts(url).hostname}:{_port(url)}" for name, url in found)
+    return ", ".join(f"{_scheme(name)} through {parts_of(url).hostname}:{_port(url)}" for name, url in found)
 
 
 def maven_options(environment: Mapping[str, str] = os.environ) -> str:
@@ -75,7 +75,7 @@ def maven_options(environment: Mapping[str, str] = os.environ) -> str:
         return given
     options = [given] if given else []
     for name, url in sorted(found.items()):
-        parts, prefix = _parts(url), f"-D{_scheme(name)}"
+        parts, prefix = parts_of(url), f"-D{_scheme(name)}"
         options += [f"{prefix}.proxyHost={parts.hostname}", f"{prefix}.proxyPort={_port(url)}"]
         if parts.username:
             options.append(f"{prefix}.proxyUser={unquote(parts.username)}")
@@ -122,11 +122,11 @@ def _scheme(variable: str) -> str:
     return variable.partition("_")[0]
 
 
-def _parts(url: str) -> SplitResult:
+def parts_of(url: str) -> SplitResult:
     """The parts of a proxy's address, which may lack its scheme."""
     return urlsplit(url if "://" in url else f"http://{url}")
 
 
 def _port(url: str) -> int:
-    parts = _parts(url)
+    parts = parts_of(url)
     return parts.port or _PORTS.get(parts.scheme, _PORTS["http"])

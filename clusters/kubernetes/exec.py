@@ -12,13 +12,14 @@ import select
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode
 
 import websocket
 
 from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import InfrastructureError
 from clusters.host.commands import Completed, shown, shown_output
+from clusters.host.network_settings import parts_of
 from clusters.kubernetes.connection import CONNECT_SECONDS, Credentials, KubeError, refused
 
 _V5: Final = "v5.channel.k8s.io"
@@ -151,7 +152,7 @@ def _proxy(url: str) -> dict[str, Any]:
     if not url:
         # Exceptions count only next to the name of a proxy (websocket/_http.py of websocket-client 1.9.2).
         return {"http_proxy_host": "none", "http_no_proxy": ["*"]}
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    parts = parts_of(url)
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return {
         "http_proxy_host": parts.hostname,

@@ -24,7 +24,9 @@ from clusters.waiting import wait
 NAMESPACE: Final = "fluid-system"
 RELEASE: Final = "fluid"
 CSI_DAEMON_SET: Final = "csi-nodeplugin-fluid"
-CONTROLLERS: Final = ("dataset-controller", "alluxioruntime-controller")
+#: The controller of Datasets and data operations: its Deployment, its account and its role.
+DATASET_CONTROLLER: Final = "dataset-controller"
+CONTROLLERS: Final = (DATASET_CONTROLLER, "alluxioruntime-controller")
 READY_SECONDS: Final = 240.0
 #: Fluid 1.0.8, charts/fluid/fluid/templates/controller/alluxioruntime_controller.yaml:65 (0.9.3 has it too).
 _ALLUXIO_IMAGE_ENV: Final = "ALLUXIO_RUNTIME_IMAGE_ENV"

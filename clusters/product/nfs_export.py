@@ -81,6 +81,22 @@ class NfsExport(ABC):
             )
         return done.stdout
 
+    def create_writable(self, folder: str) -> None:
+        """Create a folder below `root` that every user may write to, unless it exists.
+
+        Raises:
+            HarnessError: it cannot be created.
+        """
+        self.run("mkdir", "-m", "777", "-p", self.inside(folder))
+
+    def empty(self, folder: str) -> None:
+        """Delete what is in a folder below `root`; the folder stays, because clients may have it mounted.
+
+        Raises:
+            HarnessError: something cannot be deleted.
+        """
+        self.run("find", self.inside(folder), "-mindepth", "1", "-delete")
+
     @property
     def subject(self) -> str:
         """The Pod, as errors name it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
 from clusters.errors import FailureClass, RefusalError
 from clusters.images import charts, on_nodes
@@ -16,11 +15,10 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.pins import Versions
 from clusters.product import fluid, fluid_chart
+from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.progress import Progress
 from clusters.providers.existing import ExistingProvider
 from clusters.waiting import wait
-
-DATASET_CONTROLLER: Final = "dataset-controller"
 
 
 def has_fluid(kube: Kube) -> bool:

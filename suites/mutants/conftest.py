@@ -52,9 +52,7 @@ def stage(request: pytest.FixtureRequest, system: System, progress: Progress) ->
     placing.require_own_cluster(system)
     files: Files = request.getfixturevalue("files")
     pool = DatasetPool(system, source_files.data_folder(system), files)
-    made = ScenarioRunner(
-        system, files, source_files.data_folder(system), request.getfixturevalue("shared_dataset"), pool
-    )
+    made = ScenarioRunner(system, files, pool.folder, request.getfixturevalue("shared_dataset"), pool)
     yield made
     with progress.stage("what mutants left is removed"):
         errors = made.close(clean=cluster_stays(system))

@@ -64,18 +64,15 @@ def plan(options: Options, declared: Sequence[tuple[pytest.Item, Scenario]]) -> 
     yield "\nchanged outside the harness's namespaces, and undone:"
     changes = [f"  {found.id}: {one}" for _, found in running for one in found.disturbs]
     yield from changes or ["  nothing"]
-    left_out = [(found.id, why_not(item)) for item, found in declared if not will_run(item)]
-    disruptive = [
-        f"  {found.id}: {' and '.join(one.does for one in found.disturbs)}"
-        for item, found in declared
-        if why_not(item).startswith(NOT_RUN_DISRUPTIVE)
-    ]
+    left_out = [(found, why_not(item)) for item, found in declared if not will_run(item)]
+    disruptive = [found for found, why in left_out if why.startswith(NOT_RUN_DISRUPTIVE)]
     if disruptive:
         yield "\nnot run, disruptive (--allow-disruptive permits it):"
-        yield from disruptive
-    if others := [one for one in left_out if not one[1].startswith(NOT_RUN_DISRUPTIVE)]:
+        for found in disruptive:
+            yield f"  {found.id}: {' and '.join(one.does for one in found.disturbs)}"
+    if others := [(found, why) for found, why in left_out if found not in disruptive]:
         yield "\nnot run:"
-        yield from (f"  {name}: {why.removeprefix(CANNOT_RUN_HERE)}" for name, why in others)
+        yield from (f"  {found.id}: {why.removeprefix(CANNOT_RUN_HERE)}" for found, why in others)
 
 
 def checked(options: Options, disturbs: frozenset[Disruption]) -> Iterator[CheckedRequirement]:

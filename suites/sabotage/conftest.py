@@ -34,7 +34,7 @@ def runner(
     pool = DatasetPool(
         system, source_files.data_folder(system), files, [User.creates_dataset] * datasets_needed(places)
     )
-    made = ScenarioRunner(system, files, source_files.data_folder(system), shared_dataset, pool)
+    made = ScenarioRunner(system, files, pool.folder, shared_dataset, pool)
     pool.prepare_ahead()
     yield made
     with progress.stage("remove the Datasets of the sabotages"):

@@ -113,7 +113,7 @@ def soak_session(
     pool = DatasetPool(system, source_files.data_folder(system), files)
     with progress.stage("Dataset that lives through the soak becomes Bound"):
         shared = pool.share()
-    runner = ScenarioRunner(system, files, source_files.data_folder(system), shared, pool)
+    runner = ScenarioRunner(system, files, pool.folder, shared, pool)
     yield SoakSession(
         soak,
         runner,

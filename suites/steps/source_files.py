@@ -28,6 +28,11 @@ def data_folder(system: System) -> str:
     return system.nfs.folder("smoke")
 
 
+def folder_for_writing(user: User) -> str:
+    """The folder of a user that applications write to, as clients mount it."""
+    return user.system.nfs.folder(f"written-{user.namespace}")
+
+
 def ensure(system: System, files: Files, folder: str) -> Difference:
     """Create the files in a folder of the export, or repair what an interrupted or failed run left there.
 

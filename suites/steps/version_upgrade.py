@@ -21,7 +21,7 @@ from clusters.product.helm import HelmRelease
 from clusters.product.predicates import fuse_is_absent
 from clusters.waiting import wait
 from suites.record.run import cannot_run_here
-from suites.steps import checks, fluid_upgrade
+from suites.steps import checks, fluid_upgrade, source_files
 from suites.steps.continuous_reads import ContinuousReads
 from suites.steps.dataset_references import REFERENCE, creates_reference, needs_controller, referring_user
 from suites.steps.user import DATASET, User
@@ -114,8 +114,8 @@ def in_use(user: User) -> Iterator[InUse]:
     """A read-only Dataset, a read-write one, and a reference from another namespace, each with its reader."""
     needs_controller(user)
     source = user.system.nfs
-    folder = source.folder(f"written-{user.namespace}")
-    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
+    folder = source_files.folder_for_writing(user)
+    source.create_writable(folder)
     try:
         user.creates_dataset()
         _creates_writable(user, folder)
@@ -135,8 +135,7 @@ def in_use(user: User) -> Iterator[InUse]:
             used.reads_back(user)
             yield used
     finally:
-        # The folder stays: it is mounted until the Dataset is gone.
-        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
+        source.empty(folder)
 
 
 def upgrade(user: User, release: HelmRelease, to: FluidRelease, used: InUse) -> None:

@@ -6,10 +6,13 @@ api/v1alpha1/databackup_types.go:26-39 (1.0.8). ``runAfter`` is left out.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from workloads.models.base import Resource
 from workloads.models.shared import User
+
+#: Where Alluxio's master writes a backup, and the Pod of a DataBackup looks for it.
+ALLUXIO_BACKUPS: Final = "/alluxio_backups"
 
 
 class DataBackup(Resource):

@@ -10,11 +10,11 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
-from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid
 from clusters.waiting import wait
 from suites.sabotage.model import Break, Environment, Tampering, Users
 from suites.steps import csi_plugin
+from suites.steps.component_restarts import pods_of
 from workloads.faults import FaultError
 from workloads.models.base import Manifest
 
@@ -52,10 +52,10 @@ def without_controller(environment: Environment, users: Users, name: str) -> Ite
     del users
 
     def stopped(_: fluid.FluidState) -> bool:
-        return not any(pod.node for pod in _pods_of(environment, name))
+        return not any(pod.node for pod in pods_of(environment.observer.objects, name))
 
     def running(state: fluid.FluidState) -> bool:
-        return state.controllers.get(name) == 1 and len(_pods_of(environment, name)) == 1
+        return state.controllers.get(name) == 1 and len(pods_of(environment.observer.objects, name)) == 1
 
     strategy = {"type": "Recreate", "rollingUpdate": None}
     change = {"spec": {"template": {"spec": {"nodeSelector": {NO_NODE: "true"}}}, "strategy": strategy}}
@@ -65,11 +65,6 @@ def without_controller(environment: Environment, users: Users, name: str) -> Ite
             yield Tampering()
     finally:
         _wait_for_component(environment, name, running, "readiness with one Pod")
-
-
-def _pods_of(environment: Environment, name: str) -> list[PodSnapshot]:
-    found = environment.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
-    return [pod for pod in found if pod.name.startswith(f"{name}-")]
 
 
 def _wait_for_component(

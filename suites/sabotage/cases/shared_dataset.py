@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final
 
 from clusters.errors import FailureClass
+from clusters.product.fluid import DATASET_CONTROLLER
 from suites.sabotage.breaks import applications, components, manifests, objects, source
 from suites.sabotage.cases.patterns import NOT_SERVED, timed_out_waiting_for
 from suites.sabotage.model import Place, Sabotage, Target
 from suites.steps.user import DATASET, SOURCE
 
-DATASET_CONTROLLER: Final = "dataset-controller"
 CHANGED_FILE: Final = "labels/00.txt"
 
 CASES: Final = (

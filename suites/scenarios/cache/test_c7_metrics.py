@@ -8,6 +8,7 @@ from typing import Final
 from clusters.kubernetes.fields import quantity
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid
+from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.product.prometheus import Samples, parse_samples
 from clusters.waiting import is_gone, wait
@@ -22,7 +23,6 @@ PORT: Final = 8080
 #: Seconds until a set-up has failed again (retry: 20 s), and until a deleted runtime is not reported.
 COUNTER_SECONDS: Final = 90.0
 RUNTIME_CONTROLLER: Final = "alluxioruntime-controller"
-DATASET_CONTROLLER: Final = "dataset-controller"
 FILES: Final = "dataset_ufs_file_num"
 BYTES: Final = "dataset_ufs_total_size"
 SETUP_ERRORS: Final = "runtime_setup_error_total"

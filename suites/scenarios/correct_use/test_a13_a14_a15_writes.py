@@ -68,13 +68,9 @@ def _check_fuse_is_read_only(user: User, pod: PodSnapshot) -> None:
     user.evidence.fact("application mountinfo", "the Fuse itself is mounted read-only")
 
 
-def _folder_for_writing(user: User) -> str:
-    return user.system.nfs.folder(f"written-{user.namespace}")
-
-
 def _read_write(user: User) -> None:
-    folder = _folder_for_writing(user)
-    user.system.nfs.run("mkdir", "-m", "777", "-p", user.system.nfs.inside(folder))
+    folder = source_files.folder_for_writing(user)
+    user.system.nfs.create_writable(folder)
     user.creates_source("nfs-rw", folder=folder)
     dataset = Dataset.over_claim(user.namespace, DATASET, "nfs-rw")
     user.creates_dataset(
@@ -168,7 +164,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
     The user creates a Dataset with ``accessModes: [ReadWriteMany]`` over a claim of its own, and the
     application writes a file.
     """
-    source, folder = dataset_owner.system.nfs, _folder_for_writing(dataset_owner)
+    source, folder = dataset_owner.system.nfs, source_files.folder_for_writing(dataset_owner)
     try:
         _check_claim_is_read_write(dataset_owner)
         pod = dataset_owner.starts(dataset_owner.application("a14-writer", DATASET))
@@ -203,8 +199,7 @@ def test_write_through_a_read_write_dataset_reaches_the_nfs_server(dataset_owner
             )
         dataset_owner.evidence.fact("application", "reads back what it wrote")
     finally:
-        # The folder stays: it is mounted until the Dataset is gone.
-        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
+        source.empty(folder)
 
 
 def _check_claim_is_read_write(user: User) -> None:
@@ -240,8 +235,8 @@ def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
     The user creates a Dataset with ``accessModes: [ReadWriteMany]`` whose only mount is a read-only
     claim, and the application writes a file; A14 is the same without ``readOnly``.
     """
-    source, folder = user.system.nfs, _folder_for_writing(user)
-    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
+    source, folder = user.system.nfs, source_files.folder_for_writing(user)
+    source.create_writable(folder)
     try:
         user.creates_source("nfs-rw", folder=folder)
         mount = Mount(mount_point="pvc://nfs-rw", name="nfs-rw", path="/", read_only=True)
@@ -272,5 +267,4 @@ def test_write_does_not_reach_a_read_only_mount_of_a_claim(user: User) -> None:
             files=len(there),
         )
     finally:
-        # The folder stays: it is mounted until the Dataset is gone.
-        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
+        source.empty(folder)

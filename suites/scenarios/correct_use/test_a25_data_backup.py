@@ -12,22 +12,19 @@ from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid_names
+from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot
 from clusters.waiting import WaitError, hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.steps import checks, data_operations, predicates
 from suites.steps.user import DATASET, PHASE_SECONDS, User
-from workloads.models.data_backup import DataBackup
+from workloads.models.data_backup import ALLUXIO_BACKUPS, DataBackup
 
 #: Seconds for which a data operation that cannot run is watched; Fluid tries again every 20 s.
 WINDOW_SECONDS: Final = 45.0
-#: The controller of data operations, and the name of its role.
-DATASET_CONTROLLER: Final = "dataset-controller"
 #: Folder of the master's node to which the DataBackup writes its files.
 BACKUP_FOLDER: Final = "/var/lib/fluid-conformance-backup"
-#: Where Alluxio's master writes a backup, and a DataBackup's Pod looks for it.
-ALLUXIO_BACKUPS: Final = "/alluxio_backups"
 
 
 @scenario(

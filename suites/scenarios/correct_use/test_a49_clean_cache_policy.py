@@ -11,7 +11,7 @@ from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DatasetSnap
 from clusters.waiting import is_empty, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect, Leftover
-from suites.steps import checks, deletion, leaks
+from suites.steps import checks, deletion, leaks, source_files
 from suites.steps.user import DATASET, GONE_SECONDS, User
 from workloads.models.alluxio_runtime import CleanCachePolicy, Management
 from workloads.models.dataset import Dataset
@@ -46,9 +46,8 @@ _DETACHED: Final = 'bash -c "$1" watch "$2" > /dev/null 2>&1 < /dev/null &'
 
 
 def _written_into_the_cache_alone(user: User) -> None:
-    source = user.system.nfs
-    folder = source.folder(f"written-{user.namespace}")
-    source.run("mkdir", "-m", "777", "-p", source.inside(folder))
+    folder = source_files.folder_for_writing(user)
+    user.system.nfs.create_writable(folder)
     user.creates_source(SOURCE_CLAIM, folder=folder)
     policy = CleanCachePolicy(grace_period_seconds=GRACE_SECONDS, max_retry_attempts=ATTEMPTS)
     runtime = laptop_runtime(user.namespace, DATASET, quota="128Mi", properties=CACHE_ONLY)

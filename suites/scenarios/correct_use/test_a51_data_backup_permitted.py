@@ -15,15 +15,16 @@ from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.kubernetes.undo import NodeCommand
 from clusters.product import fluid, fluid_names
+from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.product.fluid_snapshots import DataBackupSnapshot
 from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.record.versions import Affected
-from suites.steps import checks, data_operations
+from suites.steps import checks, component_restarts, data_operations
 from suites.steps.user import DATASET, LOAD_SECONDS, SOURCE, User
 from workloads.models.base import Manifest, metadata
-from workloads.models.data_backup import DataBackup
+from workloads.models.data_backup import ALLUXIO_BACKUPS, DataBackup
 from workloads.models.dataset import Dataset
 from workloads.models.small_runtime import laptop_runtime
 
@@ -33,10 +34,6 @@ FOLDER: Final = "/var/lib/fluid-conformance-permitted-backup"
 #: Below it Fluid looks for what the master wrote, by namespace and Dataset (value ``workdir`` of the chart,
 #: and charts/fluid-databackup/alluxio/templates/databackup.yaml:71-80 of 1.0.8).
 SHARED: Final = "/tmp/alluxio-backup"  # noqa: S108 - Fluid's default
-#: Where Alluxio's master writes a backup.
-ALLUXIO_BACKUPS: Final = "/alluxio_backups"
-#: The controller of data operations: its account, its Deployment, and the begin of the name of its Pods.
-DATASET_CONTROLLER: Final = "dataset-controller"
 CRASHES: Final = "running-backup-crashes-the-controller"
 #: Seconds until the controller is ready after its crashes; Kubernetes waits longer after each.
 READY_SECONDS: Final = 300.0
@@ -122,8 +119,7 @@ def _wait_for_pod(user: User) -> None:
 
 def _controllers(user: User) -> tuple[PodSnapshot, ...]:
     """The Pods of Fluid's dataset-controller."""
-    pods = user.observer.objects.list(PodSnapshot, fluid.NAMESPACE)
-    return tuple(pod for pod in pods if pod.name.startswith(f"{DATASET_CONTROLLER}-"))
+    return component_restarts.pods_of(user.observer.objects, DATASET_CONTROLLER)
 
 
 def _restarts(pods: Iterable[PodSnapshot]) -> int:

@@ -88,8 +88,7 @@ def _other_data(user: User) -> Iterator[User]:
         user.creates_source(AGAIN, folder=folder)
         yield replace(user, folder=folder, files=files)
     finally:
-        # The folder itself stays: it is mounted until the Dataset is deleted.
-        source.run("find", source.inside(folder), "-mindepth", "1", "-delete")
+        source.empty(folder)
 
 
 def _delete_dataset_and_runtime(user: User) -> None:

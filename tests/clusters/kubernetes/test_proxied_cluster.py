@@ -49,18 +49,19 @@ def kubeconfig(api: FakeApi, **cluster: str) -> Path:
     return path
 
 
+def kubelet(channels: Channels) -> None:
+    """Run a program that prints a word."""
+    channels.send(1, b"out")
+    channels.send(3, json.dumps({"status": "Success"}).encode())
+    channels.close()
+
+
 @pytest.mark.parametrize("named_by", ["kubeconfig", "environment"])
 def test_requests_and_exec_pass_the_proxy(
     api: FakeApi, proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch, named_by: str
 ) -> None:
     """As kubectl does; a program in a Pod is run through a connection of its own."""
     made, url = proxy
-
-    def kubelet(channels: Channels) -> None:
-        channels.send(1, b"out")
-        channels.send(3, json.dumps({"status": "Success"}).encode())
-        channels.close()
-
     api.execs[EXEC] = kubelet
     if named_by == "environment":
         monkeypatch.setenv("http_proxy", url)
@@ -90,12 +91,6 @@ def test_a_cluster_on_this_machine_is_reached_without_the_proxy(
 ) -> None:
     """A kind cluster is on 127.0.0.1, where a proxy cannot reach it; users often set no exception for it."""
     made, url = proxy
-
-    def kubelet(channels: Channels) -> None:
-        channels.send(1, b"out")
-        channels.send(3, json.dumps({"status": "Success"}).encode())
-        channels.close()
-
     api.execs[EXEC] = kubelet
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, url)
