@@ -69,7 +69,7 @@ def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None
     """
     shared = f"{SHARED}/{user.namespace}"
     removals = [NodeCommand(node, ("rm", "-rf", FOLDER, shared)) for node in user.system.nodes]
-    with user.system.journal.undoing(f"a backup is in {FOLDER}", *removals):
+    with user.system.journal.undoing(f"a backup is in {FOLDER}", *removals, late=True):
         user.applies(*_permission(user.namespace))
         user.applies(
             Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest(),
