@@ -20,11 +20,14 @@ from clusters.kubernetes.ownership import HARNESS_NAMESPACE, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.progress import Progress
 from clusters.providers import existing_fluid
-from clusters.providers.existing import ExistingProvider, remove_leftovers
+from clusters.providers.existing import ExistingProvider, own_namespaces, remove_leftovers
 
 
 def restore(kubeconfig: Path, registry: str | None, progress: Progress) -> tuple[str, ...]:
     """Undo what killed runs changed outside the harness's namespaces; nothing is removed.
+
+    What objects of a dead run still need, such as a controller that Fluid started for them, stays until
+    `remove` has removed these.
 
     Args:
         kubeconfig: file that reaches the cluster.
@@ -43,7 +46,14 @@ def restore(kubeconfig: Path, registry: str | None, progress: Progress) -> tuple
             return ()
         use = ClusterUse(provider.kube, provider.node_exec, progress)
         with use.held():
-            return use.restore(late=True)
+            left = own_namespaces(provider.kube)
+            done = use.restore(late=not left)
+            if left and (waiting := use.journal.entries()):
+                progress.note(
+                    f"not undone before {', '.join(left)} is removed (`fluid-conformance cluster down`): "
+                    + "; ".join(entry.says for entry in waiting)
+                )
+            return done
 
 
 def remove(kubeconfig: Path, registry: str | None, progress: Progress) -> tuple[str, ...]:

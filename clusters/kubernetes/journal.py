@@ -21,7 +21,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.kinds import CONFIG_MAP, Kind
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
-from clusters.kubernetes.undo import NodeExec, Patch, Undo, from_json, inverse, to_json
+from clusters.kubernetes.undo import LATE, NodeExec, Patch, Undo, from_json, inverse, to_json
 from clusters.waiting import is_empty, wait
 
 log = logging.getLogger(__name__)
@@ -69,20 +69,21 @@ class Journal:
     node_exec: NodeExec
 
     @contextmanager
-    def undoing(self, says: str, *undo: Undo, late: bool = False) -> Iterator[None]:
+    def undoing(self, says: str, *undo: Undo) -> Iterator[None]:
         """Undo a change that is made while the context lasts, also if this process does not live to its end.
+
+        After a kill a change with a step of `clusters.kubernetes.undo.LATE` is undone only when the objects
+        of the run are removed.
 
         Args:
             says: what is changed.
             undo: the steps that undo it, in their order.
-            late: after a kill it is undone only when the objects of the run are removed, because these can
-                make the same change again: the kubelet creates a missing folder for each new Pod.
 
         Raises:
             HarnessError: the journal could not be written, and nothing was changed; or a step failed, and its
                 entry stays in the journal.
         """
-        entry = self._write(says, undo, late=late)
+        entry = self._write(says, undo, late=any(isinstance(step, LATE) for step in undo))
         try:
             yield
         finally:

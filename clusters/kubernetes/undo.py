@@ -146,10 +146,36 @@ class NodeCommand:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class NodeFolders:
+    """Removes folders of a node, after the objects of the run.
+
+    For each Pod that mounts a missing folder the kubelet creates it again.
+
+    Attributes:
+        node: name of the node.
+        folders: absolute paths; one that does not exist is passed over.
+        only_empty: a folder that holds something stays, and is an error.
+    """
+
+    node: str
+    folders: tuple[str, ...]
+    only_empty: bool = False
+
+    def apply(self, kube: Kube, node_exec: NodeExec) -> None:
+        """Remove them, if the node exists."""
+        remove = "rmdir --" if self.only_empty else "rm -rf --"
+        script = f'set -e; for folder in "$@"; do if [ -e "$folder" ]; then {remove} "$folder"; fi; done'
+        NodeCommand(self.node, ("sh", "-c", script, "remove", *self.folders)).apply(kube, node_exec)
+
+
+#: Steps that are taken only when the objects of their run are removed, because these can repeat the change.
+LATE: Final = (NodeFolders, SourceFolder)
 TYPES: Final[Mapping[str, Any]] = {
     "patch": Patch,
     "nodeLabel": NodeLabel,
     "nodeCommand": NodeCommand,
+    "nodeFolders": NodeFolders,
     "sourceFolder": SourceFolder,
 }
 

@@ -30,11 +30,14 @@ from clusters.product import fluid_folders
 from clusters.product.helm import HelmRelease
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
+from clusters.providers import stuck_objects
 from clusters.providers.base import Cluster
-from clusters.waiting import is_empty, is_gone, wait
+from clusters.waiting import WaitTimeoutError, is_empty, is_gone, wait
 
 READY_SECONDS: Final = 120.0
 GONE_SECONDS: Final = 240.0
+#: Seconds of these in which a controller of Fluid that does not run may start again.
+CONTROLLER_SECONDS: Final = 60.0
 _CONTAINER: Final = "node"
 _PULL_TROUBLE: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
@@ -197,46 +200,86 @@ def remove_leftovers(kube: Kube, progress: Progress) -> tuple[str, ...]:
     """Delete the namespaces that killed runs left, with their Datasets and volumes; returns their names.
 
     Applications are deleted first and Datasets before their namespaces, because Fluid can delete neither
-    otherwise. Only objects with the harness's label are deleted.
+    otherwise. Only objects with the harness's label are deleted, and what Fluid created for them.
 
     Raises:
         WaitError: an object was not deleted in time.
+        InfrastructureError: objects stay because a controller of Fluid does not run.
     """
-    names = [text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=MANAGED_SELECTOR)]
-    names = [name for name in names if name != NAMESPACE]
+    names = own_namespaces(kube)
     for name in names:
         with progress.stage(f"remove namespace {name}"):
-            _empty(kube, name)
+            _empty(kube, name, progress)
             kube.delete(kinds.NAMESPACE, name)
-            _gone(partial(kube.get, kinds.NAMESPACE, name), f"namespace {name}")
+            _gone(kube, name, partial(kube.get, kinds.NAMESPACE, name), f"namespace {name}", progress)
     for kind in _CLUSTER_WIDE:
         for obj in kube.list_if_known(kind, labels=MANAGED_SELECTOR):
             kube.delete(kind, text(obj, "metadata", "name"))
-    return tuple(names)
+    return names
 
 
-def _empty(kube: Kube, namespace: str) -> None:
+def own_namespaces(kube: Kube) -> tuple[str, ...]:
+    """The namespaces of runs, living or dead, without that of the harness itself."""
+    names = [text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=MANAGED_SELECTOR)]
+    return tuple(name for name in names if name != NAMESPACE)
+
+
+def _empty(kube: Kube, namespace: str, progress: Progress) -> None:
     """Delete the harness's objects in a namespace, in the order that Fluid needs."""
     for kind in _IN_ORDER:
         # Without Fluid the cluster does not know its kinds.
         observe = partial(kube.list_if_known, kind, namespace, labels=MANAGED_SELECTOR)
         for obj in observe():
             kube.delete(kind, text(obj, "metadata", "name"), namespace)
-        _gone(observe, f"every {kind} of the harness in {namespace}")
+        _gone(kube, namespace, observe, f"every {kind} of the harness in {namespace}", progress)
 
 
-def _gone(observe: Callable[[], Sized | None], subject: str) -> None:
-    wait(
-        observe,
-        is_empty,
-        subject=subject,
-        condition="deletion",
-        timeout=GONE_SECONDS,
-        delay=1.0,
-        describe=lambda seen: "still there" if seen else "gone",
-        failure_class=FailureClass.INFRASTRUCTURE,
-        advice="check that Fluid's controllers run, and read the finalizers of the objects",
-    )
+def _gone(
+    kube: Kube, namespace: str, observe: Callable[[], Sized | None], subject: str, progress: Progress
+) -> None:
+    """Wait for a deletion. What waits for a controller of Fluid that does not run is freed after a while."""
+
+    def wait_for(seconds: float) -> None:
+        wait(
+            observe,
+            is_empty,
+            subject=subject,
+            condition="deletion",
+            timeout=seconds,
+            delay=1.0,
+            describe=lambda seen: "still there" if seen else "gone",
+            failure_class=FailureClass.INFRASTRUCTURE,
+            advice="check that Fluid's controllers run, and read the finalizers of the objects",
+            clock=kube.clock,
+        )
+
+    try:
+        wait_for(CONTROLLER_SECONDS)
+    except WaitTimeoutError:
+        _free(kube, namespace, progress)
+        wait_for(GONE_SECONDS - CONTROLLER_SECONDS)
+
+
+def _free(kube: Kube, namespace: str, progress: Progress) -> None:
+    """Free what waits for a controller that does not run, unless something of it is on nodes.
+
+    Raises:
+        InfrastructureError: something is; only Fluid's controller can remove it as it must.
+    """
+    stuck = stuck_objects.find(kube, namespace)
+    held = [one for one in stuck if one.labelled]
+    if held:
+        nodes = ", ".join(held[0].labelled)
+        raise InfrastructureError(
+            f"{', '.join(map(str, held))} cannot be deleted: Fluid's {held[0].controller} does not run, and "
+            f"must remove its labels of {nodes}",
+            advice=f"{held[0].command}; then run `fluid-conformance cluster down` again",
+        )
+    for one in stuck:
+        one.free(kube)
+        progress.note(f"the finalizer of {one} was removed, because Fluid's {one.controller} does not run")
+    if stuck:
+        stuck_objects.remove_volumes(kube, namespace)
 
 
 def host_of(output: str, node: NodeSnapshot) -> probes.Host:

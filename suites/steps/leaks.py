@@ -16,7 +16,7 @@ from clusters.kubernetes.fields import text
 from clusters.kubernetes.ownership import is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.storage import VolumeSnapshot
-from clusters.kubernetes.undo import NodeCommand
+from clusters.kubernetes.undo import NodeCommand, NodeFolders
 from clusters.product import fluid_folders, fluid_names
 from clusters.product.fluid_snapshots import made_by_fluid
 from clusters.waiting import WaitError, wait
@@ -133,7 +133,7 @@ def expect_on_nodes(user: User, nodes: Iterable[str], name: str = DATASET) -> No
     Cached files that stay there use memory of the node, so they are removed at the end of the run.
     """
     folder = fluid_names.tier_folder(user.namespace, name)
-    removals = [NodeCommand(node, ("rm", "-rf", folder)) for node in dict.fromkeys(nodes)]
+    removals = [NodeFolders(node, (folder,)) for node in dict.fromkeys(nodes)]
     user.evidence.leftovers_on(*(one.node for one in removals))
     user.system.journal.undo_at_the_end(f"cached files stay in {folder}", *removals)
 

@@ -229,6 +229,25 @@ def test_restore_undoes_what_a_killed_run_changed(
     assert f"/api/v1/namespaces/{NAMESPACE}" in store.objects
 
 
+def test_restore_leaves_what_objects_of_a_dead_run_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its controller, a ThinRuntime could not be deleted any more; the message says what does it."""
+    kubeconfig, store = a_cluster(tmp_path, monkeypatch)
+    path = kinds.DEPLOYMENT.path("fluid-system", "thinruntime-controller")
+    store.put(path, spec={"replicas": 1})
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"}
+    store.put("/api/v1/namespaces/fc-a16-1", metadata={"name": "fc-a16-1", "labels": labels})
+    undo = Patch.of(kinds.DEPLOYMENT, "thinruntime-controller", "fluid-system", {"spec": {"replicas": 0}})
+    Journal(store.kube("killed"), no_program).undo_at_the_end("Fluid starts its controller", undo)
+    assert module.main(["restore", "--kubeconfig", kubeconfig]) == 0
+    said = capsys.readouterr()
+    assert "nothing had to be undone" in said.out
+    assert "not undone before fc-a16-1 is removed" in said.err
+    assert "Fluid starts its controller" in said.err
+    assert store.objects[path]["spec"] == {"replicas": 1}
+
+
 @pytest.mark.parametrize("command", ["down", "restore"])
 def test_a_cluster_that_a_run_uses_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str

@@ -10,7 +10,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import items, texts
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.kubernetes.undo import NodeCommand
+from clusters.kubernetes.undo import NodeFolders
 from clusters.product import fluid_names
 from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.product.fluid_snapshots import DATA_OPERATIONS, DataOperationSnapshot
@@ -71,10 +71,10 @@ def test_data_backup_writes_its_files_to_its_path(shared_user: User) -> None:
     backup = DataBackup(
         namespace=shared_user.namespace, name=name, dataset=DATASET, backup_path=f"local://{BACKUP_FOLDER}"
     )
-    removals = [NodeCommand(node, ("rm", "-rf", BACKUP_FOLDER)) for node in shared_user.system.nodes]
+    removals = [NodeFolders(node, (BACKUP_FOLDER,)) for node in shared_user.system.nodes]
     folders = ExitStack()
     says = f"a backup is in {BACKUP_FOLDER}"
-    folders.enter_context(shared_user.system.journal.undoing(says, *removals, late=True))
+    folders.enter_context(shared_user.system.journal.undoing(says, *removals))
     try:
         shared_user.applies(backup.manifest())
         observations = _watched(shared_user, kinds.DATA_BACKUP, name, fluid_names.data_backup_pod(name))

@@ -13,7 +13,7 @@ from clusters.kubernetes.fields import table
 from clusters.kubernetes.predicates import is_rolled_out
 from clusters.kubernetes.snapshots.controllers import DeploymentSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.kubernetes.undo import NodeCommand
+from clusters.kubernetes.undo import NodeFolders
 from clusters.product import fluid, fluid_names
 from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.product.fluid_snapshots import DataBackupSnapshot
@@ -68,8 +68,8 @@ def test_data_backup_that_may_run_writes_metadata_and_counts(user: User) -> None
     which Fluid looks for backups into the master, reads all files, and creates a DataBackup.
     """
     shared = f"{SHARED}/{user.namespace}"
-    removals = [NodeCommand(node, ("rm", "-rf", FOLDER, shared)) for node in user.system.nodes]
-    with user.system.journal.undoing(f"a backup is in {FOLDER}", *removals, late=True):
+    removals = [NodeFolders(node, (FOLDER, shared)) for node in user.system.nodes]
+    with user.system.journal.undoing(f"a backup is in {FOLDER}", *removals):
         user.applies(*_permission(user.namespace))
         user.applies(
             Dataset.over_claim(user.namespace, DATASET, SOURCE).evolve(placement="Shared").manifest(),

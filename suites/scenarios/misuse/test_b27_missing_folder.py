@@ -9,7 +9,7 @@ from clusters.disruption import Disruption
 from clusters.errors import InfrastructureError
 from clusters.kubernetes.snapshots.event import EventSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.kubernetes.undo import NodeCommand
+from clusters.kubernetes.undo import NodeFolders
 from clusters.product import fluid_names
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
@@ -48,8 +48,8 @@ def test_dataset_over_a_missing_local_folder_shows_no_data(user: User) -> None:
     if _is_folder(user, node, folder):
         raise InfrastructureError(f"node {node} has a folder {folder}, which no run has created before")
     # It may still be mounted in Fluid's Pods; an empty folder can be removed nevertheless.
-    removal = NodeCommand(node, ("sh", "-c", 'if [ -e "$1" ]; then rmdir "$1"; fi', "remove", folder))
-    with user.system.journal.undoing(f"folder {folder} is created on node {node}", removal, late=True):
+    removal = NodeFolders(node, (folder,), only_empty=True)
+    with user.system.journal.undoing(f"folder {folder} is created on node {node}", removal):
         mount = Mount(mount_point=f"local://{folder}", name="local", path="/")
         affinity = NodeAffinity.on(node)
         dataset = Dataset(namespace=user.namespace, name=DATASET, mounts=(mount,), placement="Shared")

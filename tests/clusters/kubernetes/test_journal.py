@@ -14,7 +14,7 @@ from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.journal import NAME, Journal
-from clusters.kubernetes.undo import NodeCommand, Patch
+from clusters.kubernetes.undo import NodeCommand, NodeFolders, Patch
 from clusters.kubernetes.write_guard import WriteGuard
 from tests.clusters.stored_objects import StoredObjects
 
@@ -39,6 +39,7 @@ class Cluster:
         self.store = StoredObjects()
         self.clock = clock
         self.running = True
+        self.folder = False
         self.store.put(WEBHOOK, spec={"replicas": 2})
         self.store.put(PLUGIN, spec={"template": {"spec": {"containers": []}}})
         self.store.put(NODE, metadata={"name": "n1", "labels": {"zone": "a"}})
@@ -46,8 +47,11 @@ class Cluster:
     def node_exec(
         self, node: str, argv: Sequence[str], /, *, timeout: float, changes: Disruption
     ) -> Completed:
-        """Stop or continue the process."""
-        self.running = argv[0] == "continue"
+        """Stop or continue the process, or remove the folder."""
+        if "rm -rf" in " ".join(argv):
+            self.folder = False
+        else:
+            self.running = argv[0] == "continue"
         return Completed(tuple(argv), 0, "", "")
 
     def journal(self, run: str = "r1") -> Journal:
@@ -223,16 +227,16 @@ def test_an_entry_that_cannot_be_read_is_not_lost(cluster: Cluster) -> None:
 
 def test_a_change_that_objects_of_the_run_can_repeat_is_undone_after_them(cluster: Cluster) -> None:
     """After a kill; a run that goes on undoes it at once."""
-    step = NodeCommand("n1", ("continue",))
-    with cluster.journal().undoing("a process is stopped", step, late=True):
-        cluster.running = False
-    assert cluster.running
+    step = NodeFolders("n1", ("/var/lib/fluid-conformance-1",))
+    with cluster.journal().undoing("a folder is created", step):
+        cluster.folder = True
+    assert not cluster.folder
     assert cluster.journal().entries() == ()
-    changing = cluster.journal().undoing("a process is stopped", step, late=True)
+    changing = cluster.journal().undoing("a folder is created", step)
     changing.__enter__()
-    cluster.running = False
+    cluster.folder = True
     # Killed here.
     assert cluster.journal("r2").replay(late=False) == ()
-    assert not cluster.running
-    assert cluster.journal("r2").replay(late=True) == ("a process is stopped",)
-    assert cluster.running
+    assert cluster.folder
+    assert cluster.journal("r2").replay(late=True) == ("a folder is created",)
+    assert not cluster.folder

@@ -14,7 +14,16 @@ from clusters.disruption import Disruption
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
-from clusters.kubernetes.undo import NodeCommand, NodeLabel, Patch, Undo, from_json, inverse, to_json
+from clusters.kubernetes.undo import (
+    NodeCommand,
+    NodeFolders,
+    NodeLabel,
+    Patch,
+    Undo,
+    from_json,
+    inverse,
+    to_json,
+)
 from tests.clusters.stored_objects import StoredObjects, merge
 
 NODE = "/api/v1/nodes/n1"
@@ -59,6 +68,7 @@ def test_a_patch_and_its_inverse_leave_the_object_as_it_was(
         NodeLabel("n1", "a"),
         NodeLabel("n1", "a", "true"),
         NodeCommand("n1", ("rmdir", "/x")),
+        NodeFolders("n1", ("/x", "/y"), only_empty=True),
     ],
 )
 def test_each_step_survives_json(step: Undo) -> None:
