@@ -13,6 +13,7 @@ from reports import run_files
 from reports.certificate import command as certificate
 from reports.files import write_atomically
 from reports.job import command as job
+from reports.performance import claims_command as claims
 from reports.performance.report import load_results
 from reports.qualification import command as qualification
 from reports.runs import flakiness
@@ -20,6 +21,11 @@ from reports.verdict import model
 from reports.verdict.summary import terminal_lines
 from suites.benchmark.model import results
 
+#: Have commands of their own.
+_MODULES: Final = (certificate, claims, qualification, job)
+_RUN: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    command: module.run for module in _MODULES for command in module.COMMANDS
+}
 #: The schemas, by the name of their file.
 SCHEMAS: Final[Mapping[str, Callable[[], str]]] = {
     "verdict": model.schema_text,
@@ -32,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when it could be done, 2 when it could not be; of ``compare`` 1 for a claimed regression, of
-        ``repeats`` 1 for a scenario that differs, and of both 2 when the runs cannot be compared.
+        ``repeats`` 1 for a scenario that differs, of ``claims`` 1 for rates that are not reached, and of all
+        three 2 when the runs cannot be compared.
     """
     parser = argparse.ArgumentParser(prog="python -m reports", description="Reports of runs that have ended.")
     add_commands(parser.add_subparsers(dest="command", required=True, metavar="COMMAND"))
@@ -93,12 +100,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     matrix.add_argument("dirs", nargs="+", type=Path, metavar="DIR", help="as for repeats")
     matrix.add_argument("--to", type=Path, metavar="FILE", help="the page (default: matrix.html in DIR)")
-    certificate.add_commands(commands)
-    qualification.add_commands(commands)
-    job.add_commands(commands)
+    for module in _MODULES:
+        module.add_commands(commands)
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command in _RUN:
+        return _RUN[options.command](options)
     match options.command:
         case "schema":
             sys.stdout.write(SCHEMAS[options.file]())
@@ -112,12 +120,6 @@ def _run(options: argparse.Namespace) -> int:
             _overview(options.dirs)
         case "matrix":
             _matrix(options.dirs, options.to)
-        case name if name in certificate.COMMANDS:
-            return certificate.run(options)
-        case name if name in qualification.COMMANDS:
-            return qualification.run(options)
-        case name if name in job.COMMANDS:
-            return job.run(options)
         case _:
             _history(options.dir, options.to)
     return 0

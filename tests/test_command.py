@@ -31,6 +31,7 @@ COMMANDS = (
     "overview",
     "matrix",
     "certificate",
+    "claims",
     "qualify",
     "verify",
     "job",

@@ -113,6 +113,16 @@ def series_obstacles(
             )
 
 
+def differences(a: Benchmark, b: Benchmark, names: tuple[str, str] = (EARLIER, LATER)) -> Iterator[str]:
+    """Why two runs are not repetitions of each other."""
+    yield from obstacles(a.environment, b.environment, names)
+    yield from changes(a.environment, b.environment, names)
+    for one in a.series:
+        for other in b.series:
+            if one.name == other.name:
+                yield from series_obstacles(one, other, names)
+
+
 def unshared_series(a: Benchmark, b: Benchmark) -> Iterator[str]:
     """The series that only one of the runs has."""
     names, others = ([one.name for one in run.series] for run in (a, b))

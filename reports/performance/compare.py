@@ -28,6 +28,7 @@ from reports.performance.comparability import (
     EARLIER,
     LATER,
     changes,
+    differences,
     obstacles,
     series_obstacles,
     unshared_series,
@@ -200,18 +201,7 @@ def _unlike(side: str, first: Benchmark, others: Sequence[Benchmark]) -> list[st
     if len(set(ids)) < len(ids):
         found.append(f"a run of {side} is named more than once: {', '.join(ids)}")
     for other in others:
-        names = (f"run {first.id}", f"run {other.id}")
-        reasons = [
-            *obstacles(first.environment, other.environment, names),
-            *changes(first.environment, other.environment, names),
-            *(
-                reason
-                for a in first.series
-                for b in other.series
-                if a.name == b.name
-                for reason in series_obstacles(a, b, names)
-            ),
-        ]
+        reasons = differences(first, other, (f"run {first.id}", f"run {other.id}"))
         found += [f"the runs of {side} are not of one system: {reason}" for reason in reasons]
     return found
 
