@@ -12,26 +12,24 @@ from functools import partial
 from typing import Final
 
 from clusters.disruption import Disruption
-from clusters.errors import HarnessError
+from clusters.errors import HarnessError, RefusalError
 from clusters.host_check import CheckedRequirement
+from clusters.image_names import reference
 from clusters.images import on_nodes
 from clusters.images.offline import definitions
 from clusters.kubernetes import run_lease
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import at
-from clusters.kubernetes.kinds import NAMESPACE
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.nodes import used_nodes
-from clusters.kubernetes.ownership import HARNESS_NAMESPACE, harness_namespace
+from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
 from clusters.options import Options
 from clusters.product import existing_export, fluid
-from clusters.providers import existing_fluid
+from clusters.providers import admission, existing_fluid
 from clusters.rights import Rights, rights_of_run
 
-_FORBIDDEN: Final = 403
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -53,7 +51,7 @@ def _requirements(
 ) -> Iterator[CheckedRequirement]:
     yield CheckedRequirement("Kubernetes", f"{kube.server_version()} at {kube.connection.url}")
     yield _asked("namespace", HARNESS_NAMESPACE, lambda: run_lease.require_free(kube))
-    yield _admission(kube)
+    yield _admission(kube, reference(definitions.toolbox().name, options.registry))
     yield _asked("in use", "by no run", lambda: run_lease.require_unused(kube))
     yield _fluid(options, kube)
     nodes = ClusterReader(kube).list(NodeSnapshot)
@@ -77,22 +75,17 @@ def _requirements(
     yield CheckedRequirement("memory tier", "not known before a Pod runs on the nodes; /dev/shm needs 1 GiB")
 
 
-def _admission(kube: Kube) -> CheckedRequirement:
-    """Whether admission webhooks and policies of the cluster accept the harness's namespace (a dry run)."""
-    found = f"accepts namespace {HARNESS_NAMESPACE}"
-    if kube.get(NAMESPACE, HARNESS_NAMESPACE) is not None:
-        return CheckedRequirement("admission", found)
+def _admission(kube: Kube, image: str) -> CheckedRequirement:
+    """Whether admission webhooks and policies of the cluster accept what a run creates (dry runs)."""
+    found = "accepts the namespaces of a run"
     try:
-        kube.would_create(harness_namespace())
-    except KubeError as error:
-        if error.status == _FORBIDDEN and error.reason == "Forbidden" and "cannot create" in error.said:
-            return CheckedRequirement("admission", "not known: see the rights")
-        return CheckedRequirement(
-            "admission",
-            found,
-            f"the cluster refuses namespace {HARNESS_NAMESPACE}: {error.said or error.reason}",
-            "exempt that namespace, and those named fc-…, from the policy or the webhook",
-        )
+        if not admission.require_namespaces(kube):
+            found = "not known: see the rights"
+        added = admission.added_containers(kube, image)
+    except RefusalError as error:
+        return CheckedRequirement("admission", found, error.message, error.advice)
+    if added:
+        found += f"; webhooks add to Pods: {', '.join(added)}"
     return CheckedRequirement("admission", found)
 
 

@@ -34,7 +34,7 @@ from clusters.product import existing_export, fluid, fluid_versions, nfs
 from clusters.product.nfs import NfsServer, own_server
 from clusters.product.nfs_export import NfsExport
 from clusters.progress import Progress
-from clusters.providers import existing, existing_fluid, memory_tier, reaper
+from clusters.providers import admission, existing, existing_fluid, memory_tier, reaper
 from clusters.providers.base import Cluster, Provider
 from clusters.providers.kind import KindProvider
 from clusters.providers.kind_nodes import managed_nodes
@@ -344,6 +344,7 @@ class SystemBuilder:
         toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
         server = definitions.toolbox() if source else definitions.nfs_server()
         server_image = on_nodes.harness_image(server, seen, options.registry)
+        admission.require_namespaces(kube)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         self._begin_use(kube, provider)

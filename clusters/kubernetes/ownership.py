@@ -17,14 +17,19 @@ MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 HARNESS_NAMESPACE: Final = "fluid-conformance"
 
 
+#: Label of a namespace with the PodSecurity level that is enforced there.
+POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
+
+
 def harness_namespace() -> Mapping[str, Any]:
-    """The harness's own namespace, labelled to let its privileged Pods in where that is asked for."""
-    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": HARNESS_NAMESPACE, "labels": labels},
-    }
+    """The harness's own namespace, in which its Pods are privileged."""
+    return privileged_namespace(HARNESS_NAMESPACE)
+
+
+def privileged_namespace(name: str) -> dict[str, Any]:
+    """A namespace for privileged Pods, such as Fluid's Fuse, also where the cluster's default is stricter."""
+    metadata = {"name": name, "labels": {POD_SECURITY: "privileged"}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def with_owner_labels(manifest: Mapping[str, Any], run: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from clusters.errors import HarnessError
 from clusters.kubernetes import kinds
+from clusters.kubernetes.ownership import privileged_namespace
 from clusters.product import fluid
 from clusters.product.fuse import read_fuse
 from clusters.system import System
@@ -73,11 +74,11 @@ class Actor:
 
     def creates_namespace(self) -> None:
         """Create the user's namespace."""
-        self.applies({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.applies(privileged_namespace(self.namespace))
 
     def creates_extra_namespace(self, name: str) -> str:
         """Create one more namespace for the scenario."""
-        self.applies({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self.applies(privileged_namespace(name))
         self.evidence.namespaces.append(name)
         return name
 
