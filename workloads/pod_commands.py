@@ -61,7 +61,7 @@ class ReadResult:
     Attributes:
         checksums: SHA-256 in hex, by path relative to the folder, such as ``train/part-0.bin``.
         message: what went wrong, such as ``…: Input/output error``; empty when all was read.
-        hung: seconds without any output after which the read was given up; 0 when it ended by itself.
+        hung: seconds after which the read was given up, because it hung; 0 when it ended by itself.
     """
 
     checksums: Mapping[str, str]

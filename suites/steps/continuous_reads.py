@@ -22,12 +22,14 @@ class ContinuousReads:
     Attributes:
         reads: by application, one read of all its files, which raises if it fails or returns wrong data.
         clock: measures the time of a read.
+        pause: seconds between two reads of an application.
         counts: right reads so far.
         longest: seconds of the longest right read, from one answer to the next.
     """
 
     reads: Mapping[str, Callable[[], None]]
     clock: Clock = SYSTEM_CLOCK
+    pause: float = 0.0
     counts: dict[str, int] = field(default_factory=dict, init=False)
     longest: dict[str, float] = field(default_factory=dict, init=False)
     _errors: list[Exception] = field(default_factory=list, init=False)
@@ -74,3 +76,4 @@ class ContinuousReads:
             self.counts[name] += 1
             self.longest[name] = max(self.longest[name], now - last)
             last = now
+            self._over.wait(self.pause)

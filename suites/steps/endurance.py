@@ -12,7 +12,13 @@ from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold
 from suites.steps import checks
 from suites.steps.predicates import anything
-from suites.steps.recorded_reads import RecordedReader, check_effect, seconds_to_heal, wait_until_right
+from suites.steps.recorded_reads import (
+    RecordedReader,
+    check_effect,
+    seconds_to_heal,
+    slowness_of_controls,
+    wait_until_right,
+)
 from suites.steps.user import DATASET, User
 from workloads.faults import Fault
 from workloads.recording_reader import ReadRecord
@@ -96,11 +102,13 @@ def endure(user: User, case: FaultCase, readers: Sequence[RecordedReader]) -> En
 def check(user: User, case: FaultCase, readers: Sequence[RecordedReader], endured: Endured) -> None:
     """A fault did to its readers and to the status what it may do.
 
-    The controls are checked first: what they show is not Fluid's fault.
+    The controls are checked first: what they show is not Fluid's fault. Where they are slow, the applications
+    may be as slow.
     """
+    slowness = slowness_of_controls(readers, endured.records, endured.begins, endured.ends)
     for reader in sorted(readers, key=lambda one: not one.control):
         who = reader.who
-        check_effect(reader, endured.records[who], endured.begins[who], endured.ends[who])
+        check_effect(reader, endured.records[who], endured.begins[who], endured.ends[who], slowness=slowness)
         user.evidence.fact(
             who,
             f"not affected any more {endured.healing[who]:.1f} s after the fault",

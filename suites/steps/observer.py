@@ -87,30 +87,33 @@ class Observer:
         return mountinfo.mount_at(mountinfo.parse(done.stdout), path)
 
     def read(
-        self, pod: PodSnapshot, folder: str = "/data", *, hung_after: float | None = None
+        self, pod: PodSnapshot, folder: str = "/data", *, stretch: float | None = None
     ) -> pod_commands.ReadResult:
         """Read all files below a folder inside an application.
 
         Args:
             pod: the application.
             folder: in its file system.
-            hung_after: seconds without a file read after which the read is given up; `ReadResult.hung`
-                reports it. By default `HUNG_SECONDS`, and more on a host that is slow.
+            stretch: factor of the limits of time after which the read is given up; by default that of a host
+                that was slow when the run began. `ReadResult.hung` reports it.
         """
-        limit = HUNG_SECONDS * self.system.host.slowness if hung_after is None else hung_after
+        factor = self.system.host.slowness if stretch is None else stretch
+        idle, limit = HUNG_SECONDS * factor, INSIDE_SECONDS * factor
         try:
             done = self.system.kube.exec(
                 pod.namespace,
                 pod.name,
                 CONTAINER,
                 pod_commands.checksums_argv(folder),
-                timeout=INSIDE_SECONDS,
-                idle_timeout=limit,
+                timeout=limit,
+                idle_timeout=idle,
             )
         except ExecTimeoutError as error:
-            hung = error.elapsed or limit
-            message = f"the read hangs: no file was read for {limit:g} s"
-            return pod_commands.ReadResult({}, message, hung=hung)
+            elapsed = error.elapsed or idle
+            message = f"no data for {idle:g} s"
+            if elapsed >= limit:
+                message = f"not all files were read within {limit:g} s"
+            return pod_commands.ReadResult({}, message, hung=elapsed)
         return pod_commands.read_result(done)
 
     def read_file(
@@ -132,7 +135,8 @@ class Observer:
         except (ExecTimeoutError, pod_commands.UnreadableFileError) as error:
             hangs = isinstance(error, ExecTimeoutError)
             problem = f"hangs for {COMMAND_SECONDS:g} s" if hangs else "fails"
-            blame_read(self.system, pod, problem, str(error), source_stopped=source_stopped)
+            stretch = COMMAND_SECONDS / HUNG_SECONDS if hangs else None
+            blame_read(self.system, pod, problem, str(error), source_stopped=source_stopped, stretch=stretch)
 
     def write(self, pod: PodSnapshot, path: str) -> pod_commands.WriteResult:
         """Try to write a file inside an application."""
@@ -169,7 +173,9 @@ class Observer:
         except ExecTimeoutError as error:
             if timeout is not None:
                 raise
-            blame_read(self.system, pod, f"hangs for {limit:g} s", error.message)
+            blame_read(
+                self.system, pod, f"hangs for {limit:g} s", error.message, stretch=limit / HUNG_SECONDS
+            )
 
     def alluxio(self, namespace: str, dataset: str) -> Alluxio:
         """The Dataset's Alluxio."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -11,7 +11,7 @@ from clusters.errors import HarnessError, InfrastructureError, ProductFailureErr
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.waiting import WaitError, wait
 from suites.steps.observer import HUNG_SECONDS
-from suites.steps.read_controls import run_controls
+from suites.steps.read_controls import run_controls, slowness_of
 from suites.steps.user import User
 from workloads import recording_reader
 from workloads.application import Application
@@ -57,10 +57,13 @@ class RecordedReader:
     effect: Effect
     control: bool = False
 
-    @property
-    def waits_after(self) -> float:
-        """Seconds of a read after which it counts as one that waits."""
-        return HUNG_SECONDS * max(1.0, self.user.timeout_factor)
+    def waits_after(self, slowness: float = 1.0) -> float:
+        """Seconds of a read after which it counts as one that waits.
+
+        Args:
+            slowness: of controls at the same time, see `slowness_of_controls`.
+        """
+        return HUNG_SECONDS * max(slowness, self.user.timeout_factor)
 
     def record(self) -> ReadRecord:
         """Its reads up to now."""
@@ -109,7 +112,7 @@ def wait_until_right(
 
     Raises:
         WaitTimeoutError: a reader has not, and the controls without Fluid answer; a product failure.
-        InfrastructureError: a control has not.
+        InfrastructureError: a control has not, or is too slow as well.
         ProductFailureError: a reader has read wrong bytes.
     """
     found: dict[str, ReadRecord] = {}
@@ -141,7 +144,8 @@ def wait_until_right(
                     last_seen=error.last_seen,
                     advice="check the NFS server and its client on the node",
                 ) from error
-            run_controls(user.system, pod, "does not go on", str(error))
+            stretch = max(1.0, user.timeout_factor)
+            run_controls(user.system, pod, "does not go on", str(error), stretch=stretch)
             raise
     return found
 
@@ -190,7 +194,28 @@ def check_no_wrong_bytes(reader: RecordedReader, record: ReadRecord) -> None:
     )
 
 
-def check_effect(reader: RecordedReader, record: ReadRecord, begin: float, end: float) -> None:
+def slowness_of_controls(
+    readers: Iterable[RecordedReader],
+    records: Mapping[str, ReadRecord],
+    begins: Mapping[str, float],
+    ends: Mapping[str, float],
+) -> float:
+    """How many times longer than usual the slowest read of a control took, at least 1.
+
+    Only controls count that the fault must not reach. They read no more at a time than a control read of
+    `suites.steps.read_controls`, so the usual time is the same.
+    """
+    during = [
+        records[reader.who].during(begins[reader.who], ends[reader.who])
+        for reader in readers
+        if reader.control and reader.effect is Effect.NONE
+    ]
+    return max([1.0, *(slowness_of(record.longest) for record in during)])
+
+
+def check_effect(
+    reader: RecordedReader, record: ReadRecord, begin: float, end: float, *, slowness: float = 1.0
+) -> None:
     """The fault did to the reads what it may do, and states it.
 
     Args:
@@ -198,18 +223,20 @@ def check_effect(reader: RecordedReader, record: ReadRecord, begin: float, end: 
         record: up to the time when it read right again.
         begin: of the fault, in seconds of the reader's clock.
         end: of the fault.
+        slowness: of the controls meanwhile, see `slowness_of_controls`.
 
     Raises:
         ProductFailureError: reads through Fluid failed or waited although the fault must not reach them.
         InfrastructureError: the same of a control, or a fault that must have an effect has none.
     """
     during = record.during(begin, end)
-    limit = reader.waits_after
+    limit = reader.waits_after()
+    patience = limit if reader.control else reader.waits_after(slowness)
     failed, longest = during.failed, during.longest
     wrong = ""
     if reader.effect is not Effect.BREAKS and failed:
         wrong = f"{len(failed)} reads failed, first {failed[0].path}: {failed[0].message.strip()}"
-    elif reader.effect is Effect.NONE and longest > limit:
+    elif reader.effect is Effect.NONE and longest > patience:
         wrong = f"a read took {longest:.0f} s"
     elif reader.effect is Effect.NONE and not during.ended:
         wrong = "no read ended"
@@ -241,7 +268,7 @@ def check_effect(reader: RecordedReader, record: ReadRecord, begin: float, end: 
 
 def seconds_to_heal(reader: RecordedReader, record: ReadRecord, begin: float, end: float) -> float:
     """Seconds from the end of a fault to that of the last read that failed or waited; 0 without one."""
-    limit = reader.waits_after
+    limit = reader.waits_after()
     late = [
         read.ended
         for read in record.during(begin, record.at).reads

@@ -45,7 +45,7 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
 
     Raises:
         WaitTimeoutError: it does not, and the controls without Fluid answer; a product failure.
-        InfrastructureError: a control fails too.
+        InfrastructureError: a control fails or is too slow as well.
     """
     try:
         with user.evidence.phase("waiting", "the application reads again"):
@@ -60,7 +60,8 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
                 advice=advice,
             )
     except WaitError as error:
-        run_controls(user.system, pod, "does not recover", str(error))
+        stretch = max(1.0, user.timeout_factor)
+        run_controls(user.system, pod, "does not recover", str(error), stretch=stretch)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,9 +23,10 @@ from clusters.system import System
 from clusters.waiting import ProductTimeoutError
 from suites.record.evidence import Evidence
 from suites.steps import checks
-from suites.steps.observer import HUNG_SECONDS, Observer
-from suites.steps.read_controls import READ_ONE_FILE, raw_nfs_pod
+from suites.steps.observer import HUNG_SECONDS, INSIDE_SECONDS, Observer
+from suites.steps.read_controls import COMPUTE, MOST_SLOWNESS, READ_ONE_FILE, raw_nfs_pod
 from suites.steps.user import User
+from tests.clusters.conftest import FakeClock
 from workloads import pod_commands
 from workloads.data import Files, one_file
 
@@ -49,6 +51,8 @@ class Cluster:
         broken: the controls that do not answer: ``pod``, ``node`` or ``nfs``.
         mount: the mount of the application at ``/data``.
         source: files on the NFS server's own disk.
+        seconds: that each control read takes, one after the other; the last one is repeated. None fails.
+        slow: a read that hangs does not stop to print, and never ends.
     """
 
     reads: list[Completed | None]
@@ -59,7 +63,12 @@ class Cluster:
     created: list[dict[str, Any]] = field(default_factory=list)
     idle: list[float | None] = field(default_factory=list)
     host: Any = field(default_factory=lambda: SimpleNamespace(slowness=1.0))
-    clock: Any = field(default_factory=lambda: SimpleNamespace(now=lambda: 0.0))
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: list[float | None] = field(default_factory=lambda: [0.5])
+    slow: bool = False
+    control_reads: int = 0
+    seen: int = 0
+    _control: threading.Condition = field(default_factory=threading.Condition)
 
     def exec(
         self,
@@ -80,16 +89,37 @@ class Cluster:
             return checksums(self.source)
         if argv == ("true",):
             return self._answer("pod", argv, timeout)
-        if argv == READ_ONE_FILE:
-            assert namespace == nfs.NAMESPACE
-            return self._answer("nfs", argv, timeout, "16777216\n")
+        if argv in {READ_ONE_FILE, COMPUTE}:
+            assert namespace == (nfs.NAMESPACE if argv == READ_ONE_FILE else POD.namespace)
+            return self._control_read(argv, timeout)
         if argv == pod_commands.mounts_argv():
             return Completed(argv, 0, f"1 0 0:1 / /data rw - {self.mount} rw", "")
         self.idle.append(idle_timeout)
+        if len(self.idle) > 1:
+            self._wait_for_control_read()
         done = self.reads.pop(0)
         if done is None:
-            raise ExecTimeoutError("it hangs", Completed(argv, -1, "", ""), timeout)
+            elapsed = timeout if self.slow or idle_timeout is None else idle_timeout
+            raise ExecTimeoutError("it hangs", Completed(argv, -1, "", ""), elapsed)
         return done
+
+    def _control_read(self, argv: tuple[str, ...], timeout: float) -> Completed:
+        with self._control:
+            seconds = self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
+            self.control_reads += 1
+            self._control.notify_all()
+        if seconds is None:
+            raise ExecTimeoutError("no answer", Completed(argv, -1, "", ""), timeout)
+        self.clock.sleep(seconds)
+        control = "nfs" if argv == READ_ONE_FILE else "pod"
+        return self._answer(control, argv, timeout, "read 16777216 bytes\n")
+
+    def _wait_for_control_read(self) -> None:
+        """A read that is repeated takes longer than one of the control."""
+        with self._control:
+            # One before the read, and one next to it.
+            assert self._control.wait_for(lambda: self.control_reads >= self.seen + 2, timeout=20)
+            self.seen = self.control_reads
 
     def node_exec(self, node: str, argv: Sequence[str], *, timeout: float) -> Completed:
         """Run a program on a node."""
@@ -140,19 +170,21 @@ def failed(stderr: str) -> Completed:
 
 
 @pytest.mark.parametrize(
-    ("reads", "says"),
+    ("reads", "says", "pods"),
     [
-        ([None, None], "a read through the Fuse hangs .*; raw NFS on the same node answers"),
-        ([failed("sha256sum: a: Input/output error")], "a read through the Fuse fails; raw NFS"),
+        ([None, None], "a read through the Fuse hangs .*; raw NFS on the same node answers", 2),
+        ([failed("sha256sum: a: Input/output error")], "a read through the Fuse fails; raw NFS", 1),
     ],
 )
-def test_a_read_that_hangs_or_fails_is_the_products(reads: list[Completed | None], says: str) -> None:
-    """All controls answer: it is the Fuse. The Pod that read raw NFS is removed."""
+def test_a_read_that_hangs_or_fails_is_the_products(
+    reads: list[Completed | None], says: str, pods: int
+) -> None:
+    """All controls answer: it is the Fuse. The Pods that read raw NFS are removed."""
     cluster = Cluster(reads)
     with pytest.raises(ProductFailureError, match=says) as caught:
         cluster.user().reads_right(POD)
-    assert "raw NFS on its node: read 16777216 bytes" in caught.value.last_seen
-    assert len(cluster.created) == 1
+    assert "raw NFS on its node: read 16777216 bytes within 0.5 s" in caught.value.last_seen
+    assert len(cluster.created) == pods
     assert not cluster.pods
 
 
@@ -171,7 +203,7 @@ def test_a_read_that_stalls_once_and_continues_is_right() -> None:
     cluster = Cluster([None, checksums(FILES)])
     cluster.user().reads_right(POD)
     assert cluster.idle == [HUNG_SECONDS, HUNG_SECONDS]
-    assert not cluster.created
+    assert not cluster.pods
 
 
 def test_on_a_slow_host_a_read_may_stall_for_longer() -> None:
@@ -180,7 +212,74 @@ def test_on_a_slow_host_a_read_may_stall_for_longer() -> None:
     with pytest.raises(ProductFailureError, match="hangs") as raised:
         cluster.user().reads_right(POD)
     assert cluster.idle == [2.5 * HUNG_SECONDS] * 2
-    assert "no file was read for 30 s" in raised.value.last_seen
+    assert "hangs each time (no data for 30 s)" in raised.value.message
+
+
+def test_a_control_that_is_slow_at_the_moment_of_the_stall_stretches_the_limit() -> None:
+    """The machine was fast when the run began, and is not any more: raw NFS takes 3 s instead of 1 s."""
+    cluster = Cluster([None, checksums(FILES)], seconds=[3.0])
+    user = cluster.user()
+    user.reads_right(POD)
+    assert cluster.idle == [HUNG_SECONDS, 3 * HUNG_SECONDS]
+    (stall, *_) = user.evidence.facts
+    assert stall.says == "reader: no data for 12 s; read again with 3 times the limits"
+
+
+def test_a_read_that_stalls_for_longer_than_a_slow_control_permits_is_the_products() -> None:
+    """The limit grows in proportion, and no further; what is reported is the time without data."""
+    cluster = Cluster([None, None], seconds=[3.0])
+    with pytest.raises(ProductFailureError, match=r"hangs each time \(no data for 36 s\)"):
+        cluster.user().reads_right(POD)
+    assert cluster.idle == [HUNG_SECONDS, 3 * HUNG_SECONDS]
+
+
+def test_a_control_that_becomes_slow_during_the_read_stretches_the_next_one() -> None:
+    """The control reads again and again next to the read that is judged; its slowest read counts."""
+    cluster = Cluster([None, None, None], seconds=[0.5, 4.0])
+    with pytest.raises(ProductFailureError, match="no data for 48 s"):
+        cluster.user().reads_right(POD)
+    assert cluster.idle == [HUNG_SECONDS, HUNG_SECONDS, 4 * HUNG_SECONDS]
+
+
+def test_a_control_that_stalls_too_makes_it_infrastructure() -> None:
+    """Raw NFS answers, but needs longer than any limit is stretched."""
+    for seconds in ([MOST_SLOWNESS + 5], [0.5, MOST_SLOWNESS + 5]):
+        cluster = Cluster([None, None], seconds=list(seconds))
+        with pytest.raises(InfrastructureError, match="a control without Fluid fails too") as caught:
+            cluster.user().reads_right(POD)
+        assert (
+            "the control read stalls: read 16777216 bytes within 15.0 s, where 1 s" in caught.value.last_seen
+        )
+        assert not cluster.pods
+
+
+def test_a_control_that_becomes_slower_each_time_makes_it_infrastructure() -> None:
+    """No read ever had the time that the machine needed at that moment."""
+    cluster = Cluster([None] * 4, seconds=[float(number) for number in range(1, 40)])
+    with pytest.raises(InfrastructureError, match="becomes slower and slower"):
+        cluster.user().reads_right(POD)
+    assert not cluster.pods
+
+
+def test_a_control_that_fails_next_to_a_right_read_is_of_no_interest() -> None:
+    """The read that stalled works now, which is all that is asked."""
+    cluster = Cluster([None, checksums(FILES)], seconds=[0.5, None])
+    cluster.user().reads_right(POD)
+
+
+def test_a_control_never_reads_a_source_that_is_counted() -> None:
+    """Otherwise what the control reads would be counted as a read of Fluid; a program in the Pod serves."""
+    cluster = Cluster([None, checksums(FILES)], seconds=[2.0])
+    cluster.user().reads_right(POD, source_counted=True)
+    assert not cluster.created
+    assert cluster.idle == [HUNG_SECONDS, 2 * HUNG_SECONDS]
+
+
+def test_a_read_that_goes_on_for_too_long_is_not_called_one_without_data() -> None:
+    """The limit of all files grows as that of one file does."""
+    cluster = Cluster([None, None], seconds=[2.0], slow=True)
+    with pytest.raises(ProductFailureError, match=f"not all files were read within {2 * INSIDE_SECONDS:g} s"):
+        cluster.user().reads_right(POD)
 
 
 def test_an_application_without_fluid_is_never_the_products() -> None:
@@ -204,6 +303,8 @@ def test_reads_that_do_not_recover_are_the_products_unless_a_control_fails_too()
         checks.reads_again(Cluster([broken]).user(), POD, 0.0, advice="look")
     with pytest.raises(InfrastructureError, match="does not recover, and a control without Fluid fails too"):
         checks.reads_again(Cluster([broken], broken="node").user(), POD, 0.0, advice="look")
+    with pytest.raises(InfrastructureError, match="does not recover, and raw NFS on its node is slow too: 3"):
+        checks.reads_again(Cluster([broken], seconds=[3.0]).user(), POD, 0.0, advice="look")
 
 
 def test_wrong_contents_are_the_products_only_if_the_source_is_right() -> None:
@@ -221,7 +322,9 @@ def test_a_program_that_hangs_is_blamed_unless_the_caller_expects_it() -> None:
     with pytest.raises(ExecTimeoutError):
         observer.inside(POD, ("cat", "/data/a"), 5.0)
     with pytest.raises(ProductFailureError, match="hangs for 30 s"):
-        Cluster([None]).user().observer.inside(POD, ("cat", "/data/a"))
+        Cluster([None], seconds=[2.0]).user().observer.inside(POD, ("cat", "/data/a"))
+    with pytest.raises(InfrastructureError, match="hangs for 30 s, and raw NFS on its node is slow too"):
+        Cluster([None], seconds=[3.0]).user().observer.inside(POD, ("cat", "/data/a"))
     with pytest.raises(ProductFailureError, match="fails"):
         Observer(Cluster([failed("dd: error reading 'a': Input/output error")]).user().system).read_file(
             POD, "/data/a"

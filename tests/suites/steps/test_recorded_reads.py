@@ -17,7 +17,13 @@ from clusters.waiting import ProductTimeoutError
 from suites.record.evidence import Evidence
 from suites.steps import endurance, recorded_reads
 from suites.steps.endurance import FaultCase, endure
-from suites.steps.recorded_reads import Effect, RecordedReader, check_effect, seconds_to_heal
+from suites.steps.recorded_reads import (
+    Effect,
+    RecordedReader,
+    check_effect,
+    seconds_to_heal,
+    slowness_of_controls,
+)
 from suites.steps.user import User
 from tests.clusters.conftest import FakeClock
 from workloads.data import one_file
@@ -65,7 +71,7 @@ class Cluster:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """A cluster."""
-    monkeypatch.setattr(recorded_reads, "run_controls", lambda *_: [])
+    monkeypatch.setattr(recorded_reads, "run_controls", lambda *_, **__: [])
     return Cluster(monkeypatch)
 
 
@@ -162,3 +168,26 @@ def test_read_that_waits_is_judged_by_its_length(cluster: Cluster) -> None:
         check_effect(cluster.reader(Effect.NONE), a_record(), 100.0, 140.0)
     assert seconds_to_heal(cluster.reader(Effect.WAITS), waited, 100.0, 140.0) == 10.0
     assert seconds_to_heal(cluster.reader(Effect.WAITS), quick, 100.0, 140.0) == 0.0
+
+
+def test_read_may_take_longer_where_controls_are_slow_at_the_same_time(cluster: Cluster) -> None:
+    """In proportion to the slowest read of raw NFS that the fault must not reach, and no further."""
+    control = cluster.reader(Effect.NONE, control=True)
+    waited = a_record(Read("data", 101.0, 121.0, RIGHT))
+    for seconds, permitted in ((1.0, False), (1.5, False), (2.0, True)):
+        records = {"reader": a_record(Read("data", 101.0, 101.0 + seconds, RIGHT))}
+        slowness = slowness_of_controls((control,), records, {"reader": 100.0}, {"reader": 140.0})
+        if permitted:
+            check_effect(cluster.reader(Effect.NONE), waited, 100.0, 140.0, slowness=slowness)
+            continue
+        with pytest.raises(ProductFailureError, match="a read took 20 s"):
+            check_effect(cluster.reader(Effect.NONE), waited, 100.0, 140.0, slowness=slowness)
+    with pytest.raises(InfrastructureError, match="a read took 20 s"):
+        check_effect(control, waited, 100.0, 140.0, slowness=2.0)
+
+
+def test_controls_that_the_fault_may_reach_permit_nothing(cluster: Cluster) -> None:
+    """That raw NFS waits on a node without the server says nothing about the machine."""
+    readers = (cluster.reader(Effect.WAITS, control=True), cluster.reader(Effect.NONE))
+    records = {"reader": a_record(Read("data", 101.0, 139.0, RIGHT))}
+    assert slowness_of_controls(readers, records, {"reader": 100.0}, {"reader": 140.0}) == 1.0
