@@ -48,7 +48,7 @@ class Hang:
 
     Attributes:
         version: of NFS.
-        rows: that run first, by the README's command.
+        rows: that run first, by the README's command; empty: the smoke suite as a whole.
         writes: a process has data that is not written yet, next to the one that reads.
     """
 
@@ -59,7 +59,8 @@ class Hang:
     @property
     def arguments(self) -> list[str]:
         """For the README's command: the cluster stays."""
-        return ["--scenario", self.rows, "--nfs-version", self.version, "--keep-cluster"]
+        rows = ["--scenario", self.rows] if self.rows else []
+        return [*rows, "--nfs-version", self.version, "--keep-cluster"]
 
 
 HANGS: Final = (Hang("4.1", "A1,A2", writes=False), Hang("4.2", "A1", writes=True))

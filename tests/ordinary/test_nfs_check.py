@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +15,9 @@ import pytest
 from clusters.errors import InfrastructureError
 from clusters.facts import Image, NfsClient, Origin, SystemFacts
 from clusters.host import mountinfo
+from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.commands import CommandError, Completed
+from clusters.options import Options
 from tests.clusters.conftest import FakeClock
 from tests.ordinary import __main__ as command
 from tests.ordinary import nfs_check
@@ -166,35 +170,105 @@ def test_what_is_left_is_named() -> None:
     assert "processes in state D: D    rpc_wait" in found
 
 
-@pytest.mark.parametrize("exit_code", [0, 1])
-def test_both_versions_run_by_the_readmes_command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exit_code: int
-) -> None:
-    """Each on a cluster that is kept for what follows; a run that fails ends the check."""
-    ran: list[list[str]] = []
-    hung: list[str] = []
+@dataclass
+class Runs:
+    """The runs and deletions of a check, which are replaced.
 
-    def run(here: object, arguments: list[str], out: Path) -> int:
-        del here
-        ran.append(arguments)
-        assert out.parent == tmp_path
-        return exit_code
+    Attributes:
+        exit_code: of each run.
+        ran: arguments of the runs.
+        hung: versions of the mounts that hung.
+    """
 
-    def hang(guest: object, hang: Hang, image: str, say: object) -> None:
+    exit_code: int = 0
+    ran: list[list[str]] = field(default_factory=list)
+    hung: list[str] = field(default_factory=list)
+
+    def run(self, here: object, arguments: list[str], out: Path) -> int:
+        """A run of the README's command."""
+        del here, out
+        self.ran.append(arguments)
+        return self.exit_code
+
+    def hang(self, guest: object, hang: Hang, image: str, say: object) -> None:
+        """The deletion of a cluster whose mount hangs."""
         del guest, image, say
-        hung.append(hang.version)
+        self.hung.append(hang.version)
 
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Each reports the version of NFS that it should."""
+    made = Runs()
     monkeypatch.setattr(command, "prepare_checkout", lambda here: None)
-    monkeypatch.setattr(command, "run_readme", run)
+    monkeypatch.setattr(command, "run_readme", made.run)
     monkeypatch.setattr(command, "load", lambda path: SimpleNamespace(system=path.parts[-3:]))
     monkeypatch.setattr(command, "require_version", lambda system, version: f"{system} {version}")
-    monkeypatch.setattr(command, "hang_and_delete", hang)
+    monkeypatch.setattr(command, "hang_and_delete", made.hang)
+    return made
+
+
+def checked(tmp_path: Path, *arguments: str, smoke: bool = False) -> int:
+    """The exit code of the check."""
     here = cast("Machine", SimpleNamespace(guest=None))
-    assert command.check_nfs(here, ["--window", "5"], tmp_path) == exit_code
+    return command.check_nfs(here, arguments, tmp_path, smoke=smoke)
+
+
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_both_versions_run_by_the_readmes_command(runs: Runs, tmp_path: Path, exit_code: int) -> None:
+    """Each on a cluster that is kept for what follows; a run without a verdict ends the check."""
+    runs.exit_code = exit_code
+    assert checked(tmp_path, "--window", "5") == exit_code
     expected = [[*one.arguments, "--window", "5"] for one in HANGS]
-    assert ran == (expected if exit_code == 0 else expected[:1])
-    assert hung == (["4.1", "4.2"] if exit_code == 0 else [])
-    assert all("--keep-cluster" in arguments for arguments in ran)
+    assert runs.ran == (expected if exit_code == 0 else expected[:1])
+    assert runs.hung == (["4.1", "4.2"] if exit_code == 0 else [])
+    assert all("--keep-cluster" in arguments for arguments in runs.ran)
+
+
+@pytest.mark.parametrize("exit_code", [1, 5])
+def test_deletion_is_observed_also_where_rows_failed(runs: Runs, tmp_path: Path, exit_code: int) -> None:
+    """The check does not pass then."""
+    runs.exit_code = exit_code
+    assert checked(tmp_path) == exit_code
+    assert runs.hung == ["4.1", "4.2"]
+
+
+def test_first_run_may_be_the_whole_smoke_suite(runs: Runs, tmp_path: Path) -> None:
+    """With its version of NFS, on a cluster that is kept; the second run is as before."""
+    assert checked(tmp_path, smoke=True) == 0
+    assert runs.ran == [["--nfs-version", "4.1", "--keep-cluster"], HANGS[1].arguments]
+    assert runs.hung == ["4.1", "4.2"]
+
+
+@pytest.mark.parametrize("name", ["build", "check"])
+def test_build_fills_the_registries_and_boots_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """So that a check later needs neither the engine nor the lock of the harness's cache."""
+    asked: list[object] = []
+
+    @contextmanager
+    def booted(*_: object, **__: object) -> Iterator[None]:
+        asked.append("booted")
+        yield None
+
+    class Cache(ArtifactCache):
+        def obtain(self, artifact: Artifact) -> Path:
+            asked.append("disk" if artifact.name.startswith("guest-disk") else artifact.name)
+            return tmp_path
+
+    def fill(own: object, images: object, options: Options) -> None:
+        del own, images
+        asked.append(options.versions.kubernetes)
+
+    monkeypatch.setattr(command, "_require", lambda: None)
+    monkeypatch.setattr(command, "cache_root", lambda: tmp_path)
+    monkeypatch.setattr(command, "ArtifactCache", Cache)
+    monkeypatch.setattr(command, "filled", fill)
+    monkeypatch.setattr(command, "machine", booted)
+    monkeypatch.setattr(command, "check", lambda here, arguments, out: 0)
+    assert command.main([name, "--kubernetes", "1.35.0"]) == 0
+    assert asked == (["disk", "1.35.0"] if name == "build" else ["1.35.0", "booted"])
 
 
 @pytest.mark.parametrize(
