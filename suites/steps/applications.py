@@ -14,6 +14,7 @@ from suites.steps.predicates import ended_reason
 from suites.steps.read_controls import blame_read
 from suites.steps.stalled_reads import read_again
 from workloads.application import Application
+from workloads.pod_commands import ReadResult
 
 #: Seconds until an application runs; CSI waits 30 s for the mount and the kubelet tries again.
 APPLICATION_SECONDS: Final = 180.0
@@ -90,12 +91,46 @@ class ApplicationSteps(Actor):
     ) -> None:
         """Read all files inside the application; only a stall or a wrong result leaves evidence.
 
-        A read that stalls is repeated next to a control without Fluid, whose time stretches its limits.
-
         Raises:
             ProductFailureError: the files are not read, or are not those at the source.
-            InfrastructureError: a control without Fluid fails or is too slow as well, or the files at the
-                source changed.
+            InfrastructureError: see `reads`; or the files at the source changed.
+        """
+        result = self.reads(pod, source_stopped=source_stopped, source_counted=source_counted)
+        difference = self.files.difference(result.checksums)
+        if not difference:
+            return
+        seen = str(difference)
+        if not source_stopped:
+            self._source_is_intact(pod, seen)
+        raise ProductFailureError(
+            f"Pod {pod.name} did not read the files at the source",
+            subject=f"Pod {pod.namespace}/{pod.name}",
+            condition=f"{len(self.files.files)} files with their checksums",
+            last_seen=seen,
+            advice="compare the export with the application's mount",
+        )
+
+    def reads(
+        self,
+        pod: PodSnapshot,
+        *,
+        source_stopped: bool = False,
+        source_counted: bool = False,
+        may_fail: bool = False,
+    ) -> ReadResult:
+        """Read all files inside the application, whichever they are.
+
+        A read that stalls is repeated next to a control without Fluid, whose time stretches its limits.
+
+        Args:
+            pod: the application.
+            source_stopped: see `reads_right`.
+            source_counted: see `reads_right`.
+            may_fail: return the result also if files could not be read, because the caller judges that.
+
+        Raises:
+            ProductFailureError: the read fails, or hangs each time.
+            InfrastructureError: so does a control without Fluid, or it is too slow as well.
         """
         result, stretch = self.observer.read(pod), None
         if result.hung:
@@ -106,29 +141,15 @@ class ApplicationSteps(Actor):
             self.evidence.fact(
                 "read that stalled", f"{pod.name}: {first}; read again with {stretch:g} times the limits"
             )
-        difference = self.files.difference(result.checksums)
-        if result.complete and not difference:
-            return
-        seen = result.message if result.hung else f"{difference}; {result.message}".strip("; ")
-        if not result.complete:
-            problem = f"hangs each time ({result.message})" if result.hung else "fails"
+        if result.hung:
+            problem = f"hangs each time ({result.message})"
             blame_read(
-                self.system,
-                pod,
-                problem,
-                seen,
-                source_stopped=source_stopped,
-                stretch=stretch if result.hung else None,
+                self.system, pod, problem, result.message, source_stopped=source_stopped, stretch=stretch
             )
-        if not source_stopped:
-            self._source_is_intact(pod, seen)
-        raise ProductFailureError(
-            f"Pod {pod.name} did not read the files at the source",
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            condition=f"{len(self.files.files)} files with their checksums",
-            last_seen=seen,
-            advice="compare the export with the application's mount",
-        )
+        if not (result.complete or may_fail):
+            seen = f"{len(result.checksums)} files were read; {result.message}"
+            blame_read(self.system, pod, "fails", seen, source_stopped=source_stopped)
+        return result
 
     def _source_is_intact(self, pod: PodSnapshot, seen: str) -> None:
         """The control of wrong contents: the server's own disk holds the files that were put there."""

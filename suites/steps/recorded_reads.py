@@ -144,8 +144,7 @@ def wait_until_right(
                     last_seen=error.last_seen,
                     advice="check the NFS server and its client on the node",
                 ) from error
-            stretch = max(1.0, user.timeout_factor)
-            run_controls(user.system, pod, "does not go on", str(error), stretch=stretch)
+            run_controls(user.system, pod, "does not go on", str(error), stretch=user.timeout_factor)
             raise
     return found
 

@@ -83,13 +83,13 @@ class InUse:
 
     def reads_back(self, user: User) -> None:
         """The writer reads all that it wrote."""
-        seen = user.observer.read(self.writer)
+        seen = user.reads(self.writer)
         if dict(seen.checksums) != self.expected:
             checks.fail(
                 "an application does not read back what it wrote",
                 subject=f"Pod {self.writer.namespace}/{self.writer.name}",
                 expected=", ".join(self.written),
-                seen=f"{', '.join(dict(seen.checksums)) or 'nothing'} {seen.message}".strip(),
+                seen=", ".join(dict(seen.checksums)) or "nothing",
             )
 
     def reads(self, user: User) -> Mapping[str, Callable[[], None]]:

@@ -6,9 +6,10 @@ from typing import Final
 
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
-from clusters.waiting import wait
+from clusters.waiting import WaitError, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, masters, page_cache, web_mounts
+from suites.steps.read_controls import run_controls
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.dataset import Dataset, Mount
 
@@ -52,7 +53,12 @@ def test_deleted_master_is_replaced_and_all_mounts_are_served_again(user: User) 
 
 
 def _check_reads_all(user: User, pod: PodSnapshot, who: str) -> None:
-    """The application reads the files of both mounts, within the time that a new master may need."""
+    """The application reads the files of both mounts, within the time that a new master may need.
+
+    Raises:
+        WaitTimeoutError: it does not, and the controls without Fluid answer; a product failure.
+        InfrastructureError: a control fails or is too slow as well.
+    """
 
     def observe() -> str:
         read = user.observer.read(pod)
@@ -74,15 +80,19 @@ def _check_reads_all(user: User, pod: PodSnapshot, who: str) -> None:
     def reads_all(wrong: str) -> bool:
         return not wrong
 
-    with user.evidence.phase("reading", f"{who} reads both mounts"):
-        wait(
-            observe,
-            reads_all,
-            subject=f"Pod {pod.namespace}/{pod.name}",
-            condition="the right content of all files of both mounts",
-            timeout=READS_SECONDS * user.timeout_factor,
-            delay=3.0,
-            describe=lambda wrong: wrong or "all is read",
-            advice="check the master's log",
-        )
+    try:
+        with user.evidence.phase("reading", f"{who} reads both mounts"):
+            wait(
+                observe,
+                reads_all,
+                subject=f"Pod {pod.namespace}/{pod.name}",
+                condition="the right content of all files of both mounts",
+                timeout=READS_SECONDS * user.timeout_factor,
+                delay=3.0,
+                describe=lambda wrong: wrong or "all is read",
+                advice="check the master's log",
+            )
+    except WaitError as error:
+        run_controls(user.system, pod, "does not recover", str(error), stretch=user.timeout_factor)
+        raise
     user.evidence.fact(who, f"read {len(user.files.files)} files and web/{web_mounts.FILE}, checksums right")

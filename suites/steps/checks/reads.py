@@ -60,8 +60,7 @@ def reads_again(user: User, pod: PodSnapshot, timeout: float, *, advice: str) ->
                 advice=advice,
             )
     except WaitError as error:
-        stretch = max(1.0, user.timeout_factor)
-        run_controls(user.system, pod, "does not recover", str(error), stretch=stretch)
+        run_controls(user.system, pod, "does not recover", str(error), stretch=user.timeout_factor)
         raise
 
 

@@ -282,6 +282,16 @@ def test_a_read_that_goes_on_for_too_long_is_not_called_one_without_data() -> No
         cluster.user().reads_right(POD)
 
 
+def test_a_read_whose_files_the_caller_judges_is_blamed_all_the_same_when_it_hangs() -> None:
+    """What a stalled read did not print is no difference of the files; a read that fails is the caller's."""
+    with pytest.raises(ProductFailureError, match="hangs each time"):
+        Cluster([None, None]).user().reads(POD, may_fail=True)
+    broken = failed("sha256sum: a: No such file or directory")
+    assert Cluster([broken]).user().reads(POD, may_fail=True).message == broken.stderr
+    with pytest.raises(ProductFailureError, match="a read through the Fuse fails"):
+        Cluster([broken]).user().reads(POD)
+
+
 def test_an_application_without_fluid_is_never_the_products() -> None:
     """A hang of a raw NFS mount is infrastructure, also when a new mount answers."""
     with pytest.raises(InfrastructureError, match="which does not use Fluid"):

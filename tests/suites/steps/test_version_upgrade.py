@@ -55,8 +55,8 @@ class Writer:
         assert folder == "/export/written"
         return self.source
 
-    def read(self, pod: object) -> Any:
-        """As `Observer.read`."""
+    def reads(self, pod: object) -> Any:
+        """As `User.reads`."""
         return SimpleNamespace(checksums=self.mounted, message="")
 
 
