@@ -14,7 +14,7 @@ from clusters.errors import HarnessError, InfrastructureError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.steps.continuous_reads import ContinuousReads
 from suites.steps.observer import Observer
-from suites.steps.read_controls import control_read, failed_too
+from suites.steps.read_controls import control_read, failed_too, run_controls
 from workloads.pod_commands import ReadResult
 
 #: Reads that are tried while the control becomes slower each time.
@@ -22,6 +22,8 @@ ATTEMPTS: Final = 3
 #: Seconds between two reads of the control, so that it is no load of its own.
 PAUSE_SECONDS: Final = 1.0
 PROBLEM: Final = "stalls"
+#: Seconds in which the largest file of the smoke data is read through Fluid where nothing is cached.
+FILE_SECONDS: Final = 2.0
 
 
 def read_again(
@@ -58,6 +60,24 @@ def read_again(
         last_seen=f"{seen}\n{result.message}",
         advice=f"find what else keeps node {pod.node} busy, and run again",
     )
+
+
+def check_no_slow_read(
+    observer: Observer, pod: PodSnapshot, seconds: float, *, source_stopped: bool = False
+) -> None:
+    """A read of one file that had to stall, and did not end in time, was not merely a slow one.
+
+    Args:
+        observer: of the cluster.
+        pod: the application.
+        seconds: after which it was given up.
+        source_stopped: the NFS server is stopped on purpose.
+
+    Raises:
+        InfrastructureError: a control fails, or is so slow that a right read takes as long.
+    """
+    problem, stretch = f"does not end within {seconds:g} s", seconds / FILE_SECONDS
+    run_controls(observer.system, pod, problem, "", source_stopped=source_stopped, stretch=stretch)
 
 
 @contextmanager

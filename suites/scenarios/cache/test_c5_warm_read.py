@@ -8,6 +8,7 @@ from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, nfs_server, page_cache
+from suites.steps.stalled_reads import check_no_slow_read
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 
@@ -54,6 +55,7 @@ def _check_stalls(user: User, pod: PodSnapshot) -> None:
     try:
         done = user.observer.inside(pod, pod_commands.read_argv(path, direct=True), timeout=STALL_SECONDS)
     except ExecTimeoutError:
+        check_no_slow_read(user.observer, pod, STALL_SECONDS, source_stopped=True)
         user.evidence.fact("control on raw NFS", f"a read stalls for {STALL_SECONDS:g} s")
         return
     checks.fail(

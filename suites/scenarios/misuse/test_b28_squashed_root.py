@@ -8,6 +8,7 @@ from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks
+from suites.steps.stalled_reads import check_no_slow_read
 from suites.steps.user import DATASET, User
 from workloads import pod_commands
 from workloads.models.dataset import Dataset
@@ -97,6 +98,7 @@ def _check_does_not_read(user: User, pod: PodSnapshot, name: str, *, uid: int = 
     try:
         done = user.observer.inside(pod, _cat(name, uid), timeout=STALL_SECONDS)
     except ExecTimeoutError:
+        check_no_slow_read(user.observer, pod, STALL_SECONDS)
         user.evidence.fact("application", f"{who}: the read does not end within {STALL_SECONDS:g} s")
         return
     if done.exit_code == 0 or done.stdout:

@@ -10,6 +10,7 @@ from clusters.product.alluxio.output import Entry
 from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, nfs_server, page_cache, predicates
+from suites.steps.stalled_reads import check_no_slow_read
 from suites.steps.user import DATASET, SOURCE, User
 from workloads import pod_commands
 
@@ -94,6 +95,7 @@ def _check_does_not_read(user: User, pod: PodSnapshot, path: str) -> None:
     try:
         done = user.observer.inside(pod, argv, timeout=STALL_SECONDS)
     except ExecTimeoutError:
+        check_no_slow_read(user.observer, pod, STALL_SECONDS, source_stopped=True)
         user.evidence.fact("application", f"{pod.name}: a read of {path} stalls for {STALL_SECONDS:g} s")
         return
     if done.exit_code == 0:

@@ -25,6 +25,7 @@ from suites.record.evidence import Evidence
 from suites.steps import checks
 from suites.steps.observer import HUNG_SECONDS, INSIDE_SECONDS, Observer
 from suites.steps.read_controls import COMPUTE, MOST_SLOWNESS, READ_ONE_FILE, raw_nfs_pod
+from suites.steps.stalled_reads import check_no_slow_read
 from suites.steps.user import User
 from tests.clusters.conftest import FakeClock
 from workloads import pod_commands
@@ -339,6 +340,15 @@ def test_a_program_that_hangs_is_blamed_unless_the_caller_expects_it() -> None:
         Observer(Cluster([failed("dd: error reading 'a': Input/output error")]).user().system).read_file(
             POD, "/data/a"
         )
+
+
+def test_a_read_that_had_to_stall_is_not_taken_for_a_slow_one() -> None:
+    """Where a control needs as long as the read was given, a right read might have taken longer."""
+    check_no_slow_read(Cluster([], seconds=[2.5]).user().observer, POD, 6.0)
+    for stopped, control in ((False, "raw NFS on its node"), (True, "a program in the Pod")):
+        observer = Cluster([], seconds=[3.5]).user().observer
+        with pytest.raises(InfrastructureError, match=f"does not end within 6 s, and {control} is slow too"):
+            check_no_slow_read(observer, POD, 6.0, source_stopped=stopped)
 
 
 def test_the_control_mounts_the_export_itself_on_that_node() -> None:
