@@ -42,7 +42,7 @@ def verify(folder: Path, signer: Path | None = None, commands: Commands | None =
     if not problems:
         try:
             result = Result.model_validate_json((folder / shared.RESULT).read_bytes())
-            problems += _result(folder, result)
+            problems += [*_unknown_files(folder, result), *_result(folder, result)]
         except ValidationError:
             problems.append(f"{shared.RESULT} cannot be read")
     lines = [f"refused: {problem}" for problem in problems] + [f"note: {note}" for note in notes]
@@ -67,6 +67,15 @@ def _checksums(folder: Path) -> Iterator[str]:
             yield f"{name} is not part of the qualification"
         elif listed[name] != found[name]:
             yield f"{name} was changed: its checksum is not that of {contents.MANIFEST}"
+
+
+def _unknown_files(folder: Path, result: Result) -> Iterator[str]:
+    """Files that no qualification with this result has; those of a certificate are its own matter."""
+    compared = {f"{shared.PERFORMANCE}/{step.id}.txt" for step in result.steps if step.part is Part.COMPARE}
+    certificates = tuple(f"{shared.CERTIFICATES}/{step.id}/" for step in result.steps)
+    for name in sorted(_lines(shared.manifest_text(folder))):
+        if name not in {*shared.derived_files(result), *compared} and not name.startswith(certificates):
+            yield f"{name} is not part of the qualification"
 
 
 def _lines(text: str) -> dict[str, str]:

@@ -243,6 +243,12 @@ def test_ten_tampered_copies_are_refused(
     refused(page, f"{PAGE} does not follow from the certificates")
     refused((folder / PAGE).unlink, f"{PAGE} is missing")
     refused(lambda: (folder / "more.txt").write_text("x"), "more.txt is not part of the qualification")
+
+    def added() -> None:
+        (folder / "more.txt").write_text("x")
+        mend(folder)
+
+    refused(added, "more.txt is not part of the qualification")
     refused(
         lambda: edit(folder, lambda value: value.update(word="qualified")),
         "qualification.json says qualified, and its certificates give not qualified",
