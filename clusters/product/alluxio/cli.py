@@ -31,8 +31,11 @@ from clusters.product.alluxio.output import (
 
 #: Seconds for one command of Alluxio's shell on a busy machine.
 COMMAND_SECONDS: Final = 60.0
-#: Seconds for a program in the master's container that does not need Alluxio.
-CONTROL_SECONDS: Final = 15.0
+#: Some work in the master's container that does not need Alluxio. It has the same share of the processor as a
+#: command of Alluxio, so that a starved machine slows down both.
+CONTROL: Final = ("sh", "-c", "head -c 16777216 /dev/zero | sha256sum > /dev/null")
+#: Share of a command's time that it has: it needs less than 1 s where a command of Alluxio needs 3 s.
+CONTROL_SHARE: Final = 1 / 3
 #: States of a container that the cluster, not Alluxio, is to blame for.
 _NOT_ALLUXIO: Final = ("waiting: ErrImagePull", "waiting: ImagePullBackOff")
 
@@ -68,14 +71,14 @@ class Alluxio:
         Raises:
             AlluxioFailureError: the command failed (with ``check``) or did not end, or the master does
                 not run, while the controls passed: the API server answers, the node is Ready, and a
-                program that does not need Alluxio ends in the same container.
+                program that does not need Alluxio ends in the same container, in its share of the time.
             KubeError: a control failed as well: the cluster, not Alluxio, is broken.
             ExecTimeoutError: the same, and nothing in the container answers in time.
         """
         try:
             done = self._exec(*argv, timeout=timeout)
         except ExecTimeoutError as error:
-            self._require_container(error)
+            self._require_container(error, timeout)
             message = f"Alluxio does not answer: `{shown(argv)}` did not end within {timeout:g} s"
             raise self._failure(message, error.last_seen) from error
         except KubeError as error:
@@ -124,14 +127,14 @@ class Alluxio:
             advice=f"read the logs of Pod {self.namespace}/{self.master}",
         )
 
-    def _require_container(self, error: ExecTimeoutError) -> None:
-        """Control of a time-out: a program without Alluxio ends in the same container.
+    def _require_container(self, error: ExecTimeoutError, timeout: float) -> None:
+        """Control of a time-out: work without Alluxio ends in time in the same container.
 
         Raises:
             ExecTimeoutError: it does not, so that the time-out says nothing of Alluxio.
         """
         try:
-            self._exec("true", timeout=CONTROL_SECONDS)
+            self._exec(*CONTROL, timeout=timeout * CONTROL_SHARE)
         except HarnessError:
             raise error from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.kinds import Kind
-from clusters.product.alluxio.cli import Alluxio, AlluxioFailureError
+from clusters.product.alluxio.cli import CONTROL, Alluxio, AlluxioFailureError
 from clusters.product.alluxio.output import parse_listing, parse_metrics, parse_mounts, parse_summary
 
 DATA = Path(__file__).parents[3] / "data" / "alluxio"
@@ -48,10 +49,15 @@ class LocalKube:
 
 
 class BrokenKube:
-    """A cluster in which no program, or only ``true``, ends in the master's container."""
+    """A cluster in which nothing ends in the master's container, or only the control after some seconds."""
 
     def __init__(
-        self, error: HarnessError, *, state: dict[str, Any], ready: bool = True, control: bool = False
+        self,
+        error: HarnessError,
+        *,
+        state: dict[str, Any],
+        ready: bool = True,
+        control: float = math.inf,
     ) -> None:
         self.error, self.control = error, control
         status = {"name": "alluxio-master", "state": state}
@@ -67,9 +73,9 @@ class BrokenKube:
             },
         }
 
-    def exec(self, _: str, __: str, ___: str, argv: Sequence[str], **____: Any) -> Completed:
+    def exec(self, _: str, __: str, ___: str, argv: Sequence[str], *, timeout: float) -> Completed:
         """Only the control ends."""
-        if self.control and argv == ("true",):
+        if argv == CONTROL and self.control <= timeout:
             return Completed(tuple(argv), 0, "", "")
         raise self.error
 
@@ -165,12 +171,13 @@ def test_api_server_that_is_gone_is_infrastructure() -> None:
 
 def test_hanging_master_is_a_failure_of_the_product() -> None:
     """Another program ends in the same container, and Alluxio's command does not."""
-    kube = BrokenKube(timed_out(), state={"running": {}}, control=True)
+    kube = BrokenKube(timed_out(), state={"running": {}}, control=19.0)
     with pytest.raises(AlluxioFailureError, match="did not end within 60 s"):
         alluxio_of(kube).listing()
 
 
-def test_hanging_container_is_infrastructure() -> None:
-    """No program ends in the container."""
+@pytest.mark.parametrize("seconds", [math.inf, 25.0])
+def test_hanging_or_starved_container_is_infrastructure(seconds: float) -> None:
+    """No program ends in the container, or one without Alluxio is too slow as well."""
     with pytest.raises(ExecTimeoutError):
-        alluxio_of(BrokenKube(timed_out(), state={"running": {}})).listing()
+        alluxio_of(BrokenKube(timed_out(), state={"running": {}}, control=seconds)).listing()
