@@ -27,7 +27,8 @@ EXIT_CODES: Final[Mapping[Word, int]] = {
 #: The fact of row E14 that has a moment of the upgrade, and those that it observes from then on.
 _UPGRADE: Final = "upgrade"
 _FROM_THEN_ON: Final = frozenset(
-    {"Pods", "application", "DataLoad status", "fault", "reference", "NFS server's disk", "leak check"}
+    {"Pods", "application", "DataLoad status", "fault", "Fuse DaemonSet", "reference", "NFS server's disk"}
+    | {"leak check", "harness"}
 )
 #: How the conclusion of a comparison begins (`reports.performance.compare_text`): a slower read is claimed,
 #: or none is.
@@ -280,7 +281,9 @@ def _timeline(ended: Sequence[StepResult], verdicts: Mapping[str, Verdict]) -> I
             if fact.source == _UPGRADE and isinstance(seconds, int | float):
                 yield Moment(kubernetes=kubernetes, seconds=float(seconds), says=fact.says)
             elif fact.source in _FROM_THEN_ON:
-                yield Moment(kubernetes=kubernetes, seconds=None, says=f"{fact.source}: {fact.says}")
+                longest = fact.data.get("longest_seconds")
+                more = "" if longest is None else f"; the longest read took {longest} s"
+                yield Moment(kubernetes=kubernetes, seconds=None, says=f"{fact.source}: {fact.says}{more}")
 
 
 def _rows(verdict: Verdict | None) -> dict[str, ScenarioResult]:

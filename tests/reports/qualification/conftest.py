@@ -34,7 +34,14 @@ SEEN = (
     Fact(source="application", says="read 15 files before the upgrade", data={}, at=50.0),
     Fact(source="upgrade", says="13 CRDs are created or replaced", data={"seconds": 1.2}, at=60.0),
     Fact(source="upgrade", says="all are ready", data={"seconds": 48.0}, at=107.0),
-    Fact(source="application", says="e14-reader read 31 times during the upgrade", data={}, at=108.0),
+    Fact(
+        source="application",
+        says="e14-reader read 31 times during the upgrade",
+        data={"reads": 31, "longest_seconds": 6.2},
+        at=108.0,
+    ),
+    Fact(source="Fuse DaemonSet", says="the Fuse Pod of writable was deleted", data={}, at=200.0),
+    Fact(source="harness", says="scaling was not tried: it needs a second node", data={}, at=201.0),
 )
 
 
