@@ -11,6 +11,7 @@ from clusters.images.tools import Tools
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.pins import Versions
@@ -45,7 +46,8 @@ def wait_for_fluid(kube: Kube, progress: Progress) -> fluid.FluidState:
     """Wait until the Fluid of the cluster is ready for a Dataset.
 
     Fluid starts the controller of a kind of runtime with the first such runtime (since 0.7), so that a
-    controller that is not needed may be missing.
+    controller that is not needed may be missing. Its CSI plugin cannot be ready on nodes that are not ready,
+    or that run Windows.
     """
     with (
         progress.stage("find Fluid") as stage,
@@ -53,7 +55,7 @@ def wait_for_fluid(kube: Kube, progress: Progress) -> fluid.FluidState:
     ):
         return wait(
             lambda: fluid.state(kube),
-            _usable,
+            lambda seen: _usable(seen, _nodes_without_plugin(kube)),
             subject="Fluid",
             condition="readiness of controllers and CSI plugin",
             timeout=fluid.READY_SECONDS,
@@ -73,12 +75,24 @@ def versions_there(kube: Kube, state: fluid.FluidState) -> Versions:
     )
 
 
-def _usable(state: fluid.FluidState) -> bool:
+def _nodes_without_plugin(kube: Kube) -> int:
+    nodes = ClusterReader(kube).list(NodeSnapshot)
+    return sum(not node.ready or node.system not in ("", "linux") for node in nodes)
+
+
+def _usable(state: fluid.FluidState, without_plugin: int = 0) -> bool:
+    """Whether Fluid can serve a Dataset.
+
+    Args:
+        state: of Fluid.
+        without_plugin: nodes on which its CSI plugin cannot be ready.
+    """
     complete = all(state.controllers.get(name, 0) >= count for name, count in state.desired.items())
     return (
         state.controllers.get(DATASET_CONTROLLER, 0) > 0
         and complete
-        and state.csi_ready == state.csi_desired > 0
+        and state.csi_ready > 0
+        and state.csi_ready + without_plugin >= state.csi_desired
     )
 
 

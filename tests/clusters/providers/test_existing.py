@@ -100,6 +100,29 @@ def test_a_cluster_without_fluid_is_refused_without_leave(api: FakeApi) -> None:
     assert {request.method for request in api.requests} == {"GET"}
 
 
+@pytest.mark.parametrize(
+    ("without", "ready", "usable"), [(0, 2, False), (1, 2, True), (1, 1, False), (3, 0, False)]
+)
+def test_the_plugin_is_not_awaited_on_nodes_that_cannot_run_it(
+    without: int, ready: int, usable: bool
+) -> None:
+    """Nodes that are not ready, or run Windows; on one node at least it must be ready."""
+    state = fluid.FluidState({"dataset-controller": 1}, {"dataset-controller": 1}, 3, ready, "v1")
+    assert existing_fluid._usable(state, without) is usable
+
+
+def test_nodes_that_cannot_run_the_plugin_are_counted(api: FakeApi, kube: Kube) -> None:
+    """One that is cordoned or tainted runs it."""
+
+    def node(ready: str = "True", system: str = "linux", **spec: Any) -> dict[str, Any]:
+        conditions = [{"type": "Ready", "status": ready}]
+        return {"spec": spec, "status": {"conditions": conditions, "nodeInfo": {"operatingSystem": system}}}
+
+    nodes = [node(), node(unschedulable=True), node("Unknown"), node(system="windows")]
+    api.answer("GET", "/api/v1/nodes", {"items": nodes})
+    assert existing_fluid._nodes_without_plugin(kube) == 2
+
+
 def test_a_cluster_without_the_harness_images_is_refused(api: FakeApi) -> None:
     """Before anything is created, the error says which image to push, and where."""
     api.answer("GET", "/apis/apps/v1/deployments", {"items": [_deployment("dataset-controller", "x:1")]})
