@@ -21,7 +21,7 @@ from clusters.kubernetes import run_lease
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import at
 from clusters.kubernetes.lookups import ClusterReader
-from clusters.kubernetes.nodes import used_nodes
+from clusters.kubernetes.nodes import require_schedulable, used_nodes
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
@@ -55,16 +55,11 @@ def _requirements(
     yield _asked("in use", "by no run", lambda: run_lease.require_unused(kube))
     yield _fluid(options, kube)
     nodes = ClusterReader(kube).list(NodeSnapshot)
-    usable = [node.name for node in nodes if node.pods_may_run]
-    yield CheckedRequirement(
-        "nodes",
-        f"{len(usable)} of {len(nodes)} accept Pods",
-        "" if usable else "no node accepts Pods",
-        "see their taints and conditions",
-    )
+    holding = [node for node in nodes if node.pods_may_run]
+    accepting = f"{len(holding)} of {len(nodes)} accept Pods"
+    yield _asked("nodes", accepting, lambda: require_schedulable(nodes))
     architectures = ", ".join(sorted({node.architecture for node in nodes})) or "unknown"
     yield _asked("architecture", architectures, lambda: used_nodes(nodes))
-    holding = [node for node in nodes if node.pods_may_run]
     if options.source is not None:
         yield _asked("source", str(options.source), partial(existing_export.resolve, kube, options.source))
     images = (definitions.toolbox(),) if options.source else (definitions.toolbox(), definitions.nfs_server())

@@ -25,7 +25,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.cluster_use import ClusterUse
 from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.lookups import ClusterReader
-from clusters.kubernetes.nodes import node_for_servers, schedulable, used_nodes
+from clusters.kubernetes.nodes import node_for_servers, require_schedulable, schedulable, used_nodes
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.write_guard import WriteGuard
 from clusters.options import Options
@@ -339,12 +339,15 @@ class SystemBuilder:
                 advice="install Fluid yourself, or add --install-fluid",
             )
         source = existing_export.resolve(kube, options.source)
-        nodes = schedulable(kube)
-        seen = used_nodes(ClusterReader(kube).list(NodeSnapshot))
+        every = ClusterReader(kube).list(NodeSnapshot)
+        require_schedulable(every)
+        seen, nodes = used_nodes(every), schedulable(kube)
         toolbox = on_nodes.harness_image(definitions.toolbox(), seen, options.registry)
         server = definitions.toolbox() if source else definitions.nfs_server()
         server_image = on_nodes.harness_image(server, seen, options.registry)
         admission.require_namespaces(kube)
+        if added := admission.added_containers(kube, toolbox):
+            self.progress.note(f"webhooks of the cluster add to Pods: {', '.join(added)}")
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         self._begin_use(kube, provider)

@@ -23,6 +23,20 @@ def schedulable(kube: Kube) -> tuple[str, ...]:
     return names
 
 
+def require_schedulable(nodes: Sequence[NodeSnapshot]) -> None:
+    """Refuse a cluster on which no Pod can run.
+
+    Raises:
+        RefusalError: with the state and the taints of the nodes.
+    """
+    if not any(node.pods_may_run for node in nodes):
+        states = (f"{node}{', ' if node.taints else ''}{', '.join(node.taints)}" for node in nodes)
+        raise RefusalError(
+            f"no node accepts Pods: {'; '.join(states) or 'the cluster has none'}",
+            advice="remove the taints, or uncordon a node",
+        )
+
+
 def node_for_servers(kube: Kube) -> str:
     """The node for the NFS server: the control plane, which keeps it off the nodes that faults hit."""
     return _node_for_servers(ClusterReader(kube).list(NodeSnapshot))

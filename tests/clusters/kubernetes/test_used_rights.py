@@ -44,6 +44,7 @@ def test_rights_of_a_request(method: str, path: str, query: list[tuple[str, str]
 def test_used_rights_are_taken_once() -> None:
     """Each right is there once, until it is taken."""
     used = UsedRights()
+    used.record("POST", PODS, [("dryRun", "All")])
     used.record("GET", PODS)
     used.record("GET", PODS)
     assert used.take() == {UsedRight("list", "", "pods", "demo")}

@@ -106,17 +106,35 @@ def test_a_policy_that_restricts_pods_is_refused_in_one_sentence() -> None:
         admission.require_namespaces(Cluster(only_scenarios).kube())
 
 
-def test_a_run_is_refused_before_it_creates_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("admit", "taints", "sentence"),
+    [
+        (restricts, [], "PodSecurity level restricted"),
+        (
+            refuses("Pod", 'admission webhook "w" denied the request: no'),
+            [],
+            "the cluster refuses Pods: admission webhook",
+        ),
+        (
+            accepts,
+            [{"key": "team", "effect": "NoSchedule"}],
+            "no node accepts Pods: node n1 ready, team:NoSchedule",
+        ),
+    ],
+)
+def test_a_run_is_refused_before_it_creates_anything(
+    monkeypatch: pytest.MonkeyPatch, admit: Admit, taints: list[dict[str, str]], sentence: str
+) -> None:
     """Not only by the check: the fake fails the test at the first write."""
-    cluster = Cluster(restricts)
+    cluster = Cluster(admit)
     images = [{"names": [image.name]} for image in (definitions.toolbox(), definitions.nfs_server())]
     ready = {"conditions": [{"type": "Ready", "status": "True"}], "images": images}
-    cluster.put("/api/v1/nodes/n1", status=ready)
+    cluster.put("/api/v1/nodes/n1", status=ready, spec={"taints": taints})
     controller = kinds.DEPLOYMENT.path(fluid.NAMESPACE, fluid.DATASET_CONTROLLER)
     cluster.put(controller, metadata={"name": fluid.DATASET_CONTROLLER, "namespace": fluid.NAMESPACE})
     monkeypatch.setattr(Kube, "connect", lambda kubeconfig, run, guard: cluster.kube(run))
     builder = SystemBuilder(Options(kubeconfig=Path("/config")), "r1", Progress())
-    with pytest.raises(RefusalError, match="PodSecurity level restricted"):
+    with pytest.raises(RefusalError, match=sentence):
         builder.up()
     assert builder.down() == ()
 
