@@ -294,6 +294,8 @@ class KindProvider:
             env={
                 **network_settings.for_kind(),
                 **self.engine.env,
+                # The user's own setting may name Podman, whose containers are not found in this engine.
+                "KIND_EXPERIMENTAL_PROVIDER": "docker",
                 "PYTHONPATH": str(house),
                 "PYTHONWARNINGS": "ignore",
             },

@@ -98,6 +98,8 @@ def test_a_cluster_is_made_by_pytest_kind(provider: KindProvider, docker: FakeDo
         "/bin/kubectl",
     )
     assert ran.env["DOCKER_HOST"] == docker.engine.address
+    # Whatever the user's own environment says: kind's containers have to be in that engine.
+    assert ran.env["KIND_EXPERIMENTAL_PROVIDER"] == "docker"
     assert (ran.cwd, ran.timeout) == (provider.state, module.CREATE_SECONDS)
     assert (provider.state / "run").read_text() == "r1"
 
