@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, NoReturn
 
 from clusters.errors import FailureClass, HarnessError, InfrastructureError, ProductFailureError
@@ -30,6 +30,8 @@ from workloads.models.base import Manifest
 ANSWER_SECONDS: Final = 10.0
 #: Seconds for the Pod that reads raw NFS to start, and for its read.
 RAW_NFS_SECONDS: Final = 30.0
+#: Seconds after which Kubernetes ends that Pod in any case.
+LIFE_SECONDS: Final = 3600
 #: Seconds that a control read may take on the machine for which the limits of reads were chosen, under the
 #: load of a run. All that it is compared with is 16 MiB: the largest file of the smoke data.
 USUAL_SECONDS: Final = 1.0
@@ -266,7 +268,9 @@ def _raw_nfs_reader(system: System, node: str) -> Iterator[str]:
             )
         yield name
     finally:
-        kube.delete(kinds.POD, name, nfs.NAMESPACE)
+        # On a starved machine the API server may not delete it now; it ends by itself.
+        with suppress(HarnessError):
+            kube.delete(kinds.POD, name, nfs.NAMESPACE)
 
 
 def raw_nfs_pod(system: System, name: str, node: str) -> Manifest:
@@ -277,6 +281,7 @@ def raw_nfs_pod(system: System, name: str, node: str) -> Manifest:
     )
     manifest = pod.evolve(sub_path=folder).manifest()
     (volume,) = manifest["spec"]["volumes"]
+    manifest["spec"]["activeDeadlineSeconds"] = LIFE_SECONDS
     manifest["spec"]["volumes"] = [{"name": volume["name"], **backend}]
     return manifest
 

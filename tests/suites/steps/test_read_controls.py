@@ -15,6 +15,7 @@ from clusters.errors import InfrastructureError, ProductFailureError
 from clusters.host.commands import Completed
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
@@ -53,6 +54,7 @@ class Cluster:
         mount: the mount of the application at ``/data``.
         source: files on the NFS server's own disk.
         seconds: that each control read takes, one after the other; the last one is repeated. None fails.
+        undeletable: the API server does not delete Pods.
         slow: a read that hangs does not stop to print, and never ends.
     """
 
@@ -67,6 +69,7 @@ class Cluster:
     clock: FakeClock = field(default_factory=FakeClock)
     seconds: list[float | None] = field(default_factory=lambda: [0.5])
     slow: bool = False
+    undeletable: bool = False
     control_reads: int = 0
     seen: int = 0
     _control: threading.Condition = field(default_factory=threading.Condition)
@@ -146,6 +149,8 @@ class Cluster:
     def delete(self, kind: Kind, name: str, namespace: str) -> None:
         """Delete a Pod."""
         assert (kind, namespace) == (kinds.POD, nfs.NAMESPACE)
+        if self.undeletable:
+            raise KubeError("delete Pod", status=500, said="etcdserver: request timed out")
         del self.pods[name]
 
     @contextmanager
@@ -266,6 +271,16 @@ def test_a_control_that_fails_next_to_a_right_read_is_of_no_interest() -> None:
     """The read that stalled works now, which is all that is asked."""
     cluster = Cluster([None, checksums(FILES)], seconds=[0.5, None])
     cluster.user().reads_right(POD)
+
+
+def test_a_control_that_cannot_be_deleted_changes_no_verdict() -> None:
+    """Seen on a starved machine: etcd did not answer. The Pod ends by itself, and goes with its namespace."""
+    cluster = Cluster([None, checksums(FILES)], undeletable=True)
+    cluster.user().reads_right(POD)
+    (pod,) = cluster.created
+    assert pod["spec"]["activeDeadlineSeconds"] > 0
+    with pytest.raises(ProductFailureError, match="hangs each time"):
+        Cluster([None, None], undeletable=True).user().reads_right(POD)
 
 
 def test_a_control_never_reads_a_source_that_is_counted() -> None:
