@@ -9,6 +9,7 @@ of an existing cluster can pull what is published nowhere.
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
     address, log = f"127.0.0.1:{port}", folder / "registry.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [crane, "registry", "serve", "--address", address, "--disk", folder],
+            [*_with_parent(), crane, "registry", "serve", "--address", address, "--disk", folder],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -112,6 +113,11 @@ def serving(crane: Path, folder: Path, port: int = PORT) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _with_parent() -> tuple[str, ...]:
+    """Lets Linux end a program with the process that started it, also after SIGKILL, where util-linux is."""
+    return ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 
 def harness_entries() -> list[Entry]:

@@ -87,6 +87,15 @@ class HelmRelease:
             "upgrade", "--install", self.name, chart, "--create-namespace", "--values", values, "--no-hooks"
         )
 
+    def status(self) -> str:
+        """Such as ``deployed`` or ``pending-install``; empty if there is no such release.
+
+        Raises:
+            CommandError: helm failed.
+        """
+        listed = self._run("list", "--all", "--filter", f"^{self.name}$", "--output", "json").stdout
+        return next((text(one, "status") for one in json.loads(listed or "[]")), "")
+
     def change(self, chart: Path, values: Mapping[str, str]) -> None:
         """Upgrade to a chart with some values changed, by their paths; the others stay.
 

@@ -112,9 +112,11 @@ def install(
     """Install Fluid with images that the nodes have, or pull: from --registry, else as published.
 
     Raises:
-        RefusalError: images that were built are asked for, and the nodes do not have them.
+        RefusalError: images that were built are asked for, and the nodes do not have them; or there is a
+            foreign release of Fluid that does not run, which would be changed and then removed.
     """
     helm = tools.helm()
+    release = fluid.release(helm, provider.kubeconfig)
     chart = charts.chart_folder(tools, helm)
     alluxio = f"alluxio/alluxio-dev:{options.versions.alluxio}"
     built = on_nodes.built_fluid(options.versions, nodes) if options.registry is None else {}
@@ -123,7 +125,13 @@ def install(
             "the nodes of this cluster do not have Fluid's and Alluxio's images as they are built here",
             advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
         )
-    provider.installs_fluid(fluid.release(helm, provider.kubeconfig))
+    if status := release.status():
+        raise RefusalError(
+            f"helm has a release {release.name} in namespace {release.namespace} with status {status}, but "
+            "its Fluid does not run; the harness does not change what it did not install",
+            advice=f"repair it, or remove it: helm uninstall {release.name} --namespace {release.namespace}",
+        )
+    provider.installs_fluid(release)
     fluid.install(
         provider.kube,
         helm=helm,

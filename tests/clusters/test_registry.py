@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -15,7 +17,7 @@ from clusters.images.offline import definitions
 from clusters.pins import versions
 from clusters.progress import Progress
 from clusters.registry import Entry, harness_entries, push, serving, system_entries
-from clusters.waiting import WaitFailedError
+from clusters.waiting import WaitFailedError, wait
 from tests.clusters.fakes import FakeCommands, FakeDocker
 
 #: Serves as crane does: `registry serve --address HOST:PORT --disk FOLDER`.
@@ -59,6 +61,35 @@ def test_the_registry_serves_while_the_context_lasts(crane: Path, tmp_path: Path
     assert answer.status == 200
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://{address}/v2/")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed")
+def test_the_registry_ends_with_a_process_that_is_killed(crane: Path, tmp_path: Path, port: int) -> None:
+    """Otherwise it would keep the port, and the next one would be refused."""
+    script = f"""if True:
+        import time
+        from pathlib import Path
+        from clusters.registry import serving
+        with serving(Path({str(crane)!r}), Path({str(tmp_path / "layers")!r}), {port}):
+            print("serving", flush=True)
+            time.sleep(60)
+    """
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        process.kill()
+
+    def error() -> int:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port))
+
+    wait(
+        error,
+        bool,
+        subject=f"port {port}",
+        condition="its release",
+        timeout=10.0,
+    )
 
 
 def test_a_port_in_use_is_refused(crane: Path, tmp_path: Path) -> None:

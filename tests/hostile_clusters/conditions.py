@@ -20,16 +20,18 @@ from clusters.host.engine import Engine
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
-from clusters.kubernetes.fields import at, text
+from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, POD_SECURITY
 from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.product import fluid
 from clusters.providers.memory_tier import FOLDER
-from clusters.waiting import wait
+from clusters.waiting import is_empty, wait
 from tests.hostile_clusters import webhook
 from tests.hostile_clusters.network import enforces_policies
 from tests.hostile_clusters.objects import LIMITS, NAME, POLICY, QUOTA, fake_node, lease, remove, send
 from tests.hostile_clusters.webhook import Answer, Policy
+from tests.killed_runs.dump import unsettled
 
 #: Annotation of a node with what a condition changed there.
 NOTE: Final = "hostile-clusters.example"
@@ -149,7 +151,9 @@ def _undo_spec(cluster: Cluster) -> None:
 @contextmanager
 def _not_ready(cluster: Cluster) -> Iterator[Effect]:
     node = cluster.worker
-    _patch_node(cluster, node, {}, "kubelet")
+    _patch_node(cluster, node, {"unschedulable": True}, "kubelet")
+    _move_fluid(cluster, node)
+    cluster.kube.patch(kinds.NODE, node, None, {"spec": {"unschedulable": None}})
     cluster.engine.exec(node, ["systemctl", "stop", "kubelet"])
     _wait_for_node(cluster, node, ready=False)
     yield lambda: f"{node} is not ready"
@@ -160,7 +164,28 @@ def _undo_not_ready(cluster: Cluster) -> None:
         if note == "kubelet":
             cluster.engine.exec(name, ["systemctl", "start", "kubelet"])
             _wait_for_node(cluster, name, ready=True)
-            _patch_node(cluster, name, {}, None)
+            _patch_node(cluster, name, {"unschedulable": None}, None)
+
+
+def _move_fluid(cluster: Cluster, node: str) -> None:
+    """Let Fluid's controllers run elsewhere; Kubernetes would leave them on the node for 5 minutes."""
+    for pod in cluster.kube.list(kinds.POD, fluid.NAMESPACE):
+        owners = {text(owner, "kind") for owner in items(pod, "metadata", "ownerReferences")}
+        if text(pod, "spec", "nodeName") == node and "ReplicaSet" in owners:
+            name, because = text(pod, "metadata", "name"), "its node will not be ready"
+            cluster.kube.delete(kinds.POD, name, fluid.NAMESPACE, because=because)
+    wait(
+        lambda: unsettled(cluster.kube),
+        is_empty,
+        subject=f"the controllers of {node}",
+        condition="readiness on other nodes",
+        timeout=NODE_SECONDS,
+        successes=3,
+        delay=2.0,
+        describe=lambda left: ", ".join(left) or "all ready",
+        failure_class=FailureClass.INFRASTRUCTURE,
+        clock=cluster.kube.clock,
+    )
 
 
 def _wait_for_node(cluster: Cluster, name: str, *, ready: bool) -> None:

@@ -17,6 +17,7 @@ import pytest
 from clusters.host.commands import Completed
 from clusters.host.engine import Engine
 from clusters.kubernetes.ownership import POD_SECURITY
+from tests.clusters.conftest import FakeClock
 from tests.clusters.stored_objects import StoredObjects
 from tests.hostile_clusters import conditions, webhook
 from tests.hostile_clusters.__main__ import Done, Result, problems, reason, table
@@ -63,7 +64,7 @@ def store() -> StoredObjects:
 @pytest.fixture
 def cluster(store: StoredObjects, tmp_path: Path) -> Cluster:
     """The cluster of them."""
-    return Cluster(store.kube(), cast("Engine", Nodes(store)), "toolbox:1", tmp_path)
+    return Cluster(store.kube(clock=FakeClock()), cast("Engine", Nodes(store)), "toolbox:1", tmp_path)
 
 
 def dumped(cluster: Cluster, store: StoredObjects) -> Any:

@@ -393,6 +393,17 @@ def install(
     return run
 
 
+def test_a_foreign_release_that_does_not_run_is_left_alone(
+    install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
+) -> None:
+    """It would be upgraded, and uninstalled at the end of the run."""
+    commands.on("helm", "list", stdout='[{"name": "fluid", "status": "pending-install"}]')
+    with pytest.raises(RefusalError, match="release fluid in namespace fluid-system with status pending"):
+        install(_node())
+    provider.down()
+    assert [ran.argv[1] for ran in commands.ran if ran.argv[0] == "helm"] == ["list"]
+
+
 def test_fluid_is_installed_as_published(
     install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
 ) -> None:
