@@ -10,9 +10,11 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -114,6 +116,12 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
         help="do not report on Pods of this namespace; may be repeated",
     )
     parser.add_argument(
+        "--since",
+        metavar="AGE",
+        type=_age,
+        help="report only on Pods that were created within this time, such as 90s, 30m, 12h or 7d",
+    )
+    parser.add_argument(
         "--exec",
         action="store_true",
         help="run commands in Pods too: mounts, a short read (needs pods/exec)",
@@ -130,6 +138,15 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="print the traceback of a defect of the doctor")
     return parser
+
+
+def _age(given: str) -> timedelta:
+    """A time such as 30m."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", given)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{given!r} is no time such as 90s, 30m, 12h or 7d")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def examine(options: argparse.Namespace) -> Answer:
@@ -151,7 +168,7 @@ def examine(options: argparse.Namespace) -> Answer:
             raise RefusalError(f"{name} and --from exclude each other", advice="leave out one of them")
     state = read_saved(options.saved, sys.stdin.buffer)
     namespace, pod = _requested(options)
-    findings = _selected(state, diagnose(state), namespace, pod)
+    findings = _selected(state, diagnose(state), namespace, pod, options.since)
     return _answer(state, findings, options, f"saved in {options.saved}")
 
 
@@ -160,7 +177,7 @@ def _examine_cluster(options: argparse.Namespace) -> Answer:
     kube = Kube.connect(options.kubeconfig, options.context, run="doctor")
     try:
         state = collect(kube, namespace)
-        findings = _selected(state, diagnose(state), namespace, pod)
+        findings = _selected(state, diagnose(state), namespace, pod, options.since)
         if options.exec:
             findings, missing = prove_in_pods(kube.exec, state, findings)
             if missing:
@@ -223,13 +240,26 @@ def _requested(options: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _selected(
-    state: ClusterState, findings: tuple[Finding, ...], namespace: str | None, pod: str | None
+    state: ClusterState,
+    findings: tuple[Finding, ...],
+    namespace: str | None,
+    pod: str | None,
+    since: timedelta | None,
 ) -> tuple[Finding, ...]:
     """The findings that were asked for; other namespaces were read only for what serves from there."""
     if pod and not any(seen.key[1] == pod and namespace in (None, seen.key[0]) for seen in state.pods):
         where = f"in namespace {namespace}" if namespace else "in any namespace"
         raise RefusalError(f"there is no Pod {pod} {where}", advice="see `kubectl get pods --all-namespaces`")
-    return tuple(f for f in findings if namespace in (None, f.pod[0]) and pod in (None, f.pod[1]))
+    old = {
+        seen.key
+        for seen in state.pods
+        if since and (created := seen.snapshot.meta.created) and created < state.taken - since
+    }
+    return tuple(
+        found
+        for found in findings
+        if namespace in (None, found.pod[0]) and pod in (None, found.pod[1]) and found.pod not in old
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from suites.doctor.answer import CODES
 from suites.doctor.rendering import SCHEMA
 from tests.clusters import conftest as fakes
 from tests.suites.doctor.doctor_cluster import (
+    NOW,
     Cluster,
     Object,
     application,
@@ -484,6 +486,21 @@ def test_ignored_namespaces(tmp_path: Path) -> None:
     assert code == 0
     assert "2 ignored (" in out.splitlines()[-1]
     assert run("--from", file, "--ignore-namespace", "other")[0] == 1
+
+
+def test_pods_that_were_created_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --since they are not reported, and the exit code is that of the others."""
+    young = application("r", "demo", metadata={"created": NOW - timedelta(minutes=10)})
+    cluster = Cluster.right().add(application("w", "demo-src"), young)
+    file = str(saved(tmp_path, cluster))
+    assert run("--from", file)[0] == 1
+    code, out = run("--from", file, "--since", "20m")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("1 finding: 1 ok")
+    assert run("--from", file, "--since", "9999d")[0] == 1
+    with pytest.raises(SystemExit):
+        run("--from", file, "--since", "soon")
+    assert "no time such as 90s, 30m" in capsys.readouterr().err
 
 
 def test_pod_that_ignores_a_code(tmp_path: Path) -> None:
