@@ -6,7 +6,7 @@ One line for each requirement, with the remedy if it is not met, as `clusters.ho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -27,7 +27,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
 from clusters.options import Options
 from clusters.product import existing_export, fluid
-from clusters.providers import admission, existing_fluid
+from clusters.providers import admission, existing_fluid, memory_tier
 from clusters.rights import Rights, rights_of_run
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -60,6 +60,7 @@ def _requirements(
     yield _asked("nodes", accepting, lambda: require_schedulable(nodes))
     architectures = ", ".join(sorted({node.architecture for node in nodes})) or "unknown"
     yield _asked("architecture", architectures, lambda: used_nodes(nodes))
+    yield _memory(holding)
     if options.source is not None:
         yield _asked("source", str(options.source), partial(existing_export.resolve, kube, options.source))
     images = (definitions.toolbox(),) if options.source else (definitions.toolbox(), definitions.nfs_server())
@@ -68,6 +69,18 @@ def _requirements(
         yield _asked("image", image.name, ask)
     yield _rights(kube, disturbs)
     yield CheckedRequirement("memory tier", "not known before a Pod runs on the nodes; /dev/shm needs 1 GiB")
+
+
+def _memory(nodes: Sequence[NodeSnapshot]) -> CheckedRequirement:
+    """Whether a cache in memory fits on the nodes that accept Pods."""
+    sizes = {node.name: node.memory for node in nodes if node.memory}
+    if not sizes:
+        return CheckedRequirement("memory", "not known")
+    smallest = min(sizes, key=lambda name: sizes[name])
+    found = f"{sizes[smallest] / 1024**3:.1f} GiB or more allocatable on each node"
+    problem = f"node {smallest} has less than {memory_tier.NEEDED / 1024**3:g} GiB, which the cache may use"
+    missing = problem if sizes[smallest] < memory_tier.NEEDED else ""
+    return CheckedRequirement("memory", found, missing, "cordon that node while the harness runs")
 
 
 def _admission(kube: Kube, image: str) -> CheckedRequirement:

@@ -111,6 +111,15 @@ def test_a_cluster_without_nodes_is_reported(cluster: Cluster) -> None:
     assert "no node accepts Pods" in problems(cluster)["nodes"][0]
 
 
+def test_a_node_with_little_memory_is_reported(cluster: Cluster) -> None:
+    """The cache in memory would not fit; a node that accepts no Pods does not count."""
+    status = cluster.objects["/api/v1/nodes/n1"]["status"]
+    cluster.put("/api/v1/nodes/n2", status={**status, "allocatable": {"memory": "900Mi"}})
+    assert "node n2 has less than 1 GiB" in problems(cluster)["memory"][0]
+    cluster.objects["/api/v1/nodes/n2"]["spec"] = {"unschedulable": True}
+    assert "memory" not in problems(cluster)
+
+
 def test_a_policy_that_refuses_the_namespace_is_reported(cluster: Cluster) -> None:
     """Before anything is created; a missing right is in the line of the rights alone."""
     says = 'admission webhook "policy.example" denied the request: label team is missing'
