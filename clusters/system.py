@@ -346,8 +346,7 @@ class SystemBuilder:
         server = definitions.toolbox() if source else definitions.nfs_server()
         server_image = on_nodes.harness_image(server, seen, options.registry)
         admission.require_namespaces(kube)
-        if added := admission.added_containers(kube, toolbox):
-            self.progress.note(f"webhooks of the cluster add to Pods: {', '.join(added)}")
+        added = admission.limits(kube, toolbox)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         self._begin_use(kube, provider)
@@ -378,7 +377,7 @@ class SystemBuilder:
             nodes=nodes,
             nfs_client=None,
             kubernetes=versions.kubernetes,
-            limits=_doubts(state),
+            limits=(*_doubts(state), *added),
         )
 
     def _begin_use(self, kube: Kube, provider: Provider) -> None:

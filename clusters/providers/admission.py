@@ -70,6 +70,19 @@ def added_containers(kube: Kube, image: str) -> tuple[str, ...]:
     return tuple(name for one in containers if (name := text(one, "name")) != _CONTAINER)
 
 
+def limits(kube: Kube, image: str) -> tuple[str, ...]:
+    """What containers that webhooks add to Pods mean for a run, a sentence; none if they add none.
+
+    Raises:
+        RefusalError: a webhook or a policy refuses Pods.
+    """
+    added = added_containers(kube, image)
+    if not added:
+        return ()
+    names = ", ".join(added)
+    return (f"webhooks of the cluster add {names} to Pods; a Job does not end while such a container runs",)
+
+
 def _tried(kube: Kube, manifest: Mapping[str, Any], only: tuple[str, ...] = ("",)) -> Object | None:
     """The object as it would be created; None if the cluster does not say.
 

@@ -37,7 +37,7 @@ LIMITS: Final[tuple[str, Mapping[str, Any]]] = (
                 {
                     "type": "Container",
                     "defaultRequest": {"cpu": "50m", "memory": "64Mi"},
-                    "default": {"cpu": "2", "memory": "1Gi"},
+                    "default": {"cpu": "2", "memory": "2Gi"},
                 }
             ]
         },

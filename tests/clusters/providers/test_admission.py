@@ -142,6 +142,9 @@ def test_a_run_is_refused_before_it_creates_anything(
 def test_containers_of_a_service_mesh_are_named() -> None:
     """They are no reason to refuse a run."""
     assert line(injects).endswith("webhooks add to Pods: mesh-init, mesh-proxy")
+    (limit,) = admission.limits(Cluster(injects).kube(), "toolbox:1")
+    assert limit.startswith("webhooks of the cluster add mesh-init, mesh-proxy to Pods; a Job does not end")
+    assert admission.limits(Cluster(accepts).kube(), "toolbox:1") == ()
 
 
 @pytest.mark.parametrize(
