@@ -256,30 +256,44 @@ def _gone(
     try:
         wait_for(CONTROLLER_SECONDS)
     except WaitTimeoutError:
-        _free(kube, namespace, progress)
-        wait_for(GONE_SECONDS - CONTROLLER_SECONDS)
+        if not _free(kube, namespace, progress):
+            _require_controllers(kube, namespace)
+        try:
+            wait_for(GONE_SECONDS - CONTROLLER_SECONDS)
+        except WaitTimeoutError:
+            _require_controllers(kube, namespace)
+            raise
 
 
-def _free(kube: Kube, namespace: str, progress: Progress) -> None:
-    """Free what waits for a controller that does not run, unless something of it is on nodes.
+def _free(kube: Kube, namespace: str, progress: Progress) -> bool:
+    """Free what waits for a controller that does not run, unless nodes have labels of it.
 
-    Raises:
-        InfrastructureError: something is; only Fluid's controller can remove it as it must.
+    Returns:
+        Whether something was freed.
     """
-    stuck = stuck_objects.find(kube, namespace)
-    held = [one for one in stuck if one.labelled]
-    if held:
-        nodes = ", ".join(held[0].labelled)
-        raise InfrastructureError(
-            f"{', '.join(map(str, held))} cannot be deleted: Fluid's {held[0].controller} does not run, and "
-            f"must remove its labels of {nodes}",
-            advice=f"{held[0].command}; then run `fluid-conformance cluster down` again",
-        )
-    for one in stuck:
+    free = [one for one in stuck_objects.find(kube, namespace) if not one.labelled]
+    for one in free:
         one.free(kube)
         progress.note(f"the finalizer of {one} was removed, because Fluid's {one.controller} does not run")
-    if stuck:
+    if free:
         stuck_objects.remove_volumes(kube, namespace)
+    return bool(free)
+
+
+def _require_controllers(kube: Kube, namespace: str) -> None:
+    """Report what only a controller of Fluid that does not run can delete as it must.
+
+    Raises:
+        InfrastructureError: there is such an object.
+    """
+    held = [one for one in stuck_objects.find(kube, namespace) if one.labelled]
+    if held:
+        first = held[0]
+        raise InfrastructureError(
+            f"{', '.join(map(str, held))} cannot be deleted: Fluid's {first.controller} does not run, and "
+            f"must remove its labels of {', '.join(first.labelled)}",
+            advice=f"{first.command}; then run `fluid-conformance cluster down` again",
+        )
 
 
 def host_of(output: str, node: NodeSnapshot) -> probes.Host:

@@ -6,17 +6,17 @@ object is outside of its namespace: Fluid's controllers also remove labels of no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube
+from clusters.kubernetes.client import Kube, Object
 from clusters.kubernetes.connection import KubeError
-from clusters.kubernetes.fields import at, number, text, texts
+from clusters.kubernetes.fields import at, items, number, table, text, texts
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.ownership import is_managed
-from clusters.product import fluid
+from clusters.product import fluid, fluid_names
 
 #: The Deployment that removes the finalizers of a kind (Fluid 1.0.8, charts/fluid/fluid/templates).
 CONTROLLERS: Final[Mapping[Kind, str]] = {
@@ -28,6 +28,8 @@ CONTROLLERS: Final[Mapping[Kind, str]] = {
     kinds.THIN_RUNTIME: "thinruntime-controller",
     kinds.ALLUXIO_RUNTIME: "alluxioruntime-controller",
 }
+#: Kinds whose controllers also change nodes.
+_ON_NODES: Final = (kinds.THIN_RUNTIME, kinds.ALLUXIO_RUNTIME)
 #: How all finalizers of Fluid end, such as ``thin-runtime-controller-finalizer``.
 _FINALIZER: Final = "-controller-finalizer"
 _NOT_FOUND: Final = 404
@@ -42,7 +44,7 @@ class StuckObject:
         namespace: of the object.
         name: of the object.
         keeps: the finalizers that are not Fluid's.
-        labelled: nodes that have a label of Fluid for a Dataset of the namespace.
+        labelled: nodes that have a label of Fluid for it, if it is a runtime.
     """
 
     kind: Kind
@@ -78,7 +80,7 @@ def find(kube: Kube, namespace: str) -> tuple[StuckObject, ...]:
     """The stuck objects in a namespace; none in one that the harness did not create."""
     if not is_managed(kube.get(kinds.NAMESPACE, namespace) or {}):
         return ()
-    labelled = _labelled(kube, namespace)
+    nodes = kube.list(kinds.NODE)
     found = []
     for kind, controller in CONTROLLERS.items():
         for obj in kube.list_if_known(kind, namespace):
@@ -87,6 +89,7 @@ def find(kube: Kube, namespace: str) -> tuple[StuckObject, ...]:
             deleted = at(obj, "metadata", "deletionTimestamp") is not None
             if deleted and len(keeps) < len(finalizers) and not _runs(kube, controller):
                 name = text(obj, "metadata", "name")
+                labelled = _labelled(nodes, obj) if kind in _ON_NODES else ()
                 found.append(StuckObject(kind, namespace, name, keeps, labelled))
     return tuple(found)
 
@@ -105,14 +108,19 @@ def _runs(kube: Kube, controller: str) -> bool:
     )
 
 
-def _labelled(kube: Kube, namespace: str) -> tuple[str, ...]:
-    """Nodes with a label such as ``fluid.io/s-alluxio-<namespace>-<name>``, or with such a value."""
+def _labelled(nodes: Sequence[Object], obj: Object) -> tuple[str, ...]:
+    """Nodes with a label that Fluid sets for a runtime."""
+    namespace, name = text(obj, "metadata", "namespace"), text(obj, "metadata", "name")
+    # The owner of a runtime is its Dataset, whose identity is in labels that would be too long.
+    owner = next((text(one, "uid") for one in items(obj, "metadata", "ownerReferences")), "")
+    keys = fluid_names.node_labels(namespace, name, owner)
+    exclusive = fluid_names.exclusive_value(namespace, name, owner)
     return tuple(
         text(node, "metadata", "name")
-        for node in kube.list(kinds.NODE)
+        for node in nodes
         if any(
-            namespace in key + str(value)
-            for key, value in (at(node, "metadata", "labels") or {}).items()
-            if "fluid" in key
+            # Each kind of runtime has a part of its own before namespace and name.
+            key in keys or value == exclusive or key.endswith(f"-{namespace}-{name}")
+            for key, value in table(node, "metadata", "labels").items()
         )
     )

@@ -34,9 +34,11 @@ from tests.killed_runs.dump import differences, dump, unsettled
 
 #: Rows that change something outside the harness's namespaces: the CSI plugin, the webhook, an argument of
 #: the plugin, labels of nodes, a mount on a node, a stopped process, a controller that Fluid starts, a node
-#: that is cordoned or tainted, its packet filter, the size of its memory tier, an export of the NFS server.
+#: that is cordoned or tainted, its packet filter, the size of its memory tier, an export of the NFS server,
+#: a folder on a node.
 ROWS: Final = (
     "B24", "B37", "D2", "B31", "B25", "A12", "D12", "A16", "D16", "D17", "D18", "D23", "D24", "B26", "B27",
+    "A25", "A51",
 )  # fmt: skip
 #: Seconds until a run has made its first change, after which it is killed in any case.
 FIRST_CHANGE_SECONDS: Final = 420.0

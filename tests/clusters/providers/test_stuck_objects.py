@@ -33,7 +33,7 @@ class Cluster(StoredObjects):
 
     def add(self, kind: Kind, namespace: str | None, name: str, *finalizers: str, **metadata: Any) -> None:
         """Store an object."""
-        meta = {"name": name, "finalizers": list(finalizers), **metadata}
+        meta = {"name": name, "namespace": namespace, "finalizers": list(finalizers), **metadata}
         self.put(kind.path(namespace, name), metadata=meta)
 
     def controller(self, name: str, ready: int) -> None:
@@ -128,6 +128,27 @@ def test_a_runtime_that_holds_something_on_nodes_is_named_with_the_command(
     assert "must remove its labels of n1" in caught.value.message
     assert "scale deployment" in caught.value.advice
     assert cluster.objects[kinds.ALLUXIO_RUNTIME.path(OURS, "demo")]["metadata"]["finalizers"]
+
+
+def test_an_operation_is_freed_although_its_dataset_is_on_nodes(cluster: Cluster, clock: FakeClock) -> None:
+    """As a DataBackup that lets the dataset-controller crash; the runtime's own controller does the rest."""
+    cluster.controller("dataset-controller", 0)
+    finalizer = "fluid-databackup-controller-finalizer"
+    cluster.add(kinds.DATA_BACKUP, OURS, "backup", finalizer, labels=LABELS)
+    cluster.add(kinds.ALLUXIO_RUNTIME, OURS, "demo", FINALIZERS[kinds.ALLUXIO_RUNTIME], labels=LABELS)
+    cluster.label("/api/v1/nodes/n1", f"fluid.io/s-alluxio-{OURS}-demo", "true", "fluid")
+
+    def controller(method: str, path: str) -> None:
+        """The alluxioruntime-controller runs: it removes its labels and its finalizer."""
+        runtime = kinds.ALLUXIO_RUNTIME.path(OURS, "demo")
+        if "deletionTimestamp" in cluster.objects.get(runtime, {}).get("metadata", {}):
+            cluster.label("/api/v1/nodes/n1", f"fluid.io/s-alluxio-{OURS}-demo", None, "fluid")
+            cluster.objects[runtime]["metadata"]["finalizers"] = []
+
+    cluster.before = controller
+    said = remove(cluster, clock)
+    assert f"the finalizer of DataBackup {OURS}/backup was removed" in said
+    assert "AlluxioRuntime" not in said
 
 
 def test_a_finalizer_that_is_not_fluids_stays(cluster: Cluster, clock: FakeClock) -> None:
