@@ -24,11 +24,21 @@ def schedulable(kube: Kube) -> tuple[str, ...]:
 
 
 def require_schedulable(nodes: Sequence[NodeSnapshot]) -> None:
-    """Refuse a cluster on which no Pod can run.
+    """Refuse a cluster on which no Pod can run, or where Pods for Linux may be placed on other nodes.
 
     Raises:
         RefusalError: with the state and the taints of the nodes.
     """
+    for node in nodes:
+        if (
+            node.ready
+            and node.system not in ("", "linux")
+            and not (node.unschedulable or node.keeps_pods_out)
+        ):
+            raise RefusalError(
+                f"node {node.name} runs {node.system} without a taint, so Pods of Fluid may be placed there",
+                advice=f"kubectl taint nodes {node.name} os={node.system}:NoSchedule",
+            )
     if not any(node.pods_may_run for node in nodes):
         states = (f"{node}{', ' if node.taints else ''}{', '.join(node.taints)}" for node in nodes)
         raise RefusalError(

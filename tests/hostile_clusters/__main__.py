@@ -31,7 +31,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.waiting import is_empty, wait
-from tests.hostile_clusters.conditions import Cluster, Condition, chosen, undo_all
+from tests.hostile_clusters.conditions import FAKE_NODES, Cluster, Condition, chosen, undo_all
 from tests.killed_runs.dump import differences, dump, unsettled
 
 #: Seconds for one command, and until Fluid's components run again after a condition.
@@ -110,7 +110,7 @@ def _cluster(given: argparse.Namespace, folder: Path) -> Cluster:
     running = engine.find(SystemCommands())
     if running is None:
         raise InfrastructureError("no container engine answers, and the nodes must be its containers")
-    nodes = ClusterReader(kube).list(NodeSnapshot)
+    nodes = [node for node in ClusterReader(kube).list(NodeSnapshot) if node.name not in FAKE_NODES]
     image = on_nodes.harness_image(definitions.toolbox(), nodes, given.registry)
     return Cluster(kube, running, image, folder)
 

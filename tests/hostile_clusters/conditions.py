@@ -44,7 +44,12 @@ NODE_SECONDS: Final = 180.0
 RENEW_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.1
 WEBHOOKS: Final = "/apis/admissionregistration.k8s.io/v1"
-FAKE_NODES: Final = {"hostile-windows": ("windows", "amd64"), "hostile-arm": ("linux", "arm64")}
+#: Operating system, architecture and taints of the fake nodes; the taint is that of Kubernetes' own guide.
+FAKE_NODES: Final[Mapping[str, tuple[str, str, tuple[Mapping[str, str], ...]]]] = {
+    "hostile-windows": ("windows", "amd64", ({"key": "os", "value": "windows", "effect": "NoSchedule"},)),
+    "hostile-windows-open": ("windows", "amd64", ()),
+    "hostile-arm": ("linux", "arm64", ()),
+}
 
 #: What a condition did so far; empty if it had no effect yet.
 Effect = Callable[[], str]
@@ -232,10 +237,10 @@ def _fake_node(cluster: Cluster, name: str) -> Iterator[Effect]:
         cluster.kube.patch(kinds.LEASE, name, "kube-node-lease", {"spec": {"renewTime": now}})
 
     with _repeating(renew, RENEW_SECONDS):
-        system, _ = FAKE_NODES[name]
+        system, architecture, taints = FAKE_NODES[name]
         wait(
             lambda: cluster.kube.get(kinds.NODE, name),
-            lambda seen: not at(seen, "spec", "taints"),
+            lambda seen: len(at(seen, "spec", "taints") or ()) == len(taints),
             subject=f"node {name}",
             condition="removal of the taints of a new node",
             timeout=NODE_SECONDS,
@@ -243,7 +248,7 @@ def _fake_node(cluster: Cluster, name: str) -> Iterator[Effect]:
             describe=lambda seen: str(at(seen, "spec", "taints")),
             failure_class=FailureClass.INFRASTRUCTURE,
         )
-        yield lambda: f"a ready node of {system}/{FAKE_NODES[name][1]}"
+        yield lambda: f"a ready node of {system}/{architecture}"
 
 
 def _undo_fake_nodes(cluster: Cluster) -> None:
@@ -391,7 +396,7 @@ CONDITIONS: Final = (
     Condition("not-ready", "a node is not ready", sentence="", set_up=_not_ready, undo=_undo_not_ready),
     Condition(
         "windows",
-        "a node runs Windows",
+        "a node runs Windows, and has a taint",
         sentence="",
         set_up=partial(_fake_node, name="hostile-windows"),
         undo=_undo_fake_nodes,
@@ -412,6 +417,13 @@ CONDITIONS: Final = (
     ),
     Condition(
         "mesh", "a webhook adds a proxy to Pods", sentence="", set_up=_mesh_webhook, undo=_undo_webhook
+    ),
+    Condition(
+        "windows-open",
+        "a node runs Windows, and has no taint",
+        sentence="runs windows without a taint",
+        set_up=partial(_fake_node, name="hostile-windows-open"),
+        undo=_undo_fake_nodes,
     ),
     Condition(
         "arm64",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clusters.kubernetes.client import Kube
@@ -54,7 +54,9 @@ POLICY: Final[tuple[str, Mapping[str, Any]]] = (
 )
 
 
-def fake_node(name: str, system: str, architecture: str) -> Mapping[str, Any]:
+def fake_node(
+    name: str, system: str, architecture: str, taints: Sequence[Mapping[str, str]]
+) -> Mapping[str, Any]:
     """A ready node without a machine."""
     size = {"cpu": "4", "memory": "8Gi", "pods": "110"}
     return {
@@ -68,6 +70,7 @@ def fake_node(name: str, system: str, architecture: str) -> Mapping[str, Any]:
                 "kubernetes.io/hostname": name,
             },
         },
+        "spec": {"taints": list(taints)},
         "status": {
             "capacity": size,
             "allocatable": size,

@@ -63,8 +63,12 @@ class NodeSnapshot(ObjectSnapshot):
     @property
     def pods_may_run(self) -> bool:
         """It is ready, runs Linux, and accepts Pods without tolerations."""
-        keeps_out = any(taint.endswith((":NoSchedule", ":NoExecute")) for taint in self.taints)
-        return self.servers_may_run and not keeps_out
+        return self.servers_may_run and not self.keeps_pods_out
+
+    @property
+    def keeps_pods_out(self) -> bool:
+        """It has a taint that keeps Pods without tolerations out."""
+        return any(taint.endswith((":NoSchedule", ":NoExecute")) for taint in self.taints)
 
     @property
     def servers_may_run(self) -> bool:

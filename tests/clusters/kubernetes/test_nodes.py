@@ -8,7 +8,7 @@ import pytest
 
 from clusters.errors import InfrastructureError, RefusalError
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.nodes import node_for_servers, schedulable, used_nodes
+from clusters.kubernetes.nodes import node_for_servers, require_schedulable, schedulable, used_nodes
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 
 if TYPE_CHECKING:
@@ -64,3 +64,21 @@ def test_nodes_of_two_architectures_are_refused() -> None:
     nodes[1] = node("b", architecture="arm64", taints=[taint])
     assert [one.name for one in used_nodes(tuple(map(NodeSnapshot.of, nodes)))] == ["a"]
     assert used_nodes(()) == ()
+
+
+def test_a_windows_node_that_accepts_pods_is_refused() -> None:
+    """Fluid names no operating system for its Pods; a taint, or no node at all, is in another sentence."""
+
+    def check(*nodes: dict[str, object]) -> None:
+        require_schedulable(tuple(map(NodeSnapshot.of, nodes)))
+
+    linux, taint = node("a"), {"key": "os", "effect": "NoSchedule"}
+    with pytest.raises(RefusalError, match="node w runs windows without a taint") as caught:
+        check(linux, node("w", "windows"))
+    assert caught.value.advice == "kubectl taint nodes w os=windows:NoSchedule"
+    check(linux, node("w", "windows", taints=[taint]))
+    check(linux, node("w", "windows", unschedulable=True))
+    with pytest.raises(RefusalError, match="no node accepts Pods: node a ready, os:NoSchedule"):
+        check(node("a", taints=[taint]))
+    with pytest.raises(RefusalError, match="the cluster has none"):
+        check()
