@@ -74,4 +74,9 @@ def check_none_left(user: User, releases: Iterable[str]) -> None:
     says = f"left of what the old version installed: {', '.join(left)}" if left else "no record is left"
     user.evidence.defect(RECORD_LEFT.key, seen=bool(left), says=says)
     for name in left:
-        user.system.kube.delete(kinds.SECRET, name.removeprefix(f"{kinds.SECRET} "), user.namespace)
+        user.system.kube.delete(
+            kinds.SECRET,
+            name.removeprefix(f"{kinds.SECRET} "),
+            user.namespace,
+            because="helm's record of what the old version of Fluid installed in this namespace",
+        )

@@ -71,8 +71,9 @@ class Cluster:
     def get(self, kind: Kind, name: str, namespace: str) -> None:
         """No Dataset is there."""
 
-    def delete(self, kind: Kind, name: str, namespace: str) -> None:
-        """Delete an object."""
+    def delete(self, kind: Kind, name: str, namespace: str, *, because: str = "") -> None:
+        """Delete an object; one that Fluid created only for a reason."""
+        assert because, f"{name} was not created by the harness"
         left = [one for one in self.objects[kind] if one["metadata"]["name"] != name]
         assert len(left) == len(self.objects[kind]) - 1
         self.objects[kind] = left
