@@ -1,15 +1,18 @@
 """The pool of Datasets: one that reading scenarios share, and others created ahead of time.
 
-A Dataset needs a minute to be created, mostly for JVMs to start. Datasets are therefore created while other
-scenarios run, one at a time (several at once starve each other's start-up probes on two cores), each in the
-way that its scenario declares, and used ones are removed in the background.
+A Dataset needs 45 s to be created. Datasets are therefore created while other scenarios run, each in the way
+that its scenario declares, and used ones are removed in the background. One master starts at a time: several
+at once starve each other's start-up probes on two cores. Once it is ready, which is about half of the time,
+the master of the next one starts, unless the machine is a slow one.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,6 +31,11 @@ from workloads.models.base import yaml_of
 
 #: Datasets that are created, one after the other, before they are asked for.
 AHEAD: Final = 2
+#: Datasets whose creation is under way at the same time; the master of one of them starts.
+AT_ONCE: Final = 2
+#: Where programs start so many times as slowly as usual (`clusters.host.speed`), one is created at a time: the
+#: start-up probe of a master may take 15 s, and takes 3 s on an idle machine.
+SLOW: Final = 1.5
 #: Bytes of memory that the processes of one small Dataset take, and some more.
 MEMORY_OF_ONE: Final = 2 * 1024**3
 
@@ -53,17 +61,22 @@ class ReadyDataset:
     reconcile_requests: int = 0
 
 
-def create_bound(user: User, create: DatasetCreator = User.creates_dataset) -> ReadyDataset:
+def create_bound(
+    user: User,
+    create: DatasetCreator = User.creates_dataset,
+    on_masters_ready: Callable[[], None] = lambda: None,
+) -> ReadyDataset:
     """Create namespace, source claim, Dataset and runtime, wait until Bound, and read the Fuse at once.
 
     Args:
         user: whose they are.
         create: creates Dataset and runtime, and what else has to be there before them.
+        on_masters_ready: see `User.waits_until_bound`.
     """
     user.creates_namespace()
     user.creates_source()
     create(user)
-    dataset = user.waits_until_bound()
+    dataset = user.waits_until_bound(on_masters_ready=on_masters_ready)
     fuse = user.observer.fuse(user.namespace, dataset.name)
     return ReadyDataset(
         user.namespace,
@@ -78,6 +91,11 @@ def room(host: Host) -> int:
     """How many Datasets a host has room for, next to the shared one and the one in use."""
     number = (host.memory_available - MEMORY_FOR_RUN) // MEMORY_OF_ONE - 1
     return max(1, min(AHEAD, number))
+
+
+def at_once(host: Host) -> int:
+    """How many Datasets are created at the same time: one where programs start slowly, or with one core."""
+    return AT_ONCE if host.slowness < SLOW and host.cpus > 1 else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +131,24 @@ class DatasetPool:
     watches: bool = False
     untouched: bool = False
     shared: User | None = None
-    _creator: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "create-dataset"))
     _prepared: deque[_Prepared] = field(default_factory=deque)
+    _starting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self._requested = deque(self.requested)
+        self._at_once = at_once(self.system.host)
+        self._creator = ThreadPoolExecutor(self._at_once, "create-dataset")
+
+    @contextmanager
+    def _turn(self) -> Iterator[Callable[[], None]]:
+        """The turn to start masters, which one Dataset has at a time.
+
+        Yields:
+            What ends the turn early; it may be called more than once.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._starting)
+            yield stack.close
 
     def prepare_ahead(self) -> None:
         """Create the next ones that will be needed, as many as there is room for."""
@@ -132,11 +163,13 @@ class DatasetPool:
             checks.why_fuse_present,
         )
 
+        def in_turn() -> ReadyDataset:
+            with self._turn() as end_turn:
+                return create_bound(user, create, end_turn)
+
         def make() -> ReadyDataset:
             # A scenario that runs meanwhile may have taken the API server away for a while.
-            ready = retry(
-                lambda: create_bound(user, create), f"Dataset of {user.namespace}", self.teardown.end
-            )
+            ready = retry(in_turn, f"Dataset of {user.namespace}", self.teardown.end)
             if self.watches:
                 watch.start()
             return ready
@@ -185,13 +218,20 @@ class DatasetPool:
         return self._prepared.popleft()
 
     def share(self) -> ReadyDataset:
-        """Create the Dataset that reading scenarios share.
+        """Create the Dataset that reading scenarios share, and the next ones as soon as its master is ready.
 
         Raises:
             HarnessError: it did not become Bound.
         """
         self.shared = self._user("fc-shared")
-        return create_bound(self.shared)
+        with self._turn() as end_turn:
+
+            def prepare_next() -> None:
+                if self._at_once > 1:
+                    end_turn()
+                    self.prepare_ahead()
+
+            return create_bound(self.shared, on_masters_ready=prepare_next)
 
     def _user(self, prefix: str) -> User:
         """A new user."""

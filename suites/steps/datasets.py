@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from clusters.errors import HarnessError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.predicates import has_any_phase
@@ -18,6 +17,7 @@ from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DataLoadSnapshot, DatasetSnapshot
 from clusters.waiting import is_empty, wait
 from suites.steps.actor import DATASET, PHASE_SECONDS, SOURCE
+from suites.steps.deleted_masters import DeletedMasters
 from suites.steps.predicates import SetUp, failed_reason, is_bound_with_claim, is_complete_or
 from suites.steps.reconcile import RECONCILE_DELAY, ReconcileSteps
 from workloads.models.alluxio_runtime import AlluxioRuntime
@@ -32,9 +32,6 @@ CLAIM_SECONDS: Final = 90.0
 GONE_SECONDS: Final = 240.0
 #: Seconds until a DataLoad of the smoke data is Complete (the controller reconciles every 20 s).
 LOAD_SECONDS: Final = 300.0
-#: Ends all processes of a container but the first, which then ends by itself.
-STOP_ALL: Final = ("sh", "-c", "kill -TERM -1")
-STOP_SECONDS: Final = 5.0
 
 
 class DatasetSteps(ReconcileSteps):
@@ -57,12 +54,18 @@ class DatasetSteps(ReconcileSteps):
         if not without_runtime:
             self.applies((runtime or laptop_runtime(self.namespace, created.name)).manifest())
 
-    def waits_until_bound(self, name: str = DATASET) -> DatasetSnapshot:
+    def waits_until_bound(
+        self, name: str = DATASET, *, on_masters_ready: Callable[[], None] = lambda: None
+    ) -> DatasetSnapshot:
         """Wait until the Dataset is Bound and its claim is there and Bound.
 
         A reconcile of the runtime is requested when one of its Pods changed, so that the controller reads
         once instead of after its 20 s (runtime_controller.go:271-300 of 1.0.8); without it the same Dataset
         needs twice as long.
+
+        Args:
+            name: of the Dataset.
+            on_masters_ready: called at each observation in which all masters are ready.
         """
         kube, objects = self.system.kube, self.observer.objects
         last_request, pods_seen = kube.clock.now() - 2 * RECONCILE_DELAY, ""
@@ -79,6 +82,8 @@ class DatasetSteps(ReconcileSteps):
             if changed and kube.clock.now() - last_request > RECONCILE_DELAY:
                 last_request, pods_seen = kube.clock.now(), pods
                 self.request_reconcile(name)
+            if seen.masters_ready:
+                on_masters_ready()
             return seen
 
         with (
@@ -159,7 +164,7 @@ class DatasetSteps(ReconcileSteps):
         """Delete the Dataset and wait until it, its runtime and their Pods are gone."""
         kube, objects = self.system.kube, self.observer.objects
         kube.delete(kinds.DATASET, name, self.namespace)
-        signalled: set[str] = set()
+        masters = DeletedMasters(self)
 
         def observe() -> tuple[str, ...]:
             remaining = (
@@ -168,7 +173,7 @@ class DatasetSteps(ReconcileSteps):
             )
             pods = objects.list(PodSnapshot, self.namespace, labels=f"release={name}")
             if not any(remaining):
-                self._stop_masters(pods, name, signalled)
+                masters.end(pods, name)
             return tuple(str(item) for item in (*remaining, *pods) if item is not None)
 
         topics = [Topic(kinds.ALLUXIO_RUNTIME, self.namespace), Topic(kinds.POD, self.namespace)]
@@ -197,24 +202,3 @@ class DatasetSteps(ReconcileSteps):
         """The number of warnings about an object."""
         events = self.observer.objects.events(self.namespace, name, kind.name)
         return sum(event.count for event in events if event.type == "Warning")
-
-    def _stop_masters(self, pods: Sequence[PodSnapshot], name: str, signalled: set[str]) -> None:
-        """Pass SIGTERM on to a master that Fluid has deleted, where the user may save time.
-
-        Fluid's script starts Alluxio without ``exec`` (alluxio-mount-conf.yaml:44 of 1.0.8), so the signal
-        reaches bash alone, and the master is killed only when its 30 s of grace are over.
-        """
-        if not self.requests_reconciles:
-            return
-        for pod in pods:
-            if pod.name != fluid_names.master_pod(name) or not pod.deleting or pod.uid in signalled:
-                continue
-            signalled.add(pod.uid)
-            try:
-                self.system.kube.exec(
-                    self.namespace, pod.name, fluid_names.MASTER_CONTAINER, STOP_ALL, timeout=STOP_SECONDS
-                )
-            except HarnessError:
-                continue  # it is gone already, and the signal only saves time
-            self.evidence.signals += 1
-            self.evidence.fact("master Pod", f"{pod.name} was deleted by Fluid; it receives SIGTERM now")

@@ -16,6 +16,8 @@ from workloads.pod_commands import ReadResult
 #: Per cent of a Dataset that is cached as a whole, and the rounding of Fluid's status.
 FULL: Final = 100.0
 ROUNDING: Final = 0.1
+#: Label ``role`` of a master's Pod (charts/alluxio/templates/master/statefulset.yaml of 1.0.8).
+MASTER_ROLE: Final = "alluxio-master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class SetUp:
     dataset: DatasetSnapshot
     pods: tuple[PodSnapshot, ...]
     claim: ClaimSnapshot | None
+
+    @property
+    def masters_ready(self) -> bool:
+        """All masters that were started are ready: their start-up probe has passed, which takes longest."""
+        masters = [pod for pod in self.pods if pod.labels.get("role") == MASTER_ROLE]
+        return bool(masters) and all(pod.ready for pod in masters)
 
     def __str__(self) -> str:
         phase = self.claim.phase if self.claim else "not there"

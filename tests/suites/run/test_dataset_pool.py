@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +17,7 @@ from suites.catalogue.discovery import declared_tests
 from suites.catalogue.scenario import DatasetCreator, Scenario
 from suites.record.evidence import Evidence
 from suites.run import dataset_pool, teardown
-from suites.run.dataset_pool import DatasetPool, ReadyDataset, room
+from suites.run.dataset_pool import DatasetPool, ReadyDataset, at_once, room
 from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.cases import CASES
 from suites.sabotage.model import Place
@@ -69,7 +72,11 @@ def created(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, DatasetCreator]]
     """The namespaces in which Datasets were created, and in which way."""
     made: list[tuple[str, DatasetCreator]] = []
 
-    def create_bound(user: User, create: DatasetCreator = User.creates_dataset) -> ReadyDataset:
+    def create_bound(
+        user: User,
+        create: DatasetCreator = User.creates_dataset,
+        on_masters_ready: Callable[[], None] = lambda: None,
+    ) -> ReadyDataset:
         made.append((user.namespace, create))
         user.sent.append({"kind": "Dataset", "metadata": {"name": "demo", "namespace": user.namespace}})
         if create is broken:
@@ -98,10 +105,10 @@ def broken(user: User) -> None:
     """One that never becomes Bound."""
 
 
-def a_pool(*requested: DatasetCreator) -> tuple[DatasetPool, Removals]:
+def a_pool(*requested: DatasetCreator, slowness: float = 1.0) -> tuple[DatasetPool, Removals]:
     """A pool for scenarios that need these, on a host with room for two."""
     removals = Removals()
-    system = cast("System", SimpleNamespace(host=a_host(64)))
+    system = cast("System", SimpleNamespace(host=replace(a_host(64), slowness=slowness)))
     return DatasetPool(system, "/export", one_file("data", 1), requested, removals), removals
 
 
@@ -186,11 +193,11 @@ def test_dataset_is_created_although_the_api_server_was_gone_meanwhile(
     attempts: list[str] = []
     create = dataset_pool.create_bound
 
-    def fail_once(user: User, how: DatasetCreator) -> ReadyDataset:
+    def fail_once(user: User, how: DatasetCreator, on_masters_ready: Callable[[], None]) -> ReadyDataset:
         attempts.append(user.namespace)
         if len(attempts) == 1:
             raise InfrastructureError("the API server does not answer")
-        return create(user, how)
+        return create(user, how, on_masters_ready)
 
     monkeypatch.setattr(dataset_pool, "create_bound", fail_once)
     monkeypatch.setattr(teardown, "RETRY_DELAY", 0.01)
@@ -249,3 +256,121 @@ def test_untouched_dataset_is_not_one_that_was_created_ahead(
     assert usual.requests_reconciles
     assert usual.namespace == created[0][0]
     assert not removals.gone
+
+
+@pytest.mark.parametrize(("slowness", "cpus", "expected"), [(1.0, 2, 2), (1.4, 2, 2), (1.5, 2, 1), (1.0, 1, 1)])
+def test_slow_host_creates_one_dataset_at_a_time(slowness: float, cpus: int, expected: int) -> None:
+    """Start-up probes have a limit of their own, which a slow machine would exceed."""
+    assert at_once(replace(a_host(64), slowness=slowness, cpus=cpus)) == expected
+
+
+class Creations:
+    """Creations that go on step by step: each Dataset says when it starts, and is told what happens to it."""
+
+    def __init__(self) -> None:
+        """Nothing has started."""
+        self.started: list[DatasetCreator] = []
+        self.begun = threading.Semaphore(0)
+        self.masters_ready = {create: threading.Event() for create in (on_demand, of_a_folder, broken)}
+        self.bound = {create: threading.Event() for create in (on_demand, of_a_folder, broken)}
+
+    def create_bound(
+        self,
+        user: User,
+        create: DatasetCreator = User.creates_dataset,
+        on_masters_ready: Callable[[], None] = lambda: None,
+    ) -> ReadyDataset:
+        """Wait until the test says so; the shared one is Bound at once, with a ready master before."""
+        if create is User.creates_dataset:
+            on_masters_ready()
+            on_masters_ready()
+            assert self.begins()
+        else:
+            self.started.append(create)
+            self.begun.release()
+            assert self.masters_ready[create].wait(10)
+            on_masters_ready()
+            on_masters_ready()
+            assert self.bound[create].wait(10)
+        return ReadyDataset(user.namespace, cast("Any", None), cast("Any", None), ())
+
+    def begins(self, seconds: float = 10.0) -> bool:
+        """Whether one more creation begins within so many seconds."""
+        return self.begun.acquire(timeout=seconds)
+
+    def all_become_bound(self) -> None:
+        """Let all go on."""
+        for event in (*self.masters_ready.values(), *self.bound.values()):
+            event.set()
+
+
+@pytest.fixture
+def creations(monkeypatch: pytest.MonkeyPatch) -> Creations:
+    """Creations that the test controls."""
+    made = Creations()
+    monkeypatch.setattr(dataset_pool, "create_bound", made.create_bound)
+    return made
+
+
+def test_next_dataset_begins_when_the_master_of_the_one_before_is_ready(creations: Creations) -> None:
+    """Two masters never start at the same time; a ready master does not need the rest of its Dataset."""
+    pool, _ = a_pool(on_demand, of_a_folder)
+    pool.prepare_ahead()
+    assert creations.begins()
+    assert not creations.begins(0.2)
+    creations.masters_ready[on_demand].set()
+    assert creations.begins()
+    assert creations.started == [on_demand, of_a_folder]
+    creations.all_become_bound()
+    all_made(pool)
+    pool.close(clean=True)
+
+
+def test_third_dataset_waits_until_one_of_two_is_bound(creations: Creations) -> None:
+    """No more than two are under way, whatever their masters do."""
+    pool, _ = a_pool(on_demand, of_a_folder, broken)
+    pool.prepare_ahead()
+    pool._prepare(broken)
+    for event in creations.masters_ready.values():
+        event.set()
+    assert creations.begins()
+    assert creations.begins()
+    assert not creations.begins(0.2)
+    creations.bound[on_demand].set()
+    assert creations.begins()
+    creations.all_become_bound()
+    all_made(pool)
+    pool.close(clean=True)
+
+
+def test_slow_host_begins_the_next_dataset_when_the_one_before_is_bound(creations: Creations) -> None:
+    """A ready master is not enough there."""
+    pool, _ = a_pool(on_demand, of_a_folder, slowness=2.0)
+    pool.prepare_ahead()
+    assert creations.begins()
+    creations.masters_ready[on_demand].set()
+    assert not creations.begins(0.2)
+    creations.bound[on_demand].set()
+    assert creations.begins()
+    creations.all_become_bound()
+    all_made(pool)
+    pool.close(clean=True)
+
+
+def test_datasets_are_created_ahead_while_the_shared_one_becomes_bound(creations: Creations) -> None:
+    """The first scenarios share a Dataset; those after them need their own, once the shared master is ready."""
+    pool, _ = a_pool(on_demand, of_a_folder)
+    pool.share()
+    assert creations.started == [on_demand]
+    creations.all_become_bound()
+    all_made(pool)
+    pool.close(clean=True)
+
+
+def test_creation_that_fails_ends_its_turn(created: list[tuple[str, DatasetCreator]]) -> None:
+    """A Dataset whose master is never ready does not keep the others from being created."""
+    pool, _ = a_pool(broken, on_demand)
+    with pytest.raises(ProductFailureError):
+        pool.acquire(Evidence(silent=True), broken)
+    assert pool.acquire(Evidence(silent=True), on_demand)[1].namespace == created[-1][0]
+    pool.close(clean=True)
