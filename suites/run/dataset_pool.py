@@ -33,8 +33,8 @@ from workloads.models.base import yaml_of
 AHEAD: Final = 2
 #: Datasets whose creation is under way at the same time; the master of one of them starts.
 AT_ONCE: Final = 2
-#: Where programs start so many times as slowly as usual (`clusters.host.speed`), one is created at a time: the
-#: start-up probe of a master may take 15 s, and takes 3 s on an idle machine.
+#: Where programs start so many times as slowly as usual (`clusters.host.speed`), one is created at a time:
+#: the start-up probe of a master may take 15 s, and takes 2 to 4 s on the usual machine.
 SLOW: Final = 1.5
 #: Bytes of memory that the processes of one small Dataset take, and some more.
 MEMORY_OF_ONE: Final = 2 * 1024**3

@@ -14,7 +14,12 @@ from suites.run.dry_run import print_plan
 from suites.run.options import GUARD, add_options, read_options, selection_options
 from suites.run.selection import add_untouched_form, select
 
-pytest_plugins = ("suites.run.undeclared_writes", "suites.run.fixtures", "suites.run.unbindable_fixtures")
+pytest_plugins = (
+    "suites.run.undeclared_writes",
+    "suites.run.fixtures",
+    "suites.run.unbindable_fixtures",
+    "suites.run.pending_fixtures",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -90,13 +90,13 @@ def _cost(item: pytest.Item) -> tuple[bool, bool, bool, bool]:
 
     Of those with their own Dataset, the ones that watch a window are first: the next Dataset is created in
     it. What is left of that window then counts for those whose Dataset only has to be left alone, and the
-    watch of Datasets that cannot become Bound is over.
+    watches of Datasets that cannot become Bound and of applications that stay Pending are over.
     """
     declared = scenarios.of(item)
     names = getattr(item, "fixturenames", ())
     return (
         declared is not None and declared.alone,
-        "dataset_owner" in names or "unbindable_dataset" in names,
+        not {"dataset_owner", "unbindable_dataset", "pending_application"}.isdisjoint(names),
         "window" not in names,
         "idle_watch" in names,
     )

@@ -12,7 +12,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
 from suites.catalogue.scenario import Scenario
-from suites.run import unbindable
+from suites.run import pending_applications, unbindable
 from suites.run.dataset_pool import ReadyDataset, create_bound
 from suites.run.teardown import BackgroundTeardown
 from suites.sabotage.model import WINDOW
@@ -55,6 +55,8 @@ def arguments(
     elif needs_dataset(function):
         ready = ready or create_bound(user, declared.dataset)
         known |= {"shared_user": user, "dataset_owner": user, "ready_dataset": ready}
+    if "pending_application" in names:
+        known["pending_application"] = pending_applications.watch_one(declared.id, user)
     if "user" in names:
         known["user"] = second_user() if "shared_user" in known else user
         known["user"].creates_namespace()

@@ -21,7 +21,7 @@ from suites.catalogue.discovery import declared_tests
 from suites.record.evidence import Evidence
 from suites.record.failure_class import failure_class, reason
 from suites.record.run import When
-from suites.run import unbindable
+from suites.run import pending_applications, unbindable
 from suites.run.dataset_pool import DatasetPool, ReadyDataset, create_bound
 from suites.run.unbindable import WatchResult
 from suites.sabotage import own
@@ -228,6 +228,8 @@ class ScenarioRunner:
             "ready_dataset": ready,
             "window": WINDOW,
         }
+        if "pending_application" in names:
+            known["pending_application"] = pending_applications.watch_one(target.scenario, user)
         return {name: known[name] for name in names}
 
     def _second_user(self, user: TamperedUser) -> User:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
+from suites.run.pending_applications import MISSPELT, PendingApplication
 from suites.steps import checks
 from suites.steps.diagnosis_checks import assert_diagnosis
-from suites.steps.user import DATASET, SOURCE, User, unique
-
-#: Seconds for which a Pod that cannot start is watched; kubelet and scheduler try several times meanwhile.
-STUCK_SECONDS = 20.0
+from suites.steps.user import DATASET, SOURCE, User
 
 
 @scenario("B1", Level.SMOKE, issues=(4388,))
@@ -46,19 +42,19 @@ def test_application_on_the_source_claim_is_not_accelerated(dataset_owner: User,
 
 
 @scenario("B5", Level.SMOKE)
-def test_claim_of_another_namespace_leaves_the_application_pending(shared_user: User) -> None:
+def test_claim_of_another_namespace_leaves_the_application_pending(
+    shared_user: User, pending_application: PendingApplication
+) -> None:
     """An application in another namespace than the Dataset stays Pending, and its condition says why.
 
     The user starts a Pod that names Fluid's claim in a namespace that has no such claim.
     """
-    elsewhere = shared_user.creates_extra_namespace(unique("fc-elsewhere"))
+    elsewhere = pending_application.namespace
     try:
-        application = shared_user.application("b5-elsewhere", DATASET, namespace=elsewhere)
-        shared_user.applies(application.manifest())
-        _check_stays_pending(shared_user, elsewhere, "b5-elsewhere", DATASET)
+        _check_stayed_pending(shared_user, pending_application)
         assert_diagnosis(
             shared_user,
-            "b5-elsewhere",
+            pending_application.case.name,
             FindingCode.OTHER_NAMESPACE,
             names=(elsewhere, shared_user.namespace, DATASET),
             namespace=elsewhere,
@@ -68,53 +64,45 @@ def test_claim_of_another_namespace_leaves_the_application_pending(shared_user: 
 
 
 @scenario("B6", Level.SMOKE)
-def test_misspelt_claim_leaves_the_application_pending(shared_user: User) -> None:
+def test_misspelt_claim_leaves_the_application_pending(
+    shared_user: User, pending_application: PendingApplication
+) -> None:
     """An application that misspells the claim stays Pending, and its condition says why.
 
     The user starts a Pod on claim ``demmo`` where Fluid's claim is ``demo``.
     """
-    shared_user.applies(shared_user.application("b6-misspelt", "demmo").manifest())
-    _check_stays_pending(shared_user, shared_user.namespace, "b6-misspelt", "demmo")
+    _check_stayed_pending(shared_user, pending_application)
     assert_diagnosis(
-        shared_user, "b6-misspelt", FindingCode.MISSPELT, names=("demmo", f"Mount claim `{DATASET}`")
+        shared_user,
+        pending_application.case.name,
+        FindingCode.MISSPELT,
+        names=(MISSPELT, f"Mount claim `{DATASET}`"),
     )
 
 
-def why_not_pending(pod: PodSnapshot | None) -> str | None:
-    """What contradicts that a Pod is Pending without a node, or None."""
-    if pod is None:
-        return "it was deleted"
-    return f"it was scheduled to {pod.node}" if pod.node or pod.phase != "Pending" else None
-
-
-def _check_stays_pending(user: User, namespace: str, name: str, claim: str) -> None:
-    """During a window the Pod is not scheduled, and Kubernetes says that the claim is missing."""
-    objects = user.observer.objects
-    user.waits_for_scheduling_verdict(namespace, name)
-    before = user.observer.fuse(user.namespace, DATASET)
-    with user.evidence.phase("window", f"Pod {name} stays Pending"):
-        seen = hold(
-            lambda: objects.get(PodSnapshot, name, namespace),
-            why_not_pending,
-            subject=f"Pod {namespace}/{name}",
-            condition="phase Pending without a node",
-            window=STUCK_SECONDS,
-        )
-    last = seen[-1]
-    assert last is not None
+def _check_stayed_pending(user: User, watched: PendingApplication) -> None:
+    """During a window the Pod was not scheduled, and Kubernetes says that the claim is missing."""
+    if watched.error is not None:
+        raise watched.error
+    name, claim = watched.case.name, watched.case.claim
+    last = watched.observations[-1]
     if not last.scheduling:
         checks.fail(
             f"Pod {name} is Pending, and no condition says why",
-            subject=f"Pod {namespace}/{name}",
+            subject=f"Pod {watched.namespace}/{name}",
             expected=f"condition PodScheduled=False with a message about claim {claim}",
             seen=str(last),
         )
-    user.evidence.fact("Pod condition", last.scheduling, looks=len(seen))
-    after = user.observer.fuse(user.namespace, DATASET)
-    if set(after.pods) - set(before.pods):
+    user.evidence.fact(
+        "Pod condition",
+        last.scheduling,
+        looks=len(watched.observations),
+        watched_together=watched.together,
+    )
+    if watched.new_fuse:
         checks.fail(
             "a Fuse Pod was started for a Pod that is not scheduled",
             subject=f"Dataset {user.namespace}/{DATASET}",
             expected="no new Fuse Pod",
-            seen=str(after),
+            seen=watched.new_fuse,
         )

@@ -258,7 +258,9 @@ def test_untouched_dataset_is_not_one_that_was_created_ahead(
     assert not removals.gone
 
 
-@pytest.mark.parametrize(("slowness", "cpus", "expected"), [(1.0, 2, 2), (1.4, 2, 2), (1.5, 2, 1), (1.0, 1, 1)])
+@pytest.mark.parametrize(
+    ("slowness", "cpus", "expected"), [(1.0, 2, 2), (1.4, 2, 2), (1.5, 2, 1), (1.0, 1, 1)]
+)
 def test_slow_host_creates_one_dataset_at_a_time(slowness: float, cpus: int, expected: int) -> None:
     """Start-up probes have a limit of their own, which a slow machine would exceed."""
     assert at_once(replace(a_host(64), slowness=slowness, cpus=cpus)) == expected
@@ -358,7 +360,7 @@ def test_slow_host_begins_the_next_dataset_when_the_one_before_is_bound(creation
 
 
 def test_datasets_are_created_ahead_while_the_shared_one_becomes_bound(creations: Creations) -> None:
-    """The first scenarios share a Dataset; those after them need their own, once the shared master is ready."""
+    """Scenarios with a Dataset of their own follow; theirs begins once the shared master is ready."""
     pool, _ = a_pool(on_demand, of_a_folder)
     pool.share()
     assert creations.started == [on_demand]
