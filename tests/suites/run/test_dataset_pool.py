@@ -273,8 +273,9 @@ class Creations:
         """Nothing has started."""
         self.started: list[DatasetCreator] = []
         self.begun = threading.Semaphore(0)
-        self.masters_ready = {create: threading.Event() for create in (on_demand, of_a_folder, broken)}
-        self.bound = {create: threading.Event() for create in (on_demand, of_a_folder, broken)}
+        ways: tuple[DatasetCreator, ...] = (on_demand, of_a_folder, broken)
+        self.masters_ready = {create: threading.Event() for create in ways}
+        self.bound = {create: threading.Event() for create in ways}
 
     def create_bound(
         self,
