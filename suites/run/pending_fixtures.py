@@ -77,13 +77,19 @@ def _asks_for_pending(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def pending_application(
-    declared: Scenario, evidence: Evidence, shared_user: User, pending_applications: PendingApplications
+    declared: Scenario, shared_user: User, pending_applications: PendingApplications
 ) -> PendingApplication:
     """The application of this scenario, already watched over its window; it stops with the shared user's."""
     watched = pending_applications.take(declared.id, shared_user.namespace)
-    shared_user.sent.extend(watched.user.sent)
-    evidence.namespaces.extend(watched.user.evidence.namespaces)
-    evidence.phases.extend(watched.user.evidence.phases)
-    for one in watched.user.evidence.attachments:
-        evidence.attach(one.name, one.text, one.suffix)
+    _hand_over(watched, shared_user)
     return watched
+
+
+def _hand_over(watched: PendingApplication, user: User) -> None:
+    """Let what was sent and seen for an application be the scenario's, whose user stops it in the end."""
+    seen, evidence = watched.user.evidence, user.evidence
+    user.sent.extend(watched.user.sent)
+    evidence.namespaces.extend(seen.namespaces)
+    evidence.phases.extend(seen.phases)
+    for one in seen.attachments:
+        evidence.attach(one.name, one.text, one.suffix)

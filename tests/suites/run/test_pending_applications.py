@@ -188,6 +188,18 @@ def test_error_of_one_does_not_affect_the_others(
     assert watched.take("B6", "fc-shared").error is None
 
 
+def test_what_was_sent_and_seen_is_the_scenarios(sees: Callable[[Seen], None]) -> None:
+    """Its user stops the Pod in the end, and the report shows what was sent."""
+    sees(Seen(a_pod()))
+    user = a_user()
+    watched = watch_one("B5", a_user())
+    pending_fixtures._hand_over(watched, user)
+    assert user.sent == watched.user.sent
+    assert user.evidence.namespaces == [watched.namespace]
+    assert [phase.name for phase in user.evidence.phases] == ["Pod b5-elsewhere stays Pending"]
+    assert [one.name for one in user.evidence.attachments] == ["sent", "sent"]
+
+
 def test_each_case_is_a_scenario_that_asks_for_it() -> None:
     """The rows and the cases name each other."""
     asking = {
