@@ -1,4 +1,4 @@
-"""Masters that Fluid has deleted: when they receive a signal, and when their grace is shortened."""
+"""Masters that Fluid has deleted: when they receive the signal to end."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any, cast
 import pytest
 
 from clusters.errors import InfrastructureError
-from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.system import System
 from suites.record.evidence import Evidence
-from suites.steps.deleted_masters import BECAUSE, END_SECONDS, DeletedMasters
+from suites.steps.deleted_masters import DeletedMasters
 from suites.steps.user import User
 from workloads.data import one_file
 
 
 class Kubelet:
-    """A Kubernetes access with a manual clock that records signals and deletions."""
+    """A Kubernetes access with a manual clock that records signals."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         """Nothing was done, at second 0."""
@@ -33,11 +32,6 @@ class Kubelet:
         assert (namespace, container) == ("fc-1", "alluxio-master")
         assert "kill -TERM -1" in argv
         self._note("signal", pod)
-
-    def delete(self, kind: Kind, name: str, namespace: str, *, because: str, grace_seconds: int) -> None:
-        """Note a deletion with a shorter grace, or refuse."""
-        assert (kind.name, namespace, because, grace_seconds) == ("Pod", "fc-1", BECAUSE, 1)
-        self._note("grace", name)
 
     def _note(self, what: str, pod: str) -> None:
         if self.refuses:
@@ -74,24 +68,11 @@ def observed(masters: DeletedMasters, kube: Kubelet, pods: Sequence[PodSnapshot]
         masters.end(pods, "demo")
 
 
-def test_master_receives_one_signal_and_its_grace_is_shortened_if_it_does_not_end() -> None:
-    """Each happens once, and both are counted as help."""
+def test_master_receives_one_signal() -> None:
+    """It is counted as help, and other Pods receive none."""
     kube = Kubelet()
     user = a_user(kube)
     observed(DeletedMasters(user), kube, [a_pod("demo-master-0"), a_pod("demo-worker-0", uid="u-2")], 30)
-    assert kube.done == [("signal", "demo-master-0", 0.0), ("grace", "demo-master-0", END_SECONDS)]
-    assert user.evidence.signals == 2
-    assert [fact.says for fact in user.evidence.facts if "grace ends now" in fact.says]
-
-
-def test_master_that_ends_by_the_signal_keeps_its_grace() -> None:
-    """Nothing is deleted once more when the signal was enough."""
-    kube = Kubelet()
-    user = a_user(kube)
-    masters = DeletedMasters(user)
-    observed(masters, kube, [a_pod("demo-master-0")], 3)
-    kube.seconds = 30.0
-    masters.end([], "demo")
     assert kube.done == [("signal", "demo-master-0", 0.0)]
     assert user.evidence.signals == 1
 
@@ -104,7 +85,7 @@ def test_master_that_fluid_has_not_deleted_is_left_alone() -> None:
 
 
 def test_user_who_leaves_fluid_alone_waits_for_the_whole_grace() -> None:
-    """Where all times must be Fluid's own there is neither signal nor deletion."""
+    """Where all times must be Fluid's own there is no signal."""
     kube = Kubelet()
     user = a_user(kube, requests_reconciles=False)
     observed(DeletedMasters(user), kube, [a_pod("demo-master-0")], 30)
