@@ -41,6 +41,8 @@ RUNTIME_FINALIZER: Final = "alluxio-runtime-controller-finalizer"
 MASTER_CONTAINER: Final = "alluxio-master"
 WORKER_CONTAINER: Final = "alluxio-worker"
 FUSE_CONTAINER: Final = "alluxio-fuse"
+#: pkg/dataprocess/constants.go:23; the container of a DataProcess that has a script
+SCRIPT_CONTAINER: Final = "script-processor"
 
 
 def _with_prefix(prefix: str, namespace: str, name: str, uid: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.product import fluid_names
 from suites.steps import checks
 from suites.steps.user import User
 from workloads.data_process_script import ScriptResult, parse_log
@@ -36,3 +37,22 @@ def of_log(user: User, pod: str, log: str) -> ScriptResult:
             expected="the output of the script in its log",
             seen=log.strip()[-SHOWN:] or "an empty log",
         )
+
+
+def log_of_process(user: User, pod: str) -> str:
+    """The log of the script of a DataProcess; its Pod has more containers where a service mesh adds them.
+
+    Raises:
+        KubeError: it cannot be read.
+    """
+    return user.system.kube.logs(user.namespace, pod, fluid_names.SCRIPT_CONTAINER)
+
+
+def of_process(user: User, pod: str) -> ScriptResult:
+    """The result of the script of a DataProcess, from its log.
+
+    Raises:
+        KubeError: the log cannot be read.
+        ProductFailureError: the log lacks the script's output.
+    """
+    return of_log(user, pod, log_of_process(user, pod))

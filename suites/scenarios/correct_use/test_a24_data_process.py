@@ -70,7 +70,7 @@ def _pod_of(user: User, name: str) -> PodSnapshot:
     release = fluid_names.data_process_release(name)
     pods = user.observer.objects.list(PodSnapshot, user.namespace, labels=f"release={release}")
     for pod in (pod for pod in pods if pod.ended):
-        user.evidence.attach(f"log of {pod.name}", user.system.kube.logs(user.namespace, pod.name))
+        user.evidence.attach(f"log of {pod.name}", script_results.log_of_process(user, pod.name))
     last = next((pod for pod in pods if pod.phase == "Succeeded"), None)
     if last is None:
         checks.fail(
@@ -85,7 +85,7 @@ def _pod_of(user: User, name: str) -> PodSnapshot:
 def _check_read_through_fluid(user: User, pod: PodSnapshot) -> None:
     """The Pod used Fluid's claim and mount, read the right data, and its node has a Fuse Pod."""
     subject = f"Pod {pod.namespace}/{pod.name}"
-    said = script_results.of_log(user, pod.name, user.system.kube.logs(pod.namespace, pod.name))
+    said = script_results.of_process(user, pod.name)
     mount = mountinfo.mount_at(mountinfo.parse(said.mounts), "/data")
     if DATASET not in pod.claim_names or mount.serves != "fluid":
         checks.fail(

@@ -293,7 +293,7 @@ def _check_process(user: User) -> None:
     labels = f"release={fluid_names.data_process_release(name)}"
     pods = user.system.kube.list(kinds.POD, user.namespace, labels=labels)
     pod = text(pods[0], "metadata", "name")
-    read = script_results.of_log(user, pod, user.system.kube.logs(user.namespace, pod)).read
+    read = script_results.of_process(user, pod).read
     reader = user.seeing(user.files.below(FOLDER))
     difference = reader.files.difference(read.checksums)
     if difference or read.message:
