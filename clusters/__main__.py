@@ -13,13 +13,17 @@ from typing import TextIO
 from clusters import cleanup
 from clusters.cluster_check import check_cluster
 from clusters.errors import HarnessError, RefusalError
+from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.host.machine_lock import machine_lock
+from clusters.host.probes import probe
 from clusters.host_check import check_host
+from clusters.images.tools import Tools
 from clusters.kubernetes.client import Kube
 from clusters.options import DEFAULT_NAME, Options, add_arguments, options_of
 from clusters.paths import cache_root, cluster_folder
 from clusters.product import fluid
+from clusters.product.helm import Helm
 from clusters.progress import Progress
 from clusters.providers.reaper import reap
 from clusters.system import SystemBuilder
@@ -107,19 +111,29 @@ def _state(kubeconfig: Path) -> str:
 
 def _down(options: Options) -> None:
     if options.kubeconfig is not None:
-        _leave(options.kubeconfig, options.registry)
+        _leave(options.kubeconfig, options)
         return
     with machine_lock(cache_root()):
         _say(str(reap(Progress(), only_cluster=options.cluster_name)), sys.stdout)
 
 
-def _leave(kubeconfig: Path, registry: str | None) -> None:
-    """Delete the harness's objects from a foreign cluster; the cluster and its Fluid stay."""
+def _leave(kubeconfig: Path, options: Options) -> None:
+    """Delete the harness's objects from a foreign cluster; the cluster and its own Fluid stay."""
+    progress = Progress()
+
+    def helm() -> Helm:
+        return Tools(options, probe(), ArtifactCache(cache_root(), SystemCommands(), progress)).helm()
+
     with machine_lock(cache_root()):
-        removed = cleanup.remove(kubeconfig, registry, Progress())
-    names = f"removed namespace{'s' if len(removed) > 1 else ''} {', '.join(removed)}"
-    result = names if removed else "there was nothing of the harness"
-    _say(f"{result}; the cluster stays, and Fluid if it has it", sys.stdout)
+        removed = cleanup.remove(kubeconfig, options.registry, progress, helm)
+    count = len(removed.namespaces)
+    names = f"removed namespace{'s' if count > 1 else ''} {', '.join(removed.namespaces)}"
+    parts = [names if count else "there was nothing of the harness"]
+    if removed.fluid_of:
+        parts += [f"Fluid, which run {removed.fluid_of} had installed, was uninstalled", "the cluster stays"]
+    else:
+        parts += ["the cluster stays, and Fluid if it has it"]
+    _say("; ".join(parts), sys.stdout)
 
 
 def _restore(options: Options) -> None:

@@ -26,7 +26,7 @@ from clusters.kubernetes.nodes import schedulable
 from clusters.kubernetes.ownership import MANAGED_SELECTOR, harness_namespace, is_managed
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.product import fluid_folders
+from clusters.product import fluid_folders, fluid_release
 from clusters.product.helm import HelmRelease
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
@@ -100,12 +100,13 @@ class ExistingProvider:
         self._release = release
 
     def down(self) -> None:
-        """Delete the harness's namespace, and uninstall Fluid if this run installed it."""
+        """Delete the harness's namespace, and uninstall Fluid if this run installed it.
+
+        A Fluid that others use since then stays.
+        """
         if self._release is not None:
-            with self.progress.stage("remove Fluid"):
-                self._release.uninstall(wait=True)
+            fluid_release.uninstall(self.kube, self._release, self.progress)
             self._release = None
-            self.progress.note("Fluid's kinds (CRDs) and its namespace stay, as helm leaves them")
         if not is_managed(self.kube.get(kinds.NAMESPACE, NAMESPACE) or {}):
             return
         guard = self.kube.connection.guard

@@ -15,7 +15,7 @@ from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.pins import Versions
-from clusters.product import fluid, fluid_chart
+from clusters.product import fluid, fluid_chart, fluid_release
 from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.progress import Progress
 from clusters.providers.existing import ExistingProvider
@@ -126,17 +126,24 @@ def install(
             advice="push them with python -m clusters.registry push HOST --all, and add --registry HOST",
         )
     if status := release.status():
+        if run := fluid_release.installed_by(provider.kube):
+            raise RefusalError(
+                f"run {run} was ended before it had installed or removed Fluid, and left helm release "
+                f"{release.name} with status {status}",
+                advice="remove it: fluid-conformance cluster down --kubeconfig FILE",
+            )
         raise RefusalError(
             f"helm has a release {release.name} in namespace {release.namespace} with status {status}, but "
             "its Fluid does not run; the harness does not change what it did not install",
             advice=f"repair it, or remove it: helm uninstall {release.name} --namespace {release.namespace}",
         )
+    chart_values = fluid_chart.values(chart, alluxio, built, mirror=options.registry)
     provider.installs_fluid(release)
     fluid.install(
         provider.kube,
         helm=helm,
         chart=chart,
-        chart_values=fluid_chart.values(chart, alluxio, built, mirror=options.registry),
+        chart_values=fluid_release.marked(chart_values, provider.kube.run),
         kubeconfig=provider.kubeconfig,
         folder=tools.cache.root / "existing",
         progress=progress,

@@ -24,14 +24,19 @@ from clusters.host.commands import Completed
 from clusters.host.machine_lock import machine_lock
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
+from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.ownership import MANAGED_BY_LABEL
 from clusters.kubernetes.run_lease import PROCESS, RunLease
 from clusters.kubernetes.undo import Patch
 from clusters.options import DEFAULT_NAME, Options
 from clusters.paths import cache_root
+from clusters.product import fluid_release
+from clusters.product.helm import Helm
 from clusters.product.nfs import NAMESPACE
 from clusters.providers.reaper import Reaped
+from tests.clusters.fakes import FakeCommands
+from tests.clusters.release_records import record
 from tests.clusters.stored_objects import StoredObjects
 
 if TYPE_CHECKING:
@@ -211,6 +216,56 @@ def test_down_removes_what_the_harness_created_on_an_existing_cluster(
         "/api/v1/namespaces/team"
     ]
     assert reaped == []
+
+
+def test_down_uninstalls_the_fluid_that_a_killed_run_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After its Datasets; a release that was there before stays, and needs no helm."""
+    kubeconfig, store = a_cluster(tmp_path, monkeypatch)
+    commands = FakeCommands()
+    finds: list[Options] = []
+
+    def tools(options: Options, host: object, cache: object) -> SimpleNamespace:
+        finds.append(options)
+        return SimpleNamespace(helm=lambda: Helm(Path("/usr/bin/helm"), commands))
+
+    monkeypatch.setattr(module, "Tools", tools)
+    labels = {MANAGED_BY_LABEL: "fluid-conformance"}
+    dataset = kinds.DATASET.path("fc-1", "demo")
+    store.put("/api/v1/namespaces/fc-1", metadata={"name": "fc-1", "labels": labels})
+    store.put(dataset, metadata={"name": "demo", "namespace": "fc-1", "labels": labels})
+    store.put(f"/api/v1/namespaces/{NAMESPACE}", metadata={"name": NAMESPACE, "labels": labels})
+    store.put("/api/v1/nodes/n1", status={"conditions": [{"type": "Ready", "status": "True"}]})
+    record(store, fluid_release.marked({}, "r7"))
+    order: list[bool] = []
+    commands.on("helm", "uninstall", does=lambda _: order.append(dataset in store.objects))
+    assert module.main(["down", "--kubeconfig", kubeconfig]) == 0
+    assert order == [False]
+    assert "Fluid, which run r7 had installed, was uninstalled; the cluster stays" in capsys.readouterr().out
+    (uninstalled,) = commands.asked("helm", "uninstall")
+    assert uninstalled.argv[2] == "fluid"
+    record(store, {"csi": {}})
+    assert module.main(["down", "--kubeconfig", kubeconfig]) == 0
+    assert (len(finds), len(commands.ran)) == (1, 1)
+
+
+def test_down_needs_no_right_on_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All else is removed, and the message says that Fluid stays."""
+    kubeconfig, store = a_cluster(tmp_path, monkeypatch)
+    store.put(f"/api/v1/namespaces/{NAMESPACE}", metadata={"labels": {MANAGED_BY_LABEL: "fluid-conformance"}})
+
+    def before(method: str, path: str) -> None:
+        if path == kinds.SECRET.path("fluid-system"):
+            raise KubeError("list secrets", status=403)
+
+    store.before = before
+    assert module.main(["down", "--kubeconfig", kubeconfig]) == 0
+    said = capsys.readouterr()
+    assert f"removed namespace {NAMESPACE}" in said.out
+    assert "may not list Secrets in fluid-system" in said.err
 
 
 def test_restore_undoes_what_a_killed_run_changed(

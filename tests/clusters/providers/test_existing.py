@@ -24,7 +24,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.options import Options
 from clusters.paths import cache_root
 from clusters.pins import pins
-from clusters.product import fluid
+from clusters.product import fluid, fluid_release
 from clusters.product.helm import Helm
 from clusters.product.nfs import NAMESPACE
 from clusters.progress import Progress
@@ -299,8 +299,15 @@ def test_down_leaves_a_foreign_namespace(api: FakeApi, provider: ExistingProvide
     assert {request.method for request in api.requests} == {"GET"}
 
 
-def test_down_removes_fluid_when_this_run_installed_it(provider: ExistingProvider) -> None:
+def no_foreign_users(api: FakeApi) -> None:
+    """The cluster has no Dataset and no runtime."""
+    for plural in ("datasets", "alluxioruntimes", "thinruntimes"):
+        api.answer("GET", f"/apis/data.fluid.io/v1alpha1/{plural}", {"items": []})
+
+
+def test_down_removes_fluid_when_this_run_installed_it(api: FakeApi, provider: ExistingProvider) -> None:
     """Just the helm release, once."""
+    no_foreign_users(api)
     commands = FakeCommands()
     provider.installs_fluid(fluid.release(Helm(Path("/usr/bin/helm"), commands), provider.kubeconfig))
     provider.down()
@@ -311,8 +318,9 @@ def test_down_removes_fluid_when_this_run_installed_it(provider: ExistingProvide
     assert "--wait" in ran.argv
 
 
-def test_a_fluid_that_cannot_be_removed_is_reported(provider: ExistingProvider) -> None:
+def test_a_fluid_that_cannot_be_removed_is_reported(api: FakeApi, provider: ExistingProvider) -> None:
     """A release that stays is an error; one that does not exist is not, by an option of helm."""
+    no_foreign_users(api)
     commands = FakeCommands()
     commands.on("helm", "uninstall", exit_code=1, stderr="Error: timed out waiting")
     provider.installs_fluid(fluid.release(Helm(Path("/usr/bin/helm"), commands), provider.kubeconfig))
@@ -394,9 +402,13 @@ def install(
 
 
 def test_a_foreign_release_that_does_not_run_is_left_alone(
-    install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
+    install: Callable[..., dict[str, Any]],
+    api: FakeApi,
+    provider: ExistingProvider,
+    commands: FakeCommands,
 ) -> None:
     """It would be upgraded, and uninstalled at the end of the run."""
+    api.answer("GET", f"/api/v1/namespaces/{fluid.NAMESPACE}/secrets", {"items": []})
     commands.on("helm", "list", stdout='[{"name": "fluid", "status": "pending-install"}]')
     with pytest.raises(RefusalError, match="release fluid in namespace fluid-system with status pending"):
         install(_node())
@@ -404,11 +416,28 @@ def test_a_foreign_release_that_does_not_run_is_left_alone(
     assert [ran.argv[1] for ran in commands.ran if ran.argv[0] == "helm"] == ["list"]
 
 
-def test_fluid_is_installed_as_published(
-    install: Callable[..., dict[str, Any]], provider: ExistingProvider, commands: FakeCommands
+def test_an_installation_of_a_run_that_was_killed_is_named(
+    install: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, commands: FakeCommands
 ) -> None:
-    """Nodes pull the images that the chart names, and `down` uninstalls the release."""
-    assert install(_node())["csi"] == {"featureGates": "FuseRecovery=false"}
+    """With the command that removes it."""
+    monkeypatch.setattr(fluid_release, "installed_by", lambda kube: "r7")
+    commands.on("helm", "list", stdout='[{"name": "fluid", "status": "pending-install"}]')
+    with pytest.raises(RefusalError, match="run r7 was ended before") as caught:
+        install(_node())
+    assert "cluster down" in caught.value.advice
+
+
+def test_fluid_is_installed_as_published(
+    install: Callable[..., dict[str, Any]],
+    api: FakeApi,
+    provider: ExistingProvider,
+    commands: FakeCommands,
+) -> None:
+    """Nodes pull the images that the chart names, and `down` uninstalls the release, which has a mark."""
+    no_foreign_users(api)
+    values = install(_node())
+    assert values["csi"] == {"featureGates": "FuseRecovery=false"}
+    assert values[fluid_release.RUN_VALUE] == provider.kube.run
     provider.down()
     assert commands.asked("helm", "uninstall")
 
