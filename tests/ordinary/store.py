@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from clusters.host import engine, probes
+from clusters.host import engine, own_engine, probes
 from clusters.host.artifact_cache import Artifact, ArtifactCache
 from clusters.host.machine_lock import machine_lock
 from clusters.image_names import reference, split_host
@@ -24,6 +25,7 @@ from clusters.images.offline.definitions import ImageDefinition
 from clusters.images.tools import Tools
 from clusters.options import Options
 from clusters.progress import RunningStage
+from clusters.providers import reaper
 from clusters.registry import Entry, build_missing, harness_entries, published_images, push, serving
 from tests.ordinary.names import HUB
 
@@ -123,8 +125,7 @@ def filled(own: ArtifactCache, images: ArtifactCache, options: Options) -> Store
     needed, entries = _images(tools)
 
     def make(cache: ArtifactCache, folder: Path, _: RunningStage) -> None:
-        with machine_lock(images.root):
-            running = engine.require(images.commands)
+        with machine_lock(images.root), _engine(images) as running:
             build_missing(tools, running, needed)
             crane = tools.obtain(artifacts.crane()) / "crane"
             with serving(crane, folder, FILL_PORT) as address:
@@ -135,6 +136,21 @@ def filled(own: ArtifactCache, images: ArtifactCache, options: Options) -> Store
     keys = [image.key for image in needed]
     names = [entry.published for entry in entries]
     return Store.read(own.obtain(Artifact("published-images", (*keys, *names), make)))
+
+
+@contextmanager
+def _engine(images: ArtifactCache) -> Iterator[engine.Engine]:
+    """The engine that answers, or the harness's own for as long as it is needed."""
+    found = engine.find(images.commands)
+    if found is not None or not own_engine.data_folder(images.root).is_dir():
+        yield engine.require(images.commands)
+        return
+    # Without the wrapper that nodes may need to run: images are only built and pushed.
+    started = own_engine.start(probes.probe(), images.root, None, images.commands, images.progress)
+    try:
+        yield started
+    finally:
+        reaper.end_engine(started, images.commands, images.progress)
 
 
 def _images(tools: Tools) -> tuple[list[ImageDefinition], list[Entry]]:
