@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial as partial_of
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,11 @@ from clusters.host.commands import Commands, SystemCommands
 from reports.certificate import contents, signature
 from reports.certificate.harness import harness_facts
 from reports.certificate.issue import issue
-from reports.certificate.redaction import Redactor
 from reports.certificate.rows import conclusion
+from reports.qualification import measurements
 from reports.qualification.judgement import NO_REGRESSION, REGRESSION, Result, StepResult, judge
-from reports.qualification.model import JUDGED, RUNS, Part, State, Step
+from reports.qualification.measurements import MEASURED, PERFORMANCE
+from reports.qualification.model import JUDGED, Part, Settings, State, Step
 from reports.qualification.page import render_page, render_text
 from reports.verdict import model, phrases
 from reports.verdict.model import Verdict
@@ -28,7 +29,8 @@ RESULT: Final = "qualification.json"
 README: Final = "README.md"
 PAGE: Final = "qualification.html"
 CERTIFICATES: Final = "certificates"
-PERFORMANCE: Final = "performance"
+#: The output of the comparison, as the command `compare` prints it.
+COMPARISON: Final = f"{PERFORMANCE}/{Part.COMPARE}.txt"
 #: How the conclusion of a comparison begins.
 _CONCLUSIONS: Final = (REGRESSION, NO_REGRESSION, "NOT COMPARABLE")
 
@@ -58,7 +60,7 @@ def write(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     put = partial_of(_shared, folder, partial, state=state, key=key, commands=commands)
-    ended = [put(step) for step in planned]
+    ended = _compare(partial, state.settings, [put(step) for step in planned])
     verdicts = certified(partial)
     result = judge(state.settings, harness_facts().code, ended, verdicts, performance_text(partial))
     for name, text in derived_files(result).items():
@@ -89,7 +91,7 @@ def certified(folder: Path) -> dict[str, Verdict]:
 
 def performance_text(folder: Path) -> str:
     """The output of the comparison in a shared folder; empty if nothing was measured."""
-    file = folder / PERFORMANCE / f"{Part.COMPARE}.txt"
+    file = folder / COMPARISON
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
@@ -99,14 +101,19 @@ def compared(text: str) -> str:
 
 
 def step_result(step: StepResult, verdicts: Mapping[str, Verdict], folder: Path) -> StepResult:
-    """What a step came to, by the certificate or the comparison in a shared folder, where there is one."""
+    """What a step came to, by the certificate, measurements or comparison in a shared folder, if it has them.
+
+    Raises:
+        RefusalError: the measurements cannot be read.
+    """
     if step.id in verdicts:
         verdict = verdicts[step.id]
         result = conclusion(verdict) or verdict.verdict
         return step.model_copy(update={"result": result, "rows": phrases.counts(verdict)})
-    file = folder / PERFORMANCE / f"{step.id}.txt"
-    if step.part is Part.COMPARE and file.is_file():
-        return step.model_copy(update={"result": compared(file.read_text(encoding="utf-8"))})
+    if step.part in MEASURED:
+        return step.model_copy(update={"result": measurements.shown(folder, step.id) or step.result})
+    if step.part is Part.COMPARE and (folder / COMPARISON).is_file():
+        return step.model_copy(update={"result": compared(performance_text(folder))})
     return step
 
 
@@ -119,6 +126,16 @@ def manifest_text(folder: Path) -> str:
         for name, path in sorted(files.items())
         if name not in own
     )
+
+
+def _compare(folder: Path, settings: Settings, ended: Sequence[StepResult]) -> list[StepResult]:
+    """Write the comparison of the measurements in a shared folder; the steps with what it came to."""
+    if not any(step.part is Part.COMPARE for step in ended):
+        return list(ended)
+    file = folder / COMPARISON
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(measurements.comparison(folder, settings, ended), encoding="utf-8")
+    return [step_result(step, {}, folder) if step.part is Part.COMPARE else step for step in ended]
 
 
 def _shared(
@@ -141,11 +158,10 @@ def _shared(
             issue(run, shared / CERTIFICATES / step.id, key=key, selection=True, commands=commands)
         except HarnessError as error:
             result = f"it is not certified: {error.message}"
-    elif step.part is Part.COMPARE:
-        text = (folder / RUNS / f"{step.id}.log").read_text(encoding="utf-8")
-        redactor = Redactor({}, {str(folder.absolute()): "<path>"})
-        place = shared / PERFORMANCE / f"{step.id}.txt"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(redactor.text(text), encoding="utf-8")
+    elif step.part in MEASURED and ended.run:
+        try:
+            measurements.share(folder / ended.run, shared, step.id)
+        except HarnessError as error:
+            result = f"its measurements are not shared: {error.message}"
     made = StepResult(id=step.id, part=step.part, title=step.title, result=result, seconds=ended.seconds)
     return step_result(made, certified(shared), shared)

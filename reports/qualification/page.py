@@ -17,6 +17,13 @@ MEANINGS: Final[Mapping[Word, str]] = {
     "inconclusive": "Something was not run, or broke for reasons that are not Fluid's. "
     "Nothing follows from it, for better or worse.",
 }
+#: What the comparison of measurements compares.
+MEASURED: Final = (
+    "Each step measured how fast applications read the same data through Fluid and from raw NFS, in turns on "
+    "the same cluster. A is the old version, B the new one. What decides is how many times as fast Fluid is "
+    "as raw NFS in the same round. With three or more runs on each side the run is the unit. The "
+    "measurements themselves are in performance/, and verify computes this comparison from them again."
+)
 #: The class of the page's banner.
 TONES: Final[Mapping[Word, str]] = {
     "qualified": "pass",
@@ -35,7 +42,11 @@ def headline(result: Result) -> str:
 def render_page(result: Result) -> str:
     """The page as HTML."""
     body = pages.render(
-        "qualification.html.j2", r=result, tone=TONES[result.word], meaning=MEANINGS[result.word]
+        "qualification.html.j2",
+        r=result,
+        tone=TONES[result.word],
+        meaning=MEANINGS[result.word],
+        measured=MEASURED,
     )
     return str(
         pages.render(
@@ -94,7 +105,7 @@ def _changes(result: Result) -> Iterator[str]:
     if not result.upgrade:
         yield "It did not come to an end."
     if result.performance:
-        yield from ("", "## Read performance", "", "```", result.performance.rstrip(), "```")
+        yield from ("", "## Read performance", "", MEASURED, "", "```", result.performance.rstrip(), "```")
     if result.changes:
         yield from ("", "## What Fluid changed between the versions", "")
         yield from (f"- {escape(change)}" for change in result.changes)

@@ -14,9 +14,12 @@ from reports.certificate import contents, signature
 from reports.certificate.rows import Conclusion
 from reports.certificate.verification import verify as verify_certificate
 from reports.qualification import folder as shared
+from reports.qualification import measurements
 from reports.qualification.judgement import Result, judge
+from reports.qualification.measurements import MEASURED
 from reports.qualification.model import JUDGED, Part
 from reports.qualification.page import headline
+from reports.qualification.plan import Machine, steps
 
 
 def verify(folder: Path, signer: Path | None = None, commands: Commands | None = None) -> tuple[bool, str]:
@@ -71,10 +74,16 @@ def _checksums(folder: Path) -> Iterator[str]:
 
 def _unknown_files(folder: Path, result: Result) -> Iterator[str]:
     """Files that no qualification with this result has; those of a certificate are its own matter."""
-    compared = {f"{shared.PERFORMANCE}/{step.id}.txt" for step in result.steps if step.part is Part.COMPARE}
+    compared = {shared.COMPARISON for step in result.steps if step.part is Part.COMPARE}
+    measured = {
+        measurements.place(folder, step.id).relative_to(folder).as_posix()
+        for step in result.steps
+        if step.part in MEASURED
+    }
+    known = {*shared.derived_files(result), *compared, *measured}
     certificates = tuple(f"{shared.CERTIFICATES}/{step.id}/" for step in result.steps)
     for name in sorted(_lines(shared.manifest_text(folder))):
-        if name not in {*shared.derived_files(result), *compared} and not name.startswith(certificates):
+        if name not in known and not name.startswith(certificates):
             yield f"{name} is not part of the qualification"
 
 
@@ -109,21 +118,26 @@ def _certificates(folder: Path, signer: Path | None, commands: Commands) -> Iter
 
 
 def _result(folder: Path, result: Result) -> Iterator[str]:
-    """The result is what certificates and comparisons give, and the texts are those of the result."""
+    """The result is what certificates and measurements give, and the texts are those of the result."""
+    planned = steps(result.settings, Machine(folder))
+    if [(one.id, one.part, one.title) for one in result.steps] != [
+        (one.id, one.part, one.title) for one in planned
+    ]:
+        yield f"{shared.RESULT} has not the steps of a qualification of {result.settings}"
+        return
     try:
         verdicts = shared.certified(folder)
+        found = [shared.step_result(step, verdicts, folder) for step in result.steps]
+        yield from _measurements(folder, result)
     except HarnessError as error:
         yield error.message
         return
-    steps = [shared.step_result(step, verdicts, folder) for step in result.steps]
-    for step, given in zip(steps, result.steps, strict=True):
-        if step.part in JUDGED and step.id not in verdicts and given.result in get_args(Conclusion):
-            yield f"step {step.id} says {given.result}, and has no certificate"
-        if step.part is Part.COMPARE and not (folder / shared.PERFORMANCE / f"{step.id}.txt").is_file():
-            yield f"the output of step {step.id} is missing"
-    if unknown := sorted(verdicts.keys() - {step.id for step in steps}):
+    for step in result.steps:
+        if step.part in JUDGED and step.id not in verdicts and step.result in get_args(Conclusion):
+            yield f"step {step.id} says {step.result}, and has no certificate"
+    if unknown := sorted(verdicts.keys() - {step.id for step in found}):
         yield f"certificates of no step: {', '.join(unknown)}"
-    expected = judge(result.settings, result.harness, steps, verdicts, shared.performance_text(folder))
+    expected = judge(result.settings, result.harness, found, verdicts, shared.performance_text(folder))
     if expected.word != result.word:
         yield f"{shared.RESULT} says {result.word}, and its certificates give {expected.word}"
     elif expected != result:
@@ -131,3 +145,13 @@ def _result(folder: Path, result: Result) -> Iterator[str]:
     for name, text in shared.derived_files(expected).items():
         if (folder / name).read_bytes() != text.encode():
             yield f"{name} does not follow from the certificates"
+
+
+def _measurements(folder: Path, result: Result) -> Iterator[str]:
+    """The output of the comparison is what the recorded measurements give."""
+    if not any(step.part is Part.COMPARE for step in result.steps):
+        return
+    if not (folder / shared.COMPARISON).is_file():
+        yield f"{shared.COMPARISON} is missing"
+    elif shared.performance_text(folder) != measurements.comparison(folder, result.settings, result.steps):
+        yield f"{shared.COMPARISON} does not follow from the measurements"

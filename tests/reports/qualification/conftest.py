@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,24 @@ from reports.qualification.model import Settings, State, Step, begin
 from reports.qualification.plan import Machine, steps
 from reports.qualification.runner import Runner
 from reports.verdict.model import FILE, ScenarioResult
+from suites.benchmark.model import results
+from suites.benchmark.model.judgement import Comparison, Purpose
+from suites.benchmark.model.results import Benchmark
 from suites.catalogue.discovery import declared
 from suites.catalogue.scenario import Level
 from suites.record.evidence import Fact
 from suites.record.run import own_digest
 from tests.reports.certificate.conftest import verdict_of
+from tests.reports.measurements import (
+    ARMS,
+    ENVIRONMENT,
+    FLUID_FRESH,
+    FREE,
+    RAW,
+    RAW_AGAIN,
+    benchmark,
+    series,
+)
 
 SETTINGS = Settings(
     old="0.9.3",
@@ -45,6 +59,41 @@ SEEN = (
 )
 
 
+MEASURED_ARMS = tuple(arm for arm in ARMS if arm.name in {RAW, RAW_AGAIN, FLUID_FRESH})
+MEASURED_PAIRS = (
+    Comparison(baseline=RAW, candidate=FLUID_FRESH),
+    Comparison(baseline=RAW, candidate=RAW_AGAIN, purpose=Purpose.EQUAL),
+)
+
+
+@cache
+def measured(step: str, fluid: str, share: float) -> Benchmark:
+    """What a step measures.
+
+    Args:
+        step: `measure-old-1` and so on; each measures other values.
+        fluid: the version in the results.
+        share: of the usual speed of reads through Fluid.
+    """
+    side, _, number = step.rpartition("-")
+    middle, variation = FREE[FLUID_FRESH]
+    one = series(
+        speeds={**FREE, FLUID_FRESH: (share * middle, variation)},
+        arms=MEASURED_ARMS,
+        comparisons=MEASURED_PAIRS,
+        seed=int(number) + 10 * side.endswith("new"),
+        rounds=8,
+    )
+    rounds = tuple(each.model_copy(update={"latency": None}) for each in one.rounds)
+    versions = ENVIRONMENT.versions | {"fluid": fluid}
+    return benchmark(
+        one.model_copy(update={"rounds": rounds}),
+        run=step,
+        environment=ENVIRONMENT.model_copy(update={"versions": versions}),
+        judge=(),
+    )
+
+
 @dataclass
 class Harness:
     """Plays the harness.
@@ -54,7 +103,9 @@ class Harness:
         changes: rows that do not simply pass, by step and row.
         codes: exit codes of steps other than that of their verdict.
         ran: the arguments of each command.
-        compared: output of each comparison.
+        speed: of reads through Fluid of the new version, as a share of that of the old one.
+        cpus: processors of the machine that measures the new version.
+        measures: the version of Fluid in the results of a step, if it is not the right one.
         interrupted: steps that a person interrupts.
     """
 
@@ -63,7 +114,9 @@ class Harness:
     changes: dict[tuple[str, str], ScenarioResult] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     ran: list[tuple[str, ...]] = field(default_factory=list)
-    compared: str = "NO REGRESSION SHOWN in 4 metrics\n"
+    speed: float = 1.0
+    cpus: int = 2
+    measures: dict[str, str] = field(default_factory=dict)
     interrupted: set[str] = field(default_factory=set)
 
     def __call__(self, arguments: Sequence[str], log: Path) -> int:
@@ -71,23 +124,40 @@ class Harness:
         self.ran.append(tuple(arguments))
         log.parent.mkdir(parents=True, exist_ok=True)
         step = log.stem
-        log.write_text(f"{self.compared}written to {self.folder}\n")
+        log.write_text(f"written to {self.folder}\n")
         if step in self.interrupted:
             raise KeyboardInterrupt
-        if arguments[0] == "compare":
-            return int(self.compared.startswith("REGRESSION"))
-        if arguments[0] != "run" or step in self.codes:
+        if arguments[0] not in {"run", "benchmark"} or step in self.codes:
             return self.codes.get(step, 0)
-        verdict = verdict_of(self._rows(step, tuple(arguments)))
         version = "v0.9.3" if "0.9.3" in arguments and "--upgrade-from" not in arguments else "v1.0.8"
+        if arguments[0] == "benchmark":
+            return self._measure(step, version, tuple(arguments))
+        verdict = verdict_of(self._rows(step, tuple(arguments)))
         assert verdict.system is not None
         system = verdict.system.model_copy(update={"fluid": version})
         options = {"level": "smoke"} | ({"scenario": "E14"} if "E14" in arguments else {})
         run = verdict.run.model_copy(update={"options": options})
+        verdict = verdict.model_copy(update={"system": system, "run": run})
+        (self._run_folder(arguments) / FILE).write_text(verdict.to_json())
+        return CODES[verdict.verdict]
+
+    def _measure(self, step: str, version: str, arguments: Sequence[str]) -> int:
+        new = "new" in step
+        found = measured(step, self.measures.get(step, version), self.speed if new else 1.0)
+        machine = found.environment.machine.model_copy(update={"cpus": self.cpus if new else 2})
+        environment = found.environment.model_copy(update={"machine": machine})
+        command = f"pytest suites -m benchmark --out {self.folder}"
+        out = self._run_folder(arguments)
+        results.save(out, found.model_copy(update={"environment": environment, "command": command}))
+        verdict = verdict_of([])
+        run = verdict.run.model_copy(update={"command": command})
+        (out / FILE).write_text(verdict.model_copy(update={"run": run}).to_json())
+        return 0
+
+    def _run_folder(self, arguments: Sequence[str]) -> Path:
         out = Path(arguments[arguments.index("--out") + 1]) / "20261128-100000"
         out.mkdir(parents=True, exist_ok=True)
-        (out / FILE).write_text(verdict.model_copy(update={"system": system, "run": run}).to_json())
-        return CODES[verdict.verdict]
+        return out
 
     def _rows(self, step: str, arguments: tuple[str, ...]) -> list[ScenarioResult]:
         chosen = [

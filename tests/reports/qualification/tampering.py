@@ -2,9 +2,9 @@
 
 Each copy of the real folder is changed in one place, and `verify` must refuse it. Every file is changed and
 removed in turn; then changed again as somebody would who also mends the checksums and removes the signatures.
-The last changes are about the contents: another word, a certificate removed, a row left out. `verdict.json`
-is what all else follows from; of it only the changes of its rows are tried with mended checksums, because
-only a signature protects the rest.
+The last changes are about the contents: another word, a step or a certificate left out, a row left out, other
+measurements. `verdict.json` is what all else follows from; of it only the changes of its rows are tried with
+mended checksums, because only a signature protects the rest.
 
 It must run with the code that made the folder. Exit code 0 if all copies are refused, 1 if one is accepted, 2
 if the folder itself does not verify.
@@ -27,7 +27,10 @@ from typing import Any, Final
 from clusters.host.commands import SystemCommands
 from reports.certificate import contents, signature
 from reports.qualification import folder as shared
+from reports.qualification.measurements import MEASURED, PERFORMANCE
+from reports.qualification.model import Part
 from reports.qualification.verification import verify
+from suites.benchmark.model import results
 
 _OWN: Final = (contents.MANIFEST, contents.SIGNATURE)
 _DIGIT: Final = re.compile(r"\d(?=\D*\Z)")
@@ -63,6 +66,8 @@ def changes(folder: Path) -> Iterator[Change]:
         yield Change("signed by another key", _signed_by_another)
     yield Change("another word", _result(_other_word), mended=True)
     yield Change("another version of Kubernetes", _result(_other_kubernetes), mended=True)
+    yield Change("the first step is left out", _result(_without_step), mended=True)
+    yield from _measurements(folder)
     for place in sorted((folder / shared.CERTIFICATES).iterdir()):
         yield Change(f"certificate {place.name} removed", _on(_relative(folder, place), shutil.rmtree), True)
         verdict = _relative(folder, place / contents.VERDICT)
@@ -107,6 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{outcome}  {how:<6}  {change.name}: {reason}\n")
     sys.stdout.write(f"{tried} changed copies, {accepted} accepted\n")
     return 1 if accepted else 0
+
+
+def _measurements(folder: Path) -> Iterator[Change]:
+    """Changes of the recorded measurements that fit each other."""
+    if not (folder / shared.COMPARISON).is_file():
+        return
+    yield Change("reads of the new version are faster", _faster, mended=True)
+    yield Change("old and new version are exchanged", _exchanged, mended=True)
+    yield Change("a run of the new version is another one of it", _repeated, mended=True)
 
 
 def _on(name: str, apply: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -154,6 +168,39 @@ def _other_word(value: dict[str, Any]) -> None:
 
 def _other_kubernetes(value: dict[str, Any]) -> None:
     value["settings"]["kubernetes"] = ["9.9.9"]
+
+
+def _without_step(value: dict[str, Any]) -> None:
+    value["steps"].pop(0)
+
+
+def _measured(copy: Path, part: Part) -> list[Path]:
+    """The files with the measurements of one version."""
+    return sorted((copy / PERFORMANCE).glob(f"{part}-*/{results.FILE}"))
+
+
+def _faster(copy: Path) -> None:
+    def times_two(value: dict[str, Any]) -> None:
+        for series in value["series"]:
+            through_fluid = {arm["name"] for arm in series["arms"] if arm["kind"].startswith("fluid")}
+            for one in series["rounds"]:
+                if one["arm"] in through_fluid and one["value"] is not None:
+                    one["value"] *= 2
+
+    for file in _measured(copy, Part.MEASURE_NEW):
+        _edit(file, times_two)
+
+
+def _exchanged(copy: Path) -> None:
+    old, new = (_measured(copy, part)[0] for part in MEASURED)
+    text = old.read_bytes()
+    old.write_bytes(new.read_bytes())
+    new.write_bytes(text)
+
+
+def _repeated(copy: Path) -> None:
+    first, last = _measured(copy, Part.MEASURE_NEW)[:2]
+    last.write_bytes(first.read_bytes())
 
 
 def _without_row(file: Path) -> None:

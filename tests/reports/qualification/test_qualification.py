@@ -18,11 +18,13 @@ from clusters.pins import versions
 from reports.__main__ import main
 from reports.certificate import contents
 from reports.qualification import command, requirements
-from reports.qualification.folder import CERTIFICATES, FOLDER, PAGE, README, RESULT
+from reports.qualification.folder import CERTIFICATES, COMPARISON, FOLDER, PAGE, README, RESULT
 from reports.qualification.judgement import Result
+from reports.qualification.measurements import MEASURED, place
 from reports.qualification.verification import verify
 from reports.verdict.model import DefectResult, ScenarioResult
-from tests.reports.qualification.conftest import Harness
+from suites.benchmark.model import results
+from tests.reports.qualification.conftest import Harness, measured
 
 Make = Callable[..., ScenarioResult]
 Qualify = Callable[..., Result]
@@ -145,25 +147,112 @@ def test_upgrade_that_did_not_run_leaves_it_inconclusive(
     assert qualify().word == "inconclusive"
 
 
+SLOWER = ("not qualified", "Fluid 1.0.8 reads slower than 0.9.3")
+NOT_COMPARED = ("inconclusive", "the measurements cannot be compared")
+
+
 @pytest.mark.parametrize(
-    ("compared", "word", "reason"),
+    ("change", "expected", "says"),
     [
+        ({"speed": 0.5}, SLOWER, "49 % slower than in A"),
+        ({"cpus": 4}, NOT_COMPARED, "another number of processors: 2 in A, 4 in B"),
         (
-            "REGRESSION: 1 of 4 metrics became slower in B\n",
-            "not qualified",
-            "Fluid 1.0.8 reads slower than 0.9.3",
+            {"measures": {"measure-new-2": "v0.9.3"}},
+            NOT_COMPARED,
+            "step measure-new-2 measured Fluid v0.9.3, not 1.0.8",
         ),
-        ("NOT COMPARABLE\n  other machines\n", "inconclusive", "the measurements cannot be compared"),
+        ({"codes": {"measure-old-3": 3}}, NOT_COMPARED, "step measure-old-3 left no measurements"),
     ],
 )
 def test_measurements_decide_too(
-    qualify: Qualify, harness: Harness, compared: str, word: str, reason: str
+    qualify: Qualify, harness: Harness, change: dict[str, Any], expected: tuple[str, str], says: str
 ) -> None:
-    """A slower read is claimed, or nothing can be said."""
-    harness.compared = compared
+    """A slower read is claimed, or nothing can be said; the folder verifies in each case."""
+    for name, value in change.items():
+        setattr(harness, name, value)
     result = qualify()
+    word, reason = expected
     assert result.word == word
     assert reason in result.reasons[0]
+    assert says in result.performance
+    verified, text = verify(harness.folder / FOLDER)
+    assert verified, text
+
+
+def test_recorded_measurements_are_in_the_folder(qualify: Qualify, out: Path) -> None:
+    """Of each run of both sides, without paths of the machine, listed in the manifest and on the page."""
+    result = qualify()
+    folder = out / FOLDER
+    names = [step.id for step in result.steps if step.part in MEASURED]
+    assert len(names) == 6
+    listed = (folder / contents.MANIFEST).read_text()
+    for step in result.steps:
+        if step.part in MEASURED:
+            file = place(folder, step.id)
+            assert f"  performance/{step.id}/benchmark.json\n" in listed
+            assert results.load(file).command == "pytest suites -m benchmark --out <path>"
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+            assert step.result == f"run {step.id}: 24 measurements in 1 case; sha256 {digest}…"
+            assert digest in (folder / PAGE).read_text()
+    assert "NO REGRESSION SHOWN in 1 metrics" in result.performance
+
+
+def test_measurements_that_the_comparison_does_not_follow_from_are_refused(
+    qualify: Qualify, harness: Harness, out: Path
+) -> None:
+    """Although checksums are mended, and although the result is written again to fit them."""
+    harness.speed = 0.5
+    folder = out / FOLDER
+    comparison = folder / COMPARISON
+
+    def refused(change: Callable[[], object], says: str) -> None:
+        qualify()
+        change()
+        mend(folder)
+        good, text = verify(folder)
+        assert not good
+        assert f"refused: {says}" in text, text
+
+    def faster() -> None:
+        for number in (1, 2, 3):
+            step = f"measure-new-{number}"
+            results.save(place(folder, step).parent, measured(step, "v1.0.8", 1.0))
+
+    refused(faster, f"{COMPARISON} does not follow from the measurements")
+
+    def exchanged() -> None:
+        old, new = (place(folder, f"measure-{side}-1") for side in ("old", "new"))
+        text = old.read_bytes()
+        old.write_bytes(new.read_bytes())
+        new.write_bytes(text)
+
+    refused(exchanged, f"{COMPARISON} does not follow from the measurements")
+    refused(place(folder, "measure-new-1").unlink, f"{COMPARISON} does not follow from the measurements")
+    refused(lambda: place(folder, "measure-new-1").write_text("{}"), str(place(folder, "measure-new-1")))
+
+    def no_regression() -> None:
+        text = comparison.read_text().replace("REGRESSION:", "NO REGRESSION SHOWN:")
+        comparison.write_text(text)
+        edit(folder, lambda value: value.update(word="qualified", performance=text))
+
+    refused(no_regression, f"{COMPARISON} does not follow from the measurements")
+
+
+def test_step_that_is_left_out_is_refused(qualify: Qualify, harness: Harness, make: Make, out: Path) -> None:
+    """Also with its certificate, and with a result that fits the steps that are left."""
+    harness.changes = {("1.34.0-upgraded", "E3"): make("E3", "fail")}
+    qualify()
+    folder = out / FOLDER
+
+    def without(value: dict[str, Any]) -> None:
+        value["steps"] = [step for step in value["steps"] if step["id"] != "1.34.0-upgraded"]
+
+    shutil.rmtree(folder / CERTIFICATES / "1.34.0-upgraded")
+    edit(folder, without)
+    assert (
+        "refused: qualification.json has not the steps of a qualification of Fluid 0.9.3"
+        in (verify(folder)[1])
+    )
 
 
 def test_nothing_private_is_in_the_folder(qualify: Qualify, out: Path) -> None:
@@ -270,10 +359,10 @@ def test_ten_tampered_copies_are_refused(
     refused(without_certificate, "step 1.34.0-upgraded says fail, and has no certificate")
 
     def compared() -> None:
-        (folder / "performance" / "compare.txt").unlink()
+        (folder / COMPARISON).unlink()
         mend(folder)
 
-    refused(compared, "the output of step compare is missing")
+    refused(compared, f"{COMPARISON} is missing")
     refused(lambda: None, "MANIFEST.sha256.sig is missing", key.with_suffix(".pub"))
     refused((folder / contents.MANIFEST).unlink, "MANIFEST.sha256 is missing")
 
