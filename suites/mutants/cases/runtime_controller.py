@@ -340,6 +340,17 @@ _SET_UP: Final = (
         Edit(LEVELS, 210, "append(levels,", "append(levels[:0],"),
     ),
     _mutant(
+        "M206",
+        "of two tiers only the first one is used",
+        ("A20",),
+        Edit(
+            LEVELS,
+            194,
+            "Levels {",
+            "Levels[:min(1, len(runtimeInfo.GetTieredStoreInfo().Levels))] {",
+        ),
+    ),
+    _mutant(
         "M78",
         "a Fuse Pod runs on every node although nobody uses the Dataset",
         ("A1",),
