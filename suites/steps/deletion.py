@@ -21,7 +21,8 @@ from suites.steps.user import DATASET, GONE_SECONDS, User
 #: Reason of the event with which Fluid refuses to delete a Dataset
 #: (pkg/controllers/v1alpha1/dataset/dataset_controller.go of 1.0.8).
 REFUSED: Final = "ErrorDeleteDataset"
-#: Seconds for which a deletion that must wait is watched; Fluid tries it again every 10 s.
+#: Seconds for which a deletion that must wait is watched: two tries of Fluid, which tries it again every 10 s
+#: (pkg/controllers/v1alpha1/dataset/dataset_controller.go:203-234 of 1.0.8).
 WINDOW_SECONDS: Final = 25.0
 
 

@@ -29,8 +29,6 @@ REPLACED: Final = {
 }
 #: Seconds until no other Dataset is being deleted.
 QUIET_SECONDS: Final = 420.0
-#: Seconds for which a Dataset that must not change is watched.
-WATCH_SECONDS: Final = 25.0
 #: Seconds until Fluid's Pods are replaced, or deleted.
 FLUID_SECONDS: Final = 180.0
 
@@ -219,11 +217,11 @@ def check_still_serves(user: User, reader: PodSnapshot, before: dict[str, tuple[
 
     with user.evidence.phase("window", "the Dataset still serves"):
         observations = hold(
-            observe,
+            user.with_reconcile_requests(observe),
             reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same Pods and the right data",
-            window=WATCH_SECONDS,
+            window=user.two_reconciles,
             delay=2.0,
         )
     user.evidence.fact(

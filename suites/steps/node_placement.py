@@ -14,11 +14,12 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
+from suites.steps.reconcile import RECONCILE_DELAY, TWO_RETRIES
 from suites.steps.user import User
 
 #: Seconds until a worker that cannot be placed has been made; the master has to be ready first.
 WORKER_SECONDS: Final = 420.0
-#: Seconds for which a worker that finds no node is watched.
+#: Seconds for which a worker that finds no node is watched; the scheduler tries again after 10 s at most.
 STAYS_SECONDS: Final = 20.0
 #: Seconds until the node of a ready worker has Fluid's labels: Fluid sets them at its first full reconcile
 #: of a Dataset that is Bound, 90 s after the last one if none is requested (observed on 0.9.3).
@@ -80,14 +81,13 @@ def worker_without_node(user: User, name: str) -> PodSnapshot:
         )
     with user.evidence.phase("window", f"the worker of {name} finds no node"):
         observations = hold(
-            lambda: (
-                objects.get(PodSnapshot, pod, user.namespace),
-                user.observer.dataset(user.namespace, name),
-            ),
+            lambda: (observe(), user.observer.dataset(user.namespace, name)),
             why_worker_was_placed,
             subject=f"Pod {user.namespace}/{pod}",
             condition="absence of a node and of a Bound Dataset",
-            window=STAYS_SECONDS,
+            # Without requests the controller tries again by itself.
+            window=STAYS_SECONDS if user.requests_reconciles else TWO_RETRIES,
+            delay=RECONCILE_DELAY,
         )
     last = observations[-1][0]
     assert last is not None

@@ -20,6 +20,16 @@ RECONCILE_DELAY: Final = 5.0
 #: Seconds between two requests for a full reconcile: sooner than 15 s after the last one the controller
 #: leaves out what it does first (pkg/ddc/base/syncs.go:28-45 of 1.0.8).
 FULL_RECONCILE_DELAY: Final = 18.0
+#: Seconds after which Fluid's controllers try again what failed or is not ready: a runtime
+#: (pkg/controllers/runtime_controller.go:195-302 of 1.0.8) and a data operation
+#: (pkg/controllers/operation_controller.go:144-166, pkg/ddc/base/operation.go:115-176).
+RETRY_SECONDS: Final = 20.0
+#: Seconds after which a runtime that is set up is reconciled again (pkg/utils/crtl_utils.go:38 of 1.0.8).
+STEADY_SECONDS: Final = 90.0
+#: Seconds that a reconcile needs until its effect is seen, on a busy machine.
+EFFECT_SECONDS: Final = 5.0
+#: Seconds in which a controller that tries again has tried twice, whenever its last try was.
+TWO_RETRIES: Final = 2 * RETRY_SECONDS + EFFECT_SECONDS
 
 
 class ReconcileSteps(Actor):
@@ -35,6 +45,12 @@ class ReconcileSteps(Actor):
             self.system.kube.patch(kind, name, self.namespace, body)
         except HarnessError:
             return  # the object may not exist yet, or not any more, and the request only saves time
+
+    @property
+    def two_reconciles(self) -> float:
+        """Seconds in which a runtime that is set up is reconciled twice, with `with_reconcile_requests`."""
+        between = FULL_RECONCILE_DELAY if self.requests_reconciles else STEADY_SECONDS
+        return 2 * between + EFFECT_SECONDS
 
     def with_reconcile_requests(self, observe: Callable[[], T], name: str = DATASET) -> Callable[[], T]:
         """The same observation, preceded by requests for full reconciles: at once, and as often as helps."""

@@ -8,10 +8,9 @@ from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.predicates import has_phase
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import hold, wait
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, User
 
-#: Seconds for which something that must not be created again is watched; Fluid reconciles every 20 s.
-WATCH_SECONDS: Final = 25.0
 #: Seconds until the Dataset's phase shows what was deleted, or restored.
 SHOWN_SECONDS: Final = 120.0
 
@@ -60,7 +59,7 @@ def check_not_created_again(user: User, kind: Kind, name: str) -> tuple[str, ...
             why_created_again,
             subject=f"{kind} {user.namespace}/{name}",
             condition="absence after its deletion",
-            window=WATCH_SECONDS,
+            window=TWO_RETRIES,
         )
     phases = tuple(dict.fromkeys(phase for _, phase in observations))
     user.evidence.fact(

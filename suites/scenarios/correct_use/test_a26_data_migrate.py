@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.controllers import JobSnapshot
 from clusters.product.fluid_snapshots import DataMigrateSnapshot
@@ -11,12 +9,10 @@ from clusters.waiting import hold, reason_if_any
 from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, data_loads, data_operations
 from suites.steps.events import wait_for_event
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, SOURCE, User
 from workloads.models.data_load import DataLoad
 from workloads.models.data_migrate import DataMigrate, DatasetToMigrate, DataToMigrate, ExternalStorage
-
-#: Seconds for which a data operation that cannot run is watched; Fluid tries again every 20 s.
-WINDOW_SECONDS: Final = 45.0
 
 
 @scenario(
@@ -51,7 +47,7 @@ def test_data_migrate_fails_and_leaves_the_dataset_usable(dataset_owner: User) -
             reason_if_any,
             subject=f"DataMigrate {dataset_owner.namespace}/{name}",
             condition="phase Failed without a Job, with the Dataset Bound",
-            window=WINDOW_SECONDS / 2,
+            window=TWO_RETRIES,
         )
     dataset_owner.evidence.fact(
         "DataMigrate status", "stays Failed, and no Job was started", looks=len(observations)

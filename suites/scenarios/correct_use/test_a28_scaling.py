@@ -16,6 +16,7 @@ from suites.steps.user import DATASET, User
     Level.CONFORMANCE,
     nodes=2,
     alone=True,
+    untouched=True,
     dataset=workers.creates_dataset_forgetting_soon,
     fields=(
         "AlluxioRuntime.spec.replicas",
@@ -68,7 +69,7 @@ def _wait_for_workers(user: User, pod: PodSnapshot, number: int, capacity: str) 
             is_scaled,
             subject=f"AlluxioRuntime {user.namespace}/{DATASET}",
             condition=f"{number} workers ready, cacheCapacity {capacity}",
-            timeout=workers.SCALE_SECONDS,
+            timeout=workers.SCALE_SECONDS * user.timeout_factor,
             delay=1.0,
             describe=lambda seen: f"{seen[0]} workers ready, capacity {seen[1]}",
         )

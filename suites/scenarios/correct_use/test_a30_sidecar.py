@@ -24,8 +24,6 @@ from workloads import pod_commands
 
 #: The container that the webhook adds to a Pod with one Dataset.
 SIDECAR: Final = f"{SIDECAR_CONTAINER}-0"
-#: Seconds for which the absence of a Fuse Pod is watched.
-WINDOW_SECONDS: Final = 20.0
 #: Seconds until a mount that no Pod needs is removed from the node.
 UNMOUNTED_SECONDS: Final = 60.0
 #: Seconds for one cached file: Alluxio repeats a read that cannot work for minutes.
@@ -70,7 +68,8 @@ def test_fuse_as_a_sidecar_serves_its_pod_without_a_fuse_pod(dataset_owner: User
     pod = dataset_owner.starts(application)
     _check_has_sidecar(dataset_owner, pod)
     dataset_owner.reads_right(pod)
-    checks.no_fuse_over_window(dataset_owner, WINDOW_SECONDS, lambda: dataset_owner.reads_right_quietly(pod))
+    reading = dataset_owner.with_reconcile_requests(lambda: dataset_owner.reads_right_quietly(pod))
+    checks.no_fuse_over_window(dataset_owner, dataset_owner.two_reconciles, reading)
     assert_diagnosis(dataset_owner, pod.name, FindingCode.SIDECAR)
     checks.all_cached(dataset_owner)
     _check_reads_from_cache(dataset_owner, pod)

@@ -25,8 +25,6 @@ GIBIBYTE: Final = 2**30
 CLAIM_BYTES: Final = ByVersion({"0.9": 100 * 2**50, "1.0": GIBIBYTE})
 #: Seconds until the status shows what is cached (periodic reconcile: 90 s).
 STATUS_SECONDS: Final = 240.0
-#: Seconds for which a status without a count is watched, with reconcile requests.
-UNCOUNTED_SECONDS: Final = 20.0
 
 
 @scenario("A32", Level.FULL)
@@ -133,12 +131,12 @@ def _check_no_count(user: User) -> None:
             _why_counted,
             subject=subject,
             condition="the absence of ufsTotal, fileNum and cachedPercentage",
-            window=UNCOUNTED_SECONDS,
+            window=user.two_reconciles,
             describe=_described,
         )
     user.evidence.fact(
         "Dataset status",
         f"{observations[-1].cache.cached} cached, and no ufsTotal, fileNum or cachedPercentage",
         looks=len(observations),
-        window=UNCOUNTED_SECONDS,
+        window=user.two_reconciles,
     )

@@ -11,8 +11,6 @@ from suites.catalogue.scenario import Level, scenario
 from suites.steps import checks, leaks
 from suites.steps.user import DATASET, SOURCE, User
 
-#: Seconds for which a source claim that must not be deleted is watched.
-KEPT_SECONDS: Final = 25.0
 #: Seconds until an unused claim is deleted.
 CLAIM_SECONDS: Final = 60.0
 
@@ -43,11 +41,11 @@ def test_source_claim_is_deleted_after_the_dataset_over_it(dataset_owner: User) 
 
     with dataset_owner.evidence.phase("window", "the source claim stays"):
         observations = hold(
-            observe,
+            dataset_owner.with_reconcile_requests(observe),
             wrong,
             subject=f"claim {dataset_owner.namespace}/{SOURCE}",
             condition="pending deletion with the Dataset Bound and the right data",
-            window=KEPT_SECONDS,
+            window=dataset_owner.two_reconciles,
         )
     last = observations[-1]
     assert last is not None

@@ -20,11 +20,10 @@ from suites.steps.dataset_references import (
     needs_controller,
     waits_for_controller,
 )
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, User, unique
 from workloads.models.base import Manifest, metadata
 
-#: Seconds for which things that must stay as they are get watched; Fluid tries a deletion again each 10 s.
-WATCH_SECONDS: Final = 25.0
 #: Seconds until Fluid has accepted a second runtime, or refused it.
 DECIDED_SECONDS: Final = 90.0
 #: Seconds until a runtime is deleted (the controller tries again every 20 s).
@@ -180,11 +179,12 @@ def _check_first_serves(user: User, reader: PodSnapshot) -> None:
 
     with user.evidence.phase("window", "the first runtime still serves"):
         observations = hold(
-            observe,
+            user.with_reconcile_requests(observe),
             reason_if_any,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same master and the right data",
-            window=WATCH_SECONDS,
+            # The controller of the second runtime is not asked: it works when it tries again.
+            window=max(user.two_reconciles, TWO_RETRIES),
             delay=2.0,
         )
     cache = user.observer.dataset(user.namespace, DATASET).cache

@@ -15,13 +15,12 @@ from clusters.waiting import hold, wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.steps import checks, predicates
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, User
 from workloads.models.dataset import Dataset, Mount, NodeAffinity
 
 #: Seconds until the master's Pod runs, or its volume is refused.
 MASTER_SECONDS: Final = 180.0
-#: Seconds for which a Dataset whose folder is refused is watched.
-REFUSED_SECONDS: Final = 25.0
 
 
 @scenario(
@@ -121,7 +120,7 @@ def _check_stays_unbound(user: User) -> None:
             predicates.why_bound,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="another phase than Bound",
-            window=REFUSED_SECONDS,
+            window=TWO_RETRIES,
         )
     user.evidence.defect(
         "missing-local-folder-made-empty",

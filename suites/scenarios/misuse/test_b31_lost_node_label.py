@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from clusters.disruption import Disruption
 from suites.catalogue.scenario import Level, scenario
 from suites.diagnosis import FindingCode
@@ -11,9 +9,6 @@ from suites.steps import checks, fuse_pods
 from suites.steps.diagnosis_checks import assert_diagnosis
 from suites.steps.user import DATASET, User
 from workloads.faults import without_node_label
-
-#: Seconds for which something that must not be created again is watched; Fluid reconciles every 20 s.
-WATCH_SECONDS: Final = 25.0
 
 
 @scenario(
@@ -34,7 +29,8 @@ def test_removing_the_fuses_node_label_kills_the_mounts_on_the_node(dataset_owne
         dataset_owner.evidence.fact("fault", fault.says)
         fuse_pods.wait_until_gone(dataset_owner)
         checks.dead_mount(dataset_owner, old)
-        checks.no_fuse_over_window(dataset_owner, WATCH_SECONDS, lambda: None)
+        reconciled = dataset_owner.with_reconcile_requests(lambda: None)
+        checks.no_fuse_over_window(dataset_owner, dataset_owner.two_reconciles, reconciled)
         assert_diagnosis(
             dataset_owner,
             old.name,

@@ -13,12 +13,11 @@ from clusters.waiting import hold
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.steps import checks
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, User
 
 #: The API server's answer to an object that breaks a rule of its kind.
 UNPROCESSABLE: Final = 422
-#: Seconds for which a change that must do no harm is watched; Fluid tries again every 20 s.
-WATCH_SECONDS: Final = 25.0
 
 
 @scenario(
@@ -115,7 +114,7 @@ def _check_same_worker_serves(user: User, was: PodSnapshot | None, reader: PodSn
             wrong,
             subject=f"Dataset {user.namespace}/{DATASET}",
             condition="phase Bound with the same worker and the right data",
-            window=WATCH_SECONDS,
+            window=TWO_RETRIES,
         )
     user.evidence.fact(
         "worker", "the same one during the whole window; the Dataset stays Bound", looks=len(observations)

@@ -17,6 +17,7 @@ from suites.run.unbindable import WatchResult
 from suites.scenarios.misuse import never_bound
 from suites.steps import checks
 from suites.steps.events import wait_for_event
+from suites.steps.reconcile import TWO_RETRIES
 from suites.steps.user import DATASET, User
 from workloads.models.base import Manifest
 from workloads.models.data_load import DataLoad, TargetDataset
@@ -33,8 +34,6 @@ REFUSALS: Final = ("TargetDatasetNamespaceNotSame", "DataOperationNotValid")
 TRIES: Final = 5
 #: Seconds until Fluid has refused a DataLoad.
 REFUSED_SECONDS = 60.0
-#: Seconds for which a DataLoad that waits is watched: more than Fluid's 20 s between two tries.
-WAITING_SECONDS = 25.0
 
 
 @scenario(
@@ -109,7 +108,7 @@ def test_data_load_that_cannot_reach_its_dataset_loads_nothing(
             why_not_waiting,
             subject=f"DataLoads of {user.namespace}",
             condition="the absence of a phase",
-            window=WAITING_SECONDS,
+            window=TWO_RETRIES,
         )
     left = objects.get(DataLoadSnapshot, elsewhere, user.namespace)
     user.evidence.defect(

@@ -17,14 +17,13 @@ from suites.steps.user import DATASET, User, fluid_volume
 
 #: Seconds until Fluid creates a claim again (periodic reconcile: 90 s).
 AGAIN_SECONDS: Final = 180.0
-#: Seconds for which a claim that does not get Bound is watched.
-WATCH_SECONDS: Final = 25.0
 
 
 @scenario(
     "B8",
     Level.CONFORMANCE,
     issues=(4382,),
+    untouched=True,
     defects=(
         Defect(
             "deleted-claim-comes-back-pending",
@@ -87,7 +86,7 @@ def _wait_for_new_claim(user: User, old: str, *, bound: bool = False) -> ClaimSn
             is_new,
             subject=f"claim {user.namespace}/{DATASET}",
             condition="replacement by Fluid" + (" and phase Bound" if bound else ""),
-            timeout=AGAIN_SECONDS,
+            timeout=AGAIN_SECONDS * user.timeout_factor,
             delay=1.0,
             advice="check the logs of the alluxioruntime-controller",
         )
@@ -107,11 +106,11 @@ def _stays_pending(user: User) -> bool:
     try:
         with user.evidence.phase("window", "the claim stays Pending"):
             hold(
-                lambda: objects.get(ClaimSnapshot, DATASET, user.namespace),
+                user.with_reconcile_requests(lambda: objects.get(ClaimSnapshot, DATASET, user.namespace)),
                 why_bound,
                 subject=f"claim {user.namespace}/{DATASET}",
                 condition="another phase than Bound",
-                window=WATCH_SECONDS,
+                window=user.two_reconciles,
             )
     except WaitError:
         return False

@@ -16,8 +16,6 @@ from workloads import pod_commands
 
 #: Seconds for a read that is expected to hang.
 STALL_SECONDS: Final = 6.0
-#: Seconds for which the Dataset is watched while the NFS server is stopped.
-DOWN_SECONDS: Final = 20.0
 
 
 @scenario("D12", Level.CONFORMANCE, alone=True, nfs_server="stops the NFS server")
@@ -50,11 +48,13 @@ def test_cached_files_are_read_while_the_nfs_server_is_stopped(dataset_owner: Us
         _check_does_not_read(dataset_owner, raw, cached)
         with dataset_owner.evidence.phase("window", "the Dataset stays Bound"):
             observations = hold(
-                lambda: observer.dataset(dataset_owner.namespace, DATASET),
+                dataset_owner.with_reconcile_requests(
+                    lambda: observer.dataset(dataset_owner.namespace, DATASET)
+                ),
                 predicates.why_not_bound,
                 subject=f"Dataset {dataset_owner.namespace}/{DATASET}",
                 condition="phase Bound while the NFS server is stopped",
-                window=DOWN_SECONDS,
+                window=dataset_owner.two_reconciles,
             )
         dataset_owner.evidence.fact("Dataset status", "stays Bound", looks=len(observations))
     dataset_owner.reads_right(pod, who="application, NFS server running again")
