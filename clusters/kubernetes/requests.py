@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from clusters.kubernetes.connection import Connection, KubeError
@@ -41,12 +41,22 @@ def request_json(
 
 
 def list_pages(connection: Connection, topic: Topic) -> list[Object]:
-    """All pages of one list; each object has its ``apiVersion`` and ``kind``, and no ``managedFields``.
+    """All objects of one list; see `pages`.
 
     Raises:
         KubeError: refused or not reached; status 410 if the pages expired.
     """
-    found: list[Object] = []
+    return [item for page, _ in pages(connection, topic) for item in page]
+
+
+def pages(connection: Connection, topic: Topic) -> Iterator[tuple[list[Object], str]]:
+    """The pages of one list, each with the resource version of the whole list.
+
+    Each object has its ``apiVersion`` and ``kind``, and no ``managedFields``.
+
+    Raises:
+        KubeError: refused or not reached; status 410 if the pages expired.
+    """
     token = ""
     where = f" in {topic.namespace}" if topic.namespace else ""
     while True:
@@ -55,13 +65,19 @@ def list_pages(connection: Connection, topic: Topic) -> list[Object]:
             query.append(("continue", token))
         path = topic.kind.path(topic.namespace)
         answer = request_json(connection, "GET", path, what=f"list {topic.kind.plural}{where}", query=query)
-        for item in answer.get("items") or []:
+        found: list[Object] = answer.get("items") or []
+        for item in found:
             item.setdefault("apiVersion", topic.kind.api_version)
             item.setdefault("kind", topic.kind.name)
-            # Half of the memory of a large list, and nobody asks a list who set which field.
-            if isinstance(item.get("metadata"), dict):
-                item["metadata"].pop("managedFields", None)
-            found.append(item)
-        token = str((answer.get("metadata") or {}).get("continue") or "")
+            without_managers(item)
+        metadata = answer.get("metadata") or {}
+        yield found, str(metadata.get("resourceVersion") or "")
+        token = str(metadata.get("continue") or "")
         if not token:
-            return found
+            return
+
+
+def without_managers(obj: Object) -> None:
+    """Remove ``managedFields``: half of the memory of many objects, and no list is asked who set a field."""
+    if isinstance(obj.get("metadata"), dict):
+        obj["metadata"].pop("managedFields", None)

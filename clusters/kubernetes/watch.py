@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from clusters.errors import HarnessError
 from clusters.kubernetes.connection import Connection, KubeError, Query
@@ -25,6 +26,8 @@ LONGEST_PAUSE: Final = 5.0
 #: Seconds to wait for the first answers at the start, and for the threads at the end.
 START_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 2.0
+#: Type of an event that says only how far the watch is.
+BOOKMARK: Final = "BOOKMARK"
 _GONE: Final = 410
 
 
@@ -73,11 +76,7 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for response in tuple(self._open):
-            try:
-                response.shutdown()  # ends the blocking read of its thread
-            except (OSError, ValueError, RuntimeError) as error:  # it has ended already
-                log.debug("watch ended before it was stopped: %s", error)
+        end_watches(tuple(self._open))
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
@@ -123,40 +122,68 @@ class Watch:
 
     def _read(self, topic: Topic, version: str) -> str:
         """Read events until the server ends the watch; return the version reached."""
-        query: Query = [
-            *topic.query(),
-            ("watch", "1"),
-            ("resourceVersion", version),
-            ("allowWatchBookmarks", "true"),
-            ("timeoutSeconds", str(WATCH_SECONDS)),
-        ]
-        path = topic.kind.path(topic.namespace)
-        response = self._connection.stream(
-            path, what=f"watch {topic.kind}", query=query, timeout=WATCH_SECONDS + 10
-        )
+        response = open_watch(self._connection, topic, version)
         self._open.add(response)
         try:
             if self._stop.is_set():
                 return version
             for line in response:
                 if line.strip():
-                    version = self._take(line, version)
+                    kind, found = read_event(line)
+                    if kind != BOOKMARK:
+                        self._changed()
+                    version = version_of(found) or version
             return version
         finally:
             self._open.discard(response)
             response.close()
 
-    def _take(self, line: bytes, version: str) -> str:
-        """Process one event; return its resource version."""
-        event = json.loads(line)
-        found = event.get("object") or {}
-        if event.get("type") == "ERROR":
-            raise KubeError(
-                "watch",
-                status=int(found.get("code") or 0),
-                reason=str(found.get("reason", "")),
-                said=str(found.get("message", "")),
-            )
-        if event.get("type") != "BOOKMARK":
-            self._changed()
-        return str((found.get("metadata") or {}).get("resourceVersion") or version)
+
+def open_watch(connection: Connection, topic: Topic, version: str) -> urllib3.BaseHTTPResponse:
+    """Start a watch from a resource version; the caller reads its lines and closes it.
+
+    Raises:
+        KubeError: refused.
+        urllib3.exceptions.HTTPError: not reached.
+    """
+    query: Query = [
+        *topic.query(),
+        ("watch", "1"),
+        ("resourceVersion", version),
+        ("allowWatchBookmarks", "true"),
+        ("timeoutSeconds", str(WATCH_SECONDS)),
+    ]
+    path = topic.kind.path(topic.namespace)
+    return connection.stream(path, what=f"watch {topic.kind}", query=query, timeout=WATCH_SECONDS + 10)
+
+
+def read_event(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The type of one event of a watch, and its object.
+
+    Raises:
+        KubeError: the event is an error, such as 410 for a version that is too old.
+    """
+    event = json.loads(line)
+    found: dict[str, Any] = event.get("object") or {}
+    if event.get("type") == "ERROR":
+        raise KubeError(
+            "watch",
+            status=int(found.get("code") or 0),
+            reason=str(found.get("reason", "")),
+            said=str(found.get("message", "")),
+        )
+    return str(event.get("type")), found
+
+
+def version_of(obj: Mapping[str, Any]) -> str:
+    """The resource version of an object; empty if it has none."""
+    return str((obj.get("metadata") or {}).get("resourceVersion") or "")
+
+
+def end_watches(responses: Iterable[urllib3.BaseHTTPResponse]) -> None:
+    """End the blocking reads of the threads that follow these watches."""
+    for response in responses:
+        try:
+            response.shutdown()
+        except (OSError, ValueError, RuntimeError) as error:  # it has ended already
+            log.debug("watch ended before it was stopped: %s", error)

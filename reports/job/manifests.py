@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 import suites
+from clusters.errors import RefusalError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import Kind
 from clusters.product import fluid
@@ -63,7 +64,15 @@ def doctor_manifests(image: str, schedule: str, options: Sequence[str]) -> list[
         schedule: of a CronJob; empty for one run.
         options: of ``fluid-conformance doctor``. ``--exec`` adds the right to run programs in Pods, and
             ``--events`` that to create Events.
+
+    Raises:
+        RefusalError: with ``--watch`` the Job would never complete.
     """
+    if "--watch" in options:
+        raise RefusalError(
+            "a Job of the doctor completes with its answer, and --watch does not end",
+            advice="leave out --watch, or add --schedule",
+        )
     shipped = {
         role["metadata"]["name"]: role["rules"] for role in yaml.safe_load_all(DOCTORS_ROLES.read_text())
     }

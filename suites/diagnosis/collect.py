@@ -1,18 +1,18 @@
-"""Reads a cluster once, with lists only: 500 objects a request, however many there are."""
+"""Reads a cluster by lists only: 500 objects a request, however many there are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from clusters.errors import RefusalError
 from clusters.kubernetes import kinds
-from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import at, items, text
 from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.object_cache import Objects
 from clusters.product.fluid import NAMESPACE as FLUID_NAMESPACE
 from suites.diagnosis.cluster_state import ClusterState
 from suites.diagnosis.fluid_facts import RUNTIME_KINDS, referred_dataset
@@ -33,6 +33,16 @@ _CONTROLLERS: Final = {
 }
 
 
+class Lists(Protocol):
+    """Lists objects: `clusters.kubernetes.client.Kube`, or `clusters.kubernetes.object_cache.ObjectCache`."""
+
+    def list(
+        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> Objects:
+        """All objects of a kind, in one namespace or in all, narrowed by selectors."""
+        ...
+
+
 class CannotDiagnoseError(RefusalError):
     """The cluster cannot be diagnosed: rights are missing, or Fluid is not installed.
 
@@ -49,7 +59,7 @@ class CannotDiagnoseError(RefusalError):
 class _Reading:
     """The objects read so far, and what could not be read."""
 
-    kube: Kube
+    kube: Lists
     objects: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
@@ -86,7 +96,7 @@ def right(verb: str, kind: Kind, namespace: str | None) -> str:
     return f"{verb} {resource}" + (f" in namespace {namespace}" if namespace else "")
 
 
-def collect(kube: Kube, namespace: str | None = None, *, now: datetime | None = None) -> ClusterState:
+def collect(kube: Lists, namespace: str | None = None, *, now: datetime | None = None) -> ClusterState:
     """Read a cluster, or one namespace of it and what serves its Pods.
 
     In one namespace, rights on Pods, claims and Datasets there are enough; the state says what was not read.

@@ -1,7 +1,8 @@
 """`fluid-conformance doctor`: which Pods go through Fluid, which do not, why, and the one change to make.
 
 It only reads, but for `--events`. Exit code 0: nothing is wrong; 1: something is; 2: the cluster could not
-be read; 3: nothing is known to be wrong, but something could not be determined.
+be read; 3: nothing is known to be wrong, but something could not be determined. With `--watch` it keeps
+answering, and ends with the code of its last answer.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import re
 import sys
 import traceback
@@ -18,15 +18,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, TextIO
 
-from clusters.errors import HarnessError, RefusalError
+from clusters.errors import HarnessError
 from clusters.kubernetes.client import Kube
-from suites.diagnosis import CannotDiagnoseError, ClusterState, Finding, collect, diagnose, prove_in_pods
+from suites.diagnosis import CannotDiagnoseError, collect, diagnose, prove_in_pods
 from suites.diagnosis.saved import read_saved
-from suites.diagnosis.similar_names import nearest
 from suites.doctor import pod_events
-from suites.doctor.answer import CODES, Answer, without_ignored
+from suites.doctor.answer import Answer
 from suites.doctor.metrics import as_metrics
-from suites.doctor.rendering import CANNOT_DIAGNOSE, as_json, print_answer, refusal_json
+from suites.doctor.rendering import CANNOT_DIAGNOSE, as_json, drop_output, print_answer, refusal_json
+from suites.doctor.request import answer_of, check_codes, exclude, requested, require_pod, selected
+from suites.doctor.watching import watch
 
 _INTERRUPTED: Final = 130
 
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
     out = stream or sys.stdout
     options = command_parser().parse_args(arguments)
     try:
+        if options.watch:
+            return watch(options, out)
         answer = examine(options)
     except HarnessError as error:
         return _refuse(error, out, as_json_=options.json)
@@ -64,8 +67,7 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO | None = None) -
         _print(answer, options, out)
         out.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has read enough; what is still buffered is dropped.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
     return answer.exit_code
 
 
@@ -131,6 +133,11 @@ def command_parser(*, add_help: bool = True) -> argparse.ArgumentParser:
         action="store_true",
         help="create an Event on each Pod with which something is wrong (needs events; all else only reads)",
     )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="keep answering until it is interrupted: list each kind once, watch it, and print what changes",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of a table")
     form.add_argument(
@@ -157,27 +164,24 @@ def examine(options: argparse.Namespace) -> Answer:
         RefusalError: the options contradict each other, the kubeconfig is unusable, or there is no such Pod.
         KubeError: the connection broke.
     """
-    _check_codes(options.ignore)
+    check_codes(options.ignore)
     if options.saved is None:
         return _examine_cluster(options)
-    for name, given in (
-        ("--exec", options.exec), ("--events", options.events), ("--kubeconfig", options.kubeconfig),
-        ("--context", options.context),
-    ):  # fmt: skip
-        if given:
-            raise RefusalError(f"{name} and --from exclude each other", advice="leave out one of them")
+    exclude(options, "--from", "exec", "events", "kubeconfig", "context")
     state = read_saved(options.saved, sys.stdin.buffer)
-    namespace, pod = _requested(options)
-    findings = _selected(state, diagnose(state), namespace, pod, options.since)
-    return _answer(state, findings, options, f"saved in {options.saved}")
+    namespace, pod = requested(options)
+    require_pod(state, namespace, pod)
+    findings = selected(state, diagnose(state), namespace, pod, options.since)
+    return answer_of(state, findings, options, f"saved in {options.saved}")
 
 
 def _examine_cluster(options: argparse.Namespace) -> Answer:
-    namespace, pod = _requested(options)
+    namespace, pod = requested(options)
     kube = Kube.connect(options.kubeconfig, options.context, run="doctor")
     try:
         state = collect(kube, namespace)
-        findings = _selected(state, diagnose(state), namespace, pod, options.since)
+        require_pod(state, namespace, pod)
+        findings = selected(state, diagnose(state), namespace, pod, options.since)
         if options.exec:
             findings, missing = prove_in_pods(kube.exec, state, findings)
             if missing:
@@ -187,79 +191,12 @@ def _examine_cluster(options: argparse.Namespace) -> Answer:
                     advice="grant the rights of fluid-doctor-exec in suites/doctor/cluster-role.yaml, "
                     "or leave out --exec",
                 )
-        answer = _answer(state, findings, options, kube.connection.url)
+        answer = answer_of(state, findings, options, kube.connection.url)
         if options.events:
             pod_events.report(kube, state, answer.findings)
         return answer
     finally:
         kube.close()
-
-
-def _answer(
-    state: ClusterState, findings: tuple[Finding, ...], options: argparse.Namespace, cluster: str
-) -> Answer:
-    kept, ignored = without_ignored(state, findings, options.ignore, options.ignored_namespaces)
-    gaps = state.gaps
-    if options.namespace and not any(pod.key[0] == options.namespace for pod in state.pods):
-        gaps += (f"there are no Pods in namespace {options.namespace}: see that it is the right one",)
-    return Answer(
-        cluster=cluster,
-        taken=state.taken.isoformat(timespec="seconds"),
-        pods=len(state.pods),
-        datasets=len(state.datasets),
-        looked_inside=options.exec,
-        findings=kept,
-        ignored=ignored,
-        gaps=gaps,
-    )
-
-
-def _check_codes(codes: Sequence[str]) -> None:
-    for code in codes:
-        if code not in CODES:
-            similar = nearest(code, CODES)
-            raise RefusalError(
-                f"--ignore {code}: there is no such code",
-                advice=f"write {similar}" if similar else "see the codes in docs/doctor.md",
-            )
-
-
-def _requested(options: argparse.Namespace) -> tuple[str | None, str | None]:
-    """The namespace and the Pod that the options name."""
-    namespace: str | None = options.namespace
-    if not options.pod:
-        return namespace, None
-    before, slash, name = options.pod.rpartition("/")
-    if not name:
-        raise RefusalError(f"--pod {options.pod} names no Pod", advice="write --pod NAMESPACE/NAME")
-    if slash and namespace and before != namespace:
-        raise RefusalError(
-            f"--pod {options.pod} is not in --namespace {namespace}", advice="name the namespace once"
-        )
-    return (before or namespace), name
-
-
-def _selected(
-    state: ClusterState,
-    findings: tuple[Finding, ...],
-    namespace: str | None,
-    pod: str | None,
-    since: timedelta | None,
-) -> tuple[Finding, ...]:
-    """The findings that were asked for; other namespaces were read only for what serves from there."""
-    if pod and not any(seen.key[1] == pod and namespace in (None, seen.key[0]) for seen in state.pods):
-        where = f"in namespace {namespace}" if namespace else "in any namespace"
-        raise RefusalError(f"there is no Pod {pod} {where}", advice="see `kubectl get pods --all-namespaces`")
-    old = {
-        seen.key
-        for seen in state.pods
-        if since and (created := seen.snapshot.meta.created) and created < state.taken - since
-    }
-    return tuple(
-        found
-        for found in findings
-        if namespace in (None, found.pod[0]) and pod in (None, found.pod[1]) and found.pod not in old
-    )
 
 
 if __name__ == "__main__":

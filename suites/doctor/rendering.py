@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -32,7 +34,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "unknown": answer.unknown,
         "ignored": answer.ignored,
         "exitCode": answer.exit_code,
-        "findings": [_finding(finding) for finding in answer.ordered],
+        "findings": [finding_json(finding) for finding in answer.ordered],
         "gaps": list(answer.gaps),
     }
 
@@ -47,7 +49,8 @@ def refusal_json(error: HarnessError) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON."""
     return {
         "pod": _key(finding.pod),
         "dataset": _key(finding.dataset) if finding.dataset else None,
@@ -88,11 +91,15 @@ def plain_lines(answer: Answer) -> list[str]:
     """The answer in lines: each finding with its evidence."""
     lines: list[str] = []
     for finding in answer.ordered:
-        pod = "/".join(finding.pod)
-        lines.append(f"{MARKS[finding.state][0]:<5}  {pod}  {_codes(finding)}  {finding}")
+        lines.append(plain_line(finding))
         lines += [f"         {fact}" for fact in _facts(finding)]
     lines += [f"note   {gap}" for gap in answer.gaps]
     return [*lines, answer.summary]
+
+
+def plain_line(finding: Finding) -> str:
+    """A finding in one line, without its evidence."""
+    return f"{MARKS[finding.state][0]:<5}  {'/'.join(finding.pod)}  {_codes(finding)}  {finding}"
 
 
 def _codes(finding: Finding) -> str:
@@ -127,3 +134,8 @@ def _print_table(answer: Answer, console: Console) -> None:
     for gap in answer.gaps:
         console.print(Text(f"note: {gap}", style="yellow"))
     console.print(Text(answer.summary, style="bold red" if answer.exit_code else "bold green"))
+
+
+def drop_output() -> None:
+    """What is still buffered is dropped, because the reader, such as `head`, has read enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 import yaml
 
 from clusters.disruption import Disruption
+from clusters.errors import RefusalError
 from clusters.kubernetes.kinds import kind_of
 from clusters.kubernetes.used_rights import UsedRight, granted
 from clusters.product import fluid
@@ -101,6 +103,12 @@ def test_the_doctor_has_the_rights_that_are_shipped_for_it() -> None:
         pod = made["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         assert pod["serviceAccountName"] == manifests.DOCTOR
         assert pod["containers"][0]["args"] == ["doctor", *options]
+
+
+def test_a_job_of_the_doctor_does_not_watch() -> None:
+    """It would never complete."""
+    with pytest.raises(RefusalError, match="--watch does not end"):
+        manifests.doctor_manifests("image", "", ["--watch"])
 
 
 def test_a_run_may_read_what_the_doctor_reads() -> None:

@@ -342,20 +342,24 @@ def test_roles_grant_what_is_asked() -> None:
     """The shipped roles grant get and list of every kind that is listed, and nothing that changes one."""
     file = Path(doctor.__file__).with_name("cluster-role.yaml")
     roles = {role["metadata"]["name"]: role for role in yaml.safe_load_all(file.read_text())}
-    assert set(roles) == {"fluid-doctor", "fluid-doctor-nodes", "fluid-doctor-exec", "fluid-doctor-events"}
-    granted = {
-        (group, resource)
-        for rule in roles["fluid-doctor"]["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        if set(rule["verbs"]) == {"get", "list"}
-    }
+    more = {"fluid-doctor-nodes", "fluid-doctor-exec", "fluid-doctor-events", "fluid-doctor-watch"}
+    assert set(roles) == {"fluid-doctor", *more}
+    granted, watched = (
+        {
+            (group, resource)
+            for rule in roles[name]["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            if set(rule["verbs"]) == verbs
+        }
+        for name, verbs in (("fluid-doctor", {"get", "list"}), ("fluid-doctor-watch", {"watch"}))
+    )
     listed = {
         kinds.POD, kinds.CLAIM, kinds.VOLUME, kinds.NODE, kinds.EVENT, kinds.DAEMON_SET,
         kinds.STATEFUL_SET, kinds.DEPLOYMENT, kinds.CSI_NODE, kinds.DATASET, *RUNTIME_KINDS,
     }  # fmt: skip
     group = {kind: kind.api_version.partition("/")[0] if "/" in kind.api_version else "" for kind in listed}
-    assert granted == {(group[kind], kind.plural) for kind in listed}
+    assert granted == watched == {(group[kind], kind.plural) for kind in listed}
     for name in ("fluid-doctor", "fluid-doctor-nodes"):
         assert all(set(rule["verbs"]) == {"get", "list"} for rule in roles[name]["rules"])
 
