@@ -18,6 +18,7 @@ from clusters.product.fluid_snapshots import AlluxioRuntimeSnapshot, DataLoadSna
 from clusters.waiting import is_empty, wait
 from suites.steps.actor import DATASET, PHASE_SECONDS, SOURCE
 from suites.steps.deleted_masters import DeletedMasters
+from suites.steps.pod_ends import PodEnds
 from suites.steps.predicates import SetUp, failed_reason, is_bound_with_claim, is_complete_or
 from suites.steps.reconcile import RECONCILE_DELAY, ReconcileSteps
 from workloads.models.alluxio_runtime import AlluxioRuntime
@@ -164,7 +165,7 @@ class DatasetSteps(ReconcileSteps):
         """Delete the Dataset and wait until it, its runtime and their Pods are gone."""
         kube, objects = self.system.kube, self.observer.objects
         kube.delete(kinds.DATASET, name, self.namespace)
-        masters = DeletedMasters(self)
+        masters, ends = DeletedMasters(self), PodEnds(kube.clock)
 
         def observe() -> tuple[str, ...]:
             remaining = (
@@ -172,6 +173,7 @@ class DatasetSteps(ReconcileSteps):
                 objects.get(AlluxioRuntimeSnapshot, name, self.namespace),
             )
             pods = objects.list(PodSnapshot, self.namespace, labels=f"release={name}")
+            ends.observe(pods)
             if not any(remaining):
                 masters.end(pods, name)
             return tuple(str(item) for item in (*remaining, *pods) if item is not None)
@@ -197,6 +199,8 @@ class DatasetSteps(ReconcileSteps):
                 describe=lambda remaining: "; ".join(remaining) or "all gone",
                 advice="check the finalizers and the events of Dataset and AlluxioRuntime",
             )
+        if ends.seconds:
+            self.evidence.fact("Pods of the Dataset", str(ends), seconds=max(ends.seconds.values()))
 
     def _warnings(self, name: str, kind: Kind) -> int:
         """The number of warnings about an object."""

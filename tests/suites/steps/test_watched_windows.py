@@ -45,6 +45,7 @@ OTHERS: Final[Mapping[str, str]] = {
     "misuse/test_b33_b34_colliding_names.py": "60 s",
     "misuse/test_b36_deleted_parts.py": "it begins the next step, and judges nothing",
     "misuse/test_b37_webhook_down.py": "the API server asks a webhook that is gone at each request",
+    "run/pending_applications.py": "the scheduler, during the window of B1",
     "run/unbindable.py": "45 s, for all Datasets that cannot become Bound at once",
     "steps/deletion.py": "Fluid tries again every 10 s",
     "steps/checks/fuse.py": "the caller's window",

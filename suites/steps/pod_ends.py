@@ -1,0 +1,49 @@
+"""How long the Pods of a Dataset that is deleted take to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clusters.clock import Clock
+from clusters.kubernetes.snapshots.pod import PodSnapshot
+
+
+@dataclass
+class PodEnds:
+    """The seconds between the deletion of Pods and their end, as they are observed.
+
+    A deletion of a Dataset needs a few seconds, or 30 s more. In logs of slow ones Alluxio's master and job
+    master ended at once, and the job worker, which received its signal at the same time, did not end: it
+    closes its connection to a job master that is gone, for which Alluxio has up to 45 s
+    (``alluxio.network.connection.shutdown.graceful.timeout`` of 2.9.0), and a Pod has a grace of 30 s.
+
+    Attributes:
+        clock: times the observations.
+    """
+
+    clock: Clock
+    _deleted: dict[str, float] = field(default_factory=dict, init=False)
+    _ended: dict[str, float] = field(default_factory=dict, init=False)
+
+    def observe(self, pods: Sequence[PodSnapshot]) -> None:
+        """Note which Pods are being deleted, and which of those are gone now."""
+        now = self.clock.now()
+        for pod in pods:
+            if pod.deleting:
+                self._deleted.setdefault(pod.name, now)
+        there = {pod.name for pod in pods}
+        for name, since in self._deleted.items():
+            if name not in there:
+                self._ended.setdefault(name, now - since)
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by Pod, with one decimal, in the order in which the Pods ended."""
+        return {name: round(seconds, 1) for name, seconds in self._ended.items()}
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name} ended {seconds:.1f} s after it was seen to be deleted"
+            for name, seconds in self._ended.items()
+        )
