@@ -14,7 +14,7 @@ from clusters.facts import FluidSourceFacts, Image, NfsClient
 from clusters.host import bootstrap, engine, own_engine, probes, requirements, speed
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import Commands, SystemCommands
-from clusters.images import on_nodes
+from clusters.images import node_disk, on_nodes
 from clusters.images.fluid_images import FluidRelease
 from clusters.images.offline import artifacts, definitions
 from clusters.images.offline.checkout import source_facts
@@ -239,7 +239,8 @@ class SystemBuilder:
         if found is not None:
             reaper.remove_orphans(found, self.progress)
             facts = probes.probe()  # they held memory
-        if found is None or not managed_nodes(found, options.cluster_name):
+        new = found is None or not managed_nodes(found, options.cluster_name)
+        if new:
             requirements.require(requirements.of_cluster(options, facts))
         cache = cache_root()
         requirements.of_disk(cache, probes.DISK_FOR_RUN).require()
@@ -249,6 +250,8 @@ class SystemBuilder:
             self.progress.note(f"host limit worked round: {limit}")
         tools = self._tools(facts, cache)
         resolved = ImageResolver(tools, running).resolved()
+        if new:
+            node_disk.of_nodes(running, resolved.archive, options.nodes).require()
         state = cache / "clusters" / options.cluster_name
         provider = KindProvider(
             name=options.cluster_name,

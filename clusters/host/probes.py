@@ -18,7 +18,8 @@ UNLIMITED: Final = 1 << 60
 
 #: Bytes of free disk that a build from nothing needs (measured: 9 GiB), with some to spare.
 DISK_FOR_BUILD: Final = 14 * 1024**3
-#: Bytes of free disk for a run whose images are there.
+#: Bytes of free disk for a run whose images are there, before their sizes are known
+#: (then: `clusters.images.node_disk`). Measured with one node and images that were built.
 DISK_FOR_RUN: Final = 6 * 1024**3
 #: inotify instances of one node with Fluid (measured: 30), and of the host's own services.
 INOTIFY_OF_NODE: Final = 30
