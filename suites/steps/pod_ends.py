@@ -13,10 +13,11 @@ from clusters.kubernetes.snapshots.pod import PodSnapshot
 class PodEnds:
     """The seconds between the deletion of Pods and their end, as they are observed.
 
-    A deletion of a Dataset needs a few seconds, or 30 s more. In logs of slow ones Alluxio's master and job
-    master ended at once, and the job worker, which received its signal at the same time, did not end: it
-    closes its connection to a job master that is gone, for which Alluxio has up to 45 s
-    (``alluxio.network.connection.shutdown.graceful.timeout`` of 2.9.0), and a Pod has a grace of 30 s.
+    A deletion needs a few seconds, or 30 s more. In the logs of nine deletions (Fluid 0.9.3 and 1.0.8)
+    Alluxio's master and job master ended within a second. In the slow ones the job worker, which receives
+    its signal at the same time, did not end: its next step is to close its connection to a job master that
+    is gone, for which Alluxio 2.9.0 has up to 45 s
+    (``alluxio.network.connection.shutdown.graceful.timeout``), and a Pod has a grace of 30 s.
 
     Attributes:
         clock: times the observations.

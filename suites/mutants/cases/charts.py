@@ -78,6 +78,7 @@ CHARTS: Final = (
         "a master whose source cannot be mounted is Ready",
         ("B14", "B15"),
         Edit(MASTER, 195, '"bash", "-c", "/etc/fluid/scripts/mount.sh >> /proc/1/fd/1 2>&1"', '"true"'),
+        timeout_factor=0.5,
     ),
     _mutant(
         "M129",

@@ -537,7 +537,8 @@ _PLACEMENT: Final = (
         "M84",
         "workers with Exclusive placement share a node",
         ("A17",),
-        Edit(AFFINITY, 85, "Exists", "DoesNotExist"),
+        Edit(AFFINITY, 84, "fluid.io/dataset", "fluid.io/nothing"),
+        timeout_factor=0.5,
     ),
     _mutant(
         "M85",

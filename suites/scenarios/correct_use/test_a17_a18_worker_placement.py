@@ -87,7 +87,7 @@ def _check_one_is_pending(user: User, replicas: int) -> None:
             all_but_one_ready,
             subject=f"AlluxioRuntime {user.namespace}/{SECOND}",
             condition=f"{replicas - 1} of {replicas} workers ready, one without a node",
-            timeout=workers.SCALE_SECONDS,
+            timeout=workers.SCALE_SECONDS * user.timeout_factor,
             delay=5.0,
             describe=lambda seen: "; ".join([str(seen[0]), *map(str, seen[1])]),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusters.kubernetes import kinds
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.product.fluid_snapshots import DatasetSnapshot
@@ -56,6 +57,10 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
             dataset_owner.namespace, DATASET
         )
 
+    def state_of_worker() -> tuple[str, bool, bool]:
+        worker = objects.get(PodSnapshot, name, dataset_owner.namespace)
+        return ("", False, False) if worker is None else (worker.uid, worker.ready, worker.deleting)
+
     def unbound(seen: tuple[PodSnapshot | None, DatasetSnapshot]) -> str | None:
         return None if seen[1].phase in allowed else f"the Dataset's phase is {seen[1].phase}"
 
@@ -65,7 +70,8 @@ def test_deleted_worker_is_replaced_and_reads_continue(dataset_owner: User) -> N
 
     with dataset_owner.evidence.phase("waiting", "the worker is replaced"):
         wait(
-            observe,
+            # The Dataset's phase is to be right also when Fluid reconciles without a worker.
+            dataset_owner.with_reconcile_at_change(state_of_worker, observe, DATASET, kinds.ALLUXIO_RUNTIME),
             is_replaced,
             subject=f"Pod {dataset_owner.namespace}/{name}",
             condition=f"replacement by a ready Pod, while the Dataset is {' or '.join(allowed)}",

@@ -69,6 +69,31 @@ def _windows() -> Iterator[tuple[str, str]]:
                 yield str(file.relative_to(SUITES)).removeprefix("scenarios/"), ast.unparse(window)
 
 
+def _waits_that_judge_the_phase() -> Iterator[tuple[str, ast.Call]]:
+    """Waits of scenarios that end with an error at a wrong phase of the Dataset: their file, and the call."""
+    for file in sorted((SUITES / "scenarios").rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        judges = {
+            node.name
+            for node in nodes
+            if isinstance(node, ast.FunctionDef) and "the Dataset's phase is" in ast.unparse(node)
+        }
+        for call in nodes:
+            if not isinstance(call, ast.Call) or ast.unparse(call.func) != "wait":
+                continue
+            failed = {ast.unparse(word.value) for word in call.keywords if word.arg == "failed"}
+            if failed & judges:
+                yield file.name, call
+
+
+def test_a_phase_that_is_judged_while_something_is_awaited_is_reconciled_meanwhile() -> None:
+    """The wait may be shorter than the 90 s after which Fluid looks at a Bound Dataset again."""
+    found = list(_waits_that_judge_the_phase())
+    assert "test_d4_deleted_worker.py" in {file for file, _ in found}
+    quiet = [file for file, call in found if "with_reconcile_" not in ast.unparse(call.args[0])]
+    assert quiet == []
+
+
 def test_each_window_holds_two_rounds_of_the_controller_or_watches_something_else() -> None:
     """A window that is added is long enough, or is listed here with what acts in it."""
     found = list(_windows())
