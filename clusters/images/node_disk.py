@@ -71,7 +71,10 @@ def _root(engine: Engine) -> Path | None:
         return None
     said = engine.run("info", "--format", "{{.DockerRootDir}}", check=False).stdout.strip()
     root = Path(said)
-    return root if said and root.is_dir() else None
+    try:
+        return root if said and root.is_dir() else None
+    except OSError:  # an ordinary user may not look into it
+        return None
 
 
 def _require(root: Path, needed: int, nodes: int) -> None:

@@ -85,3 +85,17 @@ def test_disk_of_another_machine_is_not_judged(tmp_path: Path, root: str, addres
     requirement = node_disk.of_nodes(an_engine(root, address), archive, 1000)
     requirement.require()
     assert "not known" in requirement.found
+
+
+def test_folder_that_an_ordinary_user_may_not_look_into_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the data below /var/lib/docker of an engine with user namespaces."""
+
+    def forbidden(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    requirement = node_disk.of_nodes(an_engine(tmp_path), tmp_path, 1)
+    requirement.require()
+    assert "not known" in requirement.found
