@@ -19,8 +19,9 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: Seconds until Kubernetes has started all Pods of the node again.
 BACK_SECONDS: Final = 240.0
-#: Seconds for which is watched what follows, and until all read right then.
-WATCHED_SECONDS: Final = 20.0
+#: Seconds for which is watched what follows (two reconciles, which are requested), and until all read
+#: right then.
+WATCHED_SECONDS: Final = 40.0
 HEALS_SECONDS: Final = 180.0
 _HOST: Final = "kubernetes.io/hostname"
 

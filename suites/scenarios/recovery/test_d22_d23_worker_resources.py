@@ -25,8 +25,9 @@ from workloads.models.small_runtime import laptop_runtime
 
 #: Alluxio's worker, as it is named among the processes.
 WORKER_CLASS: Final = "alluxio.worker.AlluxioWorker"
-#: Seconds for which the readers are watched after the kill, and until all read right then.
-WATCHED_SECONDS: Final = 20.0
+#: Seconds for which the readers are watched after the kill (two reconciles, which are requested), and until
+#: all read right then.
+WATCHED_SECONDS: Final = 40.0
 HEALS_SECONDS: Final = 180.0
 
 

@@ -23,8 +23,8 @@ from workloads.faults import Fault, restart_kubelet, without_node_label
 from workloads.models.dataset import Dataset
 from workloads.models.small_runtime import laptop_runtime
 
-#: Seconds for which an application is watched after the restart.
-WATCHED_SECONDS: Final = 20.0
+#: Seconds for which an application is watched after the restart: two reconciles, which are requested.
+WATCHED_SECONDS: Final = 40.0
 #: Seconds within which all read right after that: nothing between them and their data has ended.
 HEALS_SECONDS: Final = 60.0
 #: Name of the Dataset that is created after the controller's restart.

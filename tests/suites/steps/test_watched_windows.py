@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,23 @@ def test_two_reconciles_fit_with_their_effects_whether_requested_or_not(
     window = cast(property, ReconcileSteps.two_reconciles).fget
     assert window is not None
     assert window(SimpleNamespace(requests_reconciles=requests)) == 2 * between + EFFECT_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("row", "constant"),
+    [
+        ("test_d11_restarted_node", "WATCHED_SECONDS"),
+        ("test_d16_d17_d25_maintained_node", "OUT_SECONDS"),
+        ("test_d18_d19_d20_d24_nfs_faults", "BROKEN_SECONDS"),
+        ("test_d21_api_server_gone", "GONE_SECONDS"),
+        ("test_d22_d23_worker_resources", "WATCHED_SECONDS"),
+        ("test_d9_d10_d13_d14_restarts", "WATCHED_SECONDS"),
+    ],
+)
+def test_a_fault_lasts_for_two_reconciles_or_is_followed_by_two(row: str, constant: str) -> None:
+    """The Dataset's phase is judged meanwhile, with requests for reconciles."""
+    lasts = getattr(importlib.import_module(f"suites.scenarios.recovery.{row}"), constant)
+    assert lasts > 2 * FULL_RECONCILE_DELAY
 
 
 def test_two_retries_are_longer_than_twice_the_time_between_them() -> None:
