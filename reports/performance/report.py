@@ -35,6 +35,7 @@ from reports.performance.text import (
     alarms,
     arm_badges,
     cpu_text,
+    how_text,
     interval_text,
     left_out,
     measured_on,
@@ -162,7 +163,7 @@ def render_markdown(benchmark: Benchmark) -> str:
             "",
             *(f"- {escape(text)}" for text in says_spread(series)),
             *([""] if says_spread(series) else []),
-            "| how it was read | median | 95 % interval | variation | CPU for 1 GiB | rounds | worth |",
+            f"| {how_text(series)} | median | 95 % interval | variation | CPU for 1 GiB | rounds | worth |",
             "|---|---:|---|---:|---:|---:|---|",
         ]
         for figures in series.figures:
@@ -232,6 +233,7 @@ def _body(benchmark: Benchmark) -> Markup:
         smallest_claim=SMALLEST_CLAIM,
         pair_text=pair_text,
         says_series=says_series,
+        how=how_text,
         says_spread=says_spread,
         value=value_text,
         span=span_text,

@@ -129,7 +129,7 @@ def unfinished(benchmark: Benchmark) -> str:
 
 
 def says_series(series: SeriesResult) -> str:
-    """What was read, how often, and at which bandwidth of NFS."""
+    """What was done with which files, how often, and at which bandwidth of NFS."""
     load = series.workload
     readers = f"{load.jobs} process{'' if load.jobs == 1 else 'es'}"
     if load.pods > 1:
@@ -138,11 +138,23 @@ def says_series(series: SeriesResult) -> str:
     several = max((sum(part.kind == "read" for part in one.parts) for one in series.rounds), default=0)
     again = f"Short reads are repeated up to {several} times for one value. " if several else ""
     complete = len({one.number for one in series.rounds})
+    done = {
+        "read": f"read {units.size(load.total_bytes)} of {files}",
+        "write": f"wrote {units.size(load.total_bytes)} to {files}",
+        "list": f"listed {files}",
+        "stat": f"looked up {files}",
+        "open": f"opened {files}",
+    }[load.operation]
     return (
-        f"{load.says.rstrip('.')}. {readers} read {units.size(load.total_bytes)} of {files} in each round. "
+        f"{load.says.rstrip('.')}. {readers} {done} in each round. "
         f"{again}{says_shaping(series)} {complete} rounds in {units.duration(series.seconds)} "
         f"({series.planned} planned), {ENDINGS.get(series.ending, series.ending)}."
     )
+
+
+def how_text(series: SeriesResult) -> str:
+    """What the names of its arms say, as the head of a column."""
+    return "how it was read" if series.workload.operation == "read" else "how it was done"
 
 
 def says_spread(series: SeriesResult) -> tuple[str, ...]:

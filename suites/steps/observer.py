@@ -187,11 +187,13 @@ class Observer:
 
     def blocks(self, namespace: str, dataset: str) -> tuple[BlockFile, ...]:
         """Whole block files of the Dataset on all nodes, read on the nodes themselves."""
-        found: list[BlockFile] = []
+        nodes = self.system.nodes
+        return tuple(block for node in nodes for block in self.blocks_on(node, namespace, dataset))
+
+    def blocks_on(self, node: str, namespace: str, dataset: str) -> tuple[BlockFile, ...]:
+        """Whole block files of the Dataset on one node."""
         argv = find_blocks(fluid_names.tier_folder(namespace, dataset))
-        for node in self.system.nodes:
-            found += [block for block in parse_blocks(self.find_on_node(node, argv)) if not block.temporary]
-        return tuple(found)
+        return tuple(block for block in parse_blocks(self.find_on_node(node, argv)) if not block.temporary)
 
     def find_on_node(self, node: str, argv: Sequence[str]) -> str:
         """The output of ``find`` on a node; empty where the folders are not there.

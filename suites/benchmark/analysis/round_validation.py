@@ -40,11 +40,21 @@ EMPTY_MEMORY: Final = frozenset(
         ArmKind.FLUID_COLD,
         ArmKind.FLUID_WARM_SAME_CLIENT,
         ArmKind.FLUID_WARM_FRESH_CLIENT,
+        ArmKind.FLUID_LOCAL,
+        ArmKind.FLUID_REMOTE,
     }
 )
+#: Kinds whose rounds read contents, and which these rules are for.
+READS: Final = EMPTY_MEMORY | {ArmKind.RAW_CACHED, ArmKind.FLUID_WARM_CACHED}
 _FROM_NFS: Final = frozenset({ArmKind.RAW_COLD, ArmKind.FLUID_COLD})
 _WARM: Final = frozenset(
-    {ArmKind.FLUID_WARM_SAME_CLIENT, ArmKind.FLUID_WARM_FRESH_CLIENT, ArmKind.FLUID_WARM_CACHED}
+    {
+        ArmKind.FLUID_WARM_SAME_CLIENT,
+        ArmKind.FLUID_WARM_FRESH_CLIENT,
+        ArmKind.FLUID_WARM_CACHED,
+        ArmKind.FLUID_LOCAL,
+        ArmKind.FLUID_REMOTE,
+    }
 )
 
 
@@ -77,7 +87,12 @@ def invalid(expected: Expected, proof: Proof) -> str:
     Args:
         expected: what the round must have done.
         proof: the evidence.
+
+    Raises:
+        ValueError: a round of this kind reads no contents.
     """
+    if expected.kind not in READS:
+        raise ValueError(f"a round of kind {expected.kind} reads no contents")
     return "; ".join(_reasons(expected, proof))
 
 

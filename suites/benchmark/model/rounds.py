@@ -60,6 +60,13 @@ class State(Model):
         "",
         description="uid of the Fuse Pod that serves the application, several joined by +; empty: none",
     )
+    reader: str = Field("", description="uid of the application's Pod, where a new one matters")
+    server_bytes: Count | None = Field(
+        None, description="of the file that is written, on the disk of the NFS server with a right checksum"
+    )
+    block_bytes: dict[str, Count] = Field(
+        default_factory=dict, description="bytes of whole block files in the tier folders of workers, by node"
+    )
 
 
 class Proof(Model):
@@ -106,7 +113,9 @@ class Round(Model):
         description="run time reported by fio: the sum of several reads; for several Pods, from the start "
         "of the first to the end of the last; for a failed round, how long the harness waited"
     )
-    read_bytes: Count = Field(description="all reads and Pods together")
+    read_bytes: Count = Field(
+        description="read or written, all reads and Pods together; 0: only metadata was read"
+    )
     started: datetime
     load_before: Amount = Field(description="1-minute load average just before")
     cpu_seconds: Amount | None = Field(

@@ -21,8 +21,14 @@ class Workload(Model):
     jobs: int = Field(ge=1, description="parallel processes in each Pod")
     pods: int = Field(1, ge=1, description="parallel Pods")
     files: int = Field(ge=1)
-    total_bytes: int = Field(ge=1, description="read in one round by one Pod")
-    parameters: dict[str, str] = Field(description="fio options as given to fio")
+    total_bytes: int = Field(
+        ge=1,
+        description="read or written in one round by one Pod; of list, stat and open the size of the files",
+    )
+    parameters: dict[str, str] = Field(description="fio options as given to fio, or those of another program")
+    operation: Literal["read", "write", "list", "stat", "open"] = Field(
+        "read", description="what was done with the files"
+    )
 
 
 class Shaping(Model):
@@ -42,10 +48,18 @@ class ArmKind(StrEnum):
     FLUID_WARM_SAME_CLIENT = "fluid-warm-same-client"
     FLUID_WARM_FRESH_CLIENT = "fluid-warm-fresh-client"
     FLUID_WARM_CACHED = "fluid-warm-cached"
+    RAW_NEW_MOUNT = "raw-new-mount"
+    RAW_SAME_MOUNT = "raw-same-mount"
+    FLUID_NEW_CLIENT = "fluid-new-client"
+    FLUID_SAME_CLIENT = "fluid-same-client"
+    RAW_WRITE = "raw-write"
+    FLUID_WRITE = "fluid-write"
+    FLUID_LOCAL = "fluid-local"
+    FLUID_REMOTE = "fluid-remote"
 
     @property
     def through_fluid(self) -> bool:
-        """Whether the application reads the claim of Fluid."""
+        """Whether the application uses the claim of Fluid."""
         return self.value.startswith("fluid")
 
 
@@ -59,6 +73,19 @@ MEANING: Final[dict[ArmKind, str]] = {
     ArmKind.FLUID_WARM_FRESH_CLIENT: "read through Fluid with all data in Alluxio, by a FUSE client that "
     "started after it was cached; the page cache is empty",
     ArmKind.FLUID_WARM_CACHED: "read once more through Fluid: the node's memory (page cache) holds the data",
+    ArmKind.RAW_NEW_MOUNT: "the application uses the NFS claim itself, in a Pod that has just started, so "
+    "that nothing about the files is known on its mount",
+    ArmKind.RAW_SAME_MOUNT: "the same once more in the same Pod",
+    ArmKind.FLUID_NEW_CLIENT: "the application uses Fluid's claim through a FUSE client that has just "
+    "started; Alluxio's master knows the files",
+    ArmKind.FLUID_SAME_CLIENT: "the same once more through the same FUSE client",
+    ArmKind.RAW_WRITE: "the application writes to the NFS claim itself",
+    ArmKind.FLUID_WRITE: "the application writes to Fluid's claim; Alluxio writes to its cache and to NFS at "
+    "once (CACHE_THROUGH)",
+    ArmKind.FLUID_LOCAL: "read through Fluid from the worker on the application's own node, which holds all "
+    "of the data; the page cache is empty",
+    ArmKind.FLUID_REMOTE: "read through Fluid from a worker on another node, which holds all of the data; "
+    "the worker on the application's own node holds none of it; the page cache is empty",
 }
 
 

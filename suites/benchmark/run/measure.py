@@ -75,11 +75,11 @@ class Measurer:
             raise
         except (HungError, ExecTimeoutError) as error:
             self.findings.append(f"{arm}, round {number + 1}: {error.message}")
-            failed = _failed(arm, number, started, error.message)
+            failed = failed_round(arm, number, started, error.message)
             self._repair(arm)
             return failed
         except HarnessError as error:
-            return _failed(arm, number, started, error.message)
+            return failed_round(arm, number, started, error.message)
 
     def _measure(self, arm: str, number: int) -> Round:
         kind = arms.ARMS[arm].kind
@@ -158,8 +158,8 @@ class Measurer:
         # Of several reads, the one that is furthest from the required state counts.
         worst = max(first) if kind in EMPTY_MEMORY else min(first)
         proof = Proof(
-            before=_state(before, sum(first) if pods > 1 else worst, through_fluid=kind.through_fluid),
-            after=_state(after, sum(last) if pods > 1 else last[-1], through_fluid=kind.through_fluid),
+            before=state_of(before, sum(first) if pods > 1 else worst, through_fluid=kind.through_fluid),
+            after=state_of(after, sum(last) if pods > 1 else last[-1], through_fluid=kind.through_fluid),
         )
         expected = Expected(
             kind=kind,
@@ -245,7 +245,8 @@ def deadline(plan: Plan) -> float:
     return max(LEAST_DEADLINE, plan.total_bytes / SLOWEST)
 
 
-def _state(seen: Observation, resident: int, *, through_fluid: bool) -> State:
+def state_of(seen: Observation, resident: int, *, through_fluid: bool) -> State:
+    """An observation with the bytes in the page cache, as the evidence of a round."""
     return State(
         at=seen.at,
         cached_percent=seen.alluxio.percent,
@@ -257,7 +258,8 @@ def _state(seen: Observation, resident: int, *, through_fluid: bool) -> State:
     )
 
 
-def _failed(arm: str, number: int, started: datetime, reason: str) -> Round:
+def failed_round(arm: str, number: int, started: datetime, reason: str) -> Round:
+    """A round that gave no value."""
     return Round(
         arm=arm,
         number=number,

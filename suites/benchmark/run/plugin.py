@@ -19,19 +19,24 @@ from suites.benchmark.run.profile import Settings
 from suites.record.run import run_of
 
 if TYPE_CHECKING:
-    from suites.benchmark.run.session import BenchmarkSession
+    from suites.benchmark.run.base_session import Session
 
 MARKER: Final = "benchmark"
 
 #: The results so far; set after each round. Reports read it.
 MEASURED: Final = pytest.StashKey[Benchmark]()
-_SESSION: Final = pytest.StashKey["BenchmarkSession"]()
+_SESSION: Final = pytest.StashKey["Session[Any]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the benchmark to those of pytest-benchmark."""
     group = parser.getgroup("fluid-conformance")
     group.addoption("--benchmark-profile", default="default", help="quick, default, full or scale")
+    group.addoption(
+        "--benchmark-case",
+        default=None,
+        help="in place of a profile: all, or some of list, stat, open, remote and write (list,stat)",
+    )
     group.addoption(
         "--benchmark-rounds",
         type=int,
@@ -84,6 +89,7 @@ def settings_of(config: pytest.Config) -> Settings:
             most_jobs=config.getoption("benchmark_most_jobs"),
             pods=config.getoption("benchmark_pods"),
             shaping=config.getoption("benchmark_shaping") or "auto",
+            cases=config.getoption("benchmark_case"),
         )
     except RefusalError as error:
         raise pytest.UsageError(str(error)) from None
@@ -104,19 +110,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def benchmark_session(
     request: pytest.FixtureRequest, system: System, progress: Progress
-) -> Iterator[BenchmarkSession]:
+) -> Iterator[Session[Any]]:
     """The benchmark session, with data, Dataset and readers."""
-    from suites.benchmark.run.session import BenchmarkSession  # noqa: PLC0415 - numpy loads only for a benchmark
+    from suites.benchmark.run.case_session import CaseSession  # noqa: PLC0415 - numpy loads only for a benchmark
+    from suites.benchmark.run.session import BenchmarkSession  # noqa: PLC0415 - the same
 
     config, run = request.config, run_of(request.config)
+    settings = settings_of(config)
 
     def keep(benchmark: Benchmark) -> None:
         config.stash[MEASURED] = benchmark
 
-    session = BenchmarkSession(
+    kind: type[Session[Any]] = CaseSession if settings.cases else BenchmarkSession
+    session = kind(
         system=system,
         progress=progress,
-        settings=settings_of(config),
+        settings=settings,
         out=run.out,
         run_id=run.id,
         command=run.command,

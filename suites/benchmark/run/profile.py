@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from clusters.errors import RefusalError
 from suites.benchmark.run import arms
+from suites.benchmark.run import cases as case_choice
+from suites.benchmark.run.cases import Case, CaseSpec, cases_of
 from suites.benchmark.run.schedule import ROUNDS, Block, Series
 from workloads import fio
 
@@ -70,6 +72,10 @@ class SeriesSpec:
         """Name of the series, unique in a run."""
         return self.series.name
 
+    def timed(self, series: Series) -> SeriesSpec:
+        """The same with another plan."""
+        return replace(self, series=series)
+
     def plan(self, directory: str, most: int) -> fio.Plan:
         """The fio job for the files in ``directory``."""
         return fio.load(self.job).plan(AMOUNTS, directory=directory, numjobs=self.numjobs, most=most)
@@ -87,6 +93,7 @@ class Settings:
         most_jobs: largest number of parallel processes.
         pods: parallel Pods in an additional series; 1 for no such series.
         shaping: what limits NFS: the kernel, a proxy, or the kernel if it can.
+        cases: what is measured in place of the profile.
     """
 
     profile: ProfileName = "default"
@@ -96,6 +103,7 @@ class Settings:
     most_jobs: int = fio.MOST_JOBS
     pods: int = 1
     shaping: Means = "auto"
+    cases: tuple[Case, ...] = ()
 
     @classmethod
     def of(
@@ -108,6 +116,7 @@ class Settings:
         most_jobs: int | None = None,
         pods: int | None = None,
         shaping: str = "auto",
+        cases: str | None = None,
     ) -> Settings:
         """Settings from options; None means the default of the profile.
 
@@ -123,11 +132,17 @@ class Settings:
             raise RefusalError(
                 f"there is no benchmark profile {profile!r}", advice=f"use one of {', '.join(known)}"
             )
+        chosen = cases_of(cases) if cases is not None else ()
+        if rounds is None:
+            rounds = case_choice.ROUNDS if chosen else 6 if profile == "quick" else ROUNDS
+        if minutes is None:
+            minutes = case_choice.needed_minutes(chosen, rounds) if chosen else MINUTES[profile]
         settings = cls(
             profile=profile,  # type: ignore[arg-type] # the lookup was just done
-            rounds=rounds if rounds is not None else (6 if profile == "quick" else ROUNDS),
+            rounds=rounds,
             bandwidth=bandwidth if bandwidth is not None else DEFAULT_BANDWIDTH,
-            minutes=minutes if minutes is not None else MINUTES[profile],
+            minutes=minutes,
+            cases=chosen,
             most_jobs=most_jobs if most_jobs is not None else fio.MOST_JOBS,
             shaping=shaping,  # type: ignore[arg-type] # the lookup was just done
             pods=pods if pods is not None else (2 if profile == "scale" else 1),
@@ -141,6 +156,14 @@ class Settings:
         ):
             raise RefusalError("rounds, jobs, bandwidth and minutes of a benchmark must be above 0")
         return settings
+
+    def case_specs(self) -> tuple[CaseSpec, ...]:
+        """The cases in the order of measurement, with their shares of the time."""
+        return case_choice.specs(self.cases, self.rounds, self.minutes)
+
+    def plans(self) -> tuple[Series, ...]:
+        """The plans of all that is measured: of the cases, or else of the profile."""
+        return tuple(one.series for one in (self.case_specs() if self.cases else self.series_specs()))
 
     def series_specs(self) -> tuple[SeriesSpec, ...]:
         """The series in the order of measurement, with their shares of the time."""

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import SystemCommands
 from clusters.images.offline import artifacts
 from clusters.images.tools import Tools
 from clusters.paths import cache_root
-from clusters.progress import Progress, RunningStage
-from clusters.system import System
-from suites.benchmark.analysis.calibration import calibrate, like_pairs, lognormal
-from suites.benchmark.analysis.judge import ArmValues, judge, narrow_enough
-from suites.benchmark.analysis.paired import FEWEST_PAIRS
+from clusters.progress import RunningStage
 from suites.benchmark.analysis.series_summary import summarize_series
-from suites.benchmark.model import results
-from suites.benchmark.model.environment import Environment
-from suites.benchmark.model.judgement import FEWEST_ROUNDS, JudgeFigures, Purpose
-from suites.benchmark.model.results import Benchmark
 from suites.benchmark.model.rounds import Round, Unit
-from suites.benchmark.model.series import Arm, Ending, SeriesResult, Shaping, Workload
+from suites.benchmark.model.series import Arm, SeriesResult, Shaping, Workload
 from suites.benchmark.run import arms
+from suites.benchmark.run.base_session import Session
 from suites.benchmark.run.measure import Measurer, deadline
-from suites.benchmark.run.profile import COPIES, MIB, TEARDOWN_SECONDS, SeriesSpec, Settings
-from suites.benchmark.run.schedule import planned, run
+from suites.benchmark.run.profile import COPIES, MIB, TEARDOWN_SECONDS, SeriesSpec
+from suites.benchmark.run.schedule import planned
 from suites.benchmark.testbed import nfs_proxy
 from suites.benchmark.testbed.environment_probe import mount_options, probe_environment
 from suites.benchmark.testbed.layout import Layout
@@ -48,49 +38,14 @@ SLOWED: Final = 0.5
 #: Reads of raw NFS that measure its bandwidth before a series.
 BANDWIDTH_READS: Final = 5
 
-#: Rounds that a series needs to be judged, and one that may be invalid.
-LEAST_ROUNDS: Final = FEWEST_ROUNDS + 1
-
-#: Generated series of each kind for the calibration of the judge.
-CALIBRATION_SERIES: Final = 200
-
 
 @dataclass
-class BenchmarkSession:
-    """Measures series on request, each once, and writes the results after each round.
+class BenchmarkSession(Session[SeriesSpec]):
+    """Measures reads by fio: the series of a profile."""
 
-    Attributes:
-        system: the cluster.
-        progress: receives the stages.
-        settings: options of the run.
-        out: folder of the run.
-        run_id: its name.
-        command: the command line.
-        started: when the run began.
-        on_write: called with each new state of the results.
-        clock: replaced by tests.
-        stopped: why the session ended early; empty if it did not.
-    """
-
-    system: System
-    progress: Progress
-    settings: Settings
-    out: Path
-    run_id: str
-    command: str
-    started: datetime
-    on_write: Callable[[Benchmark], None] = lambda _benchmark: None
-    clock: Clock = SYSTEM_CLOCK
-    stopped: str = ""
-    _ends: float = field(default=math.inf, init=False)
     _testbed: Testbed | None = field(default=None, init=False)
     _proxy: nfs_proxy.NfsProxy | None = field(default=None, init=False)
     _proxied: Testbed | None = field(default=None, init=False)
-    _environment: Environment | None = field(default=None, init=False)
-    _done: dict[str, SeriesResult] = field(default_factory=dict, init=False)
-    _failed: dict[str, HarnessError] = field(default_factory=dict, init=False)
-    _findings: list[str] = field(default_factory=list, init=False)
-    _judge: tuple[JudgeFigures, ...] = field(default=(), init=False)
 
     def prepare(self) -> None:
         """Print the plan, and create data, Dataset and readers.
@@ -98,7 +53,7 @@ class BenchmarkSession:
         Raises:
             HarnessError: one of them could not be created.
         """
-        specs = self.settings.series_specs()
+        specs = self._specs()
         self._ends = self.clock.now() + 60 * self.settings.minutes - TEARDOWN_SECONDS
         for line in planned([one.series for one in specs]).splitlines():
             self.progress.note(line)
@@ -107,65 +62,23 @@ class BenchmarkSession:
         remove_limit(self._testbed.limiter)
         self._environment = probe_environment(self._testbed)
 
-    def series(self, name: str) -> SeriesResult:
-        """The series of that name; the first call measures it.
+    def _specs(self) -> tuple[SeriesSpec, ...]:
+        return self.settings.series_specs()
 
-        Raises:
-            HarnessError: it could not be measured.
-            ShapingError: the bandwidth of NFS cannot be limited on this host.
-        """
-        if name in self._failed:
-            raise self._failed[name]
-        if name not in self._done:
-            spec = next(one for one in self.settings.series_specs() if one.name == name)
-            try:
-                self._measure(spec)
-            except HarnessError as error:
-                self._failed[name] = error
-                self._findings.append(f"{name} could not be measured: {error.message}")
-                raise
-        return self._done[name]
-
-    def has(self, name: str) -> bool:
-        """Whether the series of that name was measured, at least in part."""
-        return name in self._done
-
-    def close(self, *, clean: bool) -> None:
-        """Calibrate the judge, write the results for the last time, and remove all objects if ``clean``.
-
-        Raises:
-            HarnessError: something could not be removed.
-        """
-        if self._done:
-            self._judge = self._calibration()
-            self._write(finished=not self.stopped)
-        with contextlib.ExitStack() as teardown:
-            # In reverse order: no mount may exist when the proxy is deleted.
-            for created in (self._proxy, self._testbed, self._proxied):
-                if created is not None and clean:
-                    teardown.callback(created.remove)
-            for testbed in (self._testbed, self._proxied):
-                if testbed is not None:
-                    teardown.callback(remove_limit, testbed.limiter)
+    def _remove(self, teardown: contextlib.ExitStack, *, clean: bool) -> None:
+        # In reverse order: no mount may exist when the proxy is deleted.
+        for created in (self._proxy, self._testbed, self._proxied):
+            if created is not None and clean:
+                teardown.callback(created.remove)
+        for testbed in (self._testbed, self._proxied):
+            if testbed is not None:
+                teardown.callback(remove_limit, testbed.limiter)
 
     def _plan(self, spec: SeriesSpec, directory: str = MOUNT) -> Plan:
         return spec.plan(directory, self.settings.most_jobs)
 
     def _layout(self, spec: SeriesSpec) -> Layout:
         return Layout.of(self._plan(spec), max(COPIES, self.settings.pods))
-
-    def _timed(self, spec: SeriesSpec) -> SeriesSpec:
-        """The series with its share of the remaining time, by the length of its rounds."""
-        remaining = [
-            one
-            for one in self.settings.series_specs()
-            if one.name == spec.name or not (one.name in self._done or one.name in self._failed)
-        ]
-        share = spec.series.round_seconds / sum(one.series.round_seconds for one in remaining)
-        left = max(self._ends - self.clock.now(), 0.0)
-        # A series with too few rounds is useless, so it may use the time of those after it.
-        series = replace(spec.series, budget=share * left, fewest=LEAST_ROUNDS, limit=left)
-        return replace(spec, series=series)
 
     def _measure(self, spec: SeriesSpec) -> None:
         assert self._testbed is not None
@@ -220,8 +133,8 @@ class BenchmarkSession:
             )
             series_arms = self._arms(testbed, spec, SLOWED * reached)
 
-            def keep(ending: str, rounds: Sequence[Round], seconds: float) -> None:
-                self._done[spec.name] = self._result(
+            def result(rounds: Sequence[Round], ending: str, seconds: float) -> SeriesResult:
+                return self._result(
                     spec,
                     measurer,
                     series_arms,
@@ -231,16 +144,8 @@ class BenchmarkSession:
                     seconds=seconds,
                 )
 
-            def on_round(rounds: Sequence[Round], seconds: float) -> None:
-                keep("going on", rounds, seconds)
-                self._write(finished=False)
-
-            done = run(spec.series, measurer, enough=lambda rounds: _enough(rounds, spec), on_round=on_round)
-            keep(str(done.ending), done.rounds, done.seconds)
-            self._findings += measurer.findings
-            if done.ending is Ending.INTERRUPTED:
-                self.stopped = f"Ctrl-C while {spec.name} was measured"
-            self._write(finished=False)
+            compared = arms.comparisons(spec.series.arms)
+            done = self._measure_rounds(spec, measurer, compared, Unit.BYTES_PER_SECOND, result)
         self.progress.note(str(done))
 
     def _nfs_bandwidth(
@@ -313,63 +218,6 @@ class BenchmarkSession:
             ending=ending,
             timeline=measurer.timeline,
         )
-
-    def _calibration(self) -> tuple[JudgeFigures, ...]:
-        """Calibration of the judge with a standard noise, and with noise like that of this run."""
-        found = [calibrate(lognormal(0.03), CALIBRATION_SERIES, same_rounds=True)]
-        measured = [equal_reads(series.rounds) for series in self._done.values()]
-        if any(len(pairs) > 1 for pairs in measured):
-            found.append(
-                calibrate(
-                    like_pairs(*measured),
-                    CALIBRATION_SERIES,
-                    rounds=max(self.settings.rounds, FEWEST_PAIRS),
-                    second_baseline=True,
-                    same_rounds=True,
-                )
-            )
-        return tuple(found)
-
-    def _write(self, *, finished: bool) -> None:
-        if self._environment is None:
-            return
-        benchmark = Benchmark(
-            id=self.run_id,
-            started=self.started,
-            seconds=(datetime.now(UTC) - self.started).total_seconds(),
-            finished=finished,
-            stopped=self.stopped,
-            command=self.command,
-            environment=self._environment,
-            series=tuple(self._done.values()),
-            judge=self._judge,
-            findings=tuple(self._findings),
-        )
-        results.save(self.out, benchmark)
-        self.on_write(benchmark)
-
-
-def equal_reads(rounds: Sequence[Round]) -> list[tuple[float, float]]:
-    """The values of the two equal arms in the rounds in which both are valid."""
-    one, other = (ArmValues.of(rounds, arm) for arm in (arms.RAW_COLD, arms.RAW_REPEATED))
-    common = sorted(set(one.numbers) & set(other.numbers))
-    return list(zip(one.in_rounds(common), other.in_rounds(common), strict=True))
-
-
-def _enough(rounds: Sequence[Round], spec: SeriesSpec) -> bool:
-    """Whether the intervals of all comparisons of Fluid are narrow."""
-    return all(
-        narrow_enough(
-            judge(
-                ArmValues.of(rounds, one.baseline),
-                ArmValues.of(rounds, one.candidate),
-                Unit.BYTES_PER_SECOND,
-                same_rounds=True,
-            )
-        )
-        for one in arms.comparisons(spec.series.arms)
-        if one.purpose is Purpose.COMPARISON
-    )
 
 
 def _reached(rounds: Sequence[Round]) -> float | None:

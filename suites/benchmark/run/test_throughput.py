@@ -1,4 +1,4 @@
-"""Read throughput of Fluid compared with raw NFS. These are not scenarios: they do not affect the verdict."""
+"""Performance of Fluid compared with raw NFS. These are not scenarios: they do not affect the verdict."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from suites.benchmark.model.rounds import Round
+from suites.benchmark.run.cases import TooFewNodesError
 from suites.benchmark.run.plugin import settings_of
 from suites.benchmark.run.replay import Replay
 from suites.benchmark.testbed.shaping import ShapingError
 
 if TYPE_CHECKING:
-    from suites.benchmark.run.session import BenchmarkSession  # numpy loads only for a benchmark
+    from suites.benchmark.run.base_session import Session  # numpy loads only for a benchmark
 
 REPLAYS: Final = pytest.StashKey[dict[tuple[str, str], Replay]]()
 
@@ -31,29 +32,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("series", "arm"),
         [
             pytest.param(
-                spec.name,
+                plan.name,
                 arm,
-                id=f"{spec.name}: {arm}",
+                id=f"{plan.name}: {arm}",
                 marks=pytest.mark.benchmark(
-                    group=spec.name, timer=replays.setdefault((spec.name, arm), Replay())
+                    group=plan.name, timer=replays.setdefault((plan.name, arm), Replay())
                 ),
             )
-            for spec in settings_of(metafunc.config).series_specs()
-            for arm in spec.series.arms
+            for plan in settings_of(metafunc.config).plans()
+            for arm in plan.arms
         ],
     )
 
 
 def test_throughput(
-    request: pytest.FixtureRequest, benchmark: Any, benchmark_session: BenchmarkSession, series: str, arm: str
+    request: pytest.FixtureRequest, benchmark: Any, benchmark_session: Session[Any], series: str, arm: str
 ) -> None:
-    """The valid rounds of an arm, in the run times that fio reported."""
+    """The valid rounds of an arm, in the run times that were measured."""
     if benchmark_session.stopped and not benchmark_session.has(series):
         pytest.skip(f"not measured: {benchmark_session.stopped}")
     try:
         result = benchmark_session.series(series)
     except ShapingError as error:
         pytest.skip(f"cannot be measured on this host: {error.message}")
+    except TooFewNodesError as error:
+        pytest.skip(f"not measured: {error.message}; {error.advice}")
     rounds = result.of_arm(arm)
     valid = [one for one in rounds if one.valid]
     benchmark.extra_info.update(extra_info(rounds))
@@ -63,7 +66,7 @@ def test_throughput(
     replay = request.config.stash[REPLAYS][series, arm]
     # A value may consist of several reads; reported is the time of one, the same amount in all arms.
     amount = result.workload.pods * result.workload.total_bytes
-    replay.load([one.seconds * amount / one.read_bytes for one in valid])
+    replay.load([one.seconds * amount / (one.read_bytes or amount) for one in valid])
     benchmark.pedantic(replay.one_round, rounds=len(valid))
 
 

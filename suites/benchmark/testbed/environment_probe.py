@@ -18,8 +18,9 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from suites.benchmark.model.environment import Environment, Fuse, Machine, Nfs, Tier
+from suites.benchmark.testbed.datasets import QUOTA
 from suites.benchmark.testbed.layout import FOLDER
-from suites.benchmark.testbed.testbed import QUOTA, Testbed
+from suites.benchmark.testbed.testbed import Testbed
 from suites.steps.user import DATASET
 from workloads.pod_commands import Argv
 

@@ -31,8 +31,8 @@ _TICKS: Final = 100
 _MOSTLY_READING: Final = 0.5
 
 #: Exit codes if `timeout` ended or killed the program (coreutils).
-_TIMED_OUT: Final = 124
-_KILLED: Final = 137
+TIMED_OUT: Final = 124
+KILLED: Final = 137
 
 _MEASURE: Final = (
     RESIDENT
@@ -267,7 +267,7 @@ def parse_run(completed: Completed) -> FioRun:
         FioOutputError: the output of fio is not one complete JSON document.
         InfrastructureError: fio could not run.
     """
-    if completed.exit_code in {_TIMED_OUT, _KILLED}:
+    if completed.exit_code in {TIMED_OUT, KILLED}:
         raise HungError(
             f"fio did not end within {completed.argv[5]} s and was killed: it hangs, or is far too slow",
             subject="fio",
@@ -286,7 +286,7 @@ def parse_run(completed: Completed) -> FioRun:
         if (match := _SEEN.fullmatch(line)) is not None
     }
     try:
-        working, total = _ticks(seen)
+        busy, spent = busy_and_spent(seen)
         observed = (int(seen["ended"]) - int(seen["started"])) / 1e9
         reading = sum(group.seconds for group in report.groups())
         return FioRun(
@@ -294,8 +294,8 @@ def parse_run(completed: Completed) -> FioRun:
             load=float(seen["load"]),
             resident_before=int(seen["resident-before"]),
             resident_after=int(seen["resident-after"]),
-            busy=working / total if total > 0 else None,
-            cpu_seconds=working / _TICKS if reading >= _MOSTLY_READING * observed else None,
+            busy=busy,
+            cpu_seconds=spent if reading >= _MOSTLY_READING * observed else None,
             started=int(seen["started"]),
         )
     except (KeyError, ValueError) as error:
@@ -347,9 +347,20 @@ def read_all_argv(folder: str) -> Argv:
     return ("bash", "-euc", _READ_ALL, "read", folder)
 
 
-def _ticks(seen: Mapping[str, str]) -> tuple[int, int]:
-    """Ticks of all processors that were not idle, and all ticks, from two first lines of /proc/stat."""
+def busy_and_spent(seen: Mapping[str, str]) -> tuple[float | None, float]:
+    """What all processors did between two first lines of /proc/stat.
+
+    Args:
+        seen: the lines, as ``cpu-before`` and ``cpu-after``.
+
+    Returns:
+        The share of their time that was not idle, None if that time is too short; and the same in seconds.
+
+    Raises:
+        KeyError: a line is missing.
+        ValueError: a line has another format.
+    """
     before, after = ([int(word) for word in seen[name].split()[1:9]] for name in ("cpu-before", "cpu-after"))
     spent = [late - early for early, late in zip(before, after, strict=True)]
     total, idle = sum(spent), spent[3] + spent[4]  # idle and iowait (proc(5))
-    return total - idle, total
+    return (total - idle) / total if total > 0 else None, (total - idle) / _TICKS

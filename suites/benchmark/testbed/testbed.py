@@ -21,6 +21,7 @@ from clusters.system import System
 from clusters.waiting import WaitTimeoutError, wait
 from suites.benchmark.testbed import alluxio_rest
 from suites.benchmark.testbed.alluxio_rest import CacheState
+from suites.benchmark.testbed.datasets import Variant, creates_dataset, reader_node
 from suites.benchmark.testbed.fio_run import (
     FioRuns,
     HungError,
@@ -38,14 +39,11 @@ from workloads.application import CONTAINER
 from workloads.data import Files
 from workloads.faults import delete_pod, kill_process
 from workloads.fio import Plan
-from workloads.models.small_runtime import laptop_runtime
 from workloads.page_cache import drop_argv
 
 MOUNT: Final = "/data"
 #: Mount of the source claim in Alluxio's workers (`ufsVolumes` in the chart values of Fluid 1.0.8).
 WORKER_MOUNT: Final = "/underFSStorage"
-QUOTA: Final = "1536Mi"
-DIRECT: Final = "1g"
 
 STATE_SECONDS: Final = 120.0
 #: Seconds until Alluxio has cached what was read (seen: 5), also after a second client has read it.
@@ -101,7 +99,12 @@ class Testbed:
 
     @classmethod
     def create(
-        cls, system: System, progress: Progress, layouts: Sequence[Layout], proxy: NfsProxy | None = None
+        cls,
+        system: System,
+        progress: Progress,
+        layouts: Sequence[Layout],
+        proxy: NfsProxy | None = None,
+        variant: Variant = Variant(),  # noqa: B008 - it is frozen
     ) -> Testbed:
         """Create the data on the NFS server, the Dataset and the readers.
 
@@ -110,6 +113,7 @@ class Testbed:
             progress: receives the stages.
             layouts: the data to create; none if it exists.
             proxy: through which the source claim mounts the server; None mounts it directly.
+            variant: of the Dataset.
 
         Raises:
             InfrastructureError: the data could not be created.
@@ -127,13 +131,12 @@ class Testbed:
                     user.creates_source()
                 else:
                     user.creates_source(server=proxy.address, mount_options=MOUNT_OPTIONS)
-                user.creates_dataset(
-                    runtime=laptop_runtime(user.namespace, DATASET, quota=QUOTA, direct=DIRECT, quick=False)
-                )
+                creates_dataset(user, variant)
                 user.waits_until_bound()
             with progress.stage("readers on both claims"):
                 testbed._port = alluxio_rest.web_port(system.kube, user.namespace, DATASET)
-                testbed._raw = user.starts(user.application("raw", SOURCE))
+                node = reader_node(user, variant)
+                testbed._raw = user.starts(user.application("raw", SOURCE, node=node))
                 testbed.start_client()
         except BaseException:
             with contextlib.suppress(HarnessError):

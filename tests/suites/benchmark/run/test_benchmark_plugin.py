@@ -49,6 +49,21 @@ def benchmark_session(request):
 """
 
 
+ONE_NODE = """
+import pytest
+from suites.benchmark.run.cases import Case, require_nodes
+
+class OneNode:
+    stopped = ""
+    def series(self, name):
+        require_nodes(Case.REMOTE, 1)
+
+@pytest.fixture(scope="session")
+def benchmark_session():
+    return OneNode()
+"""
+
+
 @pytest.fixture
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with a benchmark and a test, and the plugins of the suites."""
@@ -107,6 +122,16 @@ def test_every_arm_is_handed_over_with_its_proof(
     assert "## Read performance" in (folder.path / "summary.md").read_text()
     left = next((folder.path / "out").glob("2*"))
     assert {"benchmark.csv", "benchmark.md", "report.html"} <= {path.name for path in left.iterdir()}
+
+
+def test_case_that_this_cluster_is_too_small_for_is_skipped(folder: pytest.Pytester) -> None:
+    """In one sentence, with what helps; each arm of the chosen case is one benchmark."""
+    folder.makepyfile(canned=ONE_NODE)
+    file = str(ROOT / "suites" / "benchmark" / "run" / "test_throughput.py")
+    result = run(folder, "-p", "canned", "-m", "benchmark", "--benchmark-case", "remote", "-rs", file)
+    assert result.parseoutcomes() == {"skipped": 4}
+    said = result.stdout.str().replace("\n", " ")
+    assert "local and remote reads need a worker on each of two nodes, and this cluster has 1" in said
 
 
 def test_profile_that_is_not_there_is_refused() -> None:

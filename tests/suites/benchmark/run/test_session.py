@@ -19,7 +19,7 @@ from reports.performance.lines import lines
 from suites.benchmark.model import results
 from suites.benchmark.model.judgement import Conclusion
 from suites.benchmark.model.results import Benchmark
-from suites.benchmark.run import arms, session
+from suites.benchmark.run import arms, base_session, session
 from suites.benchmark.run import measure as measuring_one
 from suites.benchmark.run.profile import TEARDOWN_SECONDS, Settings
 from suites.benchmark.run.session import BenchmarkSession
@@ -44,7 +44,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setattr(testbed.Testbed, "create", lambda *_: made)
     monkeypatch.setattr(session, "probe_environment", lambda *_: ENVIRONMENT)
     monkeypatch.setattr(session, "mount_options", lambda *_: ("fuse.nfs", "rw"))
-    monkeypatch.setattr(session, "CALIBRATION_SERIES", 5)
+    monkeypatch.setattr(base_session, "CALIBRATION_SERIES", 5)
     monkeypatch.setattr(measuring_one, "read_in_standalone_job", standalone_job)
     return made
 
