@@ -3,7 +3,7 @@
 What it does with the data is run inside it afterwards; see `workloads.pod_commands`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -18,6 +18,7 @@ CONTAINER: Final = "application"
 #: shell does; ``wait`` is interrupted by a trapped signal, ``sleep`` in the foreground would not be.
 STAY_UP: Final = ("bash", "-c", "trap 'kill $! 2>/dev/null; exit 0' TERM INT; sleep infinity & wait")
 
+_DAY: Final = 86_400
 #: Grace period of a Pod in seconds; with the default of 30 each teardown would take that long.
 GRACE_SECONDS: Final = 2
 
@@ -79,7 +80,12 @@ class Application(Model):
         }
 
     def job(
-        self, *command: str, completions: int = 1, deadline: int | None = None, spread: bool = False
+        self,
+        *command: str,
+        completions: int = 1,
+        deadline: int | None = None,
+        spread: Sequence[str] = (),
+        ready_file: str = "",
     ) -> Manifest:
         """The same application as a Job that runs ``command`` to its end, once, without a second try.
 
@@ -88,7 +94,9 @@ class Application(Model):
             completions: number of Pods, all at the same time; each knows its place by the variable
                 ``JOB_COMPLETION_INDEX``.
             deadline: seconds after which Kubernetes ends it.
-            spread: put the Pods on as many nodes as there are.
+            spread: labels of nodes, such as that of the zone; the Pods are spread over their values.
+            ready_file: the Pods become ready when their containers have created it. Kubelet looks for it each
+                second until then, and no more afterwards.
         """
         chosen = self.evolve(command=command) if command else self
         pod = chosen._pod_spec()  # noqa: SLF001 - a copy of itself
@@ -96,12 +104,21 @@ class Application(Model):
             pod["topologySpreadConstraints"] = [
                 {
                     "maxSkew": 1,
-                    "topologyKey": "kubernetes.io/hostname",
+                    "topologyKey": key,
                     # A node that accepts no Pods counts as well, so this cannot be required.
                     "whenUnsatisfiable": "ScheduleAnyway",
                     "labelSelector": {"matchLabels": {"job-name": self.name}},
                 }
+                for key in spread
             ]
+        if ready_file:
+            (container,) = pod["containers"]
+            container["startupProbe"] = {
+                "exec": {"command": ["test", "-e", ready_file]},
+                "periodSeconds": 1,
+                # The deadline of the Job ends it before that.
+                "failureThreshold": deadline or _DAY,
+            }
         spec: Manifest = {
             "backoffLimit": 0,
             "completions": completions,

@@ -24,6 +24,7 @@ from reports.performance.charts import (
     throughput_chart,
     time_chart,
 )
+from reports.performance.parallel_text import says_parts
 from reports.performance.rounds_csv import render_csv
 from reports.performance.text import (
     ANCHORS,
@@ -235,6 +236,7 @@ def _body(benchmark: Benchmark) -> Markup:
         says_series=says_series,
         how=how_text,
         says_spread=says_spread,
+        says_parts=says_parts,
         value=value_text,
         span=span_text,
         ratio=ratio_text,

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from reports import units
+from reports.performance.parallel_text import says_groups
 from reports.svg import Badge
 from suites.benchmark.model.environment import Environment
 from suites.benchmark.model.judgement import (
@@ -158,7 +159,7 @@ def how_text(series: SeriesResult) -> str:
 
 
 def says_spread(series: SeriesResult) -> tuple[str, ...]:
-    """How even the speeds of parallel Pods were, one sentence for each arm; nothing for one Pod."""
+    """How parallel Pods shared what they read, a sentence for each arm and fact; nothing for one Pod."""
     found = []
     for arm in series.arms:
         pods = [
@@ -174,7 +175,7 @@ def says_spread(series: SeriesResult) -> tuple[str, ...]:
                 f"{arm.name}: a Pod reached {each} (median of all); in the median round the slowest Pod "
                 f"reached {units.percent(evenness)} of the fastest"
             )
-    return tuple(found)
+    return (*found, *says_groups(series))
 
 
 def _says_nodes(series: SeriesResult) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from clusters.kubernetes import kinds
 from clusters.kubernetes.fields import Json, flag, items, quantity_at, text, texts
 from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.snapshots.meta import Condition, Meta, ObjectSnapshot, is_true
+
+#: Labels of nodes that Kubernetes knows.
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+HOST_LABEL: Final = "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class NodeSnapshot(ObjectSnapshot):
         memory: allocatable bytes.
         ip: internal address.
         images: names of its images; the kubelet reports 50 by default.
+        pods: allocatable Pods.
     """
 
     KIND: ClassVar[Kind] = kinds.NODE
@@ -40,6 +45,7 @@ class NodeSnapshot(ObjectSnapshot):
     memory: float
     ip: str
     images: tuple[str, ...]
+    pods: int
 
     @classmethod
     def of(cls, obj: Json) -> Self:
@@ -58,7 +64,13 @@ class NodeSnapshot(ObjectSnapshot):
             memory=quantity_at(obj, "status", "allocatable", "memory"),
             ip=next((text(a, "address") for a in addresses if text(a, "type") == "InternalIP"), ""),
             images=tuple(name for image in items(obj, "status", "images") for name in texts(image, "names")),
+            pods=int(quantity_at(obj, "status", "allocatable", "pods")),
         )
+
+    @property
+    def zone(self) -> str:
+        """Its zone, or empty."""
+        return self.labels.get(ZONE_LABEL, "")
 
     @property
     def pods_may_run(self) -> bool:

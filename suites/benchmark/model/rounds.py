@@ -98,6 +98,8 @@ class Part(Model):
     kind: Literal["pod", "group", "read"]
     name: str
     node: str = ""
+    zone: str = Field("", description="of the node of a Pod; empty if it has none")
+    started: Amount | None = Field(None, description="of a Pod: seconds after the first one")
     read_bytes: Count
     seconds: Amount
     bytes_per_second: Amount

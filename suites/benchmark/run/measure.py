@@ -120,7 +120,8 @@ class Measurer:
         plan = self.spec.plan(f"{MOUNT}/{folder}", self.most_jobs)
         copies = range(pods)
         if kind.through_fluid:
-            clients = [testbed.ensure_cached(self.layout, copy, plan) for copy in copies]
+            whole = testbed.all_cached(self.layout, copies, plan)
+            clients = [] if whole else [testbed.ensure_cached(self.layout, copy, plan) for copy in copies]
             if any(clients) or not self._cached_by:
                 # A client that was running when the data was cached remembers its former location.
                 fuse = testbed.fuse_pod()

@@ -24,7 +24,7 @@ SETUP_SECONDS: Final = 180.0
 TEARDOWN_SECONDS: Final = 100.0
 
 #: Largest number of parallel Pods; each Pod reads its own copy of the data.
-MOST_PODS: Final = 32
+MOST_PODS: Final = 500
 
 #: Small enough that the cold read through Fluid (15 MiB/s seen) leaves time for ten rounds.
 AMOUNTS: Final = fio.Amounts(

@@ -33,6 +33,8 @@ _PORT: Final = re.compile(r"-Dalluxio\.master\.web\.port=(\d+)")
 _DEFAULT_PORT: Final = 19999
 _SECONDS: Final = 30.0
 _MOST: Final = 100_000
+#: Folders that one command in the master's Pod asks for.
+_FOLDERS: Final = 100
 
 # One connection for each request; answers end with NUL. Only bash, because the image has no HTTP client.
 _ASK: Final = r"""
@@ -95,18 +97,29 @@ def cache_state(
     """
     folders = sorted({str((PurePosixPath("/") / folder / file.path).parent) for file in files})
     requests = [f"/api/v1/master/webui_browse?path={quote(one)}&offset=0&limit={_MOST}" for one in folders]
+    requests.append("/metrics/json/")
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(requests), _FOLDERS):
+        answers += _ask(kube, namespace, dataset, port, requests[start : start + _FOLDERS])
+    *listings, metrics = answers
+    return parse_state(listings, metrics, folder, files)
+
+
+def _ask(
+    kube: Kube, namespace: str, dataset: str, port: int, requests: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The answers of the master's web interface, by one command in its Pod."""
     done = kube.exec(
         namespace,
         fluid_names.master_pod(dataset),
         fluid_names.MASTER_CONTAINER,
-        ("bash", "-euc", _ASK, "ask", str(port), *requests, "/metrics/json/"),
+        ("bash", "-euc", _ASK, "ask", str(port), *requests),
         timeout=_SECONDS,
     )
     *answers, rest = done.stdout.split("\0")
-    if done.exit_code != 0 or rest or len(answers) != len(requests) + 1:
+    if done.exit_code != 0 or rest or len(answers) != len(requests):
         raise AnswerError("Alluxio's web interface does not answer", last_seen=done.stderr.strip()[-500:])
-    *listings, metrics = (body(answer) for answer in answers)
-    return parse_state(listings, metrics, folder, files)
+    return [body(answer) for answer in answers]
 
 
 def parse_state(

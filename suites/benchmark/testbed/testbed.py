@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import PurePosixPath
 from typing import ClassVar, Final
 
 from clusters.disruption import Disruption
@@ -211,11 +212,8 @@ class Testbed:
     def observe_all(
         self, layout: Layout, plan: Plan, copies: Sequence[int], pods: Sequence[PodSnapshot]
     ) -> Observation:
-        """The same for several Pods that read a copy each; the copy that is cached least counts."""
-        seen = [self._cache_state(layout, copy, plan) for copy in copies]
-        percents = [one.percent for one in seen]
-        known = [percent for percent in percents if percent is not None]
-        alluxio = replace(seen[-1], percent=min(known) if len(known) == len(percents) else None)
+        """The same for several Pods that read a copy each, with the state of all copies together."""
+        alluxio = self._state_of_all(layout, copies, plan)
         fuses = self.user.observer.fuse(self.user.namespace, DATASET).pods
         uids = sorted({fuses[pod.node].uid for pod in pods if pod.node in fuses})
         everywhere = all(pod.node in fuses for pod in pods)
@@ -259,6 +257,10 @@ class Testbed:
         for _ in range(FILLS):
             if int(self._page_cache(pod, read_all_argv(f"{MOUNT}/{folder}"))) >= data_bytes:
                 return
+
+    def all_cached(self, layout: Layout, copies: Sequence[int], plan: Plan) -> bool:
+        """Whether Alluxio holds all of several copies."""
+        return self._state_of_all(layout, copies, plan).percent == 100  # noqa: PLR2004 - per cent
 
     def ensure_cached(self, layout: Layout, copy: int, plan: Plan) -> str:
         """Read a folder through Fluid unless Alluxio holds all of it, and wait until it does.
@@ -359,13 +361,14 @@ class Testbed:
             self.user.removes_everything()
 
     def _cache_state(self, layout: Layout, copy: int, plan: Plan) -> CacheState:
+        return self._state_of_all(layout, (copy,), plan)
+
+    def _state_of_all(self, layout: Layout, copies: Sequence[int], plan: Plan) -> CacheState:
+        files = [
+            replace(file, path=PurePosixPath(f"{one}/{file.path}")) for one in copies for file in plan.files
+        ]
         return alluxio_rest.cache_state(
-            self.system.kube,
-            self.user.namespace,
-            DATASET,
-            port=self._port,
-            folder=layout.folder(copy),
-            files=plan.files,
+            self.system.kube, self.user.namespace, DATASET, port=self._port, folder=layout.name, files=files
         )
 
     def _wait_cached(self, layout: Layout, copy: int, plan: Plan, seconds: float) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import RefusalError
+from reports import units
 from reports.__main__ import main
 from reports.pages import TEMPLATES
 from reports.performance.charts import ratio_chart, throughput_chart, time_chart
+from reports.performance.parallel_text import says_parts
 from reports.performance.report import (
     SCHEMA_PATH,
     load_results,
@@ -355,6 +357,37 @@ class TestWords:
         assert says in says_series(one)
         assert "a Pod reached 90" in says_spread(one)[0]
         assert "reached 80 % of the fastest" in says_spread(one)[0]
+
+    @pytest.mark.parametrize("count", [4, 500])
+    def test_many_pods_are_reported_by_zone_and_node_with_their_stragglers(self, count: int) -> None:
+        """The page stays short: of many Pods it shows the nodes, and names the stragglers."""
+        one = series(rounds=5)
+        parts = tuple(
+            Part(
+                kind="pod",
+                name=f"Pod {number + 1}, 0.00 s after the first",
+                node=f"n{number % 25}",
+                zone="ab"[number % 2],
+                started=0.0,
+                read_bytes=100 * MIB,
+                seconds=5.0 if number == 2 else 1.0,
+                bytes_per_second=(20 if number == 2 else 100) * MIB,
+            )
+            for number in range(count)
+        )
+        rounds = tuple(each.model_copy(update={"parts": parts}) for each in one.rounds)
+        load = one.workload.model_copy(update={"pods": count})
+        one = one.model_copy(update={"workload": load, "rounds": rounds})
+        text = "\n".join(says_spread(one))
+        assert (
+            f"median round by zone: a {units.rate(count / 2 * 100 * MIB / 5)} ({count // 2} Pods on" in text
+        )
+        assert "stragglers in 5 of 5 rounds; in the median round Pod 3 on n2 (20 % of the median)" in text
+        assert "n2 " in next(line for line in text.splitlines() if "node" in line and "zone" not in line)
+        lines = says_parts(rounds[0])
+        assert len(lines) == (4 if count == 4 else 18)
+        assert ("and 9 more nodes" in lines) is (count == 500)
+        assert Reader(render_performance_page(benchmark(one))).says(lines[0])
 
 
 class TestFiles:

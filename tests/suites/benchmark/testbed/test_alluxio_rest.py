@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from suites.benchmark.testbed.alluxio_rest import AnswerError, body, parse_state
+from clusters.host.commands import Completed
+from clusters.kubernetes.client import Kube
+from suites.benchmark.testbed.alluxio_rest import AnswerError, body, cache_state, parse_state
 from workloads.fio import DataFile
 
 FILES = (DataFile(PurePosixPath("a.bin"), 300), DataFile(PurePosixPath("b.bin"), 100))
@@ -67,3 +71,28 @@ def test_body_of_an_answer() -> None:
     ):
         with pytest.raises(AnswerError):
             body(bad)
+
+
+def test_many_folders_are_asked_for_in_few_commands() -> None:
+    """The state of 500 copies costs six commands in the master's Pod; its metrics are asked for once."""
+    files = [DataFile(PurePosixPath(f"{copy}/large.bin"), 10) for copy in range(500)]
+    commands: list[tuple[str, ...]] = []
+
+    def execute(
+        namespace: str, pod: str, container: str, argv: tuple[str, ...], *, timeout: float
+    ) -> Completed:
+        requests = argv[5:]
+        commands.append(requests)
+        paths = [parse_qs(urlsplit(one).query).get("path", [""])[0] for one in requests]
+        answers = [
+            {"fileInfos": [{"absolutePath": f"{path}/large.bin", "inAlluxioPercentage": 100}]}
+            if path
+            else {"counters": {}, "gauges": {"Cluster.CapacityUsed": {"value": 7}}}
+            for path in paths
+        ]
+        return Completed(argv, 0, "".join(f"HTTP/1.0 200 OK\n\n{json.dumps(one)}\0" for one in answers), "")
+
+    kube = cast("Kube", SimpleNamespace(exec=execute))
+    found = cache_state(kube, "n", "demo", port=1, folder="one", files=files)
+    assert (found.percent, found.used_bytes) == (100, 7)
+    assert [len(one) for one in commands] == [100, 100, 100, 100, 100, 1]

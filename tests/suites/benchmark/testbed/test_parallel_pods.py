@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
-from clusters.clock import SYSTEM_CLOCK
+from clusters.clock import SYSTEM_CLOCK, Clock
 from clusters.errors import HarnessError, InfrastructureError
 from clusters.host.commands import Completed
-from clusters.kubernetes.snapshots.controllers import JobSnapshot
-from clusters.kubernetes.snapshots.pod import PodSnapshot
+from clusters.kubernetes import kinds
+from clusters.kubernetes.kinds import Kind
+from clusters.kubernetes.object_cache import Objects
+from clusters.kubernetes.snapshots.node import HOST_LABEL, ZONE_LABEL, NodeSnapshot
 from suites.benchmark.testbed import parallel_pods
 from suites.benchmark.testbed.fio_run import FioRun, FioRuns, measure_argv, parse_runs
+from suites.benchmark.testbed.pod_placement import Placement
 from suites.benchmark.testbed.testbed import Testbed
 from tests.suites.benchmark.testbed.test_fio_run import plan
 from workloads.application import Application
@@ -150,26 +152,34 @@ def test_total_counts_from_the_first_start_to_the_last_end() -> None:
 
 @dataclass
 class Cluster:
-    """A Job with two Pods on nodes whose clocks differ by a minute.
+    """A Job whose Pods are on nodes whose clocks differ by a minute each.
 
     Attributes:
         log: what each Pod writes.
+        pods: how many.
+        nodes: how many; zones a and b take turns.
         start_times: when each Pod has to start.
         did: what was asked of the API, in order.
+        room: Pods that each node accepts.
     """
 
     log: str
+    pods: int = 2
+    nodes: int = 2
     start_times: dict[str, int] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
-    ahead: tuple[float, float] = (0.0, 60.0)
+    room: int = 110
+    spread: list[str] = field(default_factory=list)
     user: Any = None
+    connection: Any = None
+    clock: Clock = SYSTEM_CLOCK
 
     def __post_init__(self) -> None:
-        objects = SimpleNamespace(list=self.pods, get=self.job)
         self.user = SimpleNamespace(
-            namespace="n", observer=SimpleNamespace(objects=objects), application=self.application
+            namespace="n", observer=SimpleNamespace(objects=self), application=self.application
         )
         self.system = SimpleNamespace(kube=self)
+        self.connection = self
 
     def application(self, name: str, claim: str, **more: Any) -> Application:
         """An application."""
@@ -181,8 +191,10 @@ class Cluster:
 
     def create(self, manifest: Any) -> None:
         """The Job is created."""
-        spread = manifest["spec"]["template"]["spec"].get("topologySpreadConstraints")
-        self.did.append(f"{manifest['spec']['completions']} Pods{', spread' if spread else ''}")
+        spec = manifest["spec"]["template"]["spec"]
+        self.spread = [one["topologyKey"] for one in spec["topologySpreadConstraints"]]
+        assert spec["containers"][0]["startupProbe"]["exec"]["command"] == ["test", "-e", "/tmp/ready"]
+        self.did.append(f"{manifest['spec']['completions']} Pods{', spread' if self.spread else ''}")
 
     def delete(self, kind: object, name: str, namespace: str) -> None:
         """The Job is deleted."""
@@ -190,38 +202,70 @@ class Cluster:
 
     def logs(self, namespace: str, pod: str, container: str) -> str:
         """The log of a Pod; it started at its start time."""
+        self.did.append("log")
         return self.log.replace("@started@", str(self.start_times[pod]))
 
-    @contextmanager
-    def changes(self, *_: object, **__: object) -> Iterator[None]:
-        """No watch."""
-        yield None
+    def list(self, snapshot: Any, namespace: str = "", **_: str) -> tuple[Any, ...]:
+        """Nodes, or Pods."""
+        self.did.append(f"list {snapshot.KIND}")
+        return tuple(map(snapshot.of, self.objects(snapshot.KIND)))
 
-    def pods(self, snapshot: type, namespace: str, *, labels: str) -> tuple[PodSnapshot, ...]:
-        """The Pods, the later one first."""
-        return tuple(
-            PodSnapshot.of(
+    def objects(self, kind: Kind) -> Objects:
+        """The Job, its Pods, the later one first, or the nodes."""
+        if kind == kinds.JOB:
+            return [{"metadata": {"name": "parallel-1"}, "status": {"succeeded": self.pods}}]
+        ready = [{"type": "Ready", "status": "True"}]
+        if kind == kinds.NODE:
+            return [
                 {
-                    "metadata": {"name": f"parallel-1-{number}-abc", "namespace": "n"},
-                    "spec": {"nodeName": f"node-{number}"},
-                    "status": {"phase": "Running"},
+                    "metadata": {"name": f"node-{number}", "labels": {ZONE_LABEL: "ab"[number % 2]}},
+                    "status": {"conditions": ready, "allocatable": {"pods": str(self.room)}},
                 }
-            )
-            for number in (1, 0)
-        )
-
-    def job(self, snapshot: type, name: str, namespace: str) -> JobSnapshot:
-        """A Job that has ended."""
-        return JobSnapshot.of({"metadata": {"name": name}, "status": {"succeeded": 2}})
+                for number in range(self.nodes)
+            ]
+        return [
+            {
+                "metadata": {"name": f"parallel-1-{number}-abc", "namespace": "n"},
+                "spec": {"nodeName": f"node-{number % self.nodes}"},
+                "status": {"phase": "Running", "conditions": ready},
+            }
+            for number in reversed(range(self.pods))
+        ]
 
     def exec(self, namespace: str, pod: str, container: str, argv: Any, *, timeout: float) -> Completed:
-        """Ready, the time, and the start."""
-        number = int(pod.split("-")[2])
+        """The time, and the start."""
+        self.did.append(argv[0])
         if argv[0] == "date":
-            return Completed(argv, 0, str(int((time.time() + self.ahead[number]) * 1e9)), "")
-        if argv[0] == "bash":
-            self.start_times[pod] = int(argv[-1])
+            ahead = 60.0 * (int(pod.split("-")[2]) % self.nodes)
+            return Completed(argv, 0, str(int((time.time() + ahead) * 1e9)), "")
+        self.start_times[pod] = int(argv[-1])
         return Completed(argv, 0, "", "")
+
+
+class Cache:
+    """Replaces `ObjectCache`: one list and one watch of each kind."""
+
+    def __init__(self, connection: Cluster, *, clock: Clock) -> None:
+        self.cluster = connection
+        self.known: set[Kind] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def list(self, kind: Kind, namespace: str, **_: str) -> Objects:
+        """The objects."""
+        if kind not in self.known:
+            self.cluster.did += [f"list {kind}", f"watch {kind}"]
+            self.known.add(kind)
+        return self.cluster.objects(kind)
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel_pods, "ObjectCache", Cache)
 
 
 LOG = f"""seen load 0.5
@@ -238,14 +282,14 @@ next read
 """
 
 
-def read_in_two_pods(cluster: Cluster, observed: list[Any]) -> FioRuns:
-    """Two Pods read."""
+def read_in_pods(cluster: Cluster, observed: list[Any]) -> FioRuns:
+    """Its Pods read."""
     return parallel_pods.read_in_parallel(
         cast("Testbed", cluster),
         plan(),
         "demo",
         f"one/{parallel_pods.INDEX}",
-        pods=2,
+        pods=cluster.pods,
         seconds=5,
         ready=observed.append,
         ended=observed.append,
@@ -255,18 +299,53 @@ def read_in_two_pods(cluster: Cluster, observed: list[Any]) -> FioRuns:
 def test_pods_on_nodes_whose_clocks_differ_start_together() -> None:
     """Each has the same start time by its own clock; observations are before the start and after the end."""
     cluster, observed = Cluster(LOG), list[Any]()
-    found = read_in_two_pods(cluster, observed)
+    found = read_in_pods(cluster, observed)
     early, late = (cluster.start_times[f"parallel-1-{number}-abc"] for number in (0, 1))
     assert late - early == pytest.approx(60e9, abs=1e8)
     assert found.seconds == pytest.approx(found.each[0].seconds, abs=0.1)
-    assert [part.node for part in found.parts] == ["node-0", "node-1"]
+    assert [(part.node, part.zone) for part in found.parts] == [("node-0", "a"), ("node-1", "b")]
     assert len(observed) == 2
-    assert cluster.did == ["2 Pods, spread", "deleted"]
+    assert (cluster.did[2], cluster.did[-1]) == ("2 Pods, spread", "deleted")
+    assert cluster.spread == [ZONE_LABEL, HOST_LABEL]
+
+
+def test_calls_of_the_api_are_bounded_for_500_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two for each Pod, one for each node, and a number that does not grow."""
+    monkeypatch.setattr(parallel_pods, "START_DELAY_EACH", 0.0)
+    cluster = Cluster(LOG, pods=500, nodes=25)
+    found = read_in_pods(cluster, [])
+    assert [part.name.partition(",")[0] for part in found.parts] == [f"Pod {one + 1}" for one in range(500)]
+    asked = Counter(cluster.did)
+    assert (asked.pop("bash"), asked.pop("log"), asked.pop("date")) == (500, 500, 25)
+    assert asked == {
+        "list Node": 1, "list Pod": 3, "watch Pod": 1, "500 Pods, spread": 1, "list Job": 1, "watch Job": 1,
+        "deleted": 1,
+    }  # fmt: skip
+
+
+def test_pods_that_do_not_fit_are_refused_before_any_is_created() -> None:
+    """With the room that there is; Pods of others count."""
+    cluster = Cluster(LOG, pods=30, nodes=3, room=12)
+    with pytest.raises(InfrastructureError, match="30 Pods do not fit on the cluster: its 3 nodes accept 6"):
+        read_in_pods(cluster, [])
+    assert cluster.did == ["list Node", "list Pod"]
+
+
+def test_nodes_without_zones_are_spread_over_alone() -> None:
+    """The scheduler would ignore nodes that lack one of the labels."""
+    nodes = [
+        NodeSnapshot.of({"metadata": {"name": name, "labels": labels}, "status": {"conditions": [ready]}})
+        for ready in [{"type": "Ready", "status": "True"}]
+        for name, labels in (("n1", {ZONE_LABEL: "a"}), ("n2", {}))
+    ]
+    assert Placement.of(nodes, ()).spread == (HOST_LABEL,)
+    assert Placement.of(nodes[:1], ()).spread == (ZONE_LABEL, HOST_LABEL)
+    assert Placement.of((), ()).spread == (HOST_LABEL,)
 
 
 def test_job_is_deleted_when_a_pod_wrote_nothing() -> None:
     """A Pod without a document in its log is an error, and the Job is removed."""
     cluster = Cluster("killed\n")
     with pytest.raises(HarnessError, match="completed 0 of 1 reads"):
-        read_in_two_pods(cluster, [])
+        read_in_pods(cluster, [])
     assert cluster.did[-1] == "deleted"
