@@ -27,7 +27,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.used_rights import UsedRight
 from clusters.options import Options
 from clusters.product import existing_export, fluid
-from clusters.providers import admission, existing_fluid, memory_tier
+from clusters.providers import admission, default_limits, existing_fluid, memory_tier
 from clusters.rights import Rights, rights_of_run
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -52,6 +52,7 @@ def _requirements(
     yield CheckedRequirement("Kubernetes", f"{kube.server_version()} at {kube.connection.url}")
     yield _asked("namespace", HARNESS_NAMESPACE, lambda: run_lease.require_free(kube))
     yield _admission(kube, reference(definitions.toolbox().name, options.registry))
+    yield _default_limit(kube, reference(definitions.toolbox().name, options.registry))
     yield _asked("in use", "by no run", lambda: run_lease.require_unused(kube))
     yield _fluid(options, kube)
     nodes = ClusterReader(kube).list(NodeSnapshot)
@@ -95,6 +96,19 @@ def _admission(kube: Kube, image: str) -> CheckedRequirement:
     if added:
         found += f"; webhooks add to Pods: {', '.join(added)}"
     return CheckedRequirement("admission", found)
+
+
+def _default_limit(kube: Kube, image: str) -> CheckedRequirement:
+    """Whether containers without a memory limit receive one that is too small."""
+    try:
+        found = default_limits.find(kube, image)
+    except RefusalError:  # of admission, which has a line of its own
+        found = None
+    if found is None:
+        return CheckedRequirement("default limit", "none known")
+    problem = str(found) if found.small and found.certain else ""
+    said = str(found) if found.small and not found.certain else f"{found.bytes / 1024**2:.0f} MiB of memory"
+    return CheckedRequirement("default limit", said, problem, default_limits.ADVICE)
 
 
 def _asked(name: str, found: str, ask: Callable[[], object]) -> CheckedRequirement:

@@ -15,6 +15,7 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.kinds import KINDS, Kind
 from clusters.kubernetes.used_rights import UsedRight, granted
 from clusters.product import fluid
+from clusters.providers.default_limits import LIMIT_RANGE
 
 READ: Final = ("get", "list", "watch")
 #: Server-side apply needs the first two.
@@ -83,6 +84,7 @@ BASE: Final = Rights(
                 kinds.MUTATING_WEBHOOK,
                 kinds.THIN_RUNTIME_PROFILE,
                 kinds.CLUSTER_ROLE,
+                LIMIT_RANGE,
                 # Of all namespaces: which images run, where Fluid is installed, and what the doctor reads.
                 kinds.POD,
                 kinds.CLAIM,

@@ -34,7 +34,7 @@ from clusters.product import existing_export, fluid, fluid_versions, nfs
 from clusters.product.nfs import NfsServer, own_server
 from clusters.product.nfs_export import NfsExport
 from clusters.progress import Progress
-from clusters.providers import admission, existing, existing_fluid, memory_tier, reaper
+from clusters.providers import admission, default_limits, existing, existing_fluid, memory_tier, reaper
 from clusters.providers.base import Cluster, Provider
 from clusters.providers.kind import KindProvider
 from clusters.providers.kind_nodes import managed_nodes
@@ -349,7 +349,9 @@ class SystemBuilder:
         server = definitions.toolbox() if source else definitions.nfs_server()
         server_image = on_nodes.harness_image(server, seen, options.registry)
         admission.require_namespaces(kube)
-        added = admission.limits(kube, toolbox)
+        added = (*admission.limits(kube, toolbox), *default_limits.require(kube, toolbox))
+        for limit in added:
+            self.progress.note(limit)
         provider = existing.ExistingProvider(kubeconfig, kube, toolbox, self.progress)
         self._provider = provider
         self._begin_use(kube, provider)
@@ -361,6 +363,7 @@ class SystemBuilder:
             export = existing_export.use(kube, journal, source, server_image, self.progress)
         else:
             export = nfs.install(kube, server_image, node_for_servers(kube), self.progress)
+        default_limits.require(kube, toolbox)  # a policy may have seen the first namespace only now
         if not found:
             with self.guard.permitting(frozenset({Disruption.FLUID_COMPONENTS})):
                 tools = self._tools(facts, cache_root())

@@ -19,9 +19,9 @@ from clusters.kubernetes.ownership import (
 
 #: Name of a namespace as scenarios create them, and of a Pod.
 _EXAMPLE: Final = "fc-admission-check"
-_CONTAINER: Final = "application"
+CONTAINER: Final = "application"
 #: An existing namespace, where a webhook can be asked about a Pod.
-_NAMESPACE: Final = "default"
+NAMESPACE: Final = "default"
 _FORBIDDEN: Final = 403
 #: How the API server begins a refusal that would also come in a namespace of the harness, unlike that of a
 #: quota of the namespace that exists.
@@ -55,6 +55,19 @@ def require_namespaces(kube: Kube) -> bool:
     return asked
 
 
+def created_pod(kube: Kube, image: str) -> Object:
+    """A small Pod as it would be created; empty if the cluster does not say.
+
+    Args:
+        kube: the cluster.
+        image: of the harness, which a policy may refuse.
+
+    Raises:
+        RefusalError: a webhook or a policy refuses Pods.
+    """
+    return _tried(kube, _pod(image), only=_OF_CLUSTER) or {}
+
+
 def added_containers(kube: Kube, image: str) -> tuple[str, ...]:
     """Names of containers that webhooks add to each Pod, such as the proxy of a service mesh.
 
@@ -65,9 +78,9 @@ def added_containers(kube: Kube, image: str) -> tuple[str, ...]:
     Raises:
         RefusalError: a webhook or a policy refuses Pods.
     """
-    created = _tried(kube, _pod(image), only=_OF_CLUSTER) or {}
+    created = created_pod(kube, image)
     containers = (*items(created, "spec", "initContainers"), *items(created, "spec", "containers"))
-    return tuple(name for one in containers if (name := text(one, "name")) != _CONTAINER)
+    return tuple(name for one in containers if (name := text(one, "name")) != CONTAINER)
 
 
 def limits(kube: Kube, image: str) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ def _tried(kube: Kube, manifest: Mapping[str, Any], only: tuple[str, ...] = ("",
 def _pod(image: str) -> Mapping[str, Any]:
     """A Pod with as few rights as an application."""
     container: Mapping[str, Any] = {
-        "name": _CONTAINER,
+        "name": CONTAINER,
         "image": image,
         "command": ["true"],
         "securityContext": {
@@ -123,6 +136,6 @@ def _pod(image: str) -> Mapping[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": _EXAMPLE, "namespace": _NAMESPACE},
+        "metadata": {"name": _EXAMPLE, "namespace": NAMESPACE},
         "spec": {"restartPolicy": "Never", "containers": [container]},
     }

@@ -17,8 +17,9 @@ from clusters.kubernetes.journal import Journal
 from clusters.kubernetes.kinds import KINDS
 from clusters.kubernetes.ownership import FIELD_MANAGER
 from clusters.kubernetes.write_guard import WriteGuard
+from clusters.providers.default_limits import LIMIT_RANGE
 
-_PLURALS = {kind.plural for kind in KINDS.values()}
+_PLURALS = {kind.plural for kind in (*KINDS.values(), LIMIT_RANGE)}
 
 
 class Run(Protocol):

@@ -29,7 +29,17 @@ from clusters.providers.memory_tier import FOLDER
 from clusters.waiting import is_empty, wait
 from tests.hostile_clusters import webhook
 from tests.hostile_clusters.network import enforces_policies
-from tests.hostile_clusters.objects import LIMITS, NAME, POLICY, QUOTA, fake_node, lease, remove, send
+from tests.hostile_clusters.objects import (
+    LIMITS,
+    NAME,
+    POLICY,
+    QUOTA,
+    SMALL_LIMITS,
+    fake_node,
+    lease,
+    remove,
+    send,
+)
 from tests.hostile_clusters.webhook import Answer, Policy
 from tests.killed_runs.dump import unsettled
 
@@ -445,6 +455,14 @@ CONDITIONS: Final = (
         sentence="Alluxio's memory tier needs",
         set_up=_small_memory,
         undo=_undo_small_memory,
+        checked=False,
+    ),
+    Condition(
+        "small-limits",
+        "a LimitRange with a small default memory limit in each namespace",
+        sentence="without a memory limit one of 256 MiB",
+        set_up=lambda cluster: _in_each_namespace(cluster, SMALL_LIMITS),
+        undo=_nothing,
         checked=False,
     ),
     Condition(

@@ -43,6 +43,15 @@ LIMITS: Final[tuple[str, Mapping[str, Any]]] = (
         },
     },
 )
+SMALL_LIMITS: Final[tuple[str, Mapping[str, Any]]] = (
+    LIMITS[0],
+    {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": _META,
+        "spec": {"limits": [{"type": "Container", "default": {"memory": "256Mi"}}]},
+    },
+)
 POLICY: Final[tuple[str, Mapping[str, Any]]] = (
     "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     {
