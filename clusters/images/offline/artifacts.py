@@ -222,7 +222,8 @@ def alluxio(version: str) -> Artifact:
             "<groupId>invalid.harness</groupId><artifactId>alluxio</artifactId><version>1</version>"
             f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>"
         )
-        argv: list[str | Path] = ["mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies"]
+        argv: list[str | Path] = ["mvn", "-B", "-q", "--strict-checksums", "-f", pom]
+        argv.append("dependency:copy-dependencies")
         argv += [f"-DoutputDirectory={folder / 'jars'}", "-DincludeScope=runtime"]
         options = network_settings.maven_options()
         cache.commands.run(argv, env={"MAVEN_OPTS": options} if options else None, on_line=stage.says)

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clusters.errors import InfrastructureError
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
+from clusters.images.offline import go_sums
 from clusters.progress import RunningStage
 
 #: Static programs without debug tables or data of this checkout.
 _FLAGS: Final = ("-trimpath", "-buildvcs=false", "-mod=mod")
-_ENV: Final = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+_ENV: Final = {
+    "CGO_ENABLED": "0",
+    "GOTOOLCHAIN": "local",
+    "GOFLAGS": "",
+    "GOWORK": "off",
+    # The hashes of this repository are compared instead, also where the database cannot be reached.
+    "GOSUMDB": "off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ def download(cache: ArtifactCache, path: str, version: str) -> Module:
 
     Raises:
         CommandError: no proxy answers, or none has that version.
+        InfrastructureError: its hash is not the one that is kept; see `clusters.images.offline.go_sums`.
     """
     argv: list[str | Path] = [cache.go, "mod", "download", "-json", f"{path}@v{version}"]
     try:
@@ -46,6 +56,7 @@ def download(cache: ArtifactCache, path: str, version: str) -> Module:
             advice="check the version, the network and GOPROXY, then run again; what was fetched is kept",
         ) from error
     found = json.loads(done.stdout)
+    go_sums.require_kept(path, version, found["Sum"], found["GoModSum"])
     return Module(path, version, Path(found["Dir"]), Path(found["GoMod"]).read_text())
 
 
@@ -80,6 +91,7 @@ def build_wrapper(
     lines += [f"require {path} v{version}" for path, version in require.items()]
     lines += [f"replace {path} => {path} v{version}" for path, version in (replace or {}).items()]
     (folder / "go.mod").write_text("\n".join(lines) + "\n")
+    go_sums.write(folder, [download(cache, path, version).folder for path, version in require.items()])
     if main is not None:
         shutil.copy(main, folder / "main.go")
     build(cache, folder, out, stage, package=package, variables=variables)
@@ -106,12 +118,22 @@ def build(
         package: what to build.
         variables: string variables set by the linker.
         overlay: file that names other files to compile in place of some (``go help build``).
+
+    Raises:
+        CommandError: it cannot be built, or a module has another hash than in go.sum.
+        InfrastructureError: it needs a module that is not in go.sum.
     """
+    known = go_sums.of(folder)
     sets = " ".join(f"-X {name}={value}" for name, value in (variables or {}).items())
     argv: list[str | Path] = [cache.go, "build", "-v", *_FLAGS]
     argv += ["-overlay", overlay] if overlay is not None else []
     argv += ["-ldflags", f"-s -w {sets}".strip(), "-o", out, package]
     _run(cache, argv, folder, stage)
+    try:
+        go_sums.require_no_more(folder, known)
+    except InfrastructureError:
+        out.unlink(missing_ok=True)
+        raise
 
 
 def _run(cache: ArtifactCache, argv: Sequence[str | Path], folder: Path, stage: RunningStage) -> None:

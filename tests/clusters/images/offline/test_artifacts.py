@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +17,15 @@ from clusters.pins import AlluxioPin, pins
 from clusters.product.fluid_chart import restore_dependencies
 from clusters.progress import Progress
 from tests.clusters.fakes import FakeCommands, Ran
+from tests.clusters.images.offline.module_hashes import downloads
 
 
 @pytest.fixture
-def commands() -> FakeCommands:
+def commands(tmp_path: Path) -> FakeCommands:
     """Programs that do nothing, and a Go whose builds are files."""
     fake = FakeCommands()
+    (tmp_path / "go.mod").write_text("module a\n")
+    downloads(fake, tmp_path)
 
     def build(ran: Ran) -> None:
         Path(ran.argv[ran.argv.index("-o") + 1]).write_text(ran.argv[-1])
@@ -45,8 +47,7 @@ def module(commands: FakeCommands, folder: Path, go_mod: str, files: dict[str, s
     for name, text in {"go.mod": go_mod, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    module = {"Dir": str(folder), "GoMod": str(folder / "go.mod")}
-    commands.on("go", "download", stdout=json.dumps(module))
+    downloads(commands, folder)
 
 
 def test_kubernetes_reports_its_version(cache: ArtifactCache, commands: FakeCommands, tmp_path: Path) -> None:

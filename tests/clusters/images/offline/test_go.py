@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from clusters.errors import InfrastructureError
 from clusters.host.artifact_cache import ArtifactCache
 from clusters.host.commands import CommandError
-from clusters.images.offline import go
+from clusters.images.offline import go, go_sums
 from clusters.progress import Progress, RunningStage
 from tests.clusters.fakes import FakeCommands, Ran
+from tests.clusters.images.offline.module_hashes import downloads
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hashes of one module are kept."""
+    lines = frozenset({"a.example/b v1.2.3 h1:b=", "a.example/b v1.2.3/go.mod h1:mod="})
+    monkeypatch.setattr(go_sums, "kept", lambda: lines)
 
 
 @pytest.fixture
@@ -38,11 +47,43 @@ def test_a_module_is_fetched_by_name_and_version(
 ) -> None:
     """Go says where it put it; its go.mod is read from there."""
     (tmp_path / "go.mod").write_text("module a.example/b\n")
-    reported = {"Dir": str(tmp_path / "b"), "GoMod": str(tmp_path / "go.mod")}
-    commands.on("go", "download", stdout=json.dumps(reported))
+    downloads(commands, tmp_path)
     module = go.download(cache, "a.example/b", "1.2.3")
     assert commands.ran[0].argv == ("go", "mod", "download", "-json", "a.example/b@v1.2.3")
-    assert (module.folder, module.go_mod) == (tmp_path / "b", "module a.example/b\n")
+    assert (module.folder, module.go_mod) == (tmp_path, "module a.example/b\n")
+    assert commands.ran[0].env["GOSUMDB"] == "off"
+
+
+def test_a_module_with_another_hash_is_refused(
+    cache: ArtifactCache, commands: FakeCommands, tmp_path: Path
+) -> None:
+    """Whatever the proxy answers; Go asks no database, which need not be reached."""
+    (tmp_path / "go.mod").write_text("module a.example/b\n")
+    reported = {
+        "Dir": str(tmp_path),
+        "GoMod": str(tmp_path / "go.mod"),
+        "Sum": "h1:x=",
+        "GoModSum": "h1:mod=",
+    }
+    commands.on("go", "download", stdout=json.dumps(reported))
+    with pytest.raises(InfrastructureError, match="is not the one whose hash is kept"):
+        go.download(cache, "a.example/b", "1.2.3")
+
+
+def test_a_build_that_needs_an_unknown_module_is_refused(
+    cache: ArtifactCache, commands: FakeCommands, stage: RunningStage, tmp_path: Path
+) -> None:
+    """Go adds its hash to go.sum; the program is deleted."""
+    (tmp_path / "go.sum").write_text("a.example/b v1.2.3 h1:b=\n")
+
+    def build(ran: Ran) -> None:
+        (tmp_path / "x").write_text("")
+        (tmp_path / "go.sum").write_text("a.example/b v1.2.3 h1:b=\nc.example/d v1.0.0 h1:d=\n")
+
+    commands.on("go", "build", does=build)
+    with pytest.raises(InfrastructureError, match="nothing vouches for them"):
+        go.build(cache, tmp_path, tmp_path / "x", stage)
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_module_that_cannot_be_fetched_is_a_sentence(cache: ArtifactCache, commands: FakeCommands) -> None:
@@ -61,9 +102,14 @@ def test_a_program_is_built_in_a_module_of_our_own(
     """It requires what is published, forces what must be forced, and the module is deleted afterwards."""
     seen: dict[str, str] = {}
 
+    (tmp_path / "go.mod").write_text("module a.example/b\n")
+    (tmp_path / "go.sum").write_text("c.example/d v0.1.0 h1:d=\n")
+    downloads(commands, tmp_path)
+
     def build(ran: Ran) -> None:
         assert ran.cwd is not None
         seen["go.mod"] = (ran.cwd / "go.mod").read_text()
+        seen["go.sum"] = (ran.cwd / "go.sum").read_text()
         seen["main.go"] = (ran.cwd / "main.go").read_text()
 
     commands.on("go", "build", does=build)
@@ -87,7 +133,9 @@ def test_a_program_is_built_in_a_module_of_our_own(
         "replace c.example/d => c.example/d v0.1.0",
     ]
     assert seen["main.go"] == "package main"
-    argv = commands.ran[0].argv
+    assert seen["go.sum"].splitlines() == [*sorted(go_sums.kept()), "c.example/d v0.1.0 h1:d="]
+    (ran,) = commands.asked("go", "build")
+    argv = ran.argv
     assert argv[argv.index("-ldflags") + 1] == "-s -w -X a.example/b.version=v1"
     assert argv[-2:] == (str(tmp_path / "out" / "program"), ".")
     assert list((tmp_path / "out").iterdir()) == []
