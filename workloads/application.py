@@ -116,6 +116,8 @@ class Application(Model):
             container["startupProbe"] = {
                 "exec": {"command": ["test", "-e", ready_file]},
                 "periodSeconds": 1,
+                # A program starts slowly on a node that is busy with others.
+                "timeoutSeconds": 10,
                 # The deadline of the Job ends it before that.
                 "failureThreshold": deadline or _DAY,
             }

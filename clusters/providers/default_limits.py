@@ -72,12 +72,12 @@ def find(kube: Kube, image: str) -> DefaultLimit | None:
         RefusalError: a webhook or a policy refuses Pods.
     """
     try:
-        ranges = kube.list(LIMIT_RANGE)
+        ranges, listed = kube.list(LIMIT_RANGE), kube.list(kinds.NAMESPACE)
     except KubeError as error:
         if error.status != _FORBIDDEN:
             raise
         return None
-    namespaces = {text(obj, "metadata", "name"): obj for obj in kube.list(kinds.NAMESPACE)}
+    namespaces = {text(obj, "metadata", "name"): obj for obj in listed}
     own = {name for name, obj in namespaces.items() if is_managed(obj)}
     found = [
         *_certain(ranges, own),

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from clusters.errors import RefusalError
+from clusters.kubernetes import kinds
 from clusters.kubernetes.connection import KubeError
+from clusters.kubernetes.kinds import Kind
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE, MANAGED_BY, MANAGED_BY_LABEL
 from clusters.providers import default_limits
 from tests.clusters.providers.test_admission import Admit, Cluster, accepts
@@ -92,13 +94,14 @@ def test_a_webhook_that_sets_limits_refuses_the_run() -> None:
     assert default_limits.require(found.kube(), "toolbox:1") == ()
 
 
-def test_who_may_not_list_limit_ranges_is_not_refused() -> None:
+@pytest.mark.parametrize("kind", [default_limits.LIMIT_RANGE, kinds.NAMESPACE])
+def test_who_may_not_list_them_is_not_refused(kind: Kind) -> None:
     """Nothing is known then."""
     found = cluster()
 
     def before(method: str, path: str) -> None:
-        if path == default_limits.LIMIT_RANGE.path():
-            raise KubeError("list limitranges", status=403)
+        if path == kind.path():
+            raise KubeError(f"list {kind.plural}", status=403)
 
     found.before = before
     assert default_limits.find(found.kube(), "toolbox:1") is None
