@@ -126,11 +126,13 @@ class Watcher:
         Raises:
             HarnessError: there is no first answer, or a right is missing.
         """
+        spent = 0.0  # the first answer waits for the lists, which are not repeated
         while True:
-            begun = self.clock.now()
+            first, begun = self._shown is None, self.clock.now()
             self.cache.changed.clear()
             self._step()
-            spent = self.clock.now() - begun
+            if not first:
+                spent = self.clock.now() - begun
             self.clock.wait(self.cache.changed, RECHECK_SECONDS)
             self.clock.sleep(max(SETTLE_SECONDS, REST * spent))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 from collections import Counter, defaultdict
@@ -34,6 +36,8 @@ from tests.suites.doctor.doctor_cluster import (
 )
 
 NODES, PODS, DATASETS = 1_000, 10_000, 500
+#: Events of a watch.
+CHANGES = 2_000
 #: Seconds of processor time, and MiB.
 MOST_SECONDS = 30.0
 MOST_MEMORY = 300
@@ -63,11 +67,15 @@ def objects() -> Iterator[Object]:
 
 
 class Api(http.server.ThreadingHTTPServer):
-    """An API server that lists, page by page."""
+    """An API server that lists, page by page, and whose watch of Pods expires once."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[str] = []
+        self.watches: list[str] = []
+        self.ended = threading.Event()
         self.lists: dict[str, list[Object]] = defaultdict(list)
         known = {(kind.api_version, kind.name): kind for kind in {*KINDS.values(), *RUNTIME_KINDS}}
         # As large as those of real Pods.
@@ -91,17 +99,41 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """A list, or the version."""
         address = urlsplit(self.path)
         query = dict(parse_qsl(address.query))
+        if "watch" in query:
+            self._watch(address.path)
+            return
         self.server.requests.append(address.path)
         every = self.server.lists.get(address.path, [])
         start = int(query.get("continue") or 0)
         end = start + int(query.get("limit") or PAGE)
         more = str(end) if end < len(every) else ""
-        body = {"gitVersion": "v1.34.0", "metadata": {"continue": more}, "items": every[start:end]}
+        body = {
+            "gitVersion": "v1.34.0",
+            "metadata": {"continue": more, "resourceVersion": "7"},
+            "items": every[start:end],
+        }
         data = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _watch(self, path: str) -> None:
+        """The first watch of Pods sends changes, and then that its version has expired."""
+        first = path == kinds.POD.path() and path not in self.server.watches
+        self.server.watches.append(path)
+        self.send_response(200)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        if first:
+            pods = self.server.lists[path]
+            events = [{"type": "MODIFIED", "object": pod} for pod in pods[-CHANGES:]]
+            pods[:] = [pod for pod in pods if pod["metadata"]["name"] != "app-0"]
+            for event in [*events, {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}]:
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.server.ended.wait()
 
 
 @pytest.fixture
@@ -111,6 +143,7 @@ def api() -> Iterator[Api]:
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
     yield server
+    server.ended.set()
     server.shutdown()
     server.server_close()
     serving.join()
@@ -128,9 +161,9 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
-def test_a_large_cluster_costs_little(api: Api, tmp_path: Path) -> None:
-    """Each kind is listed once, page by page; the answer is that of each Pod."""
-    kubeconfig, answer, memory = tmp_path / "config", tmp_path / "answer", tmp_path / "memory"
+def kubeconfig_of(api: Api, folder: Path) -> Path:
+    """A kubeconfig that leads there."""
+    kubeconfig = folder / "config"
     config = {
         "current-context": "a",
         "clusters": [{"name": "a", "cluster": {"server": f"http://127.0.0.1:{api.server_port}"}}],
@@ -138,6 +171,12 @@ def test_a_large_cluster_costs_little(api: Api, tmp_path: Path) -> None:
         "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
     }
     kubeconfig.write_text(yaml.safe_dump(config))
+    return kubeconfig
+
+
+def test_a_large_cluster_costs_little(api: Api, tmp_path: Path) -> None:
+    """Each kind is listed once, page by page; the answer is that of each Pod."""
+    kubeconfig, answer, memory = kubeconfig_of(api, tmp_path), tmp_path / "answer", tmp_path / "memory"
     words = ["-c", PROGRAM, str(memory), doctor.__package__, "--kubeconfig", str(kubeconfig), "--json"]
     out = os.open(answer, os.O_WRONLY | os.O_CREAT)
     actions = [(os.POSIX_SPAWN_DUP2, out, 1)]
@@ -154,3 +193,32 @@ def test_a_large_cluster_costs_little(api: Api, tmp_path: Path) -> None:
         assert number == max(1, -(-len(api.lists.get(path, [])) // PAGE)), path
     assert int(memory.read_text()) / 1024 < MOST_MEMORY
     assert usage.ru_utime + usage.ru_stime < MOST_SECONDS
+
+
+def test_a_large_cluster_is_watched_at_little_cost(api: Api, tmp_path: Path) -> None:
+    """Only the kind whose watch expired is listed again; memory stays as that of one answer."""
+    memory = tmp_path / "memory"
+    words = [
+        "-c",
+        PROGRAM,
+        str(memory),
+        doctor.__package__,
+        "--kubeconfig",
+        str(kubeconfig_of(api, tmp_path)),
+    ]
+    with subprocess.Popen(
+        [sys.executable, *words, "--watch", "--json"], cwd=HOUSE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first, second = (json.loads(process.stdout.readline()) for _ in range(2))
+        process.send_signal(signal.SIGTERM)
+    assert (first["event"], second["event"]) == ("answer", "change")
+    assert [one["pod"]["name"] for one in second["disappeared"]] == ["app-0"]
+    assert second["appeared"] == []
+    assert process.returncode == 1
+    pages = Counter(api.requests)
+    pods = pages.pop(kinds.POD.path())
+    assert pods == 2 * -(-len(api.lists[kinds.POD.path()]) // PAGE)
+    for path, number in pages.items():
+        assert number == max(1, -(-len(api.lists.get(path, [])) // PAGE)), path
+    assert int(memory.read_text()) / 1024 < MOST_MEMORY
