@@ -17,7 +17,7 @@ from typing import Any, Final
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube, Object
 from clusters.kubernetes.fields import at, text
-from clusters.kubernetes.ownership import is_managed
+from clusters.kubernetes.ownership import MANAGED_SELECTOR, is_managed
 from clusters.product.fluid import NAMESPACE, RELEASE
 from clusters.product.helm import HelmRelease
 from clusters.progress import Progress
@@ -82,12 +82,17 @@ def uninstall(kube: Kube, release: HelmRelease, progress: Progress) -> bool:
 
 
 def _foreign_users(kube: Kube) -> list[str]:
-    return [
-        f"{kind} {text(obj, 'metadata', 'namespace')}/{text(obj, 'metadata', 'name')}"
+    """Objects that need Fluid in namespaces of others; Fluid itself creates some without a label."""
+    found = [
+        (kind, text(obj, "metadata", "namespace"), text(obj, "metadata", "name"))
         for kind in _NEEDS_FLUID
         for obj in kube.list_if_known(kind)
         if not is_managed(obj)
     ]
+    if not found:
+        return []
+    own = {text(obj, "metadata", "name") for obj in kube.list(kinds.NAMESPACE, labels=MANAGED_SELECTOR)}
+    return [f"{kind} {namespace}/{name}" for kind, namespace, name in found if namespace not in own]
 
 
 def _values(record: Object) -> Mapping[str, Any]:

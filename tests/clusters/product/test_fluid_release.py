@@ -74,3 +74,13 @@ def test_fluid_that_others_use_stays(foreign: bool) -> None:
     assert fluid_release.uninstall(store.kube(), release, Progress(said)) is not foreign
     assert bool(commands.asked("helm", "uninstall")) is not foreign
     assert ("Dataset team/demo" in said.getvalue().replace("\n", " ")) is foreign
+
+
+def test_what_fluid_created_for_a_dataset_of_the_harness_is_not_foreign() -> None:
+    """Such as the ThinRuntime of a Dataset that refers to another one, which has no label of the harness."""
+    store, commands = StoredObjects(), FakeCommands()
+    store.put("/api/v1/namespaces/fc-1", metadata={"name": "fc-1", "labels": {MANAGED_BY_LABEL: MANAGED_BY}})
+    meta = {"name": "refers", "namespace": "fc-1"}
+    store.put(kinds.THIN_RUNTIME.path("fc-1", "refers"), metadata=meta)
+    release = fluid.release(Helm(Path("/usr/bin/helm"), commands), Path("/kc"))
+    assert fluid_release.uninstall(store.kube(), release, Progress(io.StringIO()))
