@@ -11,6 +11,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
 from clusters.waiting import is_empty, wait
+from suites.diagnosis.fluid_facts import PLACEMENT_LABEL
 from suites.record.defects import Defect
 from suites.record.versions import Affected
 from suites.steps import checks
@@ -129,6 +130,23 @@ def check_node_label(user: User, node: str, key: str, value: str, dataset: str =
 
     wait_for_node_label(user, node, key, same, value, name=dataset)
     user.evidence.fact("node labels", f"{node} carries {key}={value}")
+
+
+def check_placement_label(worker: PodSnapshot, placement: str) -> None:
+    """A worker has the label by which workers of Shared Datasets avoid those of Exclusive ones.
+
+    Source: charts/alluxio/templates/worker/statefulset.yaml:64 and pkg/ctrl/affinity.go:117 (1.0.8).
+    Where workers run does not show that it is missing: the scheduler also applies the anti-affinity of the
+    Exclusive worker, which excludes all workers of the namespace.
+    """
+    found = worker.labels.get(PLACEMENT_LABEL, "")
+    if found != placement:
+        checks.fail(
+            "a worker is labelled with another placement than that of its Dataset",
+            subject=f"Pod {worker.namespace}/{worker.name}",
+            expected=f"label {PLACEMENT_LABEL}={placement}",
+            seen=f"{PLACEMENT_LABEL}={found or '(none)'}",
+        )
 
 
 def check_node_labels_removed(user: User, node: str, dataset: str = DATASET) -> None:

@@ -61,9 +61,10 @@ CHARTS: Final = (
         Edit(WORKER, 149, ".Values.worker.env", ".Values.worker.nothing"),
     ),
     _mutant(
+        # A17 checks the label itself: workers are placed as before, by the anti-affinity of Exclusive ones.
         "M126",
         "every worker says that its placement is Shared",
-        ("A18", "A17"),
+        ("A17",),
         Edit(WORKER, 64, "{{ .Values.placement }}", "Shared"),
     ),
     _mutant(

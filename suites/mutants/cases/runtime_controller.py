@@ -521,10 +521,13 @@ _SET_UP: Final = (
 
 _PLACEMENT: Final = (
     _mutant(
+        # The scheduler applies the anti-affinity of both Pods, so neither term may match the other Pod.
         "M82",
-        "a worker with Exclusive placement may share the node of a Shared one",
-        ("A18",),
-        Edit(AFFINITY, 119, "ExclusiveMode", "ShareMode"),
+        "workers with Exclusive and with Shared placement share a node",
+        ("A17", "A18"),
+        Edit(AFFINITY, 84, "fluid.io/dataset", "fluid.io/dataset-placement"),
+        Edit(AFFINITY, 85, "OpExists", 'OpIn, Values: []string{"Exclusive"}'),
+        Edit(AFFINITY, 119, "ExclusiveMode)", 'ExclusiveMode) + "-none"'),
     ),
     _mutant(
         "M83",

@@ -33,10 +33,11 @@ THIRD: Final = "third"
     disturbs={Disruption.NODE_RESOURCES: "occupies every node with Exclusive Datasets"},
 )
 def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) -> None:
-    """Workers of Exclusive Datasets never share a node; a worker without a free node is Pending.
+    """Workers of Exclusive Datasets share a node with no other worker; one without a free node is Pending.
 
-    The user creates two Datasets without a placement, which is Exclusive, and then sets as many
-    workers for the second as there are nodes.
+    The user creates two Datasets without a placement, which is Exclusive, and then sets as many workers for
+    the second as there are nodes: one of them has no node. A third Dataset, with ``placement: Shared``, has
+    no node either, until the second one is deleted. Then its worker runs on a node without the first.
     """
     for name in (DATASET, SECOND):
         user.creates_dataset(Dataset.over_claim(user.namespace, name, SOURCE))
@@ -52,13 +53,33 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
     for worker, name in ((first, DATASET), (second, SECOND)):
         value = fluid_names.exclusive_value(user.namespace, name)
         workers.check_node_label(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value, name)
+        workers.check_placement_label(worker, "Exclusive")
     replicas = len(user.system.nodes)
     workers.scale(user, SECOND, replicas)
-    _check_one_is_pending(user, replicas)
+    _wait_for_all_but_one(user, replicas)
+    # Every node has a worker of an Exclusive Dataset now. The third master starts during the next window.
+    user.creates_dataset(Dataset.over_claim(user.namespace, THIRD, SOURCE).evolve(placement="Shared"))
+    _check_one_is_pending(user)
+    worker_without_node(user, THIRD)
+    _check_shared_after_deletion(user)
 
 
-def _check_one_is_pending(user: User, replicas: int) -> None:
-    """One worker of the second Dataset is Pending; the others are ready, and the runtime's status says so."""
+def _check_shared_after_deletion(user: User) -> None:
+    """The Shared worker is placed once nodes are free of Exclusive ones; the first Dataset keeps its own."""
+    user.deletes_dataset(SECOND)
+    user.waits_until_bound(THIRD)
+    first, shared = (workers.find(user, name) for name in (DATASET, THIRD))
+    if shared.node == first.node:
+        checks.fail(
+            "workers of an Exclusive and a Shared Dataset share a node",
+            subject=f"node {first.node}",
+            expected="the Shared one on another node",
+            seen=f"{first}; {shared}",
+        )
+
+
+def _wait_for_all_but_one(user: User, replicas: int) -> None:
+    """All workers of the second Dataset but one are ready, and the runtime's status says so."""
     objects = user.observer.objects
 
     def observe() -> tuple[AlluxioRuntimeSnapshot | None, tuple[PodSnapshot, ...]]:
@@ -77,10 +98,6 @@ def _check_one_is_pending(user: User, replicas: int) -> None:
             and any(pod.scheduling for pod in pods)
         )
 
-    def why_not_one_pending(pods: tuple[PodSnapshot, ...]) -> str | None:
-        pending = sum(not pod.node for pod in pods)
-        return None if pending == 1 else "; ".join(map(str, pods)) or "no workers"
-
     with user.evidence.phase("waiting", "the other workers are ready"):
         runtime, _ = wait(
             observe,
@@ -91,6 +108,16 @@ def _check_one_is_pending(user: User, replicas: int) -> None:
             delay=5.0,
             describe=lambda seen: "; ".join([str(seen[0]), *map(str, seen[1])]),
         )
+    user.evidence.fact("AlluxioRuntime status", str(runtime))
+
+
+def _check_one_is_pending(user: User) -> None:
+    """One worker of the second Dataset stays without a node."""
+
+    def why_not_one_pending(pods: tuple[PodSnapshot, ...]) -> str | None:
+        pending = sum(not pod.node for pod in pods)
+        return None if pending == 1 else "; ".join(map(str, pods)) or "no workers"
+
     with user.evidence.phase("window", "one worker has no node"):
         hold(
             lambda: workers.of_dataset(user, SECOND),
@@ -99,7 +126,6 @@ def _check_one_is_pending(user: User, replicas: int) -> None:
             condition="one worker without a node",
             window=STAYS_SECONDS,
         )
-    user.evidence.fact("AlluxioRuntime status", str(runtime))
 
 
 def _shared_on_one_node(user: User, name: str = DATASET) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from clusters.clock import SYSTEM_CLOCK
+from clusters.errors import ProductFailureError
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_names
@@ -70,3 +71,16 @@ def test_workers_are_waited_for_until_all_are_ready(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("clusters.clock.SystemClock.sleep", lambda *_: None)
     found = workers.wait_for_ready(a_user(monkeypatch), 2)
     assert [one.name for one in found] == ["w-0", "w-1"]
+
+
+@pytest.mark.parametrize("labels", [{}, {"fluid.io/dataset-placement": "Shared"}])
+def test_worker_that_is_labelled_with_another_placement_is_a_failure(labels: dict[str, str]) -> None:
+    """So is one without the label; the right label is accepted."""
+
+    def worker(found: dict[str, str]) -> PodSnapshot:
+        return PodSnapshot.of({"metadata": {"name": "demo-worker-0", "namespace": "fc-1", "labels": found}})
+
+    workers.check_placement_label(worker({"fluid.io/dataset-placement": "Exclusive"}), "Exclusive")
+    with pytest.raises(ProductFailureError, match="another placement") as failed:
+        workers.check_placement_label(worker(labels), "Exclusive")
+    assert (labels.get("fluid.io/dataset-placement") or "(none)") in str(failed.value)
