@@ -335,8 +335,13 @@ def _refuse(obj: Mapping[str, Any]) -> Answer | None:
     return Answer(refusal="each Pod needs the label team")
 
 
-def _mesh(image: str) -> Policy:
-    """Inject a proxy into Pods that do not use the node's network, as Istio does."""
+def _mesh(image: str, *, native: bool = False) -> Policy:
+    """Inject a proxy into Pods that do not use the node's network, as Istio does.
+
+    Args:
+        image: of the proxy.
+        native: as an init container that is restarted, with which a Job ends; else next to the others.
+    """
 
     def inject(obj: Mapping[str, Any]) -> Answer | None:
         namespace, spec = str(obj["metadata"].get("namespace")), obj["spec"]
@@ -349,7 +354,11 @@ def _mesh(image: str) -> Policy:
             "command": ["bash", "-c", "trap 'exit 0' TERM; sleep infinity & wait"],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
         }
-        return Answer(patch=({"op": "add", "path": "/spec/containers/-", "value": proxy},))
+        if not native:
+            return Answer(patch=({"op": "add", "path": "/spec/containers/-", "value": proxy},))
+        before = spec.get("initContainers") or []
+        several = [{**proxy, "restartPolicy": "Always"}, *before]
+        return Answer(patch=({"op": "add", "path": "/spec/initContainers", "value": several},))
 
     return inject
 
@@ -372,8 +381,8 @@ def _webhook(cluster: Cluster, kind: str, policy: Policy, *, mutating: bool) -> 
 
 
 @contextmanager
-def _mesh_webhook(cluster: Cluster) -> Iterator[Effect]:
-    with _webhook(cluster, "pods", _mesh(cluster.image), mutating=True) as effect:
+def _mesh_webhook(cluster: Cluster, *, native: bool = False) -> Iterator[Effect]:
+    with _webhook(cluster, "pods", _mesh(cluster.image, native=native), mutating=True) as effect:
         yield effect
 
 
@@ -427,6 +436,13 @@ CONDITIONS: Final = (
     ),
     Condition(
         "mesh", "a webhook adds a proxy to Pods", sentence="", set_up=_mesh_webhook, undo=_undo_webhook
+    ),
+    Condition(
+        "mesh-native",
+        "a webhook adds a proxy to Pods as a native sidecar, with which Jobs end",
+        sentence="",
+        set_up=partial(_mesh_webhook, native=True),
+        undo=_undo_webhook,
     ),
     Condition(
         "windows-open",

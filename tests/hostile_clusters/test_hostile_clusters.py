@@ -127,6 +127,13 @@ def test_what_webhooks_do_and_whom_they_leave_alone() -> None:
     mesh = conditions._mesh("toolbox:1")
     _, patch = answered(asked("Pod", "fc-1"), mesh)
     assert (patch[0]["path"], patch[0]["value"]["name"]) == ("/spec/containers/-", "mesh-proxy")
+    native = conditions._mesh("toolbox:1", native=True)
+    _, patch = answered(asked("Pod", "fc-1", initContainers=[{"name": "own"}]), native)
+    assert patch[0]["path"] == "/spec/initContainers"
+    assert [(one["name"], one.get("restartPolicy")) for one in patch[0]["value"]] == [
+        ("mesh-proxy", "Always"),
+        ("own", None),
+    ]
     assert answered(asked("Pod", "fc-1", hostNetwork=True), mesh)[1] == []
     assert answered(asked("Pod", "kube-system"), mesh)[1] == []
     response, _ = answered(asked("Pod", "default"), conditions._refuse)
