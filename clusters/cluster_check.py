@@ -125,7 +125,9 @@ def _fluid(options: Options, kube: Kube) -> CheckedRequirement:
     except HarnessError as error:
         return CheckedRequirement("Fluid", "in another namespace", error.message, error.advice)
     if there:
-        return CheckedRequirement("Fluid", str(fluid.state(kube)))
+        state = fluid.state(kube)
+        problem = existing_fluid.why_not_usable(kube, state)
+        return CheckedRequirement("Fluid", str(state), problem, existing_fluid.WAIT_FOR_PODS)
     missing = "" if options.install_fluid else "this cluster has no Fluid"
     return CheckedRequirement("Fluid", "none", missing, "install Fluid, or permit it with --install-fluid")
 

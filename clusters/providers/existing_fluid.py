@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from clusters.errors import FailureClass, RefusalError
 from clusters.images import charts, on_nodes
@@ -13,6 +14,7 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.options import Options
 from clusters.pins import Versions
 from clusters.product import fluid, fluid_chart, fluid_release
@@ -20,6 +22,9 @@ from clusters.product.fluid import DATASET_CONTROLLER
 from clusters.progress import Progress
 from clusters.providers.existing import ExistingProvider
 from clusters.waiting import wait
+
+#: What to do where a part of Fluid is not ready.
+WAIT_FOR_PODS: Final = f"wait until the Pods of {fluid.NAMESPACE} are ready, or mend that node"
 
 
 def has_fluid(kube: Kube) -> bool:
@@ -48,7 +53,13 @@ def wait_for_fluid(kube: Kube, progress: Progress) -> fluid.FluidState:
     Fluid starts the controller of a kind of runtime with the first such runtime (since 0.7), so that a
     controller that is not needed may be missing. Its CSI plugin cannot be ready on nodes that are not ready,
     or that run Windows.
+
+    Raises:
+        RefusalError: a controller is on a node that is not ready.
+        WaitTimeoutError: Fluid does not get ready.
     """
+    if lost := lost_controller(kube, fluid.state(kube)):
+        raise RefusalError(lost, advice=WAIT_FOR_PODS)
     with (
         progress.stage("find Fluid") as stage,
         kube.changes(kinds.DEPLOYMENT, fluid.NAMESPACE) as changes,
@@ -73,6 +84,31 @@ def versions_there(kube: Kube, state: fluid.FluidState) -> Versions:
         fluid=_plain(state.version),
         alluxio=_plain(fluid.alluxio_image(kube).rpartition(":")[2]),
     )
+
+
+def why_not_usable(kube: Kube, state: fluid.FluidState) -> str:
+    """Why Fluid cannot serve a Dataset now; empty if it can."""
+    if _usable(state, _nodes_without_plugin(kube)):
+        return ""
+    return lost_controller(kube, state) or "Fluid is not ready"
+
+
+def lost_controller(kube: Kube, state: fluid.FluidState) -> str:
+    """Which controller is missing because its node is not ready; else empty.
+
+    Kubernetes starts it on another node only after the five minutes for which a Pod tolerates that.
+    """
+    missing = [name for name, count in state.desired.items() if state.controllers.get(name, 0) < count]
+    if not missing:
+        return ""
+    reader = ClusterReader(kube)
+    lost = {node.name for node in reader.list(NodeSnapshot) if not node.ready}
+    for name in missing:
+        pods = reader.list(PodSnapshot, fluid.NAMESPACE)
+        on = {pod.node for pod in pods if pod.name.startswith(f"{name}-") and not pod.deleting}
+        if on and on <= lost:
+            return f"{name} of Fluid is on node {', '.join(sorted(on))}, which is not ready"
+    return ""
 
 
 def _nodes_without_plugin(kube: Kube) -> int:

@@ -34,7 +34,9 @@ class Cluster(StoredObjects):
         path = kinds.DEPLOYMENT.path(fluid.NAMESPACE, "dataset-controller")
         meta = {"name": "dataset-controller", "namespace": fluid.NAMESPACE}
         spec = {"template": {"spec": {"containers": [{"name": "manager", "image": "x:v1.0.8"}]}}}
-        self.put(path, metadata=meta, spec=spec)
+        self.put(path, metadata=meta, spec=spec, status={"readyReplicas": 1})
+        plugin = kinds.DAEMON_SET.path(fluid.NAMESPACE, fluid.CSI_DAEMON_SET)
+        self.put(plugin, status={"desiredNumberScheduled": 1, "numberReady": 1})
         self.objects["/version"] = {"gitVersion": "v1.33.1"}
 
     @property
@@ -90,6 +92,15 @@ def test_a_cluster_without_fluid_needs_permission(cluster: Cluster) -> None:
     del cluster.objects[kinds.DEPLOYMENT.path(fluid.NAMESPACE, "dataset-controller")]
     assert "has no Fluid" in problems(cluster)["Fluid"][0]
     assert "Fluid" not in problems(cluster, install_fluid=True)
+
+
+def test_fluid_that_is_not_ready_is_no_fluid_to_run_on(cluster: Cluster) -> None:
+    """A run would wait for it in vain."""
+    path = kinds.DEPLOYMENT.path(fluid.NAMESPACE, "dataset-controller")
+    cluster.objects[path]["status"] = {"readyReplicas": 0}
+    problem, remedy = problems(cluster)["Fluid"]
+    assert problem == "Fluid is not ready"
+    assert "fluid-system" in remedy
 
 
 def test_nodes_without_the_images_need_a_registry(cluster: Cluster) -> None:

@@ -26,7 +26,7 @@ from clusters.kubernetes.ownership import HARNESS_NAMESPACE, POD_SECURITY
 from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.product import fluid
 from clusters.providers.memory_tier import FOLDER
-from clusters.waiting import is_empty, wait
+from clusters.waiting import wait
 from tests.hostile_clusters import webhook
 from tests.hostile_clusters.network import enforces_policies
 from tests.hostile_clusters.objects import (
@@ -41,7 +41,6 @@ from tests.hostile_clusters.objects import (
     send,
 )
 from tests.hostile_clusters.webhook import Answer, Policy
-from tests.killed_runs.dump import unsettled
 
 #: Annotation of a node with what a condition changed there.
 NOTE: Final = "hostile-clusters.example"
@@ -60,6 +59,9 @@ FAKE_NODES: Final[Mapping[str, tuple[str, str, tuple[Mapping[str, str], ...]]]] 
     "hostile-windows-open": ("windows", "amd64", ()),
     "hostile-arm": ("linux", "arm64", ()),
 }
+
+#: How the taints of a node begin that does not answer.
+NOT_READY: Final = "node.kubernetes.io/"
 
 #: What a condition did so far; empty if it had no effect yet.
 Effect = Callable[[], str]
@@ -164,14 +166,34 @@ def _undo_spec(cluster: Cluster) -> None:
 
 
 @contextmanager
-def _not_ready(cluster: Cluster) -> Iterator[Effect]:
-    node = cluster.worker
-    _patch_node(cluster, node, {"unschedulable": True}, "kubelet")
-    _move_fluid(cluster, node)
-    cluster.kube.patch(kinds.NODE, node, None, {"spec": {"unschedulable": None}})
+def _not_ready(cluster: Cluster, *, controllers: bool) -> Iterator[Effect]:
+    node = _node_to_stop(cluster, controllers=controllers)
+    _patch_node(cluster, node, {}, "kubelet")
     cluster.engine.exec(node, ["systemctl", "stop", "kubelet"])
     _wait_for_node(cluster, node, ready=False)
     yield lambda: f"{node} is not ready"
+
+
+def _node_to_stop(cluster: Cluster, *, controllers: bool) -> str:
+    """A node with a controller of Fluid, or one without; Kubernetes leaves Pods there for five minutes.
+
+    Raises:
+        InfrastructureError: there is none.
+    """
+    used = {
+        text(pod, "spec", "nodeName")
+        for pod in cluster.kube.list(kinds.POD, fluid.NAMESPACE)
+        for owner in items(pod, "metadata", "ownerReferences")
+        if text(owner, "kind") == "ReplicaSet"
+    }
+    found = [
+        node for node in cluster.nodes() if node.name not in FAKE_NODES and (node.name in used) is controllers
+    ]
+    if not found:
+        has = "no node has" if controllers else "each node has"
+        message = f"{has} a controller of Fluid"
+        raise InfrastructureError(message, advice="use a cluster with more nodes")
+    return max(found, key=lambda node: (node.pods_may_run, node.name)).name
 
 
 def _undo_not_ready(cluster: Cluster) -> None:
@@ -179,43 +201,27 @@ def _undo_not_ready(cluster: Cluster) -> None:
         if note == "kubelet":
             cluster.engine.exec(name, ["systemctl", "start", "kubelet"])
             _wait_for_node(cluster, name, ready=True)
-            _patch_node(cluster, name, {"unschedulable": None}, None)
-
-
-def _move_fluid(cluster: Cluster, node: str) -> None:
-    """Let Fluid's controllers run elsewhere; Kubernetes would leave them on the node for 5 minutes."""
-    for pod in cluster.kube.list(kinds.POD, fluid.NAMESPACE):
-        owners = {text(owner, "kind") for owner in items(pod, "metadata", "ownerReferences")}
-        if text(pod, "spec", "nodeName") == node and "ReplicaSet" in owners:
-            name, because = text(pod, "metadata", "name"), "its node will not be ready"
-            cluster.kube.delete(kinds.POD, name, fluid.NAMESPACE, because=because)
-    wait(
-        lambda: unsettled(cluster.kube),
-        is_empty,
-        subject=f"the controllers of {node}",
-        condition="readiness on other nodes",
-        timeout=NODE_SECONDS,
-        successes=3,
-        delay=2.0,
-        describe=lambda left: ", ".join(left) or "all ready",
-        failure_class=FailureClass.INFRASTRUCTURE,
-        clock=cluster.kube.clock,
-    )
+            _patch_node(cluster, name, {}, None)
 
 
 def _wait_for_node(cluster: Cluster, name: str, *, ready: bool) -> None:
     def observe() -> NodeSnapshot:
         return NodeSnapshot.of(cluster.kube.get(kinds.NODE, name) or {})
 
+    def settled(seen: NodeSnapshot) -> bool:
+        """Kubernetes also taints a node that is not ready, and removes that a moment later."""
+        tainted = any(taint.startswith(NOT_READY) for taint in seen.taints)
+        return seen.ready is ready and tainted is not ready
+
     wait(
         observe,
-        # Kubernetes also taints a node that is not ready, and removes that a moment later.
-        lambda seen: seen.ready is ready and seen.pods_may_run is ready,
+        settled,
         subject=f"node {name}",
         condition=f"state {'ready' if ready else 'not ready'}",
         timeout=NODE_SECONDS,
         delay=1.0,
         failure_class=FailureClass.INFRASTRUCTURE,
+        clock=cluster.kube.clock,
     )
 
 
@@ -412,7 +418,20 @@ CONDITIONS: Final = (
         "taint", "a node has a taint", sentence="", set_up=partial(_tainted, every=False), undo=_undo_spec
     ),
     Condition("cordoned", "a node is unschedulable", sentence="", set_up=_cordoned, undo=_undo_spec),
-    Condition("not-ready", "a node is not ready", sentence="", set_up=_not_ready, undo=_undo_not_ready),
+    Condition(
+        "not-ready",
+        "a node without a controller of Fluid is not ready",
+        sentence="",
+        set_up=partial(_not_ready, controllers=False),
+        undo=_undo_not_ready,
+    ),
+    Condition(
+        "controller-lost",
+        "a node with a controller of Fluid is not ready",
+        sentence="of Fluid is on node",
+        set_up=partial(_not_ready, controllers=True),
+        undo=_undo_not_ready,
+    ),
     Condition(
         "windows",
         "a node runs Windows, and has a taint",

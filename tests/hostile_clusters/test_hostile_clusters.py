@@ -41,6 +41,15 @@ class Nodes:
             node = self.store.objects[f"/api/v1/nodes/{container}"]
             state = {"start": "True", "stop": "Unknown"}[argv[1]]
             node["status"]["conditions"] = [{"type": "Ready", "status": state}]
+            lost = (
+                [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}] if state != "True" else []
+            )
+            kept = [
+                one
+                for one in node["spec"].get("taints", ())
+                if one["key"] != "node.kubernetes.io/unreachable"
+            ]
+            node["spec"] = {**node["spec"], "taints": kept + lost} if kept + lost else {}
         elif argv[0] == "mount":
             self.memory[container] = argv[2].partition("size=")[2]
         elif argv[0] == "df":
@@ -85,12 +94,22 @@ def condition(name: str) -> Condition:
     return next(one for one in CONDITIONS if one.name == name)
 
 
-@pytest.mark.parametrize("name", ["taint", "cordoned", "not-ready", "small-memory", "all-tainted"])
+def put_controller(store: StoredObjects, node: str) -> None:
+    """A controller of Fluid on a node."""
+    meta = {"name": "dataset-controller-1", "ownerReferences": [{"kind": "ReplicaSet"}]}
+    path = "/api/v1/namespaces/fluid-system/pods/dataset-controller-1"
+    store.put(path, metadata=meta, spec={"nodeName": node})
+
+
+@pytest.mark.parametrize(
+    "name", ["taint", "cordoned", "not-ready", "controller-lost", "small-memory", "all-tainted"]
+)
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_node_is_as_before_its_condition(
     name: str, killed: bool, cluster: Cluster, store: StoredObjects
 ) -> None:
     """By its own undoing, and by that of a later check; repeated, it does nothing."""
+    put_controller(store, NODES[-1])
     before = dumped(cluster, store)
     with condition(name).set_up(cluster) as effect:
         assert effect()
@@ -98,6 +117,17 @@ def test_a_node_is_as_before_its_condition(
     for _ in range(2):
         undo_all(cluster) if killed else condition(name).undo(cluster)
         assert dumped(cluster, store) == before
+
+
+def test_node_that_is_not_ready_has_a_controller_of_fluid_or_none(
+    cluster: Cluster, store: StoredObjects
+) -> None:
+    """A run passes next to one without, and is refused where a controller is lost."""
+    put_controller(store, NODES[-1])
+    with condition("controller-lost").set_up(cluster) as effect:
+        assert effect() == f"{NODES[-1]} is not ready"
+    with condition("not-ready").set_up(cluster) as effect:
+        assert NODES[-1] not in effect()
 
 
 def test_one_node_stays_where_a_run_must_pass(cluster: Cluster) -> None:

@@ -111,6 +111,30 @@ def test_the_plugin_is_not_awaited_on_nodes_that_cannot_run_it(
     assert existing_fluid._usable(state, without) is usable
 
 
+@pytest.mark.parametrize(
+    ("ready", "running", "on", "named"),
+    [
+        ("Unknown", 0, "n1", True),
+        ("True", 0, "n1", False),
+        ("Unknown", 0, "n2", False),
+        ("Unknown", 1, "n1", False),
+    ],
+)
+def test_controller_on_a_node_that_is_not_ready_is_named(
+    api: FakeApi, *, ready: str, running: int, on: str, named: bool
+) -> None:
+    """Not one that is ready, and not one that starts on another node."""
+    kube = Kube.connect(api.kubeconfig(), run="r1")
+    name = "alluxioruntime-controller"
+    node = {"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+    pod = {"metadata": {"name": f"{name}-5b4f-x", "namespace": "fluid-system"}, "spec": {"nodeName": on}}
+    api.answer("GET", "/api/v1/nodes", {"items": [node]})
+    api.answer("GET", "/api/v1/namespaces/fluid-system/pods", {"items": [pod]})
+    state = fluid.FluidState({name: running}, {name: 1}, 1, 1, "v1")
+    says = f"{name} of Fluid is on node n1, which is not ready"
+    assert existing_fluid.lost_controller(kube, state) == (says if named else "")
+
+
 def test_nodes_that_cannot_run_the_plugin_are_counted(api: FakeApi, kube: Kube) -> None:
     """One that is cordoned or tainted runs it."""
 
