@@ -24,6 +24,7 @@ from clusters.paths import cache_root
 from clusters.pins import pins
 from clusters.progress import Progress
 from reports.verdict import model
+from tests.programs import end_with
 
 HERE: Final = Path(__file__).parent
 HOUSE: Final = HERE.parents[1]
@@ -127,4 +128,4 @@ def _absolute(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_with(main))

@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from clusters.kubernetes.snapshots.node import NodeSnapshot
 from clusters.waiting import is_empty, wait
 from tests.hostile_clusters.conditions import FAKE_NODES, Cluster, Condition, chosen, undo_all
 from tests.killed_runs.dump import differences, dump, unsettled
+from tests.programs import end_with
 
 #: Seconds for one command, and until Fluid's components run again after a condition.
 COMMAND_SECONDS: Final = 900.0
@@ -246,14 +246,5 @@ def _print(line: str) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(number: int, _: object) -> None:
-    """End as at Ctrl-C, so that the condition is undone."""
-    raise KeyboardInterrupt(number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        sys.exit(main())
-    except HarnessError as error:
-        sys.exit(str(error))
+    sys.exit(end_with(main))

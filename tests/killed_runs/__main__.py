@@ -31,6 +31,7 @@ from clusters.kubernetes.journal import NAME
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
 from clusters.waiting import is_empty, wait
 from tests.killed_runs.dump import differences, dump, unsettled
+from tests.programs import end_with
 
 #: Rows that change something outside the harness's namespaces: the CSI plugin, the webhook, an argument of
 #: the plugin, labels of nodes, a mount on a node, a stopped process, a controller that Fluid starts, a node
@@ -172,4 +173,4 @@ def _say(done: Round) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_with(main))

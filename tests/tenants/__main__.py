@@ -19,6 +19,7 @@ from clusters.host import engine
 from clusters.host.commands import SystemCommands
 from clusters.kubernetes.client import Kube
 from tests.killed_runs.dump import differences, dump
+from tests.programs import end_with
 from tests.tenants import workload
 
 #: A team that reads less often than this, once in so many seconds, shows nothing.
@@ -74,4 +75,4 @@ def _print(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_with(main))
