@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from clusters.errors import FailureClass, HarnessError, InfrastructureError
+from clusters.errors import FailureClass, InfrastructureError
 from clusters.host import engine
 from clusters.host.commands import SystemCommands
 from clusters.images import on_nodes
