@@ -46,6 +46,7 @@ def test_shipped_roles_read_and_nothing_else() -> None:
     assert more == {
         "fluid-doctor": frozenset(),
         "fluid-doctor-nodes": frozenset(),
+        "fluid-doctor-watch": frozenset(),
         "fluid-doctor-exec": frozenset({Right("create", "", "pods/exec")}),
         "fluid-doctor-events": frozenset({Right("create", "", "events"), Right("patch", "", "events")}),
     }
