@@ -173,11 +173,6 @@ def _check(options: Options) -> None:
         )
 
 
-def _interrupt(number: int, _: object) -> None:
-    """End as at Ctrl-C, with clean-up, when a CI system ends the job."""
-    raise KeyboardInterrupt(number)
-
-
 _COMMANDS = {
     "up": (_up, "create the cluster with NFS server and Fluid, and keep it"),
     "check": (
@@ -191,5 +186,6 @@ _COMMANDS = {
 }
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A CI system ends a job so; it is cleaned up as at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

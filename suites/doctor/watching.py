@@ -85,10 +85,7 @@ def _ended_by_signals() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, _: object) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

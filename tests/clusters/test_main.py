@@ -401,7 +401,7 @@ class SystemBuilder:
         time.sleep(60)
     def down(self): print("taken down", flush=True)
 module.SystemBuilder = SystemBuilder
-module.signal.signal(module.signal.SIGTERM, module._interrupt)
+module.signal.signal(module.signal.SIGTERM, module.signal.default_int_handler)
 sys.exit(module.main(["up"]))
 """
 

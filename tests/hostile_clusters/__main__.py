@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from clusters.errors import FailureClass, InfrastructureError
+from clusters.errors import InfrastructureError
 from clusters.host import engine
 from clusters.host.commands import SystemCommands
 from clusters.images import on_nodes
@@ -29,14 +29,13 @@ from clusters.images.offline import definitions
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
-from clusters.waiting import is_empty, wait
 from tests.hostile_clusters.conditions import FAKE_NODES, Cluster, Condition, chosen, undo_all
-from tests.killed_runs.dump import differences, dump, unsettled
-from tests.programs import end_with
+from tests.killed_runs.dump import differences, dump
+from tests.live_cluster import settle
+from tests.programs import end_with, say
 
 #: Seconds for one command, and until Fluid's components run again after a condition.
 COMMAND_SECONDS: Final = 900.0
-SETTLED_SECONDS: Final = 240.0
 #: Exit codes of a run, and of `clusters`: refused.
 PASSED, REFUSED, CHECK_REFUSED = 0, 4, 2
 _LINES: Final = 3
@@ -119,7 +118,7 @@ def _try_all(cluster: Cluster, conditions: Sequence[Condition], given: argparse.
     started, results = time.monotonic(), []
     if _command(given, "down").code != 0:
         raise InfrastructureError("the cluster cannot be cleaned up before the check", advice="see down.log")
-    _settle(cluster.kube)
+    settle(cluster.kube)
     before = dump(cluster.kube, cluster.engine)
     for condition in conditions:
         if time.monotonic() - started > given.seconds:
@@ -127,8 +126,8 @@ def _try_all(cluster: Cluster, conditions: Sequence[Condition], given: argparse.
         results.append(_try(cluster, condition, given, before))
         text = json.dumps([asdict(one) for one in results], indent=1)
         (given.out / "hostile-clusters.json").write_text(text)
-        _print(f"{condition.name}: {'; '.join(results[-1].problems) or 'as expected'}")
-    _print("\n".join(table(results)))
+        say(f"{condition.name}: {'; '.join(results[-1].problems) or 'as expected'}")
+    say("\n".join(table(results)))
     return int(not results or any(one.problems for one in results))
 
 
@@ -144,7 +143,7 @@ def _try(cluster: Cluster, condition: Condition, given: argparse.Namespace, befo
             down = _command(given, "down")
     finally:
         condition.undo(cluster)
-    _settle(cluster.kube)
+    settle(cluster.kube)
     difference = differences(before, dump(cluster.kube, cluster.engine))
     result = Result(condition.name, did, check, run, down, difference, ())
     return replace(result, problems=tuple(problems(condition, result)))
@@ -224,26 +223,6 @@ def table(results: Iterable[Result]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def _settle(kube: Kube) -> None:
-    """Wait until the components of the cluster run as they should."""
-    wait(
-        lambda: unsettled(kube),
-        is_empty,
-        subject="Deployments and DaemonSets",
-        condition="readiness",
-        timeout=SETTLED_SECONDS,
-        successes=3,
-        delay=2.0,
-        describe=lambda left: ", ".join(left) or "all ready",
-        failure_class=FailureClass.INFRASTRUCTURE,
-    )
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.errors import FailureClass, InfrastructureError
+from clusters.errors import InfrastructureError
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
-from clusters.kubernetes.snapshots.pod import PodSnapshot
-from clusters.waiting import WaitTimeoutError, is_gone, wait
+from clusters.waiting import WaitTimeoutError, wait
 from tests.hostile_clusters.objects import POLICY, send
+from tests.live_cluster import wait_for_deletion, wait_for_pod
 
 NAMESPACE: Final = "hostile-clusters"
 POD: Final = "client"
@@ -32,14 +32,7 @@ def enforces_policies(kube: Kube, image: str) -> bool:
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     try:
         kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-        wait(
-            lambda: PodSnapshot.of(kube.get(kinds.POD, POD, NAMESPACE) or {}),
-            lambda seen: seen.ready,
-            subject=f"Pod {NAMESPACE}/{POD}",
-            condition="condition Ready",
-            timeout=READY_SECONDS,
-            failure_class=FailureClass.INFRASTRUCTURE,
-        )
+        wait_for_pod(kube, NAMESPACE, POD, READY_SECONDS)
         if not _connects(kube):
             raise InfrastructureError("a Pod cannot reach the API server, also without a policy")
         path, policy = POLICY
@@ -47,16 +40,7 @@ def enforces_policies(kube: Kube, image: str) -> bool:
         return _is_cut_off(kube)
     finally:
         kube.delete(kinds.NAMESPACE, NAMESPACE)
-        wait(
-            lambda: kube.get(kinds.NAMESPACE, NAMESPACE),
-            is_gone,
-            subject=f"namespace {NAMESPACE}",
-            condition="deletion",
-            timeout=READY_SECONDS,
-            delay=1.0,
-            describe=lambda seen: "there" if seen else "gone",
-            failure_class=FailureClass.INFRASTRUCTURE,
-        )
+        wait_for_deletion(kube, kinds.NAMESPACE, NAMESPACE, None, READY_SECONDS)
 
 
 def _connects(kube: Kube) -> bool:

@@ -22,16 +22,15 @@ from pathlib import Path
 from typing import Final
 
 from clusters.disruption import ALL
-from clusters.errors import FailureClass
 from clusters.host import engine
 from clusters.host.commands import SystemCommands
 from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.journal import NAME
 from clusters.kubernetes.ownership import HARNESS_NAMESPACE
-from clusters.waiting import is_empty, wait
-from tests.killed_runs.dump import differences, dump, unsettled
-from tests.programs import end_with
+from tests.killed_runs.dump import differences, dump
+from tests.live_cluster import settle
+from tests.programs import end_with, say
 
 #: Rows that change something outside the harness's namespaces: the CSI plugin, the webhook, an argument of
 #: the plugin, labels of nodes, a mount on a node, a stopped process, a controller that Fluid starts, a node
@@ -47,7 +46,6 @@ FIRST_CHANGE_SECONDS: Final = 420.0
 LATEST_KILL: Final = 30.0
 #: Seconds for `cluster down`, and until Fluid's components run again.
 DOWN_SECONDS: Final = 600.0
-SETTLED_SECONDS: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kube = Kube.connect(given.kubeconfig, run="killed-runs")
     started, rounds = time.monotonic(), []
     _down(given.kubeconfig, given.out)
-    _settle(kube)
+    settle(kube)
     before = dump(kube, engine.find(SystemCommands()))
     for number in range(given.rounds):
         if time.monotonic() - started > given.seconds:
@@ -106,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (given.out / "killed-runs.json").write_text(result)
         _say(rounds[-1])
     failed = [one for one in rounds if not one.restored]
-    _print(f"{len(rounds) - len(failed)} of {len(rounds)} killed runs left the cluster as it was")
+    say(f"{len(rounds) - len(failed)} of {len(rounds)} killed runs left the cluster as it was")
     return int(bool(failed) or not rounds)
 
 
@@ -129,7 +127,7 @@ def _round(kube: Kube, given: argparse.Namespace, row: str, later: float, before
         run.wait()
     killed_after = round(time.monotonic() - start, 1)
     down = _down(given.kubeconfig, given.out)
-    _settle(kube)
+    settle(kube)
     after = dump(kube, engine.find(SystemCommands()))
     return Round(row, killed_after, changed, journal, down, differences(before, after))
 
@@ -146,30 +144,10 @@ def _down(kubeconfig: Path, out: Path) -> int:
         return subprocess.run(argv, stdout=log, stderr=log, check=False, timeout=DOWN_SECONDS).returncode
 
 
-def _settle(kube: Kube) -> None:
-    """Wait until what was restored runs again."""
-    wait(
-        lambda: unsettled(kube),
-        is_empty,
-        subject="Deployments and DaemonSets",
-        condition="readiness",
-        timeout=SETTLED_SECONDS,
-        successes=3,
-        delay=2.0,
-        describe=lambda left: ", ".join(left) or "all ready",
-        failure_class=FailureClass.INFRASTRUCTURE,
-    )
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def _say(done: Round) -> None:
     state = "as before" if done.restored else f"DIFFERS (cluster down: {done.down})\n{done.difference}"
     first, then = ("; ".join(one) or "nothing" for one in (done.changed, done.journal))
-    _print(f"{done.row} killed after {done.killed_after} s, changed: {first}, when killed: {then}: {state}")
+    say(f"{done.row} killed after {done.killed_after} s, changed: {first}, when killed: {then}: {state}")
 
 
 if __name__ == "__main__":

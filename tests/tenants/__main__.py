@@ -19,7 +19,7 @@ from clusters.host import engine
 from clusters.host.commands import SystemCommands
 from clusters.kubernetes.client import Kube
 from tests.killed_runs.dump import differences, dump
-from tests.programs import end_with
+from tests.programs import end_with, say
 from tests.tenants import workload
 
 #: A team that reads less often than this, once in so many seconds, shows nothing.
@@ -52,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found.append(f"the files of the teams are not as before:\n{files}\nnow:\n{now}")
         for team in workload.TEAMS:
             number, longest = after[team].good - before[team].good, after[team].longest
-            _print(f"{team}: {number} reads while the run took {seconds:.0f} s, longest {longest} ms")
+            say(f"{team}: {number} reads while the run took {seconds:.0f} s, longest {longest} ms")
     finally:
         if not given.keep:
             workload.delete(kube)
         kube.close()
-    _print(f"the run ended with exit code {code}")
-    _print("\n".join(found) or "the teams were not touched")
+    say(f"the run ended with exit code {code}")
+    say("\n".join(found) or "the teams were not touched")
     return int(bool(found) or code != 0)
 
 
@@ -67,11 +67,6 @@ def _run(given: argparse.Namespace) -> int:
     argv += ["--registry", given.registry] if given.registry else []
     argv += ["-p", "no:cacheprovider", "--out", str(given.out), *(given.options or ["--level", "smoke"])]
     return subprocess.run(argv, check=False).returncode
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.nodes import node_for_servers, schedulable
 from clusters.kubernetes.requests import request_json
 from clusters.kubernetes.snapshots.node import NodeSnapshot
-from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import nfs
 from clusters.product.fluid_snapshots import DatasetSnapshot
 from clusters.waiting import wait
+from tests.live_cluster import wait_for_deletion, wait_for_pod
 from workloads.application import Application
 from workloads.models.base import Manifest
 from workloads.models.dataset import Dataset
@@ -91,7 +91,7 @@ def create(kube: Kube, mirror: str | None) -> None:
     server = on_nodes.harness_image(definitions.nfs_server(), nodes, mirror)
     for manifest in nfs.manifests(server, node_for_servers(kube)):
         _send(kube, moved(manifest))
-    _wait_for_pod(kube, STORAGE, nfs.NAME)
+    wait_for_pod(kube, STORAGE, nfs.NAME, READY_SECONDS)
     service = kube.get(kinds.SERVICE, nfs.NAME, STORAGE) or {}
     places = schedulable(kube)
     readers = []
@@ -132,7 +132,7 @@ def _start_reading(kube: Kube, reader: Application) -> None:
         failure_class=FailureClass.INFRASTRUCTURE,
     )
     _send(kube, reader.manifest())
-    _wait_for_pod(kube, team, READER)
+    wait_for_pod(kube, team, READER, READY_SECONDS)
     wait(
         partial(reads, kube, team),
         lambda seen: seen.good > 1,
@@ -164,10 +164,10 @@ def delete(kube: Kube) -> None:
     for team in TEAMS:
         kube.delete(kinds.POD, READER, team, because=because)
         kube.delete(kinds.DATASET, DATASET, team, because=because)
-        _wait_gone(kube, kinds.DATASET, DATASET, team)
+        wait_for_deletion(kube, kinds.DATASET, DATASET, team, READY_SECONDS)
     for namespace in (*TEAMS, STORAGE):
         kube.delete(kinds.NAMESPACE, namespace, because=because)
-        _wait_gone(kube, kinds.NAMESPACE, namespace, None)
+        wait_for_deletion(kube, kinds.NAMESPACE, namespace, None, READY_SECONDS)
     for team in TEAMS:
         kube.delete(kinds.VOLUME, f"nfs.{team}.{CLAIM}", because=because)
 
@@ -221,30 +221,6 @@ def stored(kube: Kube) -> str:
     if done.exit_code != 0:
         raise HarnessError("the files of the teams cannot be read", last_seen=done.stderr)
     return done.stdout
-
-
-def _wait_for_pod(kube: Kube, namespace: str, name: str) -> None:
-    wait(
-        lambda: PodSnapshot.of(kube.get(kinds.POD, name, namespace) or {}),
-        lambda seen: seen.ready,
-        subject=f"Pod {namespace}/{name}",
-        condition="condition Ready",
-        timeout=READY_SECONDS,
-        failure_class=FailureClass.INFRASTRUCTURE,
-    )
-
-
-def _wait_gone(kube: Kube, kind: kinds.Kind, name: str, namespace: str | None) -> None:
-    wait(
-        lambda: kube.get(kind, name, namespace),
-        lambda seen: seen is None,
-        subject=f"{kind} {name}",
-        condition="deletion",
-        timeout=READY_SECONDS,
-        delay=1.0,
-        describe=lambda seen: "there" if seen else "gone",
-        failure_class=FailureClass.INFRASTRUCTURE,
-    )
 
 
 def problems(before: Mapping[str, Reads], after: Mapping[str, Reads], least: int) -> Iterator[str]:

@@ -267,7 +267,7 @@ def test_slow_host_creates_one_dataset_at_a_time(slowness: float, cpus: int, exp
 
 
 class Creations:
-    """Creations that go on step by step: each Dataset says when it starts, and is told what happens to it."""
+    """Creations that go on step by step: each reports that it begins, and waits for its next step."""
 
     def __init__(self) -> None:
         """Nothing has started."""
