@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,15 +12,13 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from clusters.errors import HarnessError
-from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.analysis.round_validation import saturated
 from suites.benchmark.model.rounds import Proof, Round, State
 from suites.benchmark.model.series import ArmKind, Sample
+from suites.benchmark.run.arm_measurer import ArmMeasurer
 from suites.benchmark.run.cases import ARMS, FILE_BYTES, FILES, WRITTEN_BYTES, CaseSpec
-from suites.benchmark.run.measure import failed_round
 from suites.benchmark.testbed import alluxio_rest
-from suites.benchmark.testbed.fio_run import HungError
 from suites.benchmark.testbed.layout import FOLDER, Layout
 from suites.benchmark.testbed.operation_run import (
     OperationRun,
@@ -43,7 +41,7 @@ _CACHED: Final = 100.0
 
 
 @dataclass
-class CaseMeasurer(ABC):
+class CaseMeasurer(ArmMeasurer):
     """Measures the arms of one case.
 
     Attributes:
@@ -62,23 +60,6 @@ class CaseMeasurer(ABC):
     timeline: list[Sample] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
-    def __call__(self, arm: str, number: int) -> Round:
-        """Measure an arm once, as a part of a round.
-
-        An error makes the round invalid with its reason, unless the testbed cannot be repaired after a hang.
-        """
-        started = datetime.now(UTC)
-        self.on_step(f"round {number + 1}, {arm}")
-        try:
-            return self._measure(arm, number)
-        except (HungError, ExecTimeoutError) as error:
-            self.findings.append(f"{arm}, round {number + 1}: {error.message}")
-            if ARMS[arm].kind.through_fluid:
-                self.testbed.replace_client(hung=True)
-            return failed_round(arm, number, started, error.message)
-        except HarnessError as error:
-            return failed_round(arm, number, started, error.message)
-
     @abstractmethod
     def prepare(self) -> None:
         """Do what has to be done once before the rounds.
@@ -95,9 +76,10 @@ class CaseMeasurer(ABC):
             HarnessError: it failed.
         """
 
-    @abstractmethod
-    def _measure(self, arm: str, number: int) -> Round:
-        """Measure an arm once."""
+    def _repair(self, arm: str) -> None:
+        """Replace the FUSE client of a reader through Fluid."""
+        if ARMS[arm].kind.through_fluid:
+            self.testbed.replace_client(hung=True)
 
     def _operate(self, pod: PodSnapshot, argv: Argv) -> OperationRun:
         kube = self.testbed.system.kube
@@ -129,12 +111,8 @@ class CaseMeasurer(ABC):
             fuse_pod=fuse.uid if fuse is not None and through_fluid else "",
             reader=pod.uid,
         )
-        self._recorded(state, None)
+        self._record(state.at, None, state.nfs_read_bytes)
         return state
-
-    def _recorded(self, state: State, cached_bytes: int | None) -> None:
-        t = max((state.at - self.began).total_seconds(), 0.0)
-        self.timeline.append(Sample(t=t, cached_bytes=cached_bytes, nfs_read_bytes=state.nfs_read_bytes))
 
 
 @dataclass

@@ -25,7 +25,7 @@ from suites.benchmark.run.profile import TEARDOWN_SECONDS
 from suites.benchmark.run.remote_reads import RemoteMeasurer, remote_layout, remote_plan
 from suites.benchmark.run.schedule import planned
 from suites.benchmark.testbed.datasets import WRITE_THROUGH, Variant
-from suites.benchmark.testbed.environment_probe import mount_options, probe_environment
+from suites.benchmark.testbed.environment_probe import mounts_of, probe_environment
 from suites.benchmark.testbed.layout import FOLDER
 from suites.benchmark.testbed.shaping import remove_limit
 from suites.benchmark.testbed.testbed import Testbed
@@ -76,17 +76,12 @@ class CaseSession(Session[CaseSpec]):
         with self.progress.stage(f"measure {spec.name}") as stage:
             measurer = _measurer(testbed, timed, stage.says)
             measurer.prepare()
+            mounts = mounts_of(testbed)
             series_arms = tuple(
-                Arm(
-                    name=name,
-                    kind=cases.ARMS[name].kind,
-                    note=cases.ARMS[name].note,
-                    mount=mount_options(
-                        testbed, testbed.fluid if cases.ARMS[name].kind.through_fluid else testbed.raw
-                    ),
-                )
-                for name in spec.series.arms
+                Arm(name=one.name, kind=one.kind, note=one.note, mount=mounts[one.kind.through_fluid])
+                for one in (cases.ARMS[name] for name in spec.series.arms)
             )
+            compared = cases.comparisons(spec.series.arms)
 
             def result(rounds: Sequence[Round], ending: str, seconds: float) -> SeriesResult:
                 return summarize_series(
@@ -96,7 +91,7 @@ class CaseSession(Session[CaseSpec]):
                     shaping=Shaping(asked=None),
                     arms=series_arms,
                     rounds=rounds,
-                    comparisons=cases.comparisons(spec.series.arms),
+                    comparisons=compared,
                     started=measurer.began,
                     seconds=seconds,
                     planned=spec.series.rounds,
@@ -104,7 +99,6 @@ class CaseSession(Session[CaseSpec]):
                     timeline=measurer.timeline,
                 )
 
-            compared = cases.comparisons(spec.series.arms)
             done = self._measure_rounds(timed, measurer, compared, spec.case.unit, result)
             if not self.stopped:
                 known = len(measurer.findings)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from clusters.errors import HarnessError
-from clusters.kubernetes.exec import ExecTimeoutError
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from suites.benchmark.analysis.round_validation import EMPTY_MEMORY, Expected, invalid, polluted, saturated
 from suites.benchmark.model.rounds import Proof, Round, State
 from suites.benchmark.model.series import ArmKind, Sample
 from suites.benchmark.run import arms
+from suites.benchmark.run.arm_measurer import ArmMeasurer
 from suites.benchmark.run.profile import SeriesSpec
-from suites.benchmark.testbed.fio_run import FioRuns, HungError
+from suites.benchmark.testbed.fio_run import FioRuns
 from suites.benchmark.testbed.layout import Layout
 from suites.benchmark.testbed.parallel_pods import (
     INDEX,
@@ -35,7 +35,7 @@ LEAST_DEADLINE: Final = 90.0
 
 
 @dataclass
-class Measurer:
+class Measurer(ArmMeasurer):
     """Measures the arms of one series.
 
     Attributes:
@@ -62,24 +62,12 @@ class Measurer:
     _cached_by: str = field(default="", init=False)
 
     def __call__(self, arm: str, number: int) -> Round:
-        """Measure an arm once, as a part of a round.
-
-        An error makes the round invalid with its reason, unless the testbed cannot be repaired after a hang.
-        """
-        started = datetime.now(UTC)
-        self.on_step(f"round {number + 1}, {arm}")
+        """Measure an arm once; fio does not go on after Ctrl-C."""
         try:
-            return self._measure(arm, number)
+            return super().__call__(arm, number)
         except KeyboardInterrupt:
             self._stop_fio(arm)
             raise
-        except (HungError, ExecTimeoutError) as error:
-            self.findings.append(f"{arm}, round {number + 1}: {error.message}")
-            failed = failed_round(arm, number, started, error.message)
-            self._repair(arm)
-            return failed
-        except HarnessError as error:
-            return failed_round(arm, number, started, error.message)
 
     def _measure(self, arm: str, number: int) -> Round:
         kind = arms.ARMS[arm].kind
@@ -170,24 +158,8 @@ class Measurer:
             cached_by=self._cached_by,
             network_counter=before.served.reads is None,
         )
-        reason = runs.error(plan) or invalid(expected, proof)
-        return Round(
-            arm=arm,
-            number=number,
-            value=runs.bytes_per_second or None,
-            seconds=runs.seconds,
-            read_bytes=runs.read_bytes,
-            started=started,
-            load_before=runs.load,
-            # The times of Pods that read at once overlap.
-            cpu_seconds=runs.cpu_seconds if pods == 1 else None,
-            valid=not reason,
-            reason=reason,
-            saturated=saturated(runs.busy),
-            polluted=polluted(expected, proof),
-            latency=runs.latency(),
-            proof=proof,
-            parts=runs.parts,
+        return round_of_reads(
+            arm, number, started, runs, plan, expected=expected, proof=proof, alone=pods == 1
         )
 
     def _prepare(self, arm: str, copy: int, plan: Plan) -> None:
@@ -217,13 +189,7 @@ class Measurer:
         return self._recorded(self.testbed.observe(self.layout, copy, plan))
 
     def _recorded(self, seen: Observation) -> Observation:
-        self.timeline.append(
-            Sample(
-                t=max((seen.at - self.began).total_seconds(), 0.0),
-                cached_bytes=seen.alluxio.used_bytes,
-                nfs_read_bytes=seen.served.read,
-            )
-        )
+        self._record(seen.at, seen.alluxio.used_bytes, seen.served.read)
         return seen
 
     def _reader(self, arm: str) -> PodSnapshot:
@@ -246,6 +212,51 @@ def deadline(plan: Plan) -> float:
     return max(LEAST_DEADLINE, plan.total_bytes / SLOWEST)
 
 
+def round_of_reads(
+    arm: str,
+    number: int,
+    started: datetime,
+    runs: FioRuns,
+    plan: Plan,
+    *,
+    expected: Expected,
+    proof: Proof,
+    more: Iterable[str] = (),
+    alone: bool = True,
+) -> Round:
+    """A round of reads by fio, valid if the runs and the evidence are as expected.
+
+    Args:
+        arm: that was measured.
+        number: of the round.
+        started: when the reads began.
+        runs: of fio.
+        plan: what they had to read.
+        expected: of the evidence.
+        proof: the evidence.
+        more: why the round is invalid besides that.
+        alone: no other Pod read at the same time; the times of Pods that do overlap.
+    """
+    reason = "; ".join(filter(None, (runs.error(plan) or invalid(expected, proof), *more)))
+    return Round(
+        arm=arm,
+        number=number,
+        value=runs.bytes_per_second or None,
+        seconds=runs.seconds,
+        read_bytes=runs.read_bytes,
+        started=started,
+        load_before=runs.load,
+        cpu_seconds=runs.cpu_seconds if alone else None,
+        valid=not reason,
+        reason=reason,
+        saturated=saturated(runs.busy),
+        polluted=polluted(expected, proof),
+        latency=runs.latency(),
+        proof=proof,
+        parts=runs.parts,
+    )
+
+
 def state_of(seen: Observation, resident: int, *, through_fluid: bool) -> State:
     """An observation with the bytes in the page cache, as the evidence of a round."""
     return State(
@@ -256,19 +267,4 @@ def state_of(seen: Observation, resident: int, *, through_fluid: bool) -> State:
         nfs_read_bytes=seen.served.read,
         page_cache_bytes=resident,
         fuse_pod=seen.fuse_pod if through_fluid else "",
-    )
-
-
-def failed_round(arm: str, number: int, started: datetime, reason: str) -> Round:
-    """A round that gave no value."""
-    return Round(
-        arm=arm,
-        number=number,
-        value=None,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
-        read_bytes=0,
-        started=started,
-        load_before=0.0,
-        valid=False,
-        reason=reason,
     )

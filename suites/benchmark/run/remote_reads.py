@@ -9,13 +9,13 @@ from typing import Final
 
 from clusters.errors import InfrastructureError
 from clusters.waiting import WaitTimeoutError, wait
-from suites.benchmark.analysis.round_validation import Expected, invalid, polluted, saturated
+from suites.benchmark.analysis.round_validation import Expected
 from suites.benchmark.model.rounds import Proof, Round, State
-from suites.benchmark.model.series import ArmKind, Sample
+from suites.benchmark.model.series import ArmKind
 from suites.benchmark.run import arms
 from suites.benchmark.run.case_measure import CaseMeasurer
 from suites.benchmark.run.cases import ARMS, FLUID_LOCAL, FLUID_REMOTE, READ_BYTES
-from suites.benchmark.run.measure import deadline, state_of
+from suites.benchmark.run.measure import deadline, round_of_reads, state_of
 from suites.benchmark.testbed.layout import Layout
 from suites.benchmark.testbed.testbed import MOUNT, Observation
 from suites.steps import workers
@@ -151,24 +151,15 @@ class RemoteMeasurer(CaseMeasurer):
             times=times,
             network_counter=before.served.reads is None,
         )
-        reasons = [runs.error(plan) or invalid(expected, proof), *self._elsewhere(kind, proof)]
-        reason = "; ".join(filter(None, reasons))
-        return Round(
-            arm=arm,
-            number=number,
-            value=runs.bytes_per_second or None,
-            seconds=runs.seconds,
-            read_bytes=runs.read_bytes,
-            started=started,
-            load_before=runs.load,
-            cpu_seconds=runs.cpu_seconds,
-            valid=not reason,
-            reason=reason,
-            saturated=saturated(runs.busy),
-            polluted=polluted(expected, proof),
-            latency=runs.latency(),
+        return round_of_reads(
+            arm,
+            number,
+            started,
+            runs,
+            plan,
+            expected=expected,
             proof=proof,
-            parts=runs.parts,
+            more=self._elsewhere(kind, proof),
         )
 
     def _plan(self, copy: int) -> fio.Plan:
@@ -184,13 +175,7 @@ class RemoteMeasurer(CaseMeasurer):
 
     def _observe(self, copy: int) -> Observation:
         seen = self.testbed.observe(self._layout, copy, self._plan(copy))
-        self.timeline.append(
-            Sample(
-                t=max((seen.at - self.began).total_seconds(), 0.0),
-                cached_bytes=seen.alluxio.used_bytes,
-                nfs_read_bytes=seen.served.read,
-            )
-        )
+        self._record(seen.at, seen.alluxio.used_bytes, seen.served.read)
         return seen
 
     def _with_blocks(self, state: State, blocks: Mapping[str, int]) -> State:

@@ -25,7 +25,7 @@ from suites.benchmark.run.measure import Measurer, deadline
 from suites.benchmark.run.profile import COPIES, MIB, TEARDOWN_SECONDS, SeriesSpec
 from suites.benchmark.run.schedule import planned
 from suites.benchmark.testbed import nfs_proxy
-from suites.benchmark.testbed.environment_probe import mount_options, probe_environment
+from suites.benchmark.testbed.environment_probe import mounts_of, probe_environment
 from suites.benchmark.testbed.layout import Layout
 from suites.benchmark.testbed.shaping import ShapingError, limited_to, remove_limit
 from suites.benchmark.testbed.testbed import MOUNT, Testbed
@@ -164,10 +164,7 @@ class BenchmarkSession(Session[SeriesSpec]):
         return statistics.median(one.bytes_per_second for one in runs.each)
 
     def _arms(self, testbed: Testbed, spec: SeriesSpec, slowed_to: float) -> tuple[Arm, ...]:
-        mounts = {
-            True: mount_options(testbed, testbed.fluid),
-            False: mount_options(testbed, testbed.raw),
-        }
+        mounts = mounts_of(testbed)
         return tuple(
             Arm(
                 name=one.name,

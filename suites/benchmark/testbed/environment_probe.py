@@ -91,8 +91,12 @@ def probe_environment(testbed: Testbed, fio: str = "") -> Environment:
     )
 
 
-def mount_options(testbed: Testbed, pod: PodSnapshot) -> tuple[str, ...]:
-    """Type and options of the mount of a reader."""
+def mounts_of(testbed: Testbed) -> dict[bool, tuple[str, ...]]:
+    """Type and options of the mounts of both readers, by whether it reads through Fluid."""
+    return {True: _mount_options(testbed, testbed.fluid), False: _mount_options(testbed, testbed.raw)}
+
+
+def _mount_options(testbed: Testbed, pod: PodSnapshot) -> tuple[str, ...]:
     mount = testbed.user.observer.mount(pod)
     return (mount.fs_type, *mount.options, *mount.super_options)
 

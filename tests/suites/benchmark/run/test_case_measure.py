@@ -378,7 +378,7 @@ def created(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> list[Any]:
 
     monkeypatch.setattr(testbed.Testbed, "create", create)
     monkeypatch.setattr(case_session, "probe_environment", lambda *_: ENVIRONMENT)
-    monkeypatch.setattr(case_session, "mount_options", lambda *_: ("fuse.nfs", "rw"))
+    monkeypatch.setattr(case_session, "mounts_of", lambda _: dict.fromkeys((True, False), ("fuse.nfs", "rw")))
     monkeypatch.setattr(base_session, "CALIBRATION_SERIES", 5)
     return found
 

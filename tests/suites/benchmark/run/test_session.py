@@ -43,7 +43,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     made = Model(128 * MIB)
     monkeypatch.setattr(testbed.Testbed, "create", lambda *_: made)
     monkeypatch.setattr(session, "probe_environment", lambda *_: ENVIRONMENT)
-    monkeypatch.setattr(session, "mount_options", lambda *_: ("fuse.nfs", "rw"))
+    monkeypatch.setattr(session, "mounts_of", lambda _: dict.fromkeys((True, False), ("fuse.nfs", "rw")))
     monkeypatch.setattr(base_session, "CALIBRATION_SERIES", 5)
     monkeypatch.setattr(measuring_one, "read_in_standalone_job", standalone_job)
     return made
