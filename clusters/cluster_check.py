@@ -51,8 +51,9 @@ def _requirements(
 ) -> Iterator[CheckedRequirement]:
     yield CheckedRequirement("Kubernetes", f"{kube.server_version()} at {kube.connection.url}")
     yield _asked("namespace", HARNESS_NAMESPACE, lambda: run_lease.require_free(kube))
-    yield _admission(kube, reference(definitions.toolbox().name, options.registry))
-    yield _default_limit(kube, reference(definitions.toolbox().name, options.registry))
+    toolbox = reference(definitions.toolbox().name, options.registry)
+    yield _admission(kube, toolbox)
+    yield _default_limit(kube, toolbox)
     yield _asked("in use", "by no run", lambda: run_lease.require_unused(kube))
     yield _fluid(options, kube)
     nodes = ClusterReader(kube).list(NodeSnapshot)

@@ -15,7 +15,9 @@ from clusters.kubernetes import kinds
 from clusters.kubernetes.client import Kube
 from clusters.kubernetes.connection import KubeError
 from clusters.kubernetes.fields import items, text
+from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.controllers import DaemonSetSnapshot, DeploymentSnapshot
+from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid_crds, mounted_files
 from clusters.product.helm import UNFINISHED, Helm, HelmRelease
 from clusters.progress import Progress, RunningStage
@@ -54,8 +56,12 @@ class FluidState:
     def ready(self) -> bool:
         """The controllers that a Dataset with an AlluxioRuntime needs, and the plugin on every node."""
         needed = all(self.controllers.get(name, 0) > 0 for name in CONTROLLERS)
-        complete = all(self.controllers.get(name, 0) >= count for name, count in self.desired.items())
-        return needed and complete and self.csi_ready == self.csi_desired > 0
+        return needed and not self.incomplete and self.csi_ready == self.csi_desired > 0
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """The Deployments with fewer ready Pods than they must have."""
+        return tuple(name for name, count in self.desired.items() if self.controllers.get(name, 0) < count)
 
     def __str__(self) -> str:
         desired = sorted(self.desired.items())
@@ -76,6 +82,12 @@ def state(kube: Kube) -> FluidState:
         csi_ready=csi.ready,
         version=image.rpartition(":")[2],
     )
+
+
+def pods_of(objects: ClusterReader, component: str) -> tuple[PodSnapshot, ...]:
+    """The Pods of a component of Fluid, by the name of its Deployment or DaemonSet."""
+    found = objects.list(PodSnapshot, NAMESPACE)
+    return tuple(pod for pod in found if pod.name.startswith(f"{component}-"))
 
 
 def missing(seen: FluidState) -> list[str]:

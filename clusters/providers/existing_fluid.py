@@ -14,7 +14,6 @@ from clusters.kubernetes.client import Kube
 from clusters.kubernetes.fields import text
 from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.node import NodeSnapshot
-from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.options import Options
 from clusters.pins import Versions
 from clusters.product import fluid, fluid_chart, fluid_release
@@ -98,14 +97,12 @@ def lost_controller(kube: Kube, state: fluid.FluidState) -> str:
 
     Kubernetes starts it on another node only after the five minutes for which a Pod tolerates that.
     """
-    missing = [name for name, count in state.desired.items() if state.controllers.get(name, 0) < count]
-    if not missing:
+    if not state.incomplete:
         return ""
     reader = ClusterReader(kube)
     lost = {node.name for node in reader.list(NodeSnapshot) if not node.ready}
-    for name in missing:
-        pods = reader.list(PodSnapshot, fluid.NAMESPACE)
-        on = {pod.node for pod in pods if pod.name.startswith(f"{name}-") and not pod.deleting}
+    for name in state.incomplete:
+        on = {pod.node for pod in fluid.pods_of(reader, name) if not pod.deleting}
         if on and on <= lost:
             return f"{name} of Fluid is on node {', '.join(sorted(on))}, which is not ready"
     return ""
@@ -123,10 +120,9 @@ def _usable(state: fluid.FluidState, without_plugin: int = 0) -> bool:
         state: of Fluid.
         without_plugin: nodes on which its CSI plugin cannot be ready.
     """
-    complete = all(state.controllers.get(name, 0) >= count for name, count in state.desired.items())
     return (
         state.controllers.get(DATASET_CONTROLLER, 0) > 0
-        and complete
+        and not state.incomplete
         and state.csi_ready > 0
         and state.csi_ready + without_plugin >= state.csi_desired
     )

@@ -9,7 +9,6 @@ from typing import Final
 
 from clusters.errors import FailureClass
 from clusters.kubernetes import kinds
-from clusters.kubernetes.lookups import ClusterReader
 from clusters.kubernetes.snapshots.pod import PodSnapshot
 from clusters.product import fluid
 from clusters.waiting import wait
@@ -18,12 +17,6 @@ from workloads.faults import Fault, FaultError
 
 #: Seconds until as many Pods are ready as there were before.
 BACK_SECONDS: Final = 120.0
-
-
-def pods_of(objects: ClusterReader, component: str) -> tuple[PodSnapshot, ...]:
-    """The Pods of a component of Fluid, by the name of its Deployment or DaemonSet."""
-    found = objects.list(PodSnapshot, fluid.NAMESPACE)
-    return tuple(pod for pod in found if pod.name.startswith(f"{component}-"))
 
 
 @contextmanager
@@ -42,7 +35,7 @@ def pods_deleted(user: User, component: str) -> Iterator[Fault]:
     """
     kube, objects = user.system.kube, user.observer.objects
 
-    before = pods_of(objects, component)
+    before = fluid.pods_of(objects, component)
     if not before:
         raise FaultError(f"Fluid has no Pod {component}-…")
     old = {pod.uid for pod in before}
@@ -56,7 +49,7 @@ def pods_deleted(user: User, component: str) -> Iterator[Fault]:
     yield Fault(f"{len(before)} Pods of {component} are deleted")
     with user.evidence.phase("waiting", f"{component} is ready again"):
         wait(
-            partial(pods_of, objects, component),
+            partial(fluid.pods_of, objects, component),
             are_replaced,
             subject=f"{component} of {fluid.NAMESPACE}",
             condition=f"{len(before)} other Pods that are ready",

@@ -14,7 +14,6 @@ from clusters.product import fluid
 from clusters.waiting import wait
 from suites.sabotage.model import Break, Environment, Tampering, Users
 from suites.steps import csi_plugin
-from suites.steps.component_restarts import pods_of
 from workloads.faults import FaultError
 from workloads.models.base import Manifest
 
@@ -52,10 +51,12 @@ def without_controller(environment: Environment, users: Users, name: str) -> Ite
     del users
 
     def stopped(_: fluid.FluidState) -> bool:
-        return not any(pod.node for pod in pods_of(environment.observer.objects, name))
+        return not any(pod.node for pod in fluid.pods_of(environment.observer.objects, name))
 
     def running(state: fluid.FluidState) -> bool:
-        return state.controllers.get(name) == 1 and len(pods_of(environment.observer.objects, name)) == 1
+        return (
+            state.controllers.get(name) == 1 and len(fluid.pods_of(environment.observer.objects, name)) == 1
+        )
 
     strategy = {"type": "Recreate", "rollingUpdate": None}
     change = {"spec": {"template": {"spec": {"nodeSelector": {NO_NODE: "true"}}}, "strategy": strategy}}

@@ -43,13 +43,7 @@ def test_exclusive_datasets_have_their_workers_on_different_nodes(user: User) ->
         user.creates_dataset(Dataset.over_claim(user.namespace, name, SOURCE))
         user.waits_until_bound(name)
     first, second = (workers.find(user, name) for name in (DATASET, SECOND))
-    if first.node == second.node:
-        checks.fail(
-            "workers of two Exclusive Datasets share a node",
-            subject=f"node {first.node}",
-            expected="one of them on another node",
-            seen=f"{first}; {second}",
-        )
+    _check_apart(first, second, "two Exclusive Datasets", "one of them")
     for worker, name in ((first, DATASET), (second, SECOND)):
         value = fluid_names.exclusive_value(user.namespace, name)
         workers.check_node_label(user, worker.node, fluid_names.EXCLUSIVE_LABEL, value, name)
@@ -69,12 +63,16 @@ def _check_shared_after_deletion(user: User) -> None:
     user.deletes_dataset(SECOND)
     user.waits_until_bound(THIRD)
     first, shared = (workers.find(user, name) for name in (DATASET, THIRD))
-    if shared.node == first.node:
+    _check_apart(first, shared, "an Exclusive and a Shared Dataset", "the Shared one")
+
+
+def _check_apart(first: PodSnapshot, second: PodSnapshot, whose: str, other: str) -> None:
+    if first.node == second.node:
         checks.fail(
-            "workers of an Exclusive and a Shared Dataset share a node",
+            f"workers of {whose} share a node",
             subject=f"node {first.node}",
-            expected="the Shared one on another node",
-            seen=f"{first}; {shared}",
+            expected=f"{other} on another node",
+            seen=f"{first}; {second}",
         )
 
 

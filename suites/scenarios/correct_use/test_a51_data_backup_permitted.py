@@ -21,7 +21,7 @@ from clusters.waiting import wait
 from suites.catalogue.scenario import Level, scenario
 from suites.record.defects import Defect
 from suites.record.versions import Affected
-from suites.steps import checks, component_restarts, data_operations
+from suites.steps import checks, data_operations
 from suites.steps.user import DATASET, LOAD_SECONDS, SOURCE, User
 from workloads.models.base import Manifest, metadata
 from workloads.models.data_backup import ALLUXIO_BACKUPS, DataBackup
@@ -119,7 +119,7 @@ def _wait_for_pod(user: User) -> None:
 
 def _controllers(user: User) -> tuple[PodSnapshot, ...]:
     """The Pods of Fluid's dataset-controller."""
-    return component_restarts.pods_of(user.observer.objects, DATASET_CONTROLLER)
+    return fluid.pods_of(user.observer.objects, DATASET_CONTROLLER)
 
 
 def _restarts(pods: Iterable[PodSnapshot]) -> int:
